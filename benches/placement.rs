@@ -1,0 +1,2 @@
+//! The scheduler's hot path.
+fn main() {}

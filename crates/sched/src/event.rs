@@ -1,0 +1,86 @@
+//! What goes into the core and what comes out of it.
+
+use std::sync::Arc;
+
+use crate::id::{NodeId, ServiceId, Slot, TaskId};
+use crate::task::{DesiredState, TaskState};
+
+/// A fact that the cluster reports. What an operator wants is a method of [`crate::Manager`] instead.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Event {
+    /// A node registered (again): it is ready.
+    NodeUp(NodeId),
+    /// A node's heartbeats stopped for longer than the grace period.
+    NodeDown(NodeId),
+    /// The networks of a new task are allocated. Needed only with [`crate::Allocation::External`].
+    Allocated(TaskId),
+    /// An agent reports how far a task is. Reports that are not news are ignored.
+    TaskStatus {
+        /// Which task.
+        task: TaskId,
+        /// How far it is.
+        state: TaskState,
+        /// What went wrong, for [`TaskState::Failed`] and [`TaskState::Rejected`].
+        error: Option<Arc<str>>,
+    },
+    /// The time that [`crate::Manager::deadline`] announced has come.
+    Deadline,
+}
+
+/// Something the driver must know of or act upon, in the order in which it happened.
+///
+/// [`Command::Assign`], [`Command::Desired`] and [`Command::Remove`] concern the agent of the task's node; the others are
+/// for the record. Details of a task are in [`crate::Cluster::task`] until it is removed.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Command {
+    /// A task exists. Where allocation is external, its networks are to be allocated now.
+    Create {
+        /// The new task.
+        task: TaskId,
+        /// Its service.
+        service: ServiceId,
+        /// What it stands for.
+        slot: Slot,
+        /// `Ready` for a replacement that waits, `Running` or `Complete` otherwise.
+        desired: DesiredState,
+    },
+    /// A task has its node: the agent there shall prepare it, and start it if its desired state says so.
+    Assign {
+        /// Which task.
+        task: TaskId,
+        /// Where.
+        node: NodeId,
+    },
+    /// The desired state of a task rose. If it has a node, the agent there shall start or stop it.
+    Desired {
+        /// Which task.
+        task: TaskId,
+        /// Where it is, if anywhere.
+        node: Option<NodeId>,
+        /// What is wanted now.
+        desired: DesiredState,
+    },
+    /// The manager itself, not an agent, wrote a task's observed state or its explanation.
+    State {
+        /// Which task.
+        task: TaskId,
+        /// What it is now.
+        state: TaskState,
+    },
+    /// The record of a task is deleted: the agent removes the container whatever it does. Its id is dead from here on.
+    Remove {
+        /// Which task.
+        task: TaskId,
+        /// Where it was, if anywhere.
+        node: Option<NodeId>,
+    },
+    /// A service exists or has another specification.
+    Service(ServiceId),
+    /// The update status of a service changed; `None` is no update. See [`crate::cluster::Service::update_status`].
+    UpdateStatus(ServiceId),
+    /// The record of a service is deleted; its tasks follow as they stop.
+    RemoveService(ServiceId),
+}
+
+/// Where [`crate::Manager`] puts what it decides; the caller owns, drains and reuses it.
+pub type Commands = Vec<Command>;

@@ -1,0 +1,95 @@
+//! A task's life: one run of one container, placed on one node.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::id::{NodeId, ServiceId, Slot};
+use crate::spec::ServiceSpec;
+use crate::time::Time;
+
+/// Where a task is in its life, as observed. The order is the meaning: of two reports the greater is the later, and
+/// everything above [`TaskState::Running`] is terminal (SwarmKit `api/types.proto`).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[allow(missing_docs)] // The names are Swarm's own words.
+pub enum TaskState {
+    New,
+    Pending,
+    Assigned,
+    Accepted,
+    Preparing,
+    Ready,
+    Starting,
+    Running,
+    Complete,
+    Shutdown,
+    Failed,
+    Rejected,
+    Remove,
+    Orphaned,
+}
+
+impl TaskState {
+    /// Whether the task will never run (again).
+    pub fn is_terminal(self) -> bool {
+        self > TaskState::Running
+    }
+}
+
+impl fmt::Display for TaskState {
+    /// As `docker service ps` shows it: `Running`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}
+
+/// What the manager wants of a task. It only ever rises.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum DesiredState {
+    /// Be prepared, do not start yet.
+    Ready,
+    /// Run.
+    Running,
+    /// Run to completion (jobs).
+    Complete,
+    /// Stop; the record is kept as history.
+    Shutdown,
+    /// Stop; the record goes too.
+    Remove,
+}
+
+impl fmt::Display for DesiredState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}
+
+/// The manager's record of a task.
+#[derive(Clone, Debug)]
+pub struct Task {
+    /// The service it belongs to.
+    pub service: ServiceId,
+    /// What it stands for in that service.
+    pub slot: Slot,
+    /// The service's specification when the task was created.
+    pub spec: Arc<ServiceSpec>,
+    /// The version of that specification.
+    pub version: u64,
+    /// For jobs, the run of the job it belongs to.
+    pub iteration: u64,
+    /// Where it is, once that is decided (global tasks: from the start).
+    pub node: Option<NodeId>,
+    /// What is wanted.
+    pub desired: DesiredState,
+    /// What is observed.
+    pub state: TaskState,
+    /// When the observed state was written.
+    pub since: Time,
+    /// When the task was created.
+    pub created: Time,
+    /// Counts creations in the cluster: a smaller number is an older task.
+    pub sequence: u64,
+    /// Why it is not further: the scheduler's explanation, or how the container ended.
+    pub error: Option<Arc<str>>,
+    /// Generic units given to it, as (kind, value).
+    pub generic: Vec<crate::spec::GenericResource>,
+}

@@ -1,0 +1,3 @@
+//! The discrete-event engine. It knows no Swarm word.
+
+pub mod law;

@@ -1,0 +1,16 @@
+//! A discrete-event simulator of Docker Swarm clusters.
+//!
+//! The way through: [`scenario`] reads what the user wrote, [`experiment`] plans and runs it, [`world`] is one run:
+//! `sched`'s manager surrounded by the [`model`]s on the [`engine`], observed by [`metrics`]; [`stats`] and [`report`]
+//! turn outcomes into CSV, pictures and pages; [`compose`] reads Docker stack files; [`cli`] is `simctl`.
+
+pub mod cli;
+pub mod compose;
+pub mod engine;
+pub mod experiment;
+pub mod metrics;
+pub mod model;
+pub mod report;
+pub mod scenario;
+pub mod stats;
+pub mod world;

@@ -1,0 +1,1 @@
+//! The models: daemons, images, overlay networks, failures.

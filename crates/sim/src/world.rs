@@ -1,0 +1,1 @@
+//! One run: the manager surrounded by the models.
