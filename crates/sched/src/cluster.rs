@@ -72,6 +72,8 @@ pub struct Service {
     pub instances: BTreeMap<Slot, u32>,
     /// Whether the operator removed it; tasks may still be stopping.
     pub removed: bool,
+    /// Whether it was taken over with its tasks and is not acted upon yet.
+    pub dormant: bool,
 }
 
 impl Service {
@@ -187,9 +189,9 @@ impl Cluster {
         self.nodes.get(id).filter(|node| !node.removed)
     }
 
-    /// The service of an id, unless it was removed.
+    /// The service of an id, unless it was removed or is still dormant.
     pub fn service(&self, id: ServiceId) -> Option<&Service> {
-        self.services.get(id).filter(|service| !service.removed)
+        self.services.get(id).filter(|service| !service.removed && !service.dormant)
     }
 
     pub(crate) fn now(&self) -> Time {
@@ -243,6 +245,13 @@ impl Cluster {
     }
 
     pub(crate) fn add_service(&mut self, spec: ServiceSpec) -> ServiceId {
+        let id = self.add_dormant_service(spec);
+        self.wake_service(id);
+        id
+    }
+
+    /// A service that nobody acts upon until [`Cluster::wake_service`].
+    pub(crate) fn add_dormant_service(&mut self, spec: ServiceSpec) -> ServiceId {
         let service = Service {
             spec: Arc::new(spec),
             version: 0,
@@ -253,11 +262,15 @@ impl Cluster {
             slots: BTreeMap::new(),
             instances: BTreeMap::new(),
             removed: false,
+            dormant: true,
         };
-        let id = self.services.push(service);
+        self.services.push(service)
+    }
+
+    pub(crate) fn wake_service(&mut self, id: ServiceId) {
+        self.services[id].dormant = false;
         self.commands.push(Command::Service(id));
         self.record(Change::ServiceCreated(id));
-        id
     }
 
     /// A version number that no specification had before.
@@ -274,7 +287,7 @@ impl Cluster {
             self.commands.push(Command::Service(id));
         }
         if service.update_status != status {
-            self.commands.push(Command::UpdateStatus(id));
+            self.commands.push(Command::UpdateStatus(id, service.update_status.clone().map(Box::new)));
         }
         self.record(Change::ServiceUpdated(id));
     }

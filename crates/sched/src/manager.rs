@@ -182,7 +182,8 @@ impl Manager {
         service
     }
 
-    /// Creates a service with tasks that run already: `(slot, node)` each. For taking over a cluster as it is.
+    /// Takes over a service with tasks that run already, `(slot, node)` each. It is not acted upon until
+    /// [`Manager::resume_service`], so that a whole cluster can be taken over first.
     pub fn adopt_service(
         &mut self,
         now: Time,
@@ -191,7 +192,7 @@ impl Manager {
         out: &mut Commands,
     ) -> ServiceId {
         self.cluster.advance(now);
-        let service = self.cluster.add_service(spec);
+        let service = self.cluster.add_dormant_service(spec);
         for (slot, node) in tasks {
             let task = self.cluster.add_task(service, *slot, DesiredState::Running);
             self.cluster.assign(task, *node, Vec::new());
@@ -199,6 +200,22 @@ impl Manager {
         }
         self.settle(out);
         service
+    }
+
+    /// Tells the scheduler that a task of this service failed on a node at some time before: memory of an earlier
+    /// manager.
+    pub fn recall_failure(&mut self, service: ServiceId, node: NodeId, at: Time) {
+        let version = self.cluster.services()[service].version;
+        self.scheduler.recall_failure(service, version, node, at);
+    }
+
+    /// Acts upon a service that was taken over.
+    pub fn resume_service(&mut self, now: Time, service: ServiceId, out: &mut Commands) {
+        self.cluster.advance(now);
+        if self.cluster.services()[service].dormant {
+            self.cluster.wake_service(service);
+            self.settle(out);
+        }
     }
 
     /// `docker service update` and `docker service scale`.
@@ -358,11 +375,12 @@ impl Manager {
     fn react(&mut self, change: Change) {
         let cluster = &mut self.cluster;
         match change {
-            Change::TaskCreated(task) if self.allocation == Allocation::Instant => {
-                if cluster.task(task).is_some_and(|task| task.state == TaskState::New) {
-                    cluster.set_state(task, TaskState::Pending, None, true);
-                    cluster.commit();
-                }
+            Change::TaskCreated(task)
+                if self.allocation == Allocation::Instant
+                    && cluster.task(task).is_some_and(|task| task.state == TaskState::New) =>
+            {
+                cluster.set_state(task, TaskState::Pending, None, true);
+                cluster.commit();
             }
             // Services that are removed take all their tasks with them, history too.
             Change::ServiceRemoved(service) => {

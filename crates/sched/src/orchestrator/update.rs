@@ -179,11 +179,11 @@ impl Supervisor {
                 updater.workers[worker] = Worker::Idle;
                 self.proceed(cluster, restarts, service);
             }
-            Timer::Monitor(service, generation) => {
-                if self.updates.get(&service).is_some_and(|updater| updater.generation == generation) {
-                    complete(cluster, service);
-                    self.forget(service);
-                }
+            Timer::Monitor(service, generation)
+                if self.updates.get(&service).is_some_and(|updater| updater.generation == generation) =>
+            {
+                complete(cluster, service);
+                self.forget(service);
             }
             _ => {}
         }
@@ -414,10 +414,10 @@ impl Supervisor {
 fn removable(cluster: &Cluster, restarts: &mut restart::Supervisor, members: &[Member]) -> Vec<TaskId> {
     let mut tasks = Vec::new();
     for member in members {
-        if let Some(task) = cluster.task(member.task) {
-            if task.desired <= DesiredState::Running || !restarts.should_restart(cluster, member.task) {
-                tasks.push(member.task);
-            }
+        if let Some(task) = cluster.task(member.task)
+            && (task.desired <= DesiredState::Running || !restarts.should_restart(cluster, member.task))
+        {
+            tasks.push(member.task);
         }
     }
     tasks

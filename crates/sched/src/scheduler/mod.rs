@@ -72,6 +72,11 @@ impl Scheduler {
         }
     }
 
+    /// Remembers a failure that happened before this scheduler began.
+    pub(crate) fn recall_failure(&mut self, service: ServiceId, version: u64, node: NodeId, at: Time) {
+        self.loads[node].fail(service, version, at);
+    }
+
     pub(crate) fn observe(&mut self, cluster: &mut Cluster, change: Change) {
         match change {
             Change::TaskCreated(task) => self.task_changed(cluster, task, TaskState::New),
