@@ -41,6 +41,8 @@ impl Reaper {
                 let Some(record) = cluster.task(task) else { return };
                 self.cleanup.insert((record.sequence, task));
             }
+            // Any event about a task starts a batch, even one that leaves nothing to clean up.
+            Change::TaskUpdated { .. } => {}
             _ => return,
         }
         if self.dirty.len() + self.cleanup.len() > MAX_DIRTY {

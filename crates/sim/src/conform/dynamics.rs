@@ -4,8 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sched::cluster::UpdateState;
 use sched::{
-    Command, Config, DesiredState, Event, Manager, NodeId, Row, ServiceId, Slot, Span, TaskId, TaskState, TieBreak,
-    Time,
+    Command, Config, DesiredState, Event, Manager, NodeId, ServiceId, Slot, TaskId, TaskState, TieBreak, Time,
 };
 use serde_json::{Map, Value, json};
 
@@ -553,18 +552,18 @@ impl<'a> Run<'a> {
     fn status(&mut self, service: ServiceId, state: &str, message: &str) {
         let now = self.now;
         let Some(history) = self.histories.get_mut(&service) else { return };
-        history.updating = matches!(state, "UPDATING" | "ROLLBACK_STARTED");
         let entry = (now, state.to_owned(), message.to_owned());
-        // An update is logged before what it causes.
-        let place = history.statuses.iter().rposition(|(at, _, _)| *at < now).map_or(0, |index| index + 1);
-        if state == "none" {
-            history.statuses.insert(place, entry)
-        } else {
-            history.statuses.push(entry)
+        // An update of the service is logged when it is done, before the statuses that it caused at the same instant.
+        let place = match state {
+            "none" => history.statuses.iter().rposition(|(at, _, _)| *at < now).map_or(0, |index| index + 1),
+            _ => history.statuses.len(),
+        };
+        let is_news = place == 0 || history.statuses[place - 1].1 != state;
+        if is_news {
+            history.statuses.insert(place, entry);
         }
-        if state == "none" {
-            history.updating = history.statuses.last().is_some_and(|(_, state, _)| state == "UPDATING");
-        }
+        let last = history.statuses.last().map(|(_, state, _)| state.as_str());
+        history.updating = matches!(last, Some("UPDATING" | "ROLLBACK_STARTED"));
     }
 
     fn log_state(&mut self, task: TaskId, state: TaskState, error: Option<&str>) {
@@ -889,14 +888,4 @@ fn untimed_list(value: Value) -> Value {
         Value::Array(list) => sorted(Value::Array(list.into_iter().map(untimed).collect())),
         other => other,
     }
-}
-
-#[allow(unused)]
-fn span(nanos: u64) -> Span {
-    Span::from_nanos(nanos)
-}
-
-#[allow(unused)]
-fn row(node: NodeId) -> usize {
-    node.index()
 }
