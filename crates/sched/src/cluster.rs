@@ -112,6 +112,18 @@ pub(crate) enum Change {
     DelayOver(TaskId),
 }
 
+/// Who writes an observed state, and whether the time of the write counts as the time of the state.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Writer {
+    /// An agent's report, passed on by the dispatcher.
+    Agent,
+    /// The manager itself.
+    Manager,
+    /// A component of the manager that leaves the time of the last report in place, as SwarmKit's constraint enforcer
+    /// and its orphan timer do. History and restart windows go by that time.
+    Untimed,
+}
+
 /// Something that waits for time.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) enum Timer {
@@ -353,16 +365,18 @@ impl Cluster {
         self.record(Change::TaskUpdated { task: id, desired, state });
     }
 
-    /// Writes an observed state on behalf of an agent or, if `own`, of the manager itself.
-    pub(crate) fn set_state(&mut self, id: TaskId, state: TaskState, error: Option<Arc<str>>, own: bool) {
+    /// Writes an observed state.
+    pub(crate) fn set_state(&mut self, id: TaskId, state: TaskState, error: Option<Arc<str>>, writer: Writer) {
         let now = self.now;
         let task = self.task_mut(id);
         debug_assert!(task.state <= state, "observed states only rise");
         task.state = state;
         task.error = error;
-        task.since = now;
+        if writer != Writer::Untimed {
+            task.since = now;
+        }
         let desired = task.desired;
-        if own {
+        if writer != Writer::Agent {
             self.commands.push(Command::State { task: id, state });
         }
         self.record(Change::TaskUpdated { task: id, desired, state });

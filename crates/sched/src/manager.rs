@@ -1,7 +1,7 @@
 //! The front door: an operator's verbs and the cluster's events in, commands out.
 
 use crate::api::{self, ApiError};
-use crate::cluster::{Change, Cluster, Timer, UpdateState, UpdateStatus};
+use crate::cluster::{Change, Cluster, Timer, UpdateState, UpdateStatus, Writer};
 use crate::event::{Commands, Event};
 use crate::id::{NodeId, Row, ServiceId, Slot, TaskId};
 use crate::orchestrator::global::Global;
@@ -149,7 +149,7 @@ impl Manager {
         }
         for task in self.cluster.nodes()[node].tasks.clone() {
             if self.cluster.task(task).is_some_and(|task| task.state < TaskState::Complete) {
-                self.cluster.set_state(task, TaskState::Orphaned, None, true);
+                self.cluster.set_state(task, TaskState::Orphaned, None, Writer::Manager);
             }
         }
         self.cluster.remove_node(node);
@@ -196,7 +196,7 @@ impl Manager {
         for (slot, node) in tasks {
             let task = self.cluster.add_task(service, *slot, DesiredState::Running);
             self.cluster.assign(task, *node, Vec::new());
-            self.cluster.set_state(task, TaskState::Running, None, true);
+            self.cluster.set_state(task, TaskState::Running, None, Writer::Manager);
         }
         self.settle(out);
         service
@@ -302,7 +302,7 @@ impl Manager {
             Event::TaskStatus { task, state, error } => {
                 let news = self.cluster.task(task).is_some_and(|task| task.state < state);
                 if news {
-                    self.cluster.set_state(task, state, error, false);
+                    self.cluster.set_state(task, state, error, Writer::Agent);
                 }
             }
             Event::Deadline => {}
@@ -336,7 +336,7 @@ impl Manager {
 
     fn allocated(&mut self, task: TaskId) {
         if self.cluster.task(task).is_some_and(|task| task.state == TaskState::New) {
-            self.cluster.set_state(task, TaskState::Pending, None, true);
+            self.cluster.set_state(task, TaskState::Pending, None, Writer::Manager);
         }
     }
 
@@ -358,7 +358,7 @@ impl Manager {
         for task in self.cluster.nodes()[node].tasks.clone() {
             let lives = |state| (TaskState::Assigned..=TaskState::Running).contains(&state);
             if self.cluster.task(task).is_some_and(|task| lives(task.state)) {
-                self.cluster.set_state(task, TaskState::Orphaned, None, true);
+                self.cluster.set_state(task, TaskState::Orphaned, None, Writer::Untimed);
             }
         }
     }
@@ -379,7 +379,7 @@ impl Manager {
                 if self.allocation == Allocation::Instant
                     && cluster.task(task).is_some_and(|task| task.state == TaskState::New) =>
             {
-                cluster.set_state(task, TaskState::Pending, None, true);
+                cluster.set_state(task, TaskState::Pending, None, Writer::Manager);
                 cluster.commit();
             }
             // Services that are removed take all their tasks with them, history too.

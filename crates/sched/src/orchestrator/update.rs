@@ -205,15 +205,16 @@ impl Supervisor {
     fn proceed(&mut self, cluster: &mut Cluster, restarts: &mut restart::Supervisor, id: ServiceId) {
         loop {
             let Some(updater) = self.updates.get_mut(&id) else { return };
+            if updater.phase == Phase::Feeding && updater.slots.is_empty() {
+                updater.phase = Phase::Finishing;
+            }
             if updater.phase == Phase::Feeding {
                 let Some(idle) = updater.workers.iter().position(|worker| matches!(worker, Worker::Idle)) else {
                     return;
                 };
-                if let Some(slot) = updater.slots.pop_front() {
-                    self.replace(cluster, restarts, id, idle, slot);
-                    continue;
-                }
-                updater.phase = Phase::Finishing;
+                let slot = updater.slots.pop_front().expect("some are left");
+                self.replace(cluster, restarts, id, idle, slot);
+                continue;
             }
             if updater.phase == Phase::Monitoring || !updater.workers.iter().all(|w| matches!(w, Worker::Idle)) {
                 return;

@@ -799,6 +799,7 @@ impl<'a> Run<'a> {
                         }
                         add(property, 3, &same);
                     }
+                    "final_running_slots" => add(property, 1, &sorted),
                     "start_wait_ns_sorted" | "during_update" | "running_count_states" => add(property, 2, &same),
                     _ => add(property, 1, &same),
                 }
