@@ -6,6 +6,7 @@
 mod binpack;
 mod random;
 mod spread;
+mod spread_even;
 
 use super::Board;
 
@@ -31,6 +32,11 @@ pub const STRATEGIES: &[Entry] = &[
         name: "spread",
         summary: "Swarm's own: fewest tasks of the service first, then fewest tasks, over the preferred labels",
         build: |_| Box::new(spread::Spread),
+    },
+    Entry {
+        name: "spread-even",
+        summary: "What people expect of spread: each task to the branch, then the node, that has least right now",
+        build: |_| Box::new(spread_even::SpreadEven),
     },
     Entry {
         name: "binpack",

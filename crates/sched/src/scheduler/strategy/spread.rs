@@ -78,13 +78,14 @@ impl Branch {
         let mut branches: Vec<Option<&mut Branch>> = self.branches.values_mut().map(Some).collect();
         let mut order: Vec<usize> = (0..branches.len()).collect();
         order.sort_by_key(|index| board.tie(*index));
-        let mut placed = 0;
+        // Signed, because an inner branch may take more than it was asked for.
+        let (count, mut placed) = (count as i64, 0);
         let mut in_usable_branches = self.tasks;
         let mut usable = branches.len() as i64;
         let mut progress = true;
         while placed != count && usable > 0 && progress {
             progress = false;
-            let total = in_usable_branches + (count - placed) as i64;
+            let total = in_usable_branches + count - placed;
             let (share, mut remainder) = (total / usable, total % usable);
             for index in &order {
                 let Some(branch) = &mut branches[*index] else { continue };
@@ -94,8 +95,8 @@ impl Branch {
                 }
                 progress = true;
                 let wanted = share - tasks + i64::from(remainder > 0);
-                let got = branch.place(board, wanted as usize);
-                if (got as i64) < wanted {
+                let got = branch.place(board, wanted as usize) as i64;
+                if got < wanted {
                     branches[*index] = None;
                     usable -= 1;
                     in_usable_branches -= tasks;
@@ -105,7 +106,7 @@ impl Branch {
                 placed += got;
             }
         }
-        placed
+        placed as usize
     }
 }
 

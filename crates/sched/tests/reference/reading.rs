@@ -1,0 +1,379 @@
+//! The rules of placement, read word by word and counted from the tables.
+
+use std::collections::BTreeMap;
+
+use rand::RngExt;
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::SeedableRng;
+use sched::spec::*;
+use sched::{Cluster, DesiredState, NodeId, ServiceId, Slot, Span, Task, TaskId, TaskState, Time};
+
+/// Every failure that ever happened.
+#[derive(Default)]
+pub struct Failures(Vec<(ServiceId, u64, NodeId, Time)>);
+
+impl Failures {
+    /// Notes how a task ended, before the manager hears of it.
+    pub fn report(&mut self, cluster: &Cluster, id: TaskId, state: TaskState, now: Time) {
+        let task = cluster.task(id).expect("alive");
+        let bound = matches!(task.slot, Slot::Node(_));
+        if let (TaskState::Failed | TaskState::Rejected, Some(node), false) = (state, task.node, bound) {
+            self.0.push((task.service, task.version, node, now));
+        }
+    }
+
+    fn recent(&self, task: &Task, node: NodeId, now: Time) -> usize {
+        let key = (task.service, task.version, node);
+        let recent = |at: &Time| now.since(*at) < Span::from_secs(300);
+        self.0.iter().filter(|(service, version, at, when)| (*service, *version, *at) == key && recent(when)).count()
+    }
+}
+
+/// What a pass must do.
+#[derive(Default)]
+pub struct Pass {
+    pub assigned: BTreeMap<TaskId, NodeId>,
+    pub explained: BTreeMap<TaskId, String>,
+}
+
+pub struct Reading {
+    strategy: String,
+    rng: ChaCha8Rng,
+}
+
+/// One pass as it goes on: the cluster before it, and what was decided so far.
+struct Table<'a> {
+    cluster: &'a Cluster,
+    failures: &'a Failures,
+    now: Time,
+    assigned: BTreeMap<TaskId, NodeId>,
+}
+
+impl Reading {
+    pub fn new(strategy: &str, seed: u64) -> Reading {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        rng.set_stream(1);
+        Reading { strategy: strategy.into(), rng }
+    }
+
+    pub fn pass(&mut self, cluster: &Cluster, failures: &Failures, now: Time) -> Pass {
+        let mut table = Table { cluster, failures, now, assigned: BTreeMap::new() };
+        let mut pending: Vec<(u64, TaskId, &Task)> = cluster
+            .tasks()
+            .filter(|(_, task)| task.state == TaskState::Pending)
+            .map(|(id, task)| (task.sequence, id, task))
+            .collect();
+        pending.sort_by_key(|(sequence, _, _)| *sequence);
+        for (_, id, task) in &pending {
+            if let Some(node) = task.node.filter(|node| cluster.node(*node).is_some()) {
+                if table.refusal(task, node).is_none() {
+                    table.assigned.insert(*id, node);
+                }
+            }
+        }
+        let mut groups: Vec<((ServiceId, u64), Vec<TaskId>)> = Vec::new();
+        for (_, id, task) in pending.iter().filter(|(_, _, task)| task.node.is_none()) {
+            let key = (task.service, task.version);
+            match groups.iter_mut().find(|(other, _)| *other == key) {
+                Some((_, group)) => group.push(*id),
+                None => groups.push((key, vec![*id])),
+            }
+        }
+        let mut explained = BTreeMap::new();
+        for (_, group) in groups {
+            let before = table.assigned.len();
+            let task = cluster.task(group[0]).expect("pending");
+            let mut group_tasks = group.clone();
+            match self.strategy.as_str() {
+                "spread" => table.spread(task, &mut group_tasks),
+                "spread-even" => while table.spread_even(task, &mut group_tasks) {},
+                "binpack" => while table.binpack(task, &mut group_tasks) {},
+                "random" => table.random(task, &mut group_tasks, &mut self.rng),
+                other => panic!("'{other}' has no reading: write one"),
+            }
+            if group_tasks.len() == group.len() && before == table.assigned.len() {
+                // Nothing was placed, so the explanation counts every node once.
+                for id in group {
+                    if cluster.service(task.service).is_some() {
+                        explained.insert(id, table.explanation(task));
+                    }
+                }
+            }
+        }
+        Pass { assigned: table.assigned, explained }
+    }
+}
+
+impl Table<'_> {
+    /// Tasks that hold something on a node, those of this pass included.
+    fn on(&self, node: NodeId) -> impl Iterator<Item = &Task> {
+        let placed = move |id: &TaskId, task: &Task| match self.assigned.get(id) {
+            Some(decided) => *decided == node,
+            None => task.node == Some(node) && (TaskState::Assigned..=TaskState::Running).contains(&task.state),
+        };
+        self.cluster.tasks().filter(move |(id, task)| placed(id, task)).map(|(_, task)| task)
+    }
+
+    fn of_service(&self, service: ServiceId, node: NodeId) -> usize {
+        self.on(node).filter(|task| task.service == service && task.desired <= DesiredState::Complete).count()
+    }
+
+    fn rank(&self, task: &Task, node: NodeId) -> (usize, usize, usize) {
+        let failures = self.failures.recent(task, node, self.now);
+        let total = self.on(node).filter(|task| task.desired <= DesiredState::Complete).count();
+        (if failures >= 5 { failures } else { 0 }, self.of_service(task.service, node), total)
+    }
+
+    fn free(&self, node: NodeId) -> (i64, i64, i64) {
+        let total = self.cluster.nodes()[node].spec.description.as_ref().map(|it| it.resources.clone());
+        let total = total.unwrap_or_default();
+        let gpus = |list: &[GenericResource]| {
+            list.iter().map(|it| if let Units::Count(count) = it.units { count } else { 0 }).sum::<i64>()
+        };
+        let mut free = (total.nano_cpus, total.memory, gpus(&total.generic));
+        for task in self.on(node) {
+            let held = &task.spec.task.reservations;
+            free = (free.0 - held.nano_cpus, free.1 - held.memory, free.2 - gpus(&held.generic));
+        }
+        free
+    }
+
+    /// The number of the first filter that refuses a node.
+    fn refusal(&self, task: &Task, node: NodeId) -> Option<usize> {
+        let spec = &self.cluster.nodes()[node].spec;
+        let wanted = &task.spec.task;
+        if spec.state != NodeState::Ready || spec.availability != Availability::Active {
+            return Some(0);
+        }
+        let reserved = &wanted.reservations;
+        if reserved.nano_cpus + reserved.memory > 0 || !reserved.generic.is_empty() {
+            let (cpus, memory, gpus) = self.free(node);
+            if reserved.nano_cpus > cpus || reserved.memory > memory || reserved.generic.len() as i64 > gpus {
+                return Some(1);
+            }
+        }
+        let hostname = spec.description.as_ref().map_or("", |it| it.hostname.as_str());
+        let zone = spec.labels.get("zone").map_or("", String::as_str);
+        let holds = |constraint: &String| match constraint.as_str() {
+            "node.labels.zone==a" => zone == "a",
+            "node.labels.zone!=b" => zone != "b",
+            "node.role==manager" => spec.role == Role::Manager,
+            "node.hostname!=HOST1" => hostname != "host1",
+            other => panic!("no reading of '{other}'"),
+        };
+        if !wanted.placement.constraints.iter().all(holds) {
+            return Some(3);
+        }
+        let amd64 = spec.description.as_ref().is_some_and(|it| it.platform.architecture == "x86_64");
+        if !wanted.placement.platforms.is_empty() && !amd64 {
+            return Some(4);
+        }
+        let port = |task: &Task| task.spec.endpoint.ports.first().map(|port| port.published);
+        if port(task).is_some() && self.on(node).any(|other| port(other) == port(task)) {
+            return Some(5);
+        }
+        let most = wanted.placement.max_replicas as usize;
+        if most > 0 && self.of_service(task.service, node) >= most {
+            return Some(6);
+        }
+        None
+    }
+
+    fn nodes(&self) -> Vec<NodeId> {
+        self.cluster.nodes().ids().filter(|node| self.cluster.node(*node).is_some()).collect()
+    }
+
+    fn fitting(&self, task: &Task) -> Vec<NodeId> {
+        self.nodes().into_iter().filter(|node| self.refusal(task, *node).is_none()).collect()
+    }
+
+    fn explanation(&self, task: &Task) -> String {
+        let reasons = [
+            "N not available for new tasks",
+            "insufficient resources on N",
+            "missing plugin on N",
+            "scheduling constraints not satisfied on N",
+            "unsupported platform on N",
+            "host-mode port already in use on N",
+            "max replicas per node limit exceed",
+        ];
+        let mut counts = [0; 7];
+        for node in self.nodes() {
+            counts[self.refusal(task, node).expect("nothing fits")] += 1;
+        }
+        let mut order: Vec<usize> = (0..7).filter(|filter| counts[*filter] > 0).collect();
+        order.sort_by(|a, b| counts[*b].cmp(&counts[*a]));
+        let text = |filter: usize| match counts[filter] {
+            1 => reasons[filter].replace('N', "1 node"),
+            many => reasons[filter].replace('N', &format!("{many} nodes")),
+        };
+        let texts: Vec<String> = order.into_iter().map(text).collect();
+        if texts.is_empty() { "no suitable node".into() } else { format!("no suitable node ({})", texts.join("; ")) }
+    }
+
+    /// Labels over whose values a task is spread, as a path for a node.
+    fn path(&self, task: &Task, node: NodeId) -> Vec<String> {
+        let labels = &self.cluster.nodes()[node].spec.labels;
+        let names = task.spec.task.placement.preferences.iter().filter_map(|it| it.strip_prefix("node.labels."));
+        names.map(|name| labels.get(name).cloned().unwrap_or_default()).collect()
+    }
+
+    // Swarm's spread.
+
+    fn spread(&mut self, task: &Task, waiting: &mut Vec<TaskId>) {
+        let group = waiting.len();
+        let nodes = self.nodes();
+        let counts: BTreeMap<NodeId, i64> =
+            nodes.iter().map(|node| (*node, self.of_service(task.service, *node) as i64)).collect();
+        // A leaf looks at no more nodes than there are tasks in the group: the best ones before the pass.
+        let mut leaves: BTreeMap<Vec<String>, Vec<NodeId>> = BTreeMap::new();
+        for node in nodes {
+            leaves.entry(self.path(task, node)).or_default().push(node);
+        }
+        for candidates in leaves.values_mut() {
+            candidates.retain(|node| self.refusal(task, *node).is_none());
+            candidates.sort_by_key(|node| (self.rank(task, *node), *node));
+            candidates.truncate(group);
+        }
+        let depth = leaves.keys().next().map_or(0, Vec::len);
+        self.divide(task, waiting, group, &[], depth, &counts, &leaves);
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn divide(
+        &mut self,
+        task: &Task,
+        waiting: &mut Vec<TaskId>,
+        n: usize,
+        prefix: &[String],
+        depth: usize,
+        counts: &BTreeMap<NodeId, i64>,
+        leaves: &BTreeMap<Vec<String>, Vec<NodeId>>,
+    ) -> usize {
+        if prefix.len() == depth {
+            let mut nodes: Vec<NodeId> = leaves.get(prefix).cloned().unwrap_or_default();
+            nodes.retain(|node| self.refusal(task, *node).is_none());
+            nodes.sort_by_key(|node| (self.rank(task, *node), *node));
+            return self.fill(task, waiting, n, &nodes);
+        }
+        let below = |branch: &[String]| {
+            let nodes = counts.iter().filter(|(node, _)| self.path(task, **node).starts_with(branch));
+            nodes.map(|(_, count)| count).sum::<i64>()
+        };
+        let mut branches: Vec<Vec<String>> =
+            leaves.keys().filter(|path| path.starts_with(prefix)).map(|path| path[..=prefix.len()].to_vec()).collect();
+        branches.dedup();
+        let stale: Vec<i64> = branches.iter().map(|branch| below(branch)).collect();
+        let mut usable: i64 = below(prefix);
+        let mut full = vec![false; branches.len()];
+        let mut done = 0i64;
+        loop {
+            let left = full.iter().filter(|full| !**full).count() as i64;
+            if done == n as i64 || left == 0 {
+                return done as usize;
+            }
+            let total = usable + n as i64 - done;
+            let (each, mut rest) = (total / left, total % left);
+            let mut progress = false;
+            for index in 0..branches.len() {
+                let tasks = stale[index];
+                if full[index] || !(tasks < each || (tasks == each && rest > 0)) {
+                    continue;
+                }
+                progress = true;
+                let want = each - tasks + if rest > 0 { 1 } else { 0 };
+                let got = self.divide(task, waiting, want as usize, &branches[index], depth, counts, leaves) as i64;
+                if got < want {
+                    full[index] = true;
+                    usable -= tasks;
+                } else if rest > 0 {
+                    rest -= 1;
+                }
+                done += got;
+            }
+            if !progress {
+                return done as usize;
+            }
+        }
+    }
+
+    fn fill(&mut self, task: &Task, waiting: &mut Vec<TaskId>, n: usize, nodes: &[NodeId]) -> usize {
+        let mut failed = vec![false; nodes.len()];
+        let (mut at, mut placed) = (0, 0);
+        while !nodes.is_empty() && !waiting.is_empty() {
+            let node = nodes[at % nodes.len()];
+            self.assigned.insert(waiting.remove(0), node);
+            placed += 1;
+            if placed == n {
+                return placed;
+            }
+            if at + 1 < nodes.len() {
+                if self.rank(task, nodes[at + 1]) < self.rank(task, node) {
+                    at += 1;
+                }
+            } else {
+                at += 1;
+            }
+            let start = at;
+            while failed[at % nodes.len()] || self.refusal(task, nodes[at % nodes.len()]).is_some() {
+                failed[at % nodes.len()] = true;
+                at += 1;
+                if at - start == nodes.len() {
+                    return placed;
+                }
+            }
+        }
+        placed
+    }
+
+    // The others, one task at a time. Each says whether it placed one.
+
+    fn spread_even(&mut self, task: &Task, waiting: &mut Vec<TaskId>) -> bool {
+        let fitting = self.fitting(task);
+        let key = |node: &NodeId| {
+            let path = self.path(task, *node);
+            // Level by level: tasks of the service in the branch, then the name of the branch.
+            let levels = (1..=path.len()).map(|depth| {
+                let branch = &path[..depth];
+                let nodes = self.nodes().into_iter().filter(|other| self.path(task, *other).starts_with(branch));
+                (nodes.map(|other| self.of_service(task.service, other)).sum::<usize>(), branch.to_vec())
+            });
+            (levels.collect::<Vec<_>>(), self.rank(task, *node), *node)
+        };
+        let best = fitting.into_iter().min_by_key(key);
+        self.give(best, waiting)
+    }
+
+    fn binpack(&mut self, task: &Task, waiting: &mut Vec<TaskId>) -> bool {
+        let share = |node: &NodeId| {
+            let total = self.cluster.nodes()[*node].spec.description.as_ref().map(|it| &it.resources);
+            let (cpus, memory) = total.map_or((0, 0), |it| (it.nano_cpus, it.memory));
+            let free = self.free(*node);
+            let ppm = |free: i64, all: i64| if all == 0 { 0 } else { (all - free) as i128 * 1_000_000 / all as i128 };
+            ppm(free.0, cpus).max(ppm(free.1, memory))
+        };
+        let key = |node: &NodeId| {
+            let (failures, _, total) = self.rank(task, *node);
+            (failures, -share(node), std::cmp::Reverse(total), *node)
+        };
+        let best = self.fitting(task).into_iter().min_by_key(key);
+        self.give(best, waiting)
+    }
+
+    fn give(&mut self, node: Option<NodeId>, waiting: &mut Vec<TaskId>) -> bool {
+        let Some(node) = node.filter(|_| !waiting.is_empty()) else { return false };
+        self.assigned.insert(waiting.remove(0), node);
+        true
+    }
+
+    fn random(&mut self, task: &Task, waiting: &mut Vec<TaskId>, rng: &mut ChaCha8Rng) {
+        let mut nodes = self.fitting(task);
+        while !waiting.is_empty() && !nodes.is_empty() {
+            let index = rng.random_range(0..nodes.len());
+            self.assigned.insert(waiting.remove(0), nodes[index]);
+            if self.refusal(task, nodes[index]).is_some() {
+                nodes.swap_remove(index);
+            }
+        }
+    }
+}
