@@ -1,7 +1,7 @@
 //! The tables: nodes, services and tasks, the only writes to them, and the journal of those writes.
 //!
 //! Every write is appended to the journal; the components of [`crate::Manager`] read it in order, each reacting to what
-//! concerns it, as SwarmKit's goroutines react to the events of its store. A [`Change::Commit`] ends each transaction.
+//! concerns it, as SwarmKit's goroutines react to the events of its store. A commit ends each transaction.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};

@@ -115,7 +115,12 @@ fn parse_subnet(text: &str) -> Option<(IpAddr, u8)> {
     let digits = !bits.is_empty() && bits.len() <= 3 && bits.bytes().all(|b| b.is_ascii_digit());
     let bits: u8 = if digits { bits.parse().ok()? } else { return None };
     let most = if address.is_ipv4() { 32 } else { 128 };
-    (bits <= most).then_some((address, bits))
+    if bits > most {
+        return None;
+    }
+    // A subnet of IPv4 addresses in IPv6 form holds IPv4 addresses.
+    let canonical = address.to_canonical();
+    Some((canonical, if canonical == address { bits } else { bits.saturating_sub(96) }))
 }
 
 fn contains(network: IpAddr, bits: u8, address: IpAddr) -> bool {

@@ -65,10 +65,10 @@ impl Reading {
             .collect();
         pending.sort_by_key(|(sequence, _, _)| *sequence);
         for (_, id, task) in &pending {
-            if let Some(node) = task.node.filter(|node| cluster.node(*node).is_some()) {
-                if table.refusal(task, node).is_none() {
-                    table.assigned.insert(*id, node);
-                }
+            if let Some(node) = task.node.filter(|node| cluster.node(*node).is_some())
+                && table.refusal(task, node).is_none()
+            {
+                table.assigned.insert(*id, node);
             }
         }
         let mut groups: Vec<((ServiceId, u64), Vec<TaskId>)> = Vec::new();

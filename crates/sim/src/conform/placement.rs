@@ -87,11 +87,11 @@ impl<'a> Run<'a> {
     fn submit(&mut self, index: usize, now: Time) -> bool {
         let wire = &self.recorded.services[index];
         let spec = wire.spec();
-        if !wire.bypass_api_validation {
-            if let Err(refusal) = sched::api::validate(&spec) {
-                self.rejected.insert(index, refusal.0);
-                return false;
-            }
+        if !wire.bypass_api_validation
+            && let Err(refusal) = sched::api::validate(&spec)
+        {
+            self.rejected.insert(index, refusal.0);
+            return false;
         }
         match self.services[index] {
             Some(adopted) => self.manager.resume_service(now, adopted, &mut self.out),

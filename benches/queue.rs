@@ -1,0 +1,2 @@
+//! The event queue.
+fn main() {}
