@@ -113,19 +113,21 @@ fn heartbeat(table: &Table<'_>) -> HeartbeatModel {
 /// `10.0.0.0/8` as (address, prefix length).
 pub(super) fn subnet(value: &Value<'_>) -> Option<(u32, u8)> {
     let text = value.text()?;
-    let parsed = text.split_once('/').and_then(|(address, prefix)| {
-        let address = u32::from(address.parse::<std::net::Ipv4Addr>().ok()?);
-        Some((address, prefix.parse::<u8>().ok().filter(|prefix| (1..=30).contains(prefix))?))
-    });
-    let Some((address, prefix)) = parsed else { return value.expected("an IPv4 network such as \"10.0.0.0/24\"") };
-    let network = address & (u32::MAX << (32 - prefix));
-    if network != address {
-        let right = std::net::Ipv4Addr::from(network);
-        value.complain_with(
-            "the address has bits beyond the prefix",
-            Some(format!("did you mean \"{right}/{prefix}\"?")),
-        );
+    let Some((address, prefix)) = ipv4_network(text) else {
+        return value.expected("an IPv4 network such as \"10.0.0.0/24\"");
+    };
+    let right = format!("{}/{prefix}", std::net::Ipv4Addr::from(address));
+    if right != text {
+        value.complain_with("the address has bits beyond the prefix", Some(format!("did you mean \"{right}\"?")));
         return None;
     }
-    Some((network, prefix))
+    Some((address, prefix))
+}
+
+/// The network of an address with a prefix length from 1 to 30.
+pub(super) fn ipv4_network(text: &str) -> Option<(u32, u8)> {
+    let (address, prefix) = text.split_once('/')?;
+    let address = u32::from(address.parse::<std::net::Ipv4Addr>().ok()?);
+    let prefix = prefix.parse::<u8>().ok().filter(|prefix| (1..=30).contains(prefix))?;
+    Some((address & (u32::MAX << (32 - prefix)), prefix))
 }

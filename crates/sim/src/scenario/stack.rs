@@ -9,7 +9,7 @@ use sched::spec::ServiceSpec;
 
 use super::complaint::Place;
 use super::reader::{Entry, Table, Value};
-use super::{Behaviour, NetworkPlan, ServicePlan, api};
+use super::{Behaviour, NetworkPlan, ServicePlan};
 
 pub(super) const STACK: &[&str] = &["name", "files", "env", "env_file", "at"];
 
@@ -77,9 +77,6 @@ impl Stacks<'_> {
             Err(problems) => return problems.iter().for_each(|problem| value.complain(problem)),
         };
         for spec in stack.services {
-            for refusal in api::refusals(&spec) {
-                value.complain(format!("service `{}`: {refusal}", spec.name));
-            }
             let plan = ServicePlan { spec, stack: Some(name.to_string()), at, behaviour: Behaviour::Forever };
             self.services.push((plan, value.place));
         }
