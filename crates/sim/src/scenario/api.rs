@@ -61,7 +61,7 @@ fn image(reference: &str, refusals: &mut Vec<String>) {
     };
     let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let tag_fits = tag.len() <= 128 && tag.starts_with(word) && tag.chars().all(|c| word(c) || c == '.' || c == '-');
-    if !parts.iter().all(|it| part(it)) || !tag_fits {
+    if !parts.iter().all(part) || !tag_fits {
         refusals.push(format!("ContainerSpec: \"{reference}\" is not a valid repository/tag"));
     }
 }
@@ -166,9 +166,7 @@ mod tests {
             image(reference, &mut refusals);
             !refusals.is_empty()
         };
-        for good in
-            ["redis", "redis:7.2-alpine", "a/b_c/d-e", "localhost:5000/A".to_lowercase().as_str(), "Reg.io/x@sha256:0"]
-        {
+        for good in ["redis", "redis:7.2-alpine", "a/b_c/d-e", "localhost:5000/a", "Reg.io/x@sha256:0"] {
             assert!(!refused(good), "{good}");
         }
         for bad in ["", "Redis", "a b", "redis:", "redis:a:b", "/redis", "a//b", "-a"] {

@@ -5,8 +5,9 @@ use std::path::Path;
 
 /// More than this many are counted, not kept: nobody reads them, and their excerpts would not be free.
 const SHOWN: usize = 100;
-/// Longest excerpt of a line, in characters.
+/// Longest excerpt of a line, and longest message, in characters.
 const EXCERPT: usize = 100;
+const LONGEST: usize = 500;
 
 /// Everything that is wrong with a file, in order of the file. Its `Display` is plain text for people.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -135,8 +136,8 @@ impl std::error::Error for Complaints {}
 
 impl Position {
     fn of(text: &str, place: Place) -> Position {
-        let start = text.floor_char_boundary(place.start.min(text.len()));
-        let end = text.floor_char_boundary(place.end.min(text.len())).max(start);
+        let start = whole(text, place.start);
+        let end = whole(text, place.end).max(start);
         let (before, after) = (&text[..start], &text[start..]);
         let line_start = before.rfind('\n').map_or(0, |at| at + 1);
         let rest = after.split('\n').next().unwrap_or("").trim_end_matches('\r');
@@ -156,6 +157,11 @@ impl Position {
     }
 }
 
+/// The last boundary of characters that is not after a byte.
+fn whole(text: &str, byte: usize) -> usize {
+    (0..=byte.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0)
+}
+
 /// One character wide, so that the marks below it stay in place.
 fn visible(c: char) -> char {
     match c {
@@ -165,10 +171,11 @@ fn visible(c: char) -> char {
     }
 }
 
-/// Control characters, and those that turn or hide the text around them, as `\u{..}`.
-pub(super) fn printable(text: &str) -> String {
+/// Control characters, and those that turn or hide the text around them, as `\u{..}`; books are cut.
+fn printable(text: &str) -> String {
     let escape = |c: char| if is_hidden(c) { c.escape_default().to_string() } else { c.to_string() };
-    text.chars().map(escape).collect()
+    let cut = if text.chars().nth(LONGEST).is_some() { "..." } else { "" };
+    text.chars().take(LONGEST).map(escape).chain([cut.to_string()]).collect()
 }
 
 fn is_hidden(c: char) -> bool {
@@ -179,14 +186,14 @@ fn is_hidden(c: char) -> bool {
 /// "did you mean" the nearest of some names; all of them, if they are few and none is near.
 pub(super) fn suggest<'a>(word: &str, names: impl Iterator<Item = &'a str>) -> Option<String> {
     // Distances cost the product of the lengths: neither a book as a name nor a million names may stop the reader.
-    const LONGEST: usize = 100;
+    const WORD: usize = 100;
     const MOST: usize = 10_000;
     const FEW: usize = 12;
     let names: Vec<&str> = names.take(MOST).collect();
     let distance = |name: &&str| strsim::damerau_levenshtein(&word.to_lowercase(), &name.to_lowercase());
     let near = |word: &str, distance: usize| distance <= (word.chars().count() / 3).max(1);
-    let nearest = (word.len() <= LONGEST)
-        .then(|| names.iter().copied().filter(|name| name.len() <= LONGEST).min_by_key(distance))
+    let nearest = (word.len() <= WORD)
+        .then(|| names.iter().copied().filter(|name| name.len() <= WORD).min_by_key(distance))
         .flatten()
         .filter(|name| near(word, distance(name)));
     match nearest {
@@ -205,7 +212,7 @@ mod tests {
         let complaints = Complaints::locate(
             Path::new("a.toml"),
             "x = 1\r\n\tné = \"a\u{1b}[2J\"\r\n",
-            vec![(Some(Place { start: 13, end: 20 }), "no \u{1b}".into(), Some("yes".into()))],
+            vec![(Some(Place { start: 14, end: 21 }), "no \u{1b}".into(), Some("yes".into()))],
         );
         let wanted =
             "error: no \\u{1b}\n --> a.toml:2:7\n  |\n2 |  né = \"a\u{fffd}[2J\"\n  |       ^^^^^^^\nhelp: yes\n";

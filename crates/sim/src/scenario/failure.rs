@@ -6,7 +6,7 @@ use sched::Span;
 
 use super::pool::Selectors;
 use super::reader::{Table, Value};
-use super::unit::typical;
+use super::unit::{human, typical};
 use super::{FailurePlan, FailureUnit};
 use crate::engine::law::Law;
 
@@ -57,7 +57,7 @@ fn up_time(table: &Table<'_>) -> Option<Law> {
         }
     };
     if typical(&law) < SHORTEST {
-        let message = format!("expected at least {SHORTEST} between failures, found {}", typical(&law));
+        let message = format!("expected at least 1s between failures, found {}", human(typical(&law)));
         up.or(mtbf).iter().for_each(|value| value.complain(&message));
         return None;
     }

@@ -3,6 +3,7 @@
 use sched::Span;
 
 use super::reader::{Table, Value};
+use super::unit::human;
 use super::{DaemonModel, HeartbeatModel, Models, OverlayModel, RegistryModel};
 use crate::engine::law::Law;
 
@@ -104,7 +105,8 @@ fn heartbeat(table: &Table<'_>) -> HeartbeatModel {
     };
     if model.period <= model.jitter {
         let value = table.get("jitter").or_else(|| table.get("period"));
-        let message = format!("the jitter of {} is not shorter than the period of {}", model.jitter, model.period);
+        let (jitter, period) = (human(model.jitter), human(model.period));
+        let message = format!("the jitter of {jitter} is not shorter than the period of {period}");
         value.iter().for_each(|value| value.complain(&message));
     }
     model

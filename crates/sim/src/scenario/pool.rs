@@ -120,15 +120,15 @@ fn read_pool(pool: &Table<'_>, name: &str, count: u64, names: &mut BTreeSet<Stri
             let help = (1 < count).then(|| format!("a pattern gives each node its name: \"{name}-{{i+1}}\""));
             return named_by().iter().for_each(|value| value.complain_with(&message, help.clone()));
         }
-        let address = address.as_ref().and_then(|value| Some((value, value.text()?)));
-        let expanded = address.map(|(value, text)| expand(text, i).map_err(|error| value.complain(error)));
-        let (Ok(own), Ok(engine), Ok(address)) =
-            (expand_all(&labels, i), expand_all(&engine_labels, i), expanded.transpose())
-        else {
+        let text = address.as_ref().and_then(|value| Some((value, value.text()?)));
+        let address = text.map(|(value, text)| expand(text, i).map_err(|error| value.complain(error)).ok());
+        // Patterns that failed once have complained; the rest of the pool would only repeat it.
+        let (Some(own), Some(engine)) = (expand_all(&labels, i), expand_all(&engine_labels, i)) else { return };
+        if address == Some(None) {
             return;
-        };
+        }
+        spec.address = address.flatten();
         spec.labels = own;
-        spec.address = address;
         if let Some(description) = &mut spec.description {
             description.hostname.clone_from(&spec.id);
             description.engine_labels = engine;
@@ -154,10 +154,10 @@ fn label_patterns<'a>(value: &Value<'a>) -> Option<Vec<(Entry<'a>, String)>> {
     Some(entries.into_iter().filter_map(|entry| entry.value.scalar().map(|text| (entry, text))).collect())
 }
 
-fn expand_all(patterns: &[(Entry<'_>, String)], i: u64) -> Result<Labels, ()> {
-    let label = |(entry, pattern): &(Entry<'_>, String)| match expand(pattern, i) {
-        Ok(text) => Ok((entry.key.to_string(), text)),
-        Err(error) => Err(entry.value.complain(error)),
+fn expand_all(patterns: &[(Entry<'_>, String)], i: u64) -> Option<Labels> {
+    let label = |(entry, pattern): &(Entry<'_>, String)| {
+        let text = expand(pattern, i).map_err(|error| entry.value.complain(error)).ok()?;
+        Some((entry.key.to_string(), text))
     };
     patterns.iter().map(label).collect()
 }

@@ -11,7 +11,7 @@ use super::complaint::{Complaints, Place, suggest};
 use super::reader::{Sink, Table, Value};
 use super::service::{SERVICE, TASKS};
 use super::stack::{STACK, Stacks, read_text};
-use super::unit::CENTURY;
+use super::unit::{CENTURY, human};
 use super::{Action, Image, NetworkPlan, NodePlan, Scenario, Scripted, ServicePlan};
 use super::{api, expect, failure, image, model, pool, script, service};
 
@@ -126,7 +126,7 @@ fn warm_up(table: &Table<'_>, duration: Span) -> Span {
     let Some(value) = table.get("warm_up") else { return Span::ZERO };
     let warm_up = value.duration().unwrap_or_default();
     if duration <= warm_up {
-        value.complain(format!("{warm_up} is not shorter than the duration of {duration}"));
+        value.complain(format!("{} is not shorter than the duration of {}", human(warm_up), human(duration)));
     }
     warm_up
 }
@@ -138,7 +138,7 @@ fn sample(table: &Table<'_>, duration: Option<Span>) -> Span {
     let Some(value) = table.get("sample") else { return default };
     let sample = value.duration_from(Span::from_nanos(1)).unwrap_or(default);
     if POINTS < duration.as_nanos() / sample.as_nanos() {
-        value.complain(format!("more than {POINTS} points in {duration}"));
+        value.complain(format!("more than {POINTS} points in {}", human(duration)));
     }
     sample
 }
@@ -260,5 +260,53 @@ fn imply_networks(services: &[ServicePlan], networks: &mut BTreeMap<String, Netw
     for name in services.iter().flat_map(|service| &service.spec.task.networks) {
         let implied = || NetworkPlan { name: name.clone(), subnet: None, external: false };
         networks.entry(name.clone()).or_insert_with(implied);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::unit;
+    use super::*;
+
+    /// The reference is for people; nothing else would notice a key that it forgets.
+    #[test]
+    fn the_reference_names_every_key() {
+        let reference = include_str!("../../../../scenarios/README.md");
+        let tables = [
+            ("The top level", SCENARIO),
+            ("`pool`", pool::POOL),
+            ("`pool.plugins`", pool::PLUGINS),
+            ("`image`", image::IMAGE),
+            ("`image.layers`", image::LAYER),
+            ("`network`", NETWORK),
+            ("`service`", SERVICE),
+            ("`service.reserve`", service::RESOURCES),
+            ("`service.restart`", service::RESTART),
+            ("`service.update`", service::UPDATE),
+            ("`service.ports`", service::PORT),
+            ("`service.exits`", service::EXITS),
+            ("`stack`", STACK),
+            ("`event`", script::EVENT),
+            ("`failure`", failure::FAILURE),
+            ("`daemon`", model::DAEMON),
+            ("`registry`", model::REGISTRY),
+            ("`overlay`", model::OVERLAY),
+            ("`heartbeat`", model::HEARTBEAT),
+            ("`expect`", expect::BOUNDS),
+            ("Laws", unit::LAWS),
+            ("Laws", unit::UNIFORM),
+            ("Laws", unit::EXPONENTIAL),
+            ("Laws", unit::LOGNORMAL),
+            ("Laws", unit::WEIBULL),
+        ];
+        for (table, keys) in tables {
+            let heading = format!("\n### {table}\n");
+            let start = reference.find(&heading).unwrap_or_else(|| panic!("no section {heading}"));
+            let section = &reference[start + heading.len()..];
+            let section = &section[..section.find("\n### ").unwrap_or(section.len())];
+            for key in keys {
+                assert!(section.contains(&format!("`{key}`")), "{table}: {key} is missing");
+            }
+        }
     }
 }

@@ -9,6 +9,7 @@ use super::complaint::{Place, suggest};
 use super::pool::Selectors;
 use super::reader::{Table, Value};
 use super::service::TASKS;
+use super::unit::human;
 use super::{Action, Scripted, ServicePlan};
 
 pub(super) const EVENT: &[&str] = &[
@@ -86,7 +87,8 @@ impl<'a> Script<'a> {
             let at = at + Span::from_nanos(step.unwrap_or_default().as_nanos().saturating_mul(number as u64));
             if self.end <= at {
                 let value = if number == 0 { table.get("at") } else { stagger.clone() };
-                let message = format!("{at} is not before the end of the run at {}", self.end);
+                let message =
+                    format!("{} is not before the end of the run at {}", since_start(at), since_start(self.end));
                 return value.iter().for_each(|value| value.complain(&message));
             }
             let label = label.map_or(name, str::to_string);
@@ -101,6 +103,7 @@ impl<'a> Script<'a> {
             let rows = self.nodes.rows(value);
             if rows.is_empty() { Vec::new() } else { vec![(format!("{} {state}", words(value)), action(rows))] }
         };
+        let availability = |to: Availability| nodes(word(to), &|rows| Action::Availability(rows, to));
         let services = |done: &str, action: fn(usize) -> Action| {
             let names = value.list_or_one();
             let rows = names.iter().filter_map(|name| self.service(name, name.text()?));
@@ -109,9 +112,9 @@ impl<'a> Script<'a> {
         match key {
             "down" => nodes("down", &Action::Down),
             "up" => nodes("up", &Action::Up),
-            "drain" => nodes("drained", &|rows| Action::Availability(rows, Availability::Drain)),
-            "pause" => nodes("paused", &|rows| Action::Availability(rows, Availability::Pause)),
-            "activate" => nodes("active", &|rows| Action::Availability(rows, Availability::Active)),
+            "drain" => availability(Availability::Drain),
+            "pause" => availability(Availability::Pause),
+            "activate" => availability(Availability::Active),
             "scale" => self.scales(value),
             "update_image" => self.images(value),
             "force" => services("restarted by force", Action::Force),
@@ -185,21 +188,16 @@ impl<'a> Script<'a> {
 
     /// The same for one node after the other.
     fn one_by_one(&self, name: String, action: Action) -> Vec<(String, Action)> {
-        let (rows, state, one): (Vec<usize>, &str, fn(Vec<usize>) -> Action) = match action {
-            Action::Down(rows) => (rows, "down", Action::Down),
-            Action::Up(rows) => (rows, "up", Action::Up),
-            Action::Availability(rows, Availability::Drain) => {
-                (rows, "drained", |rows| Action::Availability(rows, Availability::Drain))
-            }
-            Action::Availability(rows, Availability::Pause) => {
-                (rows, "paused", |rows| Action::Availability(rows, Availability::Pause))
-            }
-            Action::Availability(rows, Availability::Active) => {
-                (rows, "active", |rows| Action::Availability(rows, Availability::Active))
-            }
-            other => return vec![(name, other)],
+        let each = |rows: Vec<usize>, state: &str, action: &dyn Fn(Vec<usize>) -> Action| {
+            let one = |row: usize| (format!("{} {state}", self.nodes.name(row)), action(vec![row]));
+            rows.into_iter().map(one).collect()
         };
-        rows.into_iter().map(|row| (format!("{} {state}", self.nodes.name(row)), one(vec![row]))).collect()
+        match action {
+            Action::Down(rows) => each(rows, "down", &Action::Down),
+            Action::Up(rows) => each(rows, "up", &Action::Up),
+            Action::Availability(rows, to) => each(rows, word(to), &|rows| Action::Availability(rows, to)),
+            other => vec![(name, other)],
+        }
     }
 
     /// A service can be changed after it is created, until it is removed; and rolled back after it was changed.
@@ -218,7 +216,7 @@ impl<'a> Script<'a> {
             };
             let created = self.services[row].at;
             if event.at < created {
-                complain(*place, row, &format!("is created later, at {created}"));
+                complain(*place, row, &format!("is created later, at {}", since_start(created)));
             } else if removed.contains(&row) {
                 complain(*place, row, "is removed before");
             } else if matches!(event.action, Action::Rollback(_)) && !changed.contains(&row) {
@@ -230,6 +228,18 @@ impl<'a> Script<'a> {
             };
         }
     }
+}
+
+fn word(availability: Availability) -> &'static str {
+    match availability {
+        Availability::Active => "active",
+        Availability::Pause => "paused",
+        Availability::Drain => "drained",
+    }
+}
+
+fn since_start(time: Time) -> String {
+    human(time.since(Time::ZERO))
 }
 
 fn action_place(table: &Table<'_>) -> Place {

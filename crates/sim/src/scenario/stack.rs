@@ -112,12 +112,18 @@ impl Stacks<'_> {
 
 /// A text file of a sane size, without a byte order mark.
 pub(super) fn read_text(path: &Path) -> Result<String, String> {
-    let file = std::fs::File::open(path).map_err(|error| error.to_string())?;
-    if !file.metadata().is_ok_and(|metadata| metadata.is_file()) {
+    let words = |error: std::io::Error| match error.kind() {
+        std::io::ErrorKind::NotFound => "there is no such file".to_string(),
+        std::io::ErrorKind::PermissionDenied => "permission denied".to_string(),
+        _ => error.to_string(),
+    };
+    // Looked at before it is opened: opening a pipe would wait for its other end.
+    if !std::fs::metadata(path).map_err(words)?.is_file() {
         return Err("it is not a file".into());
     }
+    let file = std::fs::File::open(path).map_err(words)?;
     let mut bytes = Vec::new();
-    file.take(LARGEST + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
+    file.take(LARGEST + 1).read_to_end(&mut bytes).map_err(words)?;
     if LARGEST < bytes.len() as u64 {
         return Err("it is larger than 8 MiB".into());
     }

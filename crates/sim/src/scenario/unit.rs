@@ -31,7 +31,8 @@ impl Value<'_> {
             }
         };
         if span < least || CENTURY < span {
-            let limits = if span < least { format!("at least {least}") } else { "at most 100 years".to_string() };
+            let limits =
+                if span < least { format!("at least {}", human(least)) } else { "at most 100 years".to_string() };
             return self.expected(format!("a duration of {limits}"));
         }
         Some(span)
@@ -144,6 +145,11 @@ pub(super) fn typical(law: &Law) -> Span {
         Law::Exponential { mean } | Law::Weibull { mean, .. } => mean,
         Law::Lognormal { median, .. } => median,
     }
+}
+
+/// A span as users write it, for messages.
+pub(super) fn human(span: Span) -> String {
+    humantime::format_duration(std::time::Duration::from_nanos(span.as_nanos())).to_string()
 }
 
 fn number_of(config: parse_size::Config, text: &str) -> Result<u64, parse_size::Error> {
