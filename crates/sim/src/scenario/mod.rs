@@ -1,13 +1,31 @@
 //! What a user asks: a cluster, services, a script of events, failures, strategies to compare, and what to expect.
 //!
 //! This file is the resolved scenario, in which there is nothing left to doubt: units are numbers, names are rows,
-//! patterns are expanded. The reader of the TOML text is in the files beside it.
+//! patterns are expanded. The reader of the TOML text is in the files beside it; `scenarios/README.md` describes it
+//! for users.
+
+mod api;
+mod complaint;
+mod expect;
+mod failure;
+mod image;
+mod model;
+mod pattern;
+mod pool;
+mod read;
+mod reader;
+mod script;
+mod service;
+mod stack;
+mod unit;
 
 use std::path::PathBuf;
 
 use sched::spec::{Availability, NodeSpec, ServiceSpec};
 use sched::{Span, Time};
 
+pub use self::complaint::{Complaint, Complaints, Position};
+pub use self::read::{load, parse};
 use crate::engine::law::Law;
 
 /// A question, ready to run.

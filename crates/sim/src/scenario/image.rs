@@ -1,0 +1,198 @@
+//! `[[image]]`: images and their layers, and layers for images that nobody described.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use super::complaint::suggest;
+use super::reader::{Table, Value};
+use super::{Image, Layer};
+
+pub(super) const IMAGE: &[&str] = &["name", "size", "layers", "base"];
+pub(super) const LAYER: &[&str] = &["digest", "size", "unpacked"];
+
+/// Bytes of a layer or an image at most: far more than any registry takes.
+const LARGEST: u64 = 1 << 40;
+/// moby `layer/layer_store.go`, `maxLayerDepth`.
+const DEEPEST: usize = 125;
+
+/// Layers of an image that does not say: from 5 to 11, so 8 in the median, as in the 167 TB of Docker Hub that Zhao et
+/// al. looked at (IEEE CLUSTER 2019).
+const LAYERS: (u64, u64) = (5, 11);
+/// Compressed size of an image that does not say: median and sigma of a lognormal law, and its bounds. Our choice.
+const SIZE: (f64, f64) = (100e6, 0.8);
+const SIZE_BOUNDS: (f64, f64) = (5e6, 1e9);
+/// Sigma of the weights by which the layers of an image share its size: a few are large.
+const WEIGHT_SIGMA: f64 = 1.5;
+/// Unpacked bytes per compressed byte, in tenths (Zhao et al.: 2.6).
+const UNPACKED_TENTHS: u64 = 26;
+
+/// The described images by name.
+pub(super) fn images(tables: &[Table<'_>]) -> BTreeMap<String, Image> {
+    let mut drafts: BTreeMap<&str, Draft<'_>> = BTreeMap::new();
+    for table in tables {
+        let Some(draft) = read_image(table) else { continue };
+        if drafts.contains_key(draft.name)
+            && let Some(value) = table.get("name")
+        {
+            value.complain(format!("there is already an image `{}`", draft.name));
+            continue;
+        }
+        drafts.insert(draft.name, draft);
+    }
+    let resolve = |draft: &Draft<'_>| {
+        (draft.name.to_string(), Image { name: draft.name.to_string(), layers: layers_of(draft, &drafts) })
+    };
+    drafts.values().map(resolve).collect()
+}
+
+/// An image of which only the name is known: the same name has the same layers, in every scenario.
+pub(super) fn implied(name: &str) -> Image {
+    let mut rng = rng_of(name);
+    let size = (SIZE.0 * libm::exp(SIZE.1 * normal(&mut rng))).clamp(SIZE_BOUNDS.0, SIZE_BOUNDS.1);
+    Image { name: name.to_string(), layers: split(name, size as u64) }
+}
+
+struct Draft<'a> {
+    name: &'a str,
+    layers: Vec<Layer>,
+    base: Option<Value<'a>>,
+}
+
+fn read_image<'a>(table: &Table<'a>) -> Option<Draft<'a>> {
+    let name = table.need("name", Value::text);
+    let size = table.read("size", bytes);
+    let listed = table.get("layers");
+    if let (Some(value), Some(_)) = (&listed, table.get("size")) {
+        value.complain("give either `size` or `layers`");
+    }
+    let name = name?;
+    let layers = match (listed, size) {
+        (Some(value), _) => {
+            let items = value.list();
+            if DEEPEST < items.len() {
+                value.complain(format!("more than {DEEPEST} layers"));
+                return None;
+            }
+            items.iter().enumerate().filter_map(|(number, item)| read_layer(name, number, item)).collect()
+        }
+        (None, Some(size)) => split(name, size),
+        (None, None) => implied(name).layers,
+    };
+    Some(Draft { name, layers, base: table.get("base") })
+}
+
+fn bytes(value: &Value<'_>) -> Option<u64> {
+    let bytes = value.bytes()?;
+    if LARGEST < bytes {
+        return value.expected("a size of at most 1TiB");
+    }
+    Some(bytes)
+}
+
+fn read_layer(image: &str, number: usize, value: &Value<'_>) -> Option<Layer> {
+    if !value.is_table() {
+        return bytes(value).map(|size| layer(image, number, size));
+    }
+    let table = value.table(LAYER)?;
+    let default = layer(image, number, table.need("size", bytes)?);
+    Some(Layer {
+        digest: table.read("digest", Value::text).map_or(default.digest, str::to_string),
+        size: default.size,
+        unpacked: table.read("unpacked", bytes).unwrap_or(default.unpacked),
+    })
+}
+
+/// The layers of an image on top of those of its base.
+fn layers_of(image: &Draft<'_>, drafts: &BTreeMap<&str, Draft<'_>>) -> Vec<Layer> {
+    let mut from_top = vec![image];
+    let mut seen = BTreeSet::from([image.name]);
+    while let Some(value) = &from_top[from_top.len() - 1].base {
+        let Some(name) = value.text() else { break };
+        let Some(base) = drafts.get(name) else {
+            // Every image on top of it meets the same gap; only the one that says so is blamed.
+            if from_top.len() == 1 {
+                value.complain_with(format!("no image `{name}`"), suggest(name, drafts.keys().copied()));
+            }
+            break;
+        };
+        if !seen.insert(base.name) {
+            value.complain("an image cannot be its own base");
+            break;
+        }
+        from_top.push(base);
+        if DEEPEST < from_top.iter().map(|draft| draft.layers.len()).sum() || DEEPEST < from_top.len() {
+            value.complain(format!("more than {DEEPEST} layers together with its base"));
+            break;
+        }
+    }
+    from_top.iter().rev().flat_map(|draft| draft.layers.iter().cloned()).collect()
+}
+
+fn layer(image: &str, number: usize, size: u64) -> Layer {
+    let unpacked = u128::from(size) * u128::from(UNPACKED_TENTHS) / 10;
+    Layer { digest: format!("{image}#{}", number + 1), size, unpacked: u64::try_from(unpacked).unwrap_or(u64::MAX) }
+}
+
+/// Layers that share a size; the same for every use of the name.
+fn split(name: &str, size: u64) -> Vec<Layer> {
+    let mut rng = rng_of(name);
+    // The draw of the size in `implied` comes first there, too: layers do not depend on who asks.
+    normal(&mut rng);
+    let count = LAYERS.0 + rng.next_u64() % (LAYERS.1 - LAYERS.0 + 1);
+    let weights: Vec<f64> = (0..count).map(|_| libm::exp(WEIGHT_SIGMA * normal(&mut rng))).collect();
+    let total: f64 = weights.iter().sum();
+    let mut left = size;
+    let mut layers: Vec<Layer> = Vec::new();
+    for (number, weight) in weights.iter().enumerate() {
+        let last = number + 1 == weights.len();
+        let share = if last { left } else { ((size as f64 * weight / total) as u64).min(left) };
+        left -= share;
+        layers.push(layer(name, number, share));
+    }
+    layers
+}
+
+/// A stream that only the name decides: FNV-1a, then ChaCha.
+fn rng_of(name: &str) -> ChaCha8Rng {
+    let hash = name
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
+    ChaCha8Rng::seed_from_u64(hash)
+}
+
+/// A standard normal number (Box and Muller), with `libm` so that it is the same everywhere.
+fn normal(rng: &mut ChaCha8Rng) -> f64 {
+    let mut uniform = || ((rng.next_u64() >> 11) as f64 + 0.5) / (1_u64 << 53) as f64;
+    let (radius, angle) = (uniform(), uniform());
+    libm::sqrt(-2.0 * libm::log(radius)) * libm::cos(2.0 * std::f64::consts::PI * angle)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn implied_images_are_typical_and_depend_on_the_name_only() {
+        let images: Vec<Image> = (0..501).map(|i| implied(&format!("app-{i}"))).collect();
+        let mut sizes: Vec<u64> =
+            images.iter().map(|image| image.layers.iter().map(|layer| layer.size).sum()).collect();
+        let mut counts: Vec<usize> = images.iter().map(|image| image.layers.len()).collect();
+        sizes.sort_unstable();
+        counts.sort_unstable();
+        assert_eq!(counts[250], 8);
+        assert!((80_000_000..125_000_000).contains(&sizes[250]), "{}", sizes[250]);
+        assert!(5_000_000 <= sizes[0] && sizes[500] <= 1_000_000_000);
+        assert_eq!(images[7], implied("app-7"));
+        assert_ne!(images[7].layers, images[8].layers);
+    }
+
+    #[test]
+    fn a_size_is_shared_without_a_remainder() {
+        let layers = split("app", 1_000_003);
+        assert_eq!(layers.iter().map(|layer| layer.size).sum::<u64>(), 1_000_003);
+        assert_eq!(split("app", 0).iter().map(|layer| layer.size).sum::<u64>(), 0);
+        assert_eq!(layer("app", 0, 10), Layer { digest: "app#1".into(), size: 10, unpacked: 26 });
+    }
+}

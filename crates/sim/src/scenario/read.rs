@@ -1,0 +1,312 @@
+//! From the text to the scenario: the front door of the reader.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use sched::spec::Mode;
+use sched::{Span, Time};
+use toml::de::DeTable;
+
+use super::complaint::{Complaints, Place, suggest};
+use super::reader::{Sink, Table, Value};
+use super::service::{SERVICE, TASKS};
+use super::stack::{STACK, Stacks, read_text};
+use super::unit::{CENTURY, human};
+use super::{Action, Image, NetworkPlan, NodePlan, Scenario, Scripted, ServicePlan};
+use super::{api, expect, failure, image, model, pool, script, service};
+
+pub(super) const SCENARIO: &[&str] = &[
+    "name",
+    "title",
+    "description",
+    "seed",
+    "replications",
+    "duration",
+    "warm_up",
+    "sample",
+    "strategies",
+    "pool",
+    "image",
+    "network",
+    "service",
+    "stack",
+    "event",
+    "failure",
+    "daemon",
+    "registry",
+    "overlay",
+    "heartbeat",
+    "expect",
+];
+pub(super) const NETWORK: &[&str] = &["name", "subnet", "external"];
+
+const REPLICATIONS: u64 = 10_000;
+/// Points of a series at most.
+const POINTS: u64 = 100_000;
+
+/// Reads a scenario file and the stack and environment files that it names, and nothing else.
+///
+/// # Errors
+///
+/// Everything that is wrong with it, in order of the file; if the text is not TOML, all of its syntax errors.
+pub fn load(path: &Path) -> Result<Scenario, Complaints> {
+    match read_text(path) {
+        Ok(text) => parse(path, &text),
+        Err(error) => Err(Complaints::of_file(path, format!("cannot read the scenario: {error}"))),
+    }
+}
+
+/// Reads the text of a scenario as if it stood in the file `path`.
+///
+/// # Errors
+///
+/// As [`load`].
+pub fn parse(path: &Path, text: &str) -> Result<Scenario, Complaints> {
+    let (root, errors) = DeTable::parse_recoverable(text);
+    let sink = Sink::default();
+    for error in &errors {
+        let place = error.span().map(|span| Place { start: span.start, end: span.end });
+        // The parser gives an empty message where it gave up; the others say why.
+        let message = if error.message().is_empty() { "not TOML" } else { error.message() };
+        sink.complain(Some(place.unwrap_or(Place { start: text.len(), end: text.len() })), message, None);
+    }
+    if !errors.is_empty() {
+        return Err(Complaints::locate(path, text, sink.into_list()));
+    }
+    let place = Place { start: 0, end: 0 };
+    let scenario = read(path, text, &Table::new(&sink, "", place, root.get_ref(), SCENARIO));
+    let complaints = sink.into_list();
+    if complaints.is_empty() { Ok(scenario) } else { Err(Complaints::locate(path, text, complaints)) }
+}
+
+fn read(path: &Path, text: &str, table: &Table<'_>) -> Scenario {
+    let given = table.need("duration", |value| value.duration_from(Span::from_nanos(1)));
+    let duration = given.unwrap_or(CENTURY);
+    let nodes = pool::nodes(&table.tables("pool", pool::POOL));
+    let (services, mut networks) = services(path, table);
+    let mut images = image::images(&table.tables("image", image::IMAGE));
+    let models = model::models(table);
+
+    let selectors = pool::Selectors::new(&nodes);
+    let script = script::Script::new(&selectors, &services, Time::ZERO + duration);
+    let script = script.read(&table.tables("event", script::EVENT));
+    let failures = failure::failures(&table.tables("failure", failure::FAILURE), &selectors);
+    check_tasks(table, &nodes, &services, &script);
+
+    imply_images(&services, &script, &mut images);
+    imply_networks(&services, &mut networks);
+    let strategies = table.read("strategies", strategies).unwrap_or_else(|| vec!["spread".into()]);
+    let metrics: Vec<&str> = crate::metrics::METRICS.iter().map(|metric| metric.name).collect();
+    let expect = table.get("expect").map(|value| expect::expectations(&value, text, &strategies, &metrics));
+    let name = table.read("name", slug).unwrap_or_else(|| stem_slug(path));
+    let replications = table.read("replications", |value| value.count(1..=REPLICATIONS)).unwrap_or(10);
+    Scenario {
+        path: path.to_path_buf(),
+        title: table.read("title", Value::text).unwrap_or(&name).to_string(),
+        name,
+        description: table.read("description", Value::text).unwrap_or_default().trim().to_string(),
+        seed: table.read("seed", |value| value.count(0..=u64::MAX)).unwrap_or(1),
+        replications: u32::try_from(replications).unwrap_or(1),
+        duration,
+        warm_up: warm_up(table, duration),
+        sample: sample(table, given),
+        strategies,
+        images: images.into_values().collect(),
+        networks: networks.into_values().collect(),
+        script,
+        failures,
+        models,
+        expect: expect.unwrap_or_default(),
+        nodes,
+        services,
+    }
+}
+
+fn warm_up(table: &Table<'_>, duration: Span) -> Span {
+    let Some(value) = table.get("warm_up") else { return Span::ZERO };
+    let warm_up = value.duration().unwrap_or_default();
+    if duration <= warm_up {
+        value.complain(format!("{} is not shorter than the duration of {}", human(warm_up), human(duration)));
+    }
+    warm_up
+}
+
+/// A three hundredth of the duration, in whole seconds, unless given.
+fn sample(table: &Table<'_>, duration: Option<Span>) -> Span {
+    let Some(duration) = duration else { return Span::ZERO };
+    let default = Span::from_secs(duration.as_nanos().div_ceil(300 * 1_000_000_000));
+    let Some(value) = table.get("sample") else { return default };
+    let sample = value.duration_from(Span::from_nanos(1)).unwrap_or(default);
+    if POINTS < duration.as_nanos() / sample.as_nanos() {
+        value.complain(format!("more than {POINTS} points in {}", human(duration)));
+    }
+    sample
+}
+
+fn strategies(value: &Value<'_>) -> Option<Vec<String>> {
+    let mut names: Vec<String> = Vec::new();
+    for item in value.list_or_one() {
+        let Some(name) = item.text() else { continue };
+        if !sched::STRATEGIES.contains(&name) {
+            item.complain_with(format!("no strategy `{name}`"), suggest(name, sched::STRATEGIES.iter().copied()));
+        } else if names.iter().any(|other| other == name) {
+            item.complain(format!("`{name}` is there already"));
+        }
+        names.push(name.to_string());
+    }
+    if names.is_empty() {
+        value.complain(format!("expected at least one of {}", sched::STRATEGIES.join(", ")));
+        return None;
+    }
+    Some(names)
+}
+
+/// A name that can be a folder on every system.
+fn slug(value: &Value<'_>) -> Option<String> {
+    let text = value.text()?;
+    let good = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    if text.is_empty() || 64 < text.len() || !text.chars().all(good) || text.starts_with('-') {
+        return value.expected("a name of 1 to 64 lower-case letters, digits and `-`");
+    }
+    Some(text.to_string())
+}
+
+fn stem_slug(path: &Path) -> String {
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy().to_lowercase();
+    let letter = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
+    let slug: String = stem.chars().map(letter).take(64).collect();
+    let slug = slug.trim_matches('-');
+    if slug.is_empty() { "scenario".into() } else { slug.into() }
+}
+
+/// Services of the file, then those of its stacks, and the networks that were declared.
+fn services(path: &Path, table: &Table<'_>) -> (Vec<ServicePlan>, BTreeMap<String, NetworkPlan>) {
+    let mut located = Vec::new();
+    for service in table.tables("service", SERVICE) {
+        service::services(&service, &mut located);
+    }
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let mut stacks = Stacks { folder, services: Vec::new(), networks: Vec::new() };
+    match table.get("stack") {
+        Some(value) if value.list_or_one().iter().all(Value::is_table) => {
+            table.tables("stack", STACK).iter().for_each(|stack| stacks.read_table(stack));
+        }
+        Some(value) => stacks.read_files(&value),
+        None => {}
+    }
+    located.append(&mut stacks.services);
+
+    let mut names = BTreeSet::new();
+    let mut ports = api::Ports::default();
+    for (service, place) in &located {
+        let name = &service.spec.name;
+        let complain = |message: String| table.sink.complain(Some(*place), message, None);
+        if !names.insert(name) {
+            complain(format!("there is already a service `{name}`"));
+        }
+        ports.take(&service.spec).into_iter().for_each(|refusal| complain(format!("service `{name}`: {refusal}")));
+    }
+
+    let mut networks = BTreeMap::new();
+    for network in table.tables("network", NETWORK) {
+        let plan = NetworkPlan {
+            name: network.need("name", Value::text).unwrap_or_default().to_string(),
+            subnet: network.read("subnet", model::subnet),
+            external: network.read("external", Value::boolean).unwrap_or(false),
+        };
+        if let Some(value) = network.get("name")
+            && networks.contains_key(&plan.name)
+        {
+            value.complain(format!("there is already a network `{}`", plan.name));
+        }
+        networks.insert(plan.name.clone(), plan);
+    }
+    for network in stacks.networks {
+        networks.entry(network.name.clone()).or_insert(network);
+    }
+    (located.into_iter().map(|(service, _)| service).collect(), networks)
+}
+
+/// Refuses more tasks than the simulator is made for.
+fn check_tasks(table: &Table<'_>, nodes: &[NodePlan], services: &[ServicePlan], script: &[Scripted]) {
+    let wanted = |service: &ServicePlan| match service.spec.mode {
+        Mode::Replicated { replicas } => replicas,
+        Mode::ReplicatedJob { total_completions, .. } => total_completions,
+        Mode::Global | Mode::GlobalJob => nodes.len() as u64,
+    };
+    let mut tasks: Vec<u64> = services.iter().map(wanted).collect();
+    for event in script {
+        if let Action::Scale(row, replicas) = event.action {
+            tasks[row] = tasks[row].max(replicas);
+        }
+    }
+    let total: u128 = tasks.into_iter().map(u128::from).sum();
+    if u128::from(TASKS) < total {
+        table.sink.complain(None, format!("{total} tasks are more than {TASKS}"), None);
+    }
+}
+
+fn imply_images(services: &[ServicePlan], script: &[Scripted], images: &mut BTreeMap<String, Image>) {
+    let updates = script.iter().filter_map(|event| match &event.action {
+        Action::Image(_, image) => Some(image),
+        _ => None,
+    });
+    for name in services.iter().map(|service| &service.spec.task.container.image).chain(updates) {
+        images.entry(name.clone()).or_insert_with(|| image::implied(name));
+    }
+}
+
+fn imply_networks(services: &[ServicePlan], networks: &mut BTreeMap<String, NetworkPlan>) {
+    for name in services.iter().flat_map(|service| &service.spec.task.networks) {
+        let implied = || NetworkPlan { name: name.clone(), subnet: None, external: false };
+        networks.entry(name.clone()).or_insert_with(implied);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::unit;
+    use super::*;
+
+    /// The reference is for people; nothing else would notice a key that it forgets.
+    #[test]
+    fn the_reference_names_every_key() {
+        let reference = include_str!("../../../../scenarios/README.md");
+        let tables = [
+            ("The top level", SCENARIO),
+            ("`pool`", pool::POOL),
+            ("`pool.plugins`", pool::PLUGINS),
+            ("`image`", image::IMAGE),
+            ("`image.layers`", image::LAYER),
+            ("`network`", NETWORK),
+            ("`service`", SERVICE),
+            ("`service.reserve`", service::RESOURCES),
+            ("`service.restart`", service::RESTART),
+            ("`service.update`", service::UPDATE),
+            ("`service.ports`", service::PORT),
+            ("`service.exits`", service::EXITS),
+            ("`stack`", STACK),
+            ("`event`", script::EVENT),
+            ("`failure`", failure::FAILURE),
+            ("`daemon`", model::DAEMON),
+            ("`registry`", model::REGISTRY),
+            ("`overlay`", model::OVERLAY),
+            ("`heartbeat`", model::HEARTBEAT),
+            ("`expect`", expect::BOUNDS),
+            ("Laws", unit::LAWS),
+            ("Laws", unit::UNIFORM),
+            ("Laws", unit::EXPONENTIAL),
+            ("Laws", unit::LOGNORMAL),
+            ("Laws", unit::WEIBULL),
+        ];
+        for (table, keys) in tables {
+            let heading = format!("\n### {table}\n");
+            let start = reference.find(&heading).unwrap_or_else(|| panic!("no section {heading}"));
+            let section = &reference[start + heading.len()..];
+            let section = &section[..section.find("\n### ").unwrap_or(section.len())];
+            for key in keys {
+                assert!(section.contains(&format!("`{key}`")), "{table}: {key} is missing");
+            }
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! `[[event]]`: what happens at a given time.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sched::spec::{Availability, Mode};
+use sched::{Span, Time};
+
+use super::complaint::{Place, suggest};
+use super::pool::Selectors;
+use super::reader::{Table, Value};
+use super::service::TASKS;
+use super::unit::human;
+use super::{Action, Scripted, ServicePlan};
+
+pub(super) const EVENT: &[&str] = &[
+    "at",
+    "label",
+    "stagger",
+    "down",
+    "up",
+    "drain",
+    "pause",
+    "activate",
+    "scale",
+    "update_image",
+    "force",
+    "rollback",
+    "remove",
+];
+/// Keys of [`EVENT`] from here on say what happens.
+const ACTIONS: usize = 3;
+/// Events of a script at most.
+const EVENTS: usize = 1_000_000;
+
+/// Reads events against the nodes and services that they name.
+pub(super) struct Script<'a> {
+    nodes: &'a Selectors<'a>,
+    services: &'a [ServicePlan],
+    by_name: BTreeMap<&'a str, usize>,
+    end: Time,
+}
+
+impl<'a> Script<'a> {
+    /// Over all nodes and services of a run that ends at `end`.
+    pub fn new(nodes: &'a Selectors<'a>, services: &'a [ServicePlan], end: Time) -> Script<'a> {
+        let by_name = services.iter().enumerate().map(|(row, service)| (service.spec.name.as_str(), row)).collect();
+        Script { nodes, services, by_name, end }
+    }
+
+    /// All events in order of time, equal times in order of the file.
+    pub fn read(&self, tables: &[Table<'_>]) -> Vec<Scripted> {
+        let mut script: Vec<(Scripted, Place)> = Vec::new();
+        for table in tables {
+            self.read_event(table, &mut script);
+            if EVENTS < script.len() {
+                table.complain(format!("more than {EVENTS} events"));
+                break;
+            }
+        }
+        script.sort_by_key(|(event, _)| event.at);
+        if let Some(table) = tables.first() {
+            self.check_lives(&script, table);
+        }
+        script.into_iter().map(|(event, _)| event).collect()
+    }
+
+    fn read_event(&self, table: &Table<'_>, script: &mut Vec<(Scripted, Place)>) {
+        let at = table.need("at", Value::duration);
+        let label = table.read("label", Value::text);
+        let stagger = table.get("stagger");
+        let step = stagger.as_ref().and_then(Value::duration);
+        let actions: Vec<Value<'_>> = EVENT[ACTIONS..].iter().filter_map(|key| table.get(key)).collect();
+        let [action] = actions.as_slice() else {
+            let found: Vec<String> = actions.iter().map(|action| action.path.replace("event.", "")).collect();
+            let found = if found.is_empty() { "nothing".to_string() } else { found.join(" and ") };
+            let names = EVENT[ACTIONS..].join(", ");
+            return table.complain(format!("`event`: expected exactly one of {names}, found {found}"));
+        };
+        let named = self.read_action(action);
+        let Some(at) = at else { return };
+        let at = Time::ZERO + at;
+        let steps: Vec<(String, Action)> = match step {
+            Some(_) => named.into_iter().flat_map(|(name, action)| self.one_by_one(name, action)).collect(),
+            None => named,
+        };
+        for (number, (name, action)) in steps.into_iter().enumerate() {
+            let at = at + Span::from_nanos(step.unwrap_or_default().as_nanos().saturating_mul(number as u64));
+            if self.end <= at {
+                let value = if number == 0 { table.get("at") } else { stagger.clone() };
+                let message =
+                    format!("{} is not before the end of the run at {}", since_start(at), since_start(self.end));
+                return value.iter().for_each(|value| value.complain(&message));
+            }
+            let label = label.map_or(name, str::to_string);
+            script.push((Scripted { at, label, action }, action_place(table)));
+        }
+    }
+
+    /// What happens, in words, and what it is.
+    fn read_action(&self, value: &Value<'_>) -> Vec<(String, Action)> {
+        let key = value.path.rsplit('.').next().unwrap_or("");
+        let nodes = |state: &str, action: &dyn Fn(Vec<usize>) -> Action| {
+            let rows = self.nodes.rows(value);
+            if rows.is_empty() { Vec::new() } else { vec![(format!("{} {state}", words(value)), action(rows))] }
+        };
+        let availability = |to: Availability| nodes(word(to), &|rows| Action::Availability(rows, to));
+        let services = |done: &str, action: fn(usize) -> Action| {
+            let names = value.list_or_one();
+            let rows = names.iter().filter_map(|name| self.service(name, name.text()?));
+            rows.map(|row| (format!("{} {done}", self.services[row].spec.name), action(row))).collect()
+        };
+        match key {
+            "down" => nodes("down", &Action::Down),
+            "up" => nodes("up", &Action::Up),
+            "drain" => availability(Availability::Drain),
+            "pause" => availability(Availability::Pause),
+            "activate" => availability(Availability::Active),
+            "scale" => self.scales(value),
+            "update_image" => self.images(value),
+            "force" => services("restarted by force", Action::Force),
+            "rollback" => services("rolled back", Action::Rollback),
+            _ => self.removals(value),
+        }
+    }
+
+    fn scales(&self, value: &Value<'_>) -> Vec<(String, Action)> {
+        let mut actions = Vec::new();
+        for entry in value.entries() {
+            let replicas = entry.value.count(0..=TASKS);
+            let Some(row) = self.service_of_key(value, entry.key, entry.place) else { continue };
+            if !matches!(self.services[row].spec.mode, Mode::Replicated { .. }) {
+                entry.value.complain("only replicated services can be scaled");
+            }
+            let Some(replicas) = replicas else { continue };
+            actions.push((format!("{} scaled to {replicas}", entry.key), Action::Scale(row, replicas)));
+        }
+        actions
+    }
+
+    fn images(&self, value: &Value<'_>) -> Vec<(String, Action)> {
+        let mut actions = Vec::new();
+        for entry in value.entries() {
+            let image = entry.value.text();
+            let row = self.service_of_key(value, entry.key, entry.place);
+            let (Some(image), Some(row)) = (image, row) else { continue };
+            let mut spec = self.services[row].spec.clone();
+            spec.task.container.image = image.to_string();
+            let before = super::api::refusals(&self.services[row].spec);
+            for refusal in super::api::refusals(&spec).into_iter().filter(|refusal| !before.contains(refusal)) {
+                entry.value.complain(refusal);
+            }
+            actions.push((format!("{} to {image}", entry.key), Action::Image(row, image.to_string())));
+        }
+        actions
+    }
+
+    /// A service, or every service of a stack.
+    fn removals(&self, value: &Value<'_>) -> Vec<(String, Action)> {
+        let mut actions = Vec::new();
+        for item in value.list_or_one() {
+            let Some(name) = item.text() else { continue };
+            let of_stack = |row: &usize| self.services[*row].stack.as_deref() == Some(name);
+            let is_service = self.by_name.contains_key(name);
+            let members: Vec<usize> = (0..self.services.len()).filter(of_stack).collect();
+            let rows = if members.is_empty() || is_service {
+                self.service(&item, name).into_iter().collect()
+            } else {
+                members
+            };
+            let removed = |row: usize| (format!("{} removed", self.services[row].spec.name), Action::Remove(row));
+            actions.extend(rows.into_iter().map(removed));
+        }
+        actions
+    }
+
+    fn service(&self, value: &Value<'_>, name: &str) -> Option<usize> {
+        self.service_of_key(value, name, value.place)
+    }
+
+    fn service_of_key(&self, value: &Value<'_>, name: &str, place: Place) -> Option<usize> {
+        let row = self.by_name.get(name).copied();
+        if row.is_none() {
+            let names = self.by_name.keys().copied();
+            value.sink.complain(Some(place), format!("`{}`: no service `{name}`", value.path), suggest(name, names));
+        }
+        row
+    }
+
+    /// The same for one node after the other.
+    fn one_by_one(&self, name: String, action: Action) -> Vec<(String, Action)> {
+        let each = |rows: Vec<usize>, state: &str, action: &dyn Fn(Vec<usize>) -> Action| {
+            let one = |row: usize| (format!("{} {state}", self.nodes.name(row)), action(vec![row]));
+            rows.into_iter().map(one).collect()
+        };
+        match action {
+            Action::Down(rows) => each(rows, "down", &Action::Down),
+            Action::Up(rows) => each(rows, "up", &Action::Up),
+            Action::Availability(rows, to) => each(rows, word(to), &|rows| Action::Availability(rows, to)),
+            other => vec![(name, other)],
+        }
+    }
+
+    /// A service can be changed after it is created, until it is removed; and rolled back after it was changed.
+    fn check_lives(&self, script: &[(Scripted, Place)], table: &Table<'_>) {
+        let mut removed = BTreeSet::new();
+        let mut changed = BTreeSet::new();
+        let complain = |place: Place, row: usize, message: &str| {
+            let name = &self.services[row].spec.name;
+            table.sink.complain(Some(place), format!("`event`: service `{name}` {message}"), None);
+        };
+        for (event, place) in script {
+            let row = match event.action {
+                Action::Scale(row, _) | Action::Image(row, _) | Action::Force(row) => row,
+                Action::Rollback(row) | Action::Remove(row) => row,
+                Action::Down(_) | Action::Up(_) | Action::Availability(..) => continue,
+            };
+            let created = self.services[row].at;
+            if event.at < created {
+                complain(*place, row, &format!("is created later, at {}", since_start(created)));
+            } else if removed.contains(&row) {
+                complain(*place, row, "is removed before");
+            } else if matches!(event.action, Action::Rollback(_)) && !changed.contains(&row) {
+                complain(*place, row, "does not have a previous spec to roll back to: nothing changes it before");
+            }
+            match event.action {
+                Action::Remove(_) => removed.insert(row),
+                _ => changed.insert(row),
+            };
+        }
+    }
+}
+
+fn word(availability: Availability) -> &'static str {
+    match availability {
+        Availability::Active => "active",
+        Availability::Pause => "paused",
+        Availability::Drain => "drained",
+    }
+}
+
+fn since_start(time: Time) -> String {
+    human(time.since(Time::ZERO))
+}
+
+fn action_place(table: &Table<'_>) -> Place {
+    EVENT[ACTIONS..].iter().find_map(|key| table.get(key)).map_or(table.place, |value| value.place)
+}
+
+fn words(value: &Value<'_>) -> String {
+    value.list_or_one().iter().filter_map(Value::as_text).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,312 @@
+//! `[[service]]`: services in friendly names.
+
+use sched::spec::{
+    EndpointMode, FailureAction, GenericResource, Labels, Mode, Platform, Port, Protocol, PublishMode, Resources,
+    RestartCondition, RestartPolicy, ServiceSpec, Units, UpdateConfig, UpdateOrder,
+};
+use sched::{Span, Time};
+
+use super::complaint::{Place, suggest};
+use super::pattern::expand;
+use super::reader::{Entry, Table, Value};
+use super::{Behaviour, ServicePlan, api};
+
+pub(super) const SERVICE: &[&str] = &[
+    "name",
+    "count",
+    "image",
+    "mode",
+    "replicas",
+    "completions",
+    "reserve",
+    "limit",
+    "constraints",
+    "preferences",
+    "max_replicas_per_node",
+    "platforms",
+    "restart",
+    "update",
+    "rollback",
+    "networks",
+    "endpoint",
+    "ports",
+    "labels",
+    "stop_grace",
+    "volume_drivers",
+    "log_driver",
+    "at",
+    "stagger",
+    "exits",
+];
+pub(super) const RESOURCES: &[&str] = &["cpus", "memory", "generic"];
+pub(super) const RESTART: &[&str] = &["condition", "delay", "max_attempts", "window"];
+pub(super) const UPDATE: &[&str] = &["parallelism", "delay", "failure_action", "monitor", "max_failure_ratio", "order"];
+pub(super) const PORT: &[&str] = &["target", "published", "protocol", "mode"];
+pub(super) const EXITS: &[&str] = &["after", "code"];
+
+/// Services of a scenario at most, and tasks of all of them.
+pub(super) const SERVICES: u64 = 100_000;
+pub(super) const TASKS: u64 = 10_000_000;
+const CONSTRAINTS: usize = 128;
+const PREFERENCES: usize = 8;
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Replicated,
+    Global,
+    ReplicatedJob,
+    GlobalJob,
+}
+const MODES: &[(&str, Kind)] = &[
+    ("replicated", Kind::Replicated),
+    ("global", Kind::Global),
+    ("replicated-job", Kind::ReplicatedJob),
+    ("global-job", Kind::GlobalJob),
+];
+const CONDITIONS: &[(&str, RestartCondition)] =
+    &[("none", RestartCondition::None), ("on-failure", RestartCondition::OnFailure), ("any", RestartCondition::Any)];
+const ACTIONS: &[(&str, FailureAction)] =
+    &[("pause", FailureAction::Pause), ("continue", FailureAction::Continue), ("rollback", FailureAction::Rollback)];
+const ORDERS: &[(&str, UpdateOrder)] =
+    &[("stop-first", UpdateOrder::StopFirst), ("start-first", UpdateOrder::StartFirst)];
+const ENDPOINTS: &[(&str, EndpointMode)] = &[("vip", EndpointMode::Vip), ("dnsrr", EndpointMode::DnsRoundRobin)];
+const PROTOCOLS: &[(&str, Protocol)] = &[("tcp", Protocol::Tcp), ("udp", Protocol::Udp), ("sctp", Protocol::Sctp)];
+const PUBLISH_MODES: &[(&str, PublishMode)] = &[("ingress", PublishMode::Ingress), ("host", PublishMode::Host)];
+
+/// Reads a table into the services that it stands for, each with the place to complain about.
+pub(super) fn services(table: &Table<'_>, services: &mut Vec<(ServicePlan, Place)>) {
+    let count = table.read("count", |value| value.count(0..=SERVICES)).unwrap_or(1);
+    let name = table.need("name", Value::text);
+    let image = table.need("image", Value::text);
+    let at = table.read("at", Value::duration).unwrap_or_default();
+    let stagger = table.read("stagger", Value::duration).unwrap_or_default();
+    let behaviour = table.read("exits", exits).unwrap_or_default();
+    let template = specification(table);
+    let (Some(name), Some(image)) = (name, image) else { return };
+    if SERVICES < services.len() as u64 + count {
+        table.complain(format!("more than {SERVICES} services"));
+        return;
+    }
+
+    let numbered = if count == 1 || name.contains('{') { name.to_string() } else { format!("{name}-{{i+1}}") };
+    let expanded = |key, pattern: &str, i| {
+        let complain = |error| table.get(key).iter().for_each(|value| value.complain(&error));
+        expand(pattern, i).map_err(complain)
+    };
+    let named = table.get("name").map_or(table.place, |value| value.place);
+    for i in 0..count {
+        let (Ok(name), Ok(image)) = (expanded("name", &numbered, i), expanded("image", image, i)) else { return };
+        let mut spec = ServiceSpec { name, ..template.clone() };
+        spec.task.container.image = image;
+        for refusal in api::refusals(&spec) {
+            let message = format!("service `{}`: {refusal}", spec.name);
+            table.sink.complain(Some(place_of(table, &refusal).unwrap_or(named)), message, None);
+        }
+        let at = Time::ZERO + at + Span::from_nanos(stagger.as_nanos().saturating_mul(i));
+        services.push((ServicePlan { spec, stack: None, at, behaviour }, named));
+    }
+}
+
+/// Where the API's refusal points to.
+fn place_of(table: &Table<'_>, refusal: &str) -> Option<Place> {
+    let key = match refusal {
+        _ if refusal.starts_with("ContainerSpec") => "image",
+        _ if refusal.starts_with("EndpointSpec") => "ports",
+        _ if refusal.starts_with("key") || refusal.starts_with("value") || refusal.starts_with("constraint") => {
+            "constraints"
+        }
+        _ if refusal.starts_with("Jobs") => "update",
+        _ if refusal.starts_with("invalid") => {
+            return table.get("reserve").or_else(|| table.get("limit")).map(|value| value.place);
+        }
+        _ => "name",
+    };
+    table.get(key).map(|value| value.place)
+}
+
+fn specification(table: &Table<'_>) -> ServiceSpec {
+    let mut spec = ServiceSpec::new("", "");
+    spec.mode = mode(table);
+    spec.labels = table.read("labels", labels).unwrap_or_default();
+    spec.update = table.read("update", |value| update(value, ACTIONS));
+    // A rollback does not roll back again; the command line offers the other two only.
+    spec.rollback = table.read("rollback", |value| update(value, &ACTIONS[..2]));
+    spec.endpoint.mode = table.read("endpoint", |value| value.choice(ENDPOINTS)).unwrap_or_default();
+    spec.endpoint.ports =
+        table.read("ports", |value| Some(value.list().iter().filter_map(port).collect())).unwrap_or_default();
+
+    let task = &mut spec.task;
+    task.reservations = table.read("reserve", resources).unwrap_or_default();
+    task.limits = table.read("limit", resources).unwrap_or_default();
+    task.restart = table.read("restart", restart);
+    task.networks = table.read("networks", Value::texts).unwrap_or_default();
+    task.log_driver = table.read("log_driver", Value::text).map(str::to_string);
+    task.container.stop_grace = table.read("stop_grace", Value::duration);
+    task.container.volume_drivers = table.read("volume_drivers", Value::texts).unwrap_or_default();
+    task.placement.constraints = table.read("constraints", constraints).unwrap_or_default();
+    task.placement.preferences = table.read("preferences", preferences).unwrap_or_default();
+    task.placement.platforms = table.read("platforms", platforms).unwrap_or_default();
+    task.placement.max_replicas =
+        table.read("max_replicas_per_node", |value| value.count(0..=TASKS)).unwrap_or_default();
+    spec
+}
+
+fn mode(table: &Table<'_>) -> Mode {
+    let kind = table.read("mode", |value| value.choice(MODES)).unwrap_or(Kind::Replicated);
+    let (replicas, completions) = (table.get("replicas"), table.get("completions"));
+    let count = |value: &Option<Value<'_>>| value.as_ref().and_then(|value| value.count(0..=TASKS));
+    if let (Kind::Global | Kind::GlobalJob, Some(value)) = (kind, &replicas) {
+        value.complain("a global service has one task on each node: leave it out");
+    }
+    if let (Kind::Global | Kind::GlobalJob | Kind::Replicated, Some(value)) = (kind, &completions) {
+        value.complain("only a replicated-job has completions");
+    }
+    let at_a_time = count(&replicas).unwrap_or(1);
+    match kind {
+        Kind::Replicated => Mode::Replicated { replicas: at_a_time },
+        Kind::Global => Mode::Global,
+        Kind::ReplicatedJob => Mode::ReplicatedJob {
+            max_concurrent: at_a_time,
+            total_completions: count(&completions).unwrap_or(at_a_time),
+        },
+        Kind::GlobalJob => Mode::GlobalJob,
+    }
+}
+
+fn labels(value: &Value<'_>) -> Option<Labels> {
+    let label = |entry: Entry<'_>| entry.value.scalar().map(|text| (entry.key.to_string(), text));
+    Some(value.entries().into_iter().filter_map(label).collect())
+}
+
+fn resources(value: &Value<'_>) -> Option<Resources> {
+    let table = value.table(RESOURCES)?;
+    Some(Resources {
+        nano_cpus: table.read("cpus", Value::cpus).unwrap_or(0),
+        memory: table.read("memory", Value::bytes).unwrap_or(0).cast_signed(),
+        generic: table.read("generic", generic_counts).unwrap_or_default(),
+    })
+}
+
+/// `{ gpu = 2 }`: what a task asks for; Swarm takes amounts only, it chooses among named units itself.
+fn generic_counts(value: &Value<'_>) -> Option<Vec<GenericResource>> {
+    let resource = |entry: Entry<'_>| {
+        let count = entry.value.count(1..=i64::MAX.cast_unsigned())?.cast_signed();
+        Some(GenericResource { kind: entry.key.to_string(), units: Units::Count(count) })
+    };
+    Some(value.entries().into_iter().filter_map(resource).collect())
+}
+
+fn constraints(value: &Value<'_>) -> Option<Vec<String>> {
+    const KEYS: &[&str] =
+        &["node.id", "node.hostname", "node.role", "node.platform.os", "node.platform.arch", "node.ip"];
+    let items = value.list();
+    if CONSTRAINTS < items.len() {
+        value.complain(format!("more than {CONSTRAINTS} constraints"));
+        return None;
+    }
+    for item in &items {
+        // Swarm takes any key and then finds no node, for ever; nobody means that.
+        if let Some(text) = item.as_text()
+            && let Ok((key, _)) = api::constraint(text)
+            && let lower = key.to_lowercase()
+            && !KEYS.contains(&lower.as_str())
+            && !["node.labels.", "engine.labels."]
+                .iter()
+                .any(|prefix| lower.len() > prefix.len() && lower.starts_with(prefix))
+        {
+            let names = KEYS.iter().copied().chain(["node.labels.KEY", "engine.labels.KEY"]);
+            item.complain_with(
+                format!("no node has `{key}`"),
+                Some(format!("known: {}", names.collect::<Vec<_>>().join(", "))),
+            );
+        }
+    }
+    Some(items.iter().filter_map(Value::text).map(str::to_string).collect())
+}
+
+/// Descriptors such as `node.labels.rack`; also as Docker writes them, `spread=node.labels.rack`.
+fn preferences(value: &Value<'_>) -> Option<Vec<String>> {
+    let items = value.list();
+    if PREFERENCES < items.len() {
+        value.complain(format!("more than {PREFERENCES} preferences"));
+        return None;
+    }
+    let descriptor = |item: &Value<'_>| {
+        let text = item.text()?;
+        let text = text.strip_prefix("spread=").unwrap_or(text);
+        let label = text.strip_prefix("node.labels.").or_else(|| text.strip_prefix("engine.labels."));
+        if label.is_none_or(str::is_empty) {
+            return item.expected("\"node.labels.KEY\" or \"engine.labels.KEY\"");
+        }
+        Some(text.to_string())
+    };
+    Some(items.iter().filter_map(descriptor).collect())
+}
+
+/// `linux/amd64`, `linux`.
+fn platforms(value: &Value<'_>) -> Option<Vec<Platform>> {
+    let platform = |text: &str| {
+        let (os, architecture) = text.split_once('/').unwrap_or((text, ""));
+        Platform { os: os.to_string(), architecture: architecture.to_string() }
+    };
+    Some(value.list().iter().filter_map(Value::text).map(platform).collect())
+}
+
+fn restart(value: &Value<'_>) -> Option<RestartPolicy> {
+    let table = value.table(RESTART)?;
+    Some(RestartPolicy {
+        condition: table.read("condition", |value| value.choice(CONDITIONS)).unwrap_or_default(),
+        delay: table.read("delay", Value::duration),
+        max_attempts: table.read("max_attempts", |value| value.count(0..=u64::MAX)).unwrap_or(0),
+        window: table.read("window", Value::duration).unwrap_or_default(),
+    })
+}
+
+fn update(value: &Value<'_>, actions: &[(&str, FailureAction)]) -> Option<UpdateConfig> {
+    let table = value.table(UPDATE)?;
+    let default = UpdateConfig::default();
+    Some(UpdateConfig {
+        parallelism: table.read("parallelism", |value| value.count(0..=TASKS)).unwrap_or(default.parallelism),
+        delay: table.read("delay", Value::duration).unwrap_or(default.delay),
+        failure_action: table.read("failure_action", |value| value.choice(actions)).unwrap_or(default.failure_action),
+        monitor: table.read("monitor", Value::duration),
+        max_failure_ratio: table.read("max_failure_ratio", |value| value.number(0.0..=1.0)).unwrap_or(0.0) as f32,
+        order: table.read("order", |value| value.choice(ORDERS)).unwrap_or(default.order),
+    })
+}
+
+/// `8080:80`, `8080:80/udp`, `80`, or a table.
+fn port(value: &Value<'_>) -> Option<Port> {
+    if value.is_table() {
+        let table = value.table(PORT)?;
+        let number = |value: &Value<'_>| value.count(1..=65_535).and_then(|number| u16::try_from(number).ok());
+        return Some(Port {
+            protocol: table.read("protocol", |value| value.choice(PROTOCOLS)).unwrap_or_default(),
+            target: table.need("target", number)?,
+            published: table.read("published", number).unwrap_or(0),
+            mode: table.read("mode", |value| value.choice(PUBLISH_MODES)).unwrap_or_default(),
+        });
+    }
+    let Some(text) = value.as_text() else { return value.expected("a port such as \"8080:80\"") };
+    let (numbers, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
+    let Some((_, protocol)) = PROTOCOLS.iter().find(|(name, _)| *name == protocol) else {
+        value.complain_with(format!("no protocol `{protocol}`"), suggest(protocol, PROTOCOLS.iter().map(|it| it.0)));
+        return None;
+    };
+    let (published, target) =
+        numbers.split_once(':').map_or((None, numbers), |(published, target)| (Some(published), target));
+    let number = |text: &str| text.parse::<u16>().ok().filter(|number| 0 < *number);
+    match (published.map(number), number(target)) {
+        (None, Some(target)) => Some(Port { protocol: *protocol, target, ..Port::default() }),
+        (Some(Some(published)), Some(target)) => {
+            Some(Port { protocol: *protocol, target, published, ..Port::default() })
+        }
+        _ => value.expected("a port such as \"8080:80\""),
+    }
+}
+
+fn exits(value: &Value<'_>) -> Option<Behaviour> {
+    let table = value.table(EXITS)?;
+    let code = table.read("code", |value| value.integer(0..=255)).unwrap_or(0);
+    Some(Behaviour::Exits { after: table.need("after", Value::law)?, code: i32::try_from(code).unwrap_or(0) })
+}

@@ -1,0 +1,140 @@
+//! `stack` and `[[stack]]`: Docker stack files.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use sched::Time;
+use sched::spec::ServiceSpec;
+
+use super::complaint::Place;
+use super::reader::{Entry, Table, Value};
+use super::{Behaviour, NetworkPlan, ServicePlan};
+
+pub(super) const STACK: &[&str] = &["name", "files", "env", "env_file", "at"];
+
+/// Bytes of a file that is read: more is a mistake.
+const LARGEST: u64 = 8 << 20;
+
+/// What a stack brings.
+struct Stack {
+    services: Vec<ServiceSpec>,
+    networks: Vec<NetworkPlan>,
+}
+
+/// The one call into the stack reader.
+fn read_stack(name: &str, files: &[PathBuf], env: &BTreeMap<String, String>) -> Result<Stack, Vec<String>> {
+    let _ = (name, files, env, NetworkPlan::clone, Stack { services: vec![], networks: vec![] });
+    Err(vec!["stack files cannot be read yet".into()])
+}
+
+/// Reads the stacks of a scenario. Paths are relative to `folder`.
+pub(super) struct Stacks<'a> {
+    /// The folder of the scenario file.
+    pub folder: &'a Path,
+    /// Their services, each with the place to complain about.
+    pub services: Vec<(ServicePlan, Place)>,
+    /// Their networks.
+    pub networks: Vec<NetworkPlan>,
+}
+
+impl Stacks<'_> {
+    /// `stack = "a.yml"` or a list of such: every file is a stack with the name of the file.
+    pub fn read_files(&mut self, value: &Value<'_>) {
+        for file in value.list_or_one() {
+            let Some(path) = file.text() else { continue };
+            self.read(&file, stem(path), &[path], &BTreeMap::new(), Time::ZERO);
+        }
+    }
+
+    /// `[[stack]]`.
+    pub fn read_table(&mut self, table: &Table<'_>) {
+        let mut env = BTreeMap::new();
+        if let Some(value) = table.get("env_file") {
+            for file in value.list_or_one() {
+                env.extend(self.read_env_file(&file).unwrap_or_default());
+            }
+        }
+        let variable = |entry: Entry<'_>| entry.value.scalar().map(|text| (entry.key.to_string(), text));
+        env.extend(table.get("env").iter().flat_map(Value::entries).filter_map(variable));
+        let at = Time::ZERO + table.read("at", Value::duration).unwrap_or_default();
+        let name = table.read("name", Value::text);
+        let listed = table.need("files", |value| Some(value.clone()));
+        let Some(listed) = listed else { return };
+        let items = listed.list_or_one();
+        let files: Vec<&str> = items.iter().filter_map(Value::text).collect();
+        let Some(first) = files.first() else {
+            listed.complain("expected at least one file");
+            return;
+        };
+        self.read(&listed, name.unwrap_or_else(|| stem(first)), &files, &env, at);
+    }
+
+    fn read(&mut self, value: &Value<'_>, name: &str, files: &[&str], env: &BTreeMap<String, String>, at: Time) {
+        let paths: Vec<PathBuf> = files.iter().map(|file| self.folder.join(file)).collect();
+        let stack = match read_stack(name, &paths, env) {
+            Ok(stack) => stack,
+            Err(problems) => return problems.iter().for_each(|problem| value.complain(problem)),
+        };
+        for spec in stack.services {
+            let plan = ServicePlan { spec, stack: Some(name.to_string()), at, behaviour: Behaviour::Forever };
+            self.services.push((plan, value.place));
+        }
+        self.networks.extend(stack.networks);
+    }
+
+    /// `NAME=value` lines; blank lines and those that begin with `#` say nothing.
+    fn read_env_file(&self, value: &Value<'_>) -> Option<Vec<(String, String)>> {
+        let name = value.text()?;
+        let text = match read_text(&self.folder.join(name)) {
+            Ok(text) => text,
+            Err(error) => {
+                value.complain(format!("cannot read {name}: {error}"));
+                return None;
+            }
+        };
+        let mut variables = Vec::new();
+        for (number, line) in text.lines().enumerate() {
+            let line = line.trim();
+            if line.is_empty() || line.starts_with('#') {
+                continue;
+            }
+            match line.split_once('=') {
+                Some((variable, text)) if !variable.trim().is_empty() => {
+                    variables.push((variable.trim().to_string(), text.trim().to_string()));
+                }
+                _ => value.complain(format!("{name}:{}: expected NAME=value", number + 1)),
+            }
+        }
+        Some(variables)
+    }
+}
+
+/// A text file of a sane size, without a byte order mark.
+pub(super) fn read_text(path: &Path) -> Result<String, String> {
+    let words = |error: std::io::Error| match error.kind() {
+        std::io::ErrorKind::NotFound => "there is no such file".to_string(),
+        std::io::ErrorKind::PermissionDenied => "permission denied".to_string(),
+        _ => error.to_string(),
+    };
+    // Looked at before it is opened: opening a pipe would wait for its other end.
+    if !std::fs::metadata(path).map_err(words)?.is_file() {
+        return Err("it is not a file".into());
+    }
+    let file = std::fs::File::open(path).map_err(words)?;
+    let mut bytes = Vec::new();
+    file.take(LARGEST + 1).read_to_end(&mut bytes).map_err(words)?;
+    if LARGEST < bytes.len() as u64 {
+        return Err("it is larger than 8 MiB".into());
+    }
+    let text = String::from_utf8(bytes).map_err(|_| "it is not UTF-8 text")?;
+    if text.contains('\0') {
+        return Err("it is not text: it contains a NUL".into());
+    }
+    Ok(text.strip_prefix('\u{feff}').map(str::to_string).unwrap_or(text))
+}
+
+/// The name of a file without folder and extension.
+fn stem(file: &str) -> &str {
+    Path::new(file).file_stem().and_then(|stem| stem.to_str()).unwrap_or(file)
+}
