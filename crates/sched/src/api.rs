@@ -5,7 +5,7 @@ use std::fmt;
 use crate::cluster::Cluster;
 use crate::constraint;
 use crate::id::ServiceId;
-use crate::spec::{EndpointMode, HealthCheck, PublishMode, Resources, ServiceSpec};
+use crate::spec::{EndpointMode, EndpointSpec, HealthCheck, Mode, PublishMode, Resources, ServiceSpec};
 use crate::time::Span;
 
 /// A refusal in the words of Swarm's API.
@@ -24,41 +24,23 @@ fn refuse<T>(text: impl Into<String>) -> Result<T, ApiError> {
     Err(ApiError(text.into()))
 }
 
-/// Checks a specification by itself.
+/// Checks a specification by itself. The API stops at the first mistake.
 pub fn validate(spec: &ServiceSpec) -> Result<(), ApiError> {
-    validate_name(&spec.name)?;
-    validate_resources(&spec.task.limits)?;
-    validate_resources(&spec.task.reservations)?;
-    if let Err(text) = constraint::parse(&spec.task.placement.constraints) {
-        return refuse(text);
-    }
-    if spec.task.container.image.is_empty() {
-        return refuse("ContainerSpec: image reference must be provided");
-    }
-    if let Some(health) = &spec.task.container.health {
-        validate_health(health)?;
-    }
-    if spec.mode.is_job() && spec.update.is_some() {
-        return refuse("Jobs may not have an update config");
-    }
-    if let Some(update) = &spec.update
-        && !(0.0..=1.0).contains(&update.max_failure_ratio)
-    {
-        return refuse("TaskSpec: update-maxfailureratio cannot be less than 0 or bigger than 1");
-    }
-    let mut seen = Vec::new();
-    for port in &spec.endpoint.ports {
-        if port.mode == PublishMode::Ingress && spec.endpoint.mode == EndpointMode::DnsRoundRobin {
-            return refuse("EndpointSpec: port published with ingress mode can't be used with dnsrr mode");
-        }
-        if port.published != 0 {
-            if seen.contains(&(port.protocol, port.published)) {
-                return refuse("EndpointSpec: duplicate published ports provided");
-            }
-            seen.push((port.protocol, port.published));
-        }
-    }
-    Ok(())
+    refusals(spec).into_iter().next().map_or(Ok(()), Err)
+}
+
+/// Everything that the API would say about a specification by itself, in the order in which it looks.
+pub fn refusals(spec: &ServiceSpec) -> Vec<ApiError> {
+    let task = &spec.task;
+    let mut results =
+        vec![validate_name(&spec.name), validate_resources(&task.limits), validate_resources(&task.reservations)];
+    let constraints = task.placement.constraints.iter();
+    results.extend(constraints.map(|text| constraint::parse_one(text).map(|_| ()).map_err(ApiError)));
+    results.push(validate_image(&task.container.image));
+    results.extend(task.container.health.iter().map(validate_health));
+    results.push(validate_mode(spec));
+    results.push(validate_endpoint(&spec.endpoint));
+    results.into_iter().filter_map(Result::err).collect()
 }
 
 /// Checks a new or changed service against the others: names and published ports.
@@ -104,6 +86,65 @@ fn validate_name(name: &str) -> Result<(), ApiError> {
     Ok(())
 }
 
+fn validate_mode(spec: &ServiceSpec) -> Result<(), ApiError> {
+    if spec.mode.is_job() && spec.update.is_some() {
+        return refuse("Jobs may not have an update config");
+    }
+    if spec.update.is_some_and(|update| !(0.0..=1.0).contains(&update.max_failure_ratio)) {
+        return refuse("TaskSpec: update-maxfailureratio cannot be less than 0 or bigger than 1");
+    }
+    match spec.mode {
+        Mode::Replicated { replicas } if i64::try_from(replicas).is_err() => {
+            refuse("Number of replicas must be non-negative")
+        }
+        _ => Ok(()),
+    }
+}
+
+fn validate_endpoint(endpoint: &EndpointSpec) -> Result<(), ApiError> {
+    let mut seen = Vec::new();
+    for port in &endpoint.ports {
+        if port.mode == PublishMode::Ingress && endpoint.mode == EndpointMode::DnsRoundRobin {
+            return refuse("EndpointSpec: port published with ingress mode can't be used with dnsrr mode");
+        }
+        if port.published != 0 {
+            if seen.contains(&(port.protocol, port.published)) {
+                return refuse("EndpointSpec: duplicate published ports provided");
+            }
+            seen.push((port.protocol, port.published));
+        }
+    }
+    Ok(())
+}
+
+/// The reference grammar without the details of digests: `[host[:port]/]path[:tag][@digest]`, the path in lower case.
+fn validate_image(reference: &str) -> Result<(), ApiError> {
+    if reference.is_empty() {
+        return refuse("ContainerSpec: image reference must be provided");
+    }
+    let named = reference.split_once('@').map_or(reference, |(named, _)| named);
+    let slash = named.rfind('/').map_or(0, |at| at + 1);
+    let (path, tag) = match named[slash..].split_once(':') {
+        Some((last, tag)) => (&named[..slash + last.len()], tag),
+        None => (named, "latest"),
+    };
+    let mut parts: Vec<&str> = path.split('/').collect();
+    if 1 < parts.len() && (parts[0].contains(['.', ':']) || parts[0] == "localhost") {
+        parts.remove(0);
+    }
+    let lower = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    let part = |part: &&str| {
+        let inner = part.chars().all(|c| lower(c) || matches!(c, '.' | '_' | '-'));
+        inner && part.starts_with(lower) && part.ends_with(lower)
+    };
+    let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let tag_fits = tag.len() <= 128 && tag.starts_with(word) && tag.chars().all(|c| word(c) || c == '.' || c == '-');
+    if !parts.iter().all(part) || !tag_fits {
+        return refuse(format!("ContainerSpec: \"{reference}\" is not a valid repository/tag"));
+    }
+    Ok(())
+}
+
 fn validate_resources(resources: &Resources) -> Result<(), ApiError> {
     const MIN_NANO_CPUS: i64 = 1_000_000;
     const MIN_MEMORY: i64 = 4 << 20;
@@ -131,4 +172,19 @@ fn validate_health(health: &HealthCheck) -> Result<(), ApiError> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn image_references_are_checked() {
+        for good in ["redis", "redis:7.2-alpine", "a/b_c/d-e", "localhost:5000/a", "Reg.io/x@sha256:0"] {
+            assert_eq!(validate_image(good), Ok(()), "{good}");
+        }
+        for bad in ["", "Redis", "a b", "redis:", "redis:a:b", "/redis", "a//b", "-a"] {
+            assert!(validate_image(bad).is_err(), "{bad}");
+        }
+    }
 }

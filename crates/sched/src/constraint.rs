@@ -20,7 +20,8 @@ pub fn parse(expressions: &[String]) -> Result<Vec<Constraint>, String> {
     expressions.iter().map(|expression| parse_one(expression)).collect()
 }
 
-fn parse_one(expression: &str) -> Result<Constraint, String> {
+/// Parses one expression.
+pub fn parse_one(expression: &str) -> Result<Constraint, String> {
     let (key, equal, value) = if let Some((key, value)) = expression.split_once("==") {
         (key, true, value)
     } else if let Some((key, value)) = expression.split_once("!=") {
@@ -49,6 +50,11 @@ pub fn all_match(constraints: &[Constraint], node: &NodeSpec) -> bool {
 }
 
 impl Constraint {
+    /// What it looks at: `node.labels.zone`.
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
     /// Whether a node satisfies it. An unknown key is never satisfied, not even by `!=`; a missing label counts as empty.
     pub fn matches(&self, node: &NodeSpec) -> bool {
         let description = node.description.as_ref();
@@ -134,5 +140,39 @@ fn contains(network: IpAddr, bits: u8, address: IpAddr) -> bool {
             (network.to_bits() ^ address.to_bits()) & mask == 0
         }
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn expressions_are_those_of_swarmkit() {
+        for good in [" node == node1", "NoDe==node1", "no.de==node1", "_node==_node1", "node==[a-b]+c*(n|b)/", "ab!=c"]
+        {
+            assert!(parse_one(good).is_ok(), "{good}");
+        }
+        for bad in
+            ["", " ", "nodeabc", "node ~ abc", "1node==a2", "no de== node1", "no*de==node1", "==node1", "node== "]
+        {
+            assert!(parse_one(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn addresses_match_whatever_their_form() {
+        let node = NodeSpec { address: Some("::ffff:10.1.2.3".into()), ..NodeSpec::default() };
+        for (expression, holds) in [
+            ("node.ip==10.1.2.3", true),
+            ("node.ip==10.1.0.0/16", true),
+            ("node.ip==::ffff:10.1.0.0/112", true),
+            ("node.ip!=10.1.0.0/16", false),
+            ("node.ip==10.2.0.0/16", false),
+            ("node.ip!=10.1.2.266", false),
+            ("node.ip!=10.1.2.3/34", false),
+        ] {
+            assert_eq!(parse_one(expression).expect("parses").matches(&node), holds, "{expression}");
+        }
     }
 }

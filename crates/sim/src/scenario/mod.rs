@@ -4,7 +4,6 @@
 //! patterns are expanded. The reader of the TOML text is in the files beside it; `scenarios/README.md` describes it
 //! for users.
 
-mod api;
 mod complaint;
 mod expect;
 mod failure;
@@ -12,6 +11,7 @@ mod image;
 mod model;
 mod pattern;
 mod pool;
+mod ports;
 mod read;
 mod reader;
 mod script;

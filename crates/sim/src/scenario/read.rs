@@ -8,12 +8,13 @@ use sched::{Span, Time};
 use toml::de::DeTable;
 
 use super::complaint::{Complaints, Place, suggest};
+use super::ports::Ports;
 use super::reader::{Sink, Table, Value};
 use super::service::{SERVICE, TASKS};
 use super::stack::{STACK, Stacks, read_text};
 use super::unit::{CENTURY, human};
 use super::{Action, Image, NetworkPlan, NodePlan, Scenario, Scripted, ServicePlan};
-use super::{api, expect, failure, image, model, pool, script, service};
+use super::{expect, failure, image, model, pool, script, service};
 
 pub(super) const SCENARIO: &[&str] = &[
     "name",
@@ -147,15 +148,19 @@ fn strategies(value: &Value<'_>) -> Option<Vec<String>> {
     let mut names: Vec<String> = Vec::new();
     for item in value.list_or_one() {
         let Some(name) = item.text() else { continue };
-        if !sched::STRATEGIES.contains(&name) {
-            item.complain_with(format!("no strategy `{name}`"), suggest(name, sched::STRATEGIES.iter().copied()));
+        if !sched::STRATEGIES.iter().any(|entry| entry.name == name) {
+            item.complain_with(
+                format!("no strategy `{name}`"),
+                suggest(name, sched::STRATEGIES.iter().map(|entry| entry.name)),
+            );
         } else if names.iter().any(|other| other == name) {
             item.complain(format!("`{name}` is there already"));
         }
         names.push(name.to_string());
     }
     if names.is_empty() {
-        value.complain(format!("expected at least one of {}", sched::STRATEGIES.join(", ")));
+        let known: Vec<&str> = sched::STRATEGIES.iter().map(|entry| entry.name).collect();
+        value.complain(format!("expected at least one of {}", known.join(", ")));
         return None;
     }
     Some(names)
@@ -197,7 +202,7 @@ fn services(path: &Path, table: &Table<'_>) -> (Vec<ServicePlan>, BTreeMap<Strin
     located.append(&mut stacks.services);
 
     let mut names = BTreeSet::new();
-    let mut ports = api::Ports::default();
+    let mut ports = Ports::default();
     for (service, place) in &located {
         let name = &service.spec.name;
         let complain = |message: String| table.sink.complain(Some(*place), message, None);

@@ -145,9 +145,9 @@ impl<'a> Script<'a> {
             let (Some(image), Some(row)) = (image, row) else { continue };
             let mut spec = self.services[row].spec.clone();
             spec.task.container.image = image.to_string();
-            let before = super::api::refusals(&self.services[row].spec);
-            for refusal in super::api::refusals(&spec).into_iter().filter(|refusal| !before.contains(refusal)) {
-                entry.value.complain(refusal);
+            let before = sched::api::refusals(&self.services[row].spec);
+            for refusal in sched::api::refusals(&spec).into_iter().filter(|refusal| !before.contains(refusal)) {
+                entry.value.complain(refusal.0);
             }
             actions.push((format!("{} to {image}", entry.key), Action::Image(row, image.to_string())));
         }

@@ -9,7 +9,7 @@ use sched::{Span, Time};
 use super::complaint::{Place, suggest};
 use super::pattern::expand;
 use super::reader::{Entry, Table, Value};
-use super::{Behaviour, ServicePlan, api};
+use super::{Behaviour, ServicePlan};
 
 pub(super) const SERVICE: &[&str] = &[
     "name",
@@ -98,9 +98,9 @@ pub(super) fn services(table: &Table<'_>, services: &mut Vec<(ServicePlan, Place
         let (Ok(name), Ok(image)) = (expanded("name", &numbered, i), expanded("image", image, i)) else { return };
         let mut spec = ServiceSpec { name, ..template.clone() };
         spec.task.container.image = image;
-        for refusal in api::refusals(&spec) {
+        for refusal in sched::api::refusals(&spec) {
             let message = format!("service `{}`: {refusal}", spec.name);
-            table.sink.complain(Some(place_of(table, &refusal).unwrap_or(named)), message, None);
+            table.sink.complain(Some(place_of(table, &refusal.0).unwrap_or(named)), message, None);
         }
         let at = Time::ZERO + at + Span::from_nanos(stagger.as_nanos().saturating_mul(i));
         services.push((ServicePlan { spec, stack: None, at, behaviour }, named));
@@ -207,8 +207,8 @@ fn constraints(value: &Value<'_>) -> Option<Vec<String>> {
     for item in &items {
         // Swarm takes any key and then finds no node, for ever; nobody means that.
         if let Some(text) = item.as_text()
-            && let Ok((key, _)) = api::constraint(text)
-            && let lower = key.to_lowercase()
+            && let Ok(constraint) = sched::constraint::parse_one(text)
+            && let lower = constraint.key().to_lowercase()
             && !KEYS.contains(&lower.as_str())
             && !["node.labels.", "engine.labels."]
                 .iter()
@@ -216,7 +216,7 @@ fn constraints(value: &Value<'_>) -> Option<Vec<String>> {
         {
             let names = KEYS.iter().copied().chain(["node.labels.KEY", "engine.labels.KEY"]);
             item.complain_with(
-                format!("no node has `{key}`"),
+                format!("no node has `{}`", constraint.key()),
                 Some(format!("known: {}", names.collect::<Vec<_>>().join(", "))),
             );
         }
