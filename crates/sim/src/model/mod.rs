@@ -8,3 +8,14 @@ pub mod failure;
 pub mod heartbeat;
 pub mod image;
 pub mod overlay;
+
+/// A task, counted in order of creation in the run: the name by which the models know it. It is never given out again.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct TaskNo(pub u32);
+
+impl TaskNo {
+    /// The row in a table of all tasks of the run.
+    pub fn row(self) -> usize {
+        self.0 as usize
+    }
+}
