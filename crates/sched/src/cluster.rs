@@ -1,11 +1,16 @@
-//! The tables: nodes, services and tasks, and the only writes to them.
+//! The tables: nodes, services and tasks, the only writes to them, and the journal of those writes.
+//!
+//! Every write is appended to the journal; the components of [`crate::Manager`] read it in order, each reacting to what
+//! concerns it, as SwarmKit's goroutines react to the events of its store. A [`Change::Commit`] ends each transaction.
 
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use std::sync::Arc;
 
+use crate::event::{Command, Commands};
 use crate::id::{IdVec, NodeId, ServiceId, Slot, TaskId};
-use crate::spec::{NodeSpec, ServiceSpec};
-use crate::task::Task;
+use crate::spec::{GenericResource, NodeSpec, ServiceSpec};
+use crate::task::{DesiredState, Task, TaskState};
 use crate::time::Time;
 
 /// A node as the manager knows it.
@@ -13,6 +18,8 @@ use crate::time::Time;
 pub struct Node {
     /// What the operator and the engine declared, with the node's current state.
     pub spec: NodeSpec,
+    /// When it joined.
+    pub created: Time,
     /// Whether the node was removed from the cluster.
     pub removed: bool,
     /// Records of tasks on it, in order of assignment.
@@ -36,7 +43,7 @@ pub enum UpdateState {
 pub struct UpdateStatus {
     /// How far.
     pub state: UpdateState,
-    /// In Swarm's words. A task is named by its id, see [`crate::Manager::task_name`].
+    /// In Swarm's words. A task is named by its [`Cluster::task_name`].
     pub message: String,
     /// When the update began.
     pub started: Time,
@@ -55,12 +62,71 @@ pub struct Service {
     pub previous: Option<(Arc<ServiceSpec>, u64)>,
     /// For jobs, counts the updates: every one runs the job again.
     pub iteration: u64,
+    /// When a job was last told to run.
+    pub executed: Time,
     /// The rolling update, if one was ever begun since the last API update.
     pub update_status: Option<UpdateStatus>,
     /// Records of its tasks by slot, oldest first.
     pub slots: BTreeMap<Slot, Vec<TaskId>>,
+    /// Tasks ever created per slot, for their names.
+    pub instances: BTreeMap<Slot, u32>,
     /// Whether the operator removed it; tasks may still be stopping.
     pub removed: bool,
+}
+
+impl Service {
+    /// Records of all its tasks, slot by slot.
+    pub fn tasks(&self) -> impl Iterator<Item = TaskId> + '_ {
+        self.slots.values().flatten().copied()
+    }
+}
+
+/// A write that components react to, in the order of the writes.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(crate) enum Change {
+    NodeCreated(NodeId),
+    NodeUpdated(NodeId),
+    NodeRemoved(NodeId),
+    ServiceCreated(ServiceId),
+    ServiceUpdated(ServiceId),
+    ServiceRemoved(ServiceId),
+    TaskCreated(TaskId),
+    /// With the states right after the write: later writes may already have happened.
+    TaskUpdated {
+        task: TaskId,
+        desired: DesiredState,
+        state: TaskState,
+    },
+    TaskDeleted {
+        task: TaskId,
+        service: ServiceId,
+        desired: DesiredState,
+    },
+    /// The end of a transaction.
+    Commit,
+    /// A delayed start with nothing to wait for begins after the transaction that asked for it.
+    Start(TaskId, u64),
+    /// A delayed start is over, whether it started its task or was cancelled.
+    DelayOver(TaskId),
+}
+
+/// Something that waits for time.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) enum Timer {
+    /// The scheduler's debounce is over.
+    Schedule(u64),
+    /// The reaper's batch is complete.
+    Reap(u64),
+    /// A restart delay is over.
+    Delay(TaskId, u64),
+    /// The old task had its minute to stop.
+    OldTask(TaskId, u64),
+    /// A worker of a rolling update had its pause.
+    Worker(ServiceId, u64, usize),
+    /// A rolling update was monitored for long enough.
+    Monitor(ServiceId, u64),
+    /// A node was down for a day.
+    Orphan(NodeId, u64),
 }
 
 /// All that the manager knows.
@@ -68,9 +134,20 @@ pub struct Service {
 pub struct Cluster {
     nodes: IdVec<NodeId, Node>,
     services: IdVec<ServiceId, Service>,
+    /// Row by row: the generation that the row is in, and the record if there is one.
     tasks: Vec<(u32, Option<Task>)>,
+    free_rows: Vec<u32>,
+    next_sequence: u64,
+    next_version: u64,
+    now: Time,
+    journal: VecDeque<Change>,
+    uncommitted: bool,
+    timers: BinaryHeap<Reverse<(Time, u64, Timer)>>,
+    next_timer: u64,
+    pub(crate) commands: Commands,
 }
 
+// Reads.
 impl Cluster {
     /// Every node that ever joined, removed ones included.
     pub fn nodes(&self) -> &IdVec<NodeId, Node> {
@@ -86,5 +163,252 @@ impl Cluster {
     pub fn task(&self, id: TaskId) -> Option<&Task> {
         let (generation, task) = self.tasks.get(id.row())?;
         if *generation == id.generation { task.as_ref() } else { None }
+    }
+
+    /// Every task record, in order of rows.
+    pub fn tasks(&self) -> impl Iterator<Item = (TaskId, &Task)> {
+        self.tasks.iter().enumerate().filter_map(|(row, (generation, task))| {
+            task.as_ref().map(|task| (TaskId { row: row as u32, generation: *generation }, task))
+        })
+    }
+
+    /// `service.slot#instance`, or `service.node#instance` for tasks of global services.
+    pub fn task_name(&self, id: TaskId) -> String {
+        let Some(task) = self.task(id) else { return format!("{id:?}") };
+        let service = &self.services[task.service].spec.name;
+        match task.slot {
+            Slot::Number(number) => format!("{service}.{number}#{}", task.instance),
+            Slot::Node(node) => format!("{service}.{}#{}", self.nodes[node].spec.id, task.instance),
+        }
+    }
+
+    /// The node of an id, unless it was removed.
+    pub fn node(&self, id: NodeId) -> Option<&Node> {
+        self.nodes.get(id).filter(|node| !node.removed)
+    }
+
+    /// The service of an id, unless it was removed.
+    pub fn service(&self, id: ServiceId) -> Option<&Service> {
+        self.services.get(id).filter(|service| !service.removed)
+    }
+
+    pub(crate) fn now(&self) -> Time {
+        self.now
+    }
+}
+
+// Writes. Each is one entry of the journal.
+impl Cluster {
+    pub(crate) fn advance(&mut self, now: Time) {
+        assert!(self.now <= now, "time runs forward");
+        self.now = now;
+    }
+
+    /// Ends a transaction, if anything was written.
+    pub(crate) fn commit(&mut self) {
+        if std::mem::take(&mut self.uncommitted) {
+            self.journal.push_back(Change::Commit);
+        }
+    }
+
+    pub(crate) fn next_change(&mut self) -> Option<Change> {
+        self.journal.pop_front()
+    }
+
+    /// Queues something that is not a write and shall happen after the writes so far.
+    pub(crate) fn later(&mut self, change: Change) {
+        self.journal.push_back(change);
+    }
+
+    fn record(&mut self, change: Change) {
+        self.uncommitted = true;
+        self.journal.push_back(change);
+    }
+
+    pub(crate) fn add_node(&mut self, spec: NodeSpec) -> NodeId {
+        let node = Node { spec, created: self.now, removed: false, tasks: Vec::new() };
+        let id = self.nodes.push(node);
+        self.record(Change::NodeCreated(id));
+        id
+    }
+
+    pub(crate) fn update_node(&mut self, id: NodeId, change: impl FnOnce(&mut NodeSpec)) {
+        change(&mut self.nodes[id].spec);
+        self.record(Change::NodeUpdated(id));
+    }
+
+    pub(crate) fn remove_node(&mut self, id: NodeId) {
+        self.nodes[id].removed = true;
+        self.record(Change::NodeRemoved(id));
+    }
+
+    pub(crate) fn add_service(&mut self, spec: ServiceSpec) -> ServiceId {
+        let service = Service {
+            spec: Arc::new(spec),
+            version: 0,
+            previous: None,
+            iteration: 0,
+            executed: self.now,
+            update_status: None,
+            slots: BTreeMap::new(),
+            instances: BTreeMap::new(),
+            removed: false,
+        };
+        let id = self.services.push(service);
+        self.commands.push(Command::Service(id));
+        self.record(Change::ServiceCreated(id));
+        id
+    }
+
+    /// A version number that no specification had before.
+    pub(crate) fn new_version(&mut self) -> u64 {
+        self.next_version += 1;
+        self.next_version
+    }
+
+    pub(crate) fn update_service(&mut self, id: ServiceId, change: impl FnOnce(&mut Service)) {
+        let service = &mut self.services[id];
+        let (version, status) = (service.version, service.update_status.clone());
+        change(service);
+        if service.version != version {
+            self.commands.push(Command::Service(id));
+        }
+        if service.update_status != status {
+            self.commands.push(Command::UpdateStatus(id));
+        }
+        self.record(Change::ServiceUpdated(id));
+    }
+
+    pub(crate) fn remove_service(&mut self, id: ServiceId) {
+        self.services[id].removed = true;
+        self.commands.push(Command::RemoveService(id));
+        self.record(Change::ServiceRemoved(id));
+    }
+
+    /// A new task of the service's current specification (SwarmKit `manager/orchestrator/task.go`, `NewTask`).
+    pub(crate) fn add_task(&mut self, service: ServiceId, slot: Slot, desired: DesiredState) -> TaskId {
+        let row = self.free_rows.pop().unwrap_or_else(|| {
+            self.tasks.push((0, None));
+            (self.tasks.len() - 1) as u32
+        });
+        let owner = &mut self.services[service];
+        let instance = owner.instances.entry(slot).or_insert(0);
+        *instance += 1;
+        self.next_sequence += 1;
+        let task = Task {
+            service,
+            slot,
+            instance: *instance,
+            spec: owner.spec.clone(),
+            version: owner.version,
+            iteration: owner.iteration,
+            node: if let Slot::Node(node) = slot { Some(node) } else { None },
+            desired,
+            state: TaskState::New,
+            since: self.now,
+            created: self.now,
+            sequence: self.next_sequence,
+            error: None,
+            generic: Vec::new(),
+        };
+        let id = TaskId { row, generation: self.tasks[row as usize].0 };
+        owner.slots.entry(slot).or_default().push(id);
+        if let Some(node) = task.node {
+            self.nodes[node].tasks.push(id);
+        }
+        self.tasks[row as usize].1 = Some(task);
+        self.commands.push(Command::Create { task: id, service, slot, desired });
+        self.record(Change::TaskCreated(id));
+        id
+    }
+
+    fn task_mut(&mut self, id: TaskId) -> &mut Task {
+        let (generation, task) = &mut self.tasks[id.row()];
+        assert!(*generation == id.generation, "{id:?} is deleted");
+        task.as_mut().expect("a row of the current generation has a record")
+    }
+
+    /// Raises the desired state. A lower one is ignored: time travel is not allowed.
+    pub(crate) fn set_desired(&mut self, id: TaskId, desired: DesiredState) {
+        let task = self.task_mut(id);
+        if task.desired >= desired {
+            return;
+        }
+        task.desired = desired;
+        let (node, state) = (task.node, task.state);
+        self.commands.push(Command::Desired { task: id, node, desired });
+        self.record(Change::TaskUpdated { task: id, desired, state });
+    }
+
+    /// Writes an observed state on behalf of an agent or, if `own`, of the manager itself.
+    pub(crate) fn set_state(&mut self, id: TaskId, state: TaskState, error: Option<Arc<str>>, own: bool) {
+        let now = self.now;
+        let task = self.task_mut(id);
+        debug_assert!(task.state <= state, "observed states only rise");
+        task.state = state;
+        task.error = error;
+        task.since = now;
+        let desired = task.desired;
+        if own {
+            self.commands.push(Command::State { task: id, state });
+        }
+        self.record(Change::TaskUpdated { task: id, desired, state });
+    }
+
+    /// Gives a task its node.
+    pub(crate) fn assign(&mut self, id: TaskId, node: NodeId, generic: Vec<GenericResource>) {
+        let now = self.now;
+        let task = self.task_mut(id);
+        let preassigned = task.node.is_some();
+        task.node = Some(node);
+        task.generic = generic;
+        task.state = TaskState::Assigned;
+        task.error = None;
+        task.since = now;
+        let desired = task.desired;
+        if !preassigned {
+            self.nodes[node].tasks.push(id);
+        }
+        self.commands.push(Command::Assign { task: id, node });
+        self.record(Change::TaskUpdated { task: id, desired, state: TaskState::Assigned });
+    }
+
+    pub(crate) fn delete_task(&mut self, id: TaskId) {
+        let (generation, row) = &mut self.tasks[id.row()];
+        assert!(*generation == id.generation, "{id:?} is deleted already");
+        let task = row.take().expect("a row of the current generation has a record");
+        *generation = generation.wrapping_add(1);
+        self.free_rows.push(id.row);
+        let slots = &mut self.services[task.service].slots;
+        let records = slots.get_mut(&task.slot).expect("a task is in its slot");
+        records.retain(|other| *other != id);
+        if records.is_empty() {
+            slots.remove(&task.slot);
+        }
+        if let Some(node) = task.node {
+            self.nodes[node].tasks.retain(|other| *other != id);
+        }
+        self.commands.push(Command::Remove { task: id, node: task.node });
+        self.record(Change::TaskDeleted { task: id, service: task.service, desired: task.desired });
+    }
+}
+
+// Timers.
+impl Cluster {
+    pub(crate) fn wake(&mut self, at: Time, timer: Timer) {
+        self.next_timer += 1;
+        self.timers.push(Reverse((at, self.next_timer, timer)));
+    }
+
+    pub(crate) fn next_timer_at(&self) -> Option<Time> {
+        self.timers.peek().map(|Reverse((at, _, _))| *at)
+    }
+
+    /// The next timer that is due, in order of time, equal times in order of setting.
+    pub(crate) fn due_timer(&mut self) -> Option<Timer> {
+        if self.next_timer_at()? > self.now {
+            return None;
+        }
+        self.timers.pop().map(|Reverse((_, _, timer))| timer)
     }
 }

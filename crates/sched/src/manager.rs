@@ -1,10 +1,20 @@
-//! The front door: operator's verbs and cluster's events in, commands out.
+//! The front door: an operator's verbs and the cluster's events in, commands out.
 
-use crate::cluster::Cluster;
-use crate::event::{Command, Commands, Event};
-use crate::id::{NodeId, ServiceId};
-use crate::spec::{Availability, Labels, NodeSpec, Resources, Role, ServiceSpec};
-use crate::time::Time;
+use crate::api::{self, ApiError};
+use crate::cluster::{Change, Cluster, Timer, UpdateState, UpdateStatus};
+use crate::event::{Commands, Event};
+use crate::id::{NodeId, Row, ServiceId, Slot, TaskId};
+use crate::orchestrator::global::Global;
+use crate::orchestrator::reaper::Reaper;
+use crate::orchestrator::replicated::Replicated;
+use crate::orchestrator::{enforcer, jobs, restart, update};
+use crate::scheduler::{Scheduler, TieBreak, strategy};
+use crate::spec::{Availability, Labels, NodeSpec, NodeState, Resources, Role, ServiceSpec};
+use crate::task::{DesiredState, TaskState};
+use crate::time::{Span, Time};
+
+/// SwarmKit dispatcher `defaultNodeDownPeriod`: tasks of a node that is down for a day are orphans.
+const ORPHANED_AFTER: Span = Span::from_secs(24 * 3600);
 
 /// Who moves a task from `New` to `Pending`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -21,7 +31,9 @@ pub enum Allocation {
 pub struct Config {
     /// Name of the placement strategy, one of [`crate::STRATEGIES`].
     pub strategy: String,
-    /// Seed of the random choices (ties, `random`).
+    /// How choices between equals are made.
+    pub ties: TieBreak,
+    /// Seed of the random choices (seeded ties, `random`).
     pub seed: u64,
     /// Task records kept per slot, the living one included; negative keeps all.
     pub task_history: i64,
@@ -30,54 +42,165 @@ pub struct Config {
 }
 
 impl Default for Config {
+    /// Swarm's defaults.
     fn default() -> Self {
-        Config { strategy: "spread".into(), seed: 0, task_history: 5, allocation: Allocation::Instant }
+        Config {
+            strategy: "spread".into(),
+            ties: TieBreak::default(),
+            seed: 0,
+            task_history: 5,
+            allocation: Allocation::Instant,
+        }
     }
 }
 
-/// A refusal in the words of Swarm's API.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct ApiError(pub String);
-
 /// Decides what should run and where.
+///
+/// There are three kinds of call. *Verbs* are what an operator wants, named after Docker's commands. [`Manager::handle`]
+/// is what the cluster reports. *Reads* ([`Manager::cluster`], [`Manager::deadline`]) change nothing. Every verb and
+/// report takes the time, which must not run backwards, and appends to `out` all that it caused, in order; nothing waits
+/// inside but what `deadline` announces. When that time comes, report [`Event::Deadline`].
 pub struct Manager {
     cluster: Cluster,
+    allocation: Allocation,
+    scheduler: Scheduler,
+    replicated: Replicated,
+    global: Global,
+    restarts: restart::Supervisor,
+    updates: update::Supervisor,
+    reaper: Reaper,
+    /// By row of the node: counts its failures, to tell a day-old timer from the one that counts.
+    downs: Vec<u64>,
 }
 
 impl Manager {
     /// A manager of an empty cluster. Fails if the strategy is unknown, and lists the known ones.
     pub fn new(config: Config) -> Result<Manager, String> {
-        let _ = config;
-        todo!()
+        let strategy = strategy::build(&config.strategy, config.seed)?;
+        Ok(Manager {
+            cluster: Cluster::default(),
+            allocation: config.allocation,
+            scheduler: Scheduler::new(strategy, config.ties, config.seed),
+            replicated: Replicated::default(),
+            global: Global::default(),
+            restarts: restart::Supervisor::default(),
+            updates: update::Supervisor::default(),
+            reaper: Reaper::new(config.task_history),
+            downs: Vec::new(),
+        })
     }
+
+    /// All that the manager knows.
+    pub fn cluster(&self) -> &Cluster {
+        &self.cluster
+    }
+
+    /// When [`Event::Deadline`] is due, if anything waits for time.
+    pub fn deadline(&self) -> Option<Time> {
+        self.cluster.next_timer_at()
+    }
+
+    /// Recomputes every redundant number and panics if one is wrong: for tests.
+    pub fn check(&self) {
+        self.scheduler.check(&self.cluster);
+    }
+}
+
+// Verbs on nodes.
+impl Manager {
     /// A node joins.
     pub fn add_node(&mut self, now: Time, spec: NodeSpec, out: &mut Commands) -> NodeId {
-        todo!()
+        self.cluster.advance(now);
+        let down = spec.state == NodeState::Down;
+        let node = self.cluster.add_node(spec);
+        self.downs.push(0);
+        if down {
+            self.await_orphans(node);
+        }
+        self.settle(out);
+        node
     }
+
     /// `docker node update --availability`.
     pub fn set_availability(&mut self, now: Time, node: NodeId, to: Availability, out: &mut Commands) {
-        todo!()
+        self.update_node(now, node, out, |spec| spec.availability = to);
     }
+
     /// Replaces a node's operator labels.
     pub fn set_labels(&mut self, now: Time, node: NodeId, labels: Labels, out: &mut Commands) {
-        todo!()
+        self.update_node(now, node, out, |spec| spec.labels = labels);
     }
-    /// Promotes or demotes a node.
+
+    /// Promotes or demotes a node; the observed role changes at once.
     pub fn set_role(&mut self, now: Time, node: NodeId, role: Role, out: &mut Commands) {
-        todo!()
+        self.update_node(now, node, out, |spec| spec.role = role);
     }
+
     /// A node's engine reports other totals.
     pub fn set_resources(&mut self, now: Time, node: NodeId, resources: Resources, out: &mut Commands) {
-        todo!()
+        self.update_node(now, node, out, |spec| spec.description.get_or_insert_default().resources = resources);
     }
+
     /// `docker node rm --force`: its tasks become orphans.
     pub fn remove_node(&mut self, now: Time, node: NodeId, out: &mut Commands) {
-        todo!()
+        self.cluster.advance(now);
+        if self.cluster.node(node).is_none() {
+            return;
+        }
+        for task in self.cluster.nodes()[node].tasks.clone() {
+            if self.cluster.task(task).is_some_and(|task| task.state < TaskState::Complete) {
+                self.cluster.set_state(task, TaskState::Orphaned, None, true);
+            }
+        }
+        self.cluster.remove_node(node);
+        self.settle(out);
     }
+
+    fn update_node(&mut self, now: Time, node: NodeId, out: &mut Commands, change: impl FnOnce(&mut NodeSpec)) {
+        self.cluster.advance(now);
+        if self.cluster.node(node).is_some() {
+            self.cluster.update_node(node, change);
+            self.settle(out);
+        }
+    }
+}
+
+// Verbs on services.
+impl Manager {
     /// `docker service create`.
     pub fn create_service(&mut self, now: Time, spec: ServiceSpec, out: &mut Commands) -> Result<ServiceId, ApiError> {
-        todo!()
+        api::validate(&spec)?;
+        api::validate_among(&self.cluster, None, &spec)?;
+        Ok(self.create_unchecked(now, spec, out))
     }
+
+    /// Creates a service whatever the API would say of it; for the study of what happens then.
+    pub fn create_unchecked(&mut self, now: Time, spec: ServiceSpec, out: &mut Commands) -> ServiceId {
+        self.cluster.advance(now);
+        let service = self.cluster.add_service(spec);
+        self.settle(out);
+        service
+    }
+
+    /// Creates a service with tasks that run already: `(slot, node)` each. For taking over a cluster as it is.
+    pub fn adopt_service(
+        &mut self,
+        now: Time,
+        spec: ServiceSpec,
+        tasks: &[(Slot, NodeId)],
+        out: &mut Commands,
+    ) -> ServiceId {
+        self.cluster.advance(now);
+        let service = self.cluster.add_service(spec);
+        for (slot, node) in tasks {
+            let task = self.cluster.add_task(service, *slot, DesiredState::Running);
+            self.cluster.assign(task, *node, Vec::new());
+            self.cluster.set_state(task, TaskState::Running, None, true);
+        }
+        self.settle(out);
+        service
+    }
+
     /// `docker service update` and `docker service scale`.
     pub fn update_service(
         &mut self,
@@ -86,26 +209,177 @@ impl Manager {
         spec: ServiceSpec,
         out: &mut Commands,
     ) -> Result<(), ApiError> {
-        todo!()
+        api::validate(&spec)?;
+        let Some(current) = self.cluster.service(service) else {
+            return Err(ApiError(format!("service {} not found", spec.name)));
+        };
+        if spec.name != current.spec.name {
+            return Err(ApiError("renaming services is not supported".into()));
+        }
+        if std::mem::discriminant(&spec.mode) != std::mem::discriminant(&current.spec.mode) {
+            return Err(ApiError("service mode change is not allowed".into()));
+        }
+        api::validate_among(&self.cluster, Some(service), &spec)?;
+        self.cluster.advance(now);
+        let version = self.cluster.new_version();
+        self.cluster.update_service(service, |service| {
+            let old = std::mem::replace(&mut service.spec, std::sync::Arc::new(spec));
+            service.previous = Some((old, service.version));
+            service.version = version;
+            service.update_status = None;
+            if service.spec.mode.is_job() {
+                service.iteration += 1;
+                service.executed = now;
+            }
+        });
+        self.settle(out);
+        Ok(())
     }
-    /// `docker service rollback`.
+
+    /// `docker service rollback`. Done twice it returns to where it was.
     pub fn rollback_service(&mut self, now: Time, service: ServiceId, out: &mut Commands) -> Result<(), ApiError> {
-        todo!()
+        let previous = self.cluster.service(service).and_then(|service| service.previous.clone());
+        let Some((spec, version)) = previous else {
+            let name = self.cluster.services().get(service).map_or("", |service| &service.spec.name);
+            return Err(ApiError(format!("service {name} does not have a previous spec")));
+        };
+        self.cluster.advance(now);
+        self.cluster.update_service(service, |service| {
+            let old = std::mem::replace(&mut service.spec, spec);
+            service.previous = Some((old, service.version));
+            service.version = version;
+            service.update_status = Some(UpdateStatus {
+                state: UpdateState::RollbackStarted,
+                message: "manually requested rollback".into(),
+                started: now,
+                completed: None,
+            });
+            if service.spec.mode.is_job() {
+                service.iteration += 1;
+                service.executed = now;
+            }
+        });
+        self.settle(out);
+        Ok(())
     }
-    /// `docker service rm`.
+
+    /// `docker service rm`. Its tasks are stopped and then deleted.
     pub fn remove_service(&mut self, now: Time, service: ServiceId, out: &mut Commands) {
-        todo!()
+        self.cluster.advance(now);
+        if self.cluster.service(service).is_some() {
+            self.cluster.remove_service(service);
+            self.settle(out);
+        }
     }
-    /// The cluster reports.
+}
+
+// Reports, and how they spread.
+impl Manager {
+    /// The cluster reports something. Cannot fail: what is not news, or about something that is gone, is ignored.
     pub fn handle(&mut self, now: Time, event: Event, out: &mut Commands) {
-        todo!()
+        self.cluster.advance(now);
+        match event {
+            Event::NodeUp(node) => self.node_up(node),
+            Event::NodeDown(node) => self.node_down(node),
+            Event::Allocated(task) => self.allocated(task),
+            Event::TaskStatus { task, state, error } => {
+                let news = self.cluster.task(task).is_some_and(|task| task.state < state);
+                if news {
+                    self.cluster.set_state(task, state, error, false);
+                }
+            }
+            Event::Deadline => {}
+        }
+        self.settle(out);
+        while let Some(timer) = self.cluster.due_timer() {
+            self.wake(timer);
+            self.settle(out);
+        }
     }
-    /// When [`Event::Deadline`] is due, if anything waits for time.
-    pub fn deadline(&self) -> Option<Time> {
-        todo!()
+
+    fn node_up(&mut self, node: NodeId) {
+        if self.cluster.node(node).is_some_and(|node| node.spec.state != NodeState::Ready) {
+            self.downs[node.index()] += 1;
+            self.cluster.update_node(node, |spec| spec.state = NodeState::Ready);
+        }
     }
-    /// All that the manager knows.
-    pub fn cluster(&self) -> &Cluster {
-        &self.cluster
+
+    fn node_down(&mut self, node: NodeId) {
+        if self.cluster.node(node).is_some_and(|node| node.spec.state != NodeState::Down) {
+            self.cluster.update_node(node, |spec| spec.state = NodeState::Down);
+            self.await_orphans(node);
+        }
+    }
+
+    fn await_orphans(&mut self, node: NodeId) {
+        self.downs[node.index()] += 1;
+        let at = self.cluster.now() + ORPHANED_AFTER;
+        self.cluster.wake(at, Timer::Orphan(node, self.downs[node.index()]));
+    }
+
+    fn allocated(&mut self, task: TaskId) {
+        if self.cluster.task(task).is_some_and(|task| task.state == TaskState::New) {
+            self.cluster.set_state(task, TaskState::Pending, None, true);
+        }
+    }
+
+    fn wake(&mut self, timer: Timer) {
+        match timer {
+            Timer::Schedule(_) => self.scheduler.wake(&mut self.cluster, timer),
+            Timer::Reap(_) => self.reaper.wake(&mut self.cluster, timer),
+            Timer::Delay(..) | Timer::OldTask(..) => self.restarts.wake(&mut self.cluster, timer),
+            Timer::Worker(..) | Timer::Monitor(..) => self.updates.wake(&mut self.cluster, &mut self.restarts, timer),
+            Timer::Orphan(node, down) => {
+                if self.downs[node.index()] == down {
+                    self.orphan_tasks(node);
+                }
+            }
+        }
+    }
+
+    fn orphan_tasks(&mut self, node: NodeId) {
+        for task in self.cluster.nodes()[node].tasks.clone() {
+            let lives = |state| (TaskState::Assigned..=TaskState::Running).contains(&state);
+            if self.cluster.task(task).is_some_and(|task| lives(task.state)) {
+                self.cluster.set_state(task, TaskState::Orphaned, None, true);
+            }
+        }
+    }
+
+    /// Lets every component see every change until there is none left, then hands out the commands.
+    fn settle(&mut self, out: &mut Commands) {
+        self.cluster.commit();
+        while let Some(change) = self.cluster.next_change() {
+            self.react(change);
+        }
+        out.append(&mut self.cluster.commands);
+    }
+
+    fn react(&mut self, change: Change) {
+        let cluster = &mut self.cluster;
+        match change {
+            Change::TaskCreated(task) if self.allocation == Allocation::Instant => {
+                if cluster.task(task).is_some_and(|task| task.state == TaskState::New) {
+                    cluster.set_state(task, TaskState::Pending, None, true);
+                    cluster.commit();
+                }
+            }
+            // Services that are removed take all their tasks with them, history too.
+            Change::ServiceRemoved(service) => {
+                for task in cluster.services()[service].tasks().collect::<Vec<_>>() {
+                    cluster.set_desired(task, DesiredState::Remove);
+                }
+                cluster.commit();
+            }
+            _ => {}
+        }
+        self.scheduler.observe(cluster, change);
+        self.restarts.observe(cluster, change);
+        self.updates.observe(cluster, &mut self.restarts, change);
+        self.reaper.observe(cluster, change);
+        enforcer::observe(cluster, change);
+        self.replicated.observe(cluster, &mut self.restarts, &mut self.updates, change);
+        self.global.observe(cluster, &mut self.restarts, &mut self.updates, change);
+        jobs::observe(cluster, &mut self.restarts, change);
     }
 }

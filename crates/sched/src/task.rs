@@ -70,6 +70,8 @@ pub struct Task {
     pub service: ServiceId,
     /// What it stands for in that service.
     pub slot: Slot,
+    /// Counts the tasks of its slot, from 1.
+    pub instance: u32,
     /// The service's specification when the task was created.
     pub spec: Arc<ServiceSpec>,
     /// The version of that specification.

@@ -1,0 +1,72 @@
+//! WHAT should run: which tasks exist and what is wanted of them. Where they run is the scheduler's matter.
+
+pub(crate) mod enforcer;
+pub(crate) mod global;
+pub(crate) mod jobs;
+pub(crate) mod reaper;
+pub(crate) mod replicated;
+pub(crate) mod restart;
+pub(crate) mod update;
+
+use crate::cluster::{Cluster, Node, Service, UpdateState};
+use crate::id::{NodeId, ServiceId, TaskId};
+use crate::spec::{Availability, NodeState};
+use crate::task::{DesiredState, Task};
+
+/// Whether a node cannot keep tasks (SwarmKit `InvalidNode`): gone, down or drained. Paused and unknown nodes can.
+fn is_invalid(node: Option<&Node>) -> bool {
+    node.is_none_or(|node| node.spec.state == NodeState::Down || node.spec.availability == Availability::Drain)
+}
+
+/// Whether a node satisfies a service's constraints. Constraints that do not parse count as none.
+fn satisfies(service: &Service, node: &Node) -> bool {
+    let constraints = crate::constraint::parse(&service.spec.task.placement.constraints).unwrap_or_default();
+    crate::constraint::all_match(&constraints, &node.spec)
+}
+
+/// Whether a rolling update must replace a task (SwarmKit `IsTaskDirty`).
+fn is_dirty(service: &Service, task: &Task, node: Option<&Node>) -> bool {
+    if service.version == task.version {
+        return false;
+    }
+    let (new, old) = (&service.spec, &task.spec);
+    if new.task.placement != old.task.placement {
+        let mut same_place = new.task.clone();
+        same_place.placement = old.task.placement.clone();
+        if same_place == old.task && node.is_some_and(|node| satisfies(service, node)) {
+            return false;
+        }
+    }
+    new.task != old.task || new.endpoint != old.endpoint
+}
+
+/// The tasks of a slot that an update has to look at (SwarmKit `UpdatableTasksInSlot`): those that shall run, or else
+/// the last one, if it ended and its policy says that it stays so.
+fn updatable(
+    cluster: &Cluster,
+    restarts: &mut restart::Supervisor,
+    service: ServiceId,
+    slot: &[TaskId],
+) -> Vec<TaskId> {
+    let task = |id: TaskId| cluster.task(id).expect("a slot lists records that exist");
+    let live: Vec<TaskId> = slot.iter().copied().filter(|id| task(*id).desired <= DesiredState::Running).collect();
+    if !live.is_empty() {
+        return live;
+    }
+    let rolling_back = cluster.services()[service]
+        .update_status
+        .as_ref()
+        .is_some_and(|status| status.state == UpdateState::RollbackStarted);
+    if rolling_back {
+        return Vec::new();
+    }
+    let Some(newest) = slot.iter().copied().reduce(|a, b| if task(a).since < task(b).since { b } else { a }) else {
+        return Vec::new();
+    };
+    if restarts.should_restart(cluster, newest) { Vec::new() } else { vec![newest] }
+}
+
+/// Tasks on a node, oldest first.
+fn tasks_on(cluster: &Cluster, node: NodeId) -> Vec<TaskId> {
+    cluster.nodes()[node].tasks.clone()
+}

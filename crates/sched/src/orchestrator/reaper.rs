@@ -1,0 +1,111 @@
+//! The task reaper: deletes records that nobody needs any more (SwarmKit `manager/orchestrator/taskreaper`).
+
+use std::collections::BTreeSet;
+
+use crate::cluster::{Change, Cluster, Timer};
+use crate::id::{ServiceId, Slot, TaskId};
+use crate::spec::Mode;
+use crate::task::{DesiredState, TaskState};
+use crate::time::Span;
+
+/// SwarmKit `reaperBatchingInterval`.
+const BATCH: Span = Span::from_millis(250);
+/// SwarmKit `maxDirty`: more than this is cleaned up at once.
+const MAX_DIRTY: usize = 1000;
+
+/// Slots whose history may have grown too long, and tasks that may be deleted.
+#[derive(Debug)]
+pub(crate) struct Reaper {
+    history: i64,
+    dirty: BTreeSet<(ServiceId, Slot)>,
+    cleanup: BTreeSet<(u64, TaskId)>,
+    armed: bool,
+    generation: u64,
+}
+
+impl Reaper {
+    /// Keeps `history` records per slot, the living one included; negative keeps all.
+    pub(crate) fn new(history: i64) -> Reaper {
+        Reaper { history, dirty: BTreeSet::new(), cleanup: BTreeSet::new(), armed: false, generation: 0 }
+    }
+
+    pub(crate) fn observe(&mut self, cluster: &mut Cluster, change: Change) {
+        match change {
+            Change::TaskCreated(id) => {
+                let Some(task) = cluster.task(id) else { return };
+                self.dirty.insert((task.service, task.slot));
+            }
+            Change::TaskUpdated { task, desired: DesiredState::Remove, state }
+                if state < TaskState::Assigned || state >= TaskState::Complete =>
+            {
+                let Some(record) = cluster.task(task) else { return };
+                self.cleanup.insert((record.sequence, task));
+            }
+            _ => return,
+        }
+        if self.dirty.len() + self.cleanup.len() > MAX_DIRTY {
+            self.armed = false;
+            self.generation += 1;
+            self.tick(cluster);
+        } else if !self.armed {
+            self.armed = true;
+            self.generation += 1;
+            let at = cluster.now() + BATCH;
+            cluster.wake(at, Timer::Reap(self.generation));
+        }
+    }
+
+    pub(crate) fn wake(&mut self, cluster: &mut Cluster, timer: Timer) {
+        if timer == Timer::Reap(self.generation) && self.armed {
+            self.armed = false;
+            self.tick(cluster);
+        }
+    }
+
+    fn tick(&mut self, cluster: &mut Cluster) {
+        let mut doomed: BTreeSet<(u64, TaskId)> = std::mem::take(&mut self.cleanup);
+        self.dirty.retain(|(service, slot)| prune(cluster, self.history, *service, *slot, &mut doomed));
+        for (_, task) in doomed {
+            if cluster.task(task).is_some() {
+                cluster.delete_task(task);
+            }
+        }
+        cluster.commit();
+    }
+}
+
+/// Dooms the oldest records of a slot that has too many. Says whether the slot has to be looked at again: it has more
+/// than one task that lives.
+fn prune(cluster: &Cluster, limit: i64, service: ServiceId, slot: Slot, doomed: &mut BTreeSet<(u64, TaskId)>) -> bool {
+    let Some(record) = cluster.service(service) else { return false };
+    if limit < 0 || !matches!(record.spec.mode, Mode::Replicated { .. } | Mode::Global) {
+        return false;
+    }
+    let attempts = record.spec.task.restart.map_or(0, |restart| restart.max_attempts);
+    let limit =
+        if attempts > 0 { usize::try_from(attempts).unwrap_or(usize::MAX).saturating_add(1) } else { limit as usize };
+    let mut tasks = record.slots.get(&slot).cloned().unwrap_or_default();
+    let mut surplus = tasks.len().saturating_sub(limit);
+    if surplus == 0 {
+        return false;
+    }
+    tasks.sort_by_key(|id| {
+        let task = cluster.task(*id).expect("listed");
+        (task.since, task.sequence)
+    });
+    let mut living = 0;
+    for id in tasks {
+        let task = cluster.task(id).expect("listed");
+        let unassigned = task.desired > DesiredState::Running && task.state < TaskState::Assigned;
+        if !task.state.is_terminal() && !unassigned {
+            living += 1;
+            continue;
+        }
+        doomed.insert((task.sequence, id));
+        surplus -= 1;
+        if surplus == 0 {
+            break;
+        }
+    }
+    living > 1
+}

@@ -1,0 +1,169 @@
+//! Replicated services: as many slots as replicas, each with one live task.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{is_invalid, restart, tasks_on, updatable, update};
+use crate::cluster::{Change, Cluster};
+use crate::id::{NodeId, ServiceId, Slot, TaskId};
+use crate::spec::Mode;
+use crate::task::{DesiredState, TaskState};
+
+/// What has to be looked at when the current transaction commits.
+#[derive(Default, Debug)]
+pub(crate) struct Replicated {
+    restart: BTreeSet<(u64, TaskId)>,
+    reconcile: BTreeSet<ServiceId>,
+}
+
+impl Replicated {
+    pub(crate) fn observe(
+        &mut self,
+        cluster: &mut Cluster,
+        restarts: &mut restart::Supervisor,
+        updates: &mut update::Supervisor,
+        change: Change,
+    ) {
+        match change {
+            Change::TaskCreated(task) | Change::TaskUpdated { task, .. } => self.task_changed(cluster, task),
+            Change::TaskDeleted { task, service, desired } => {
+                if desired <= DesiredState::Running && is_replicated(cluster, service) {
+                    self.reconcile.insert(service);
+                }
+                restarts.cancel(cluster, task);
+            }
+            Change::NodeCreated(node) | Change::NodeUpdated(node) if is_invalid(cluster.node(node)) => {
+                self.restart_all_on(cluster, node);
+            }
+            Change::NodeRemoved(node) => self.restart_all_on(cluster, node),
+            Change::ServiceCreated(service) | Change::ServiceUpdated(service) if is_replicated(cluster, service) => {
+                self.reconcile.insert(service);
+            }
+            Change::ServiceRemoved(service) => {
+                self.reconcile.remove(&service);
+            }
+            Change::Commit => self.tick(cluster, restarts, updates),
+            _ => {}
+        }
+    }
+
+    fn task_changed(&mut self, cluster: &Cluster, id: TaskId) {
+        let Some(task) = cluster.task(id) else { return };
+        if task.desired > DesiredState::Running || !is_replicated(cluster, task.service) {
+            return;
+        }
+        let on_invalid_node = task.node.is_some_and(|node| is_invalid(cluster.node(node)));
+        if task.state > TaskState::Running || on_invalid_node {
+            self.restart.insert((task.sequence, id));
+        }
+    }
+
+    fn restart_all_on(&mut self, cluster: &Cluster, node: NodeId) {
+        for id in tasks_on(cluster, node) {
+            let task = cluster.task(id).expect("a node lists records that exist");
+            if task.desired <= DesiredState::Running && is_replicated(cluster, task.service) {
+                self.restart.insert((task.sequence, id));
+            }
+        }
+    }
+
+    /// Restarts first, so that tasks are cared for before slots are counted.
+    fn tick(&mut self, cluster: &mut Cluster, restarts: &mut restart::Supervisor, updates: &mut update::Supervisor) {
+        for (_, id) in std::mem::take(&mut self.restart) {
+            let wanted = cluster
+                .task(id)
+                .is_some_and(|task| task.desired <= DesiredState::Running && cluster.service(task.service).is_some());
+            if wanted {
+                restarts.restart(cluster, id);
+            }
+        }
+        cluster.commit();
+        for service in std::mem::take(&mut self.reconcile) {
+            reconcile(cluster, restarts, updates, service);
+        }
+    }
+}
+
+fn is_replicated(cluster: &Cluster, service: ServiceId) -> bool {
+    cluster.service(service).is_some_and(|service| matches!(service.spec.mode, Mode::Replicated { .. }))
+}
+
+/// SwarmKit `manager/orchestrator/replicated/services.go`, `reconcile`.
+fn reconcile(
+    cluster: &mut Cluster,
+    restarts: &mut restart::Supervisor,
+    updates: &mut update::Supervisor,
+    id: ServiceId,
+) {
+    let Some(service) = cluster.service(id) else { return };
+    let Mode::Replicated { replicas } = service.spec.mode else { return };
+    let wanted = usize::try_from(replicas).unwrap_or(usize::MAX);
+    let mut live: Vec<(Slot, Vec<TaskId>)> = Vec::new();
+    let mut dead: BTreeMap<Slot, Vec<TaskId>> = BTreeMap::new();
+    for (slot, tasks) in service.slots.clone() {
+        let updatable = updatable(cluster, restarts, id, &tasks);
+        if updatable.is_empty() {
+            dead.insert(slot, tasks);
+        } else {
+            live.push((slot, updatable));
+        }
+    }
+
+    if wanted > live.len() {
+        let taken: BTreeSet<Slot> = live.iter().map(|(slot, _)| *slot).collect();
+        let missing = wanted - live.len();
+        updates.update(cluster, restarts, id, live.into_iter().map(|(_, tasks)| tasks).collect());
+        let free = (1..).map(Slot::Number).filter(|slot| !taken.contains(slot)).take(missing);
+        for slot in free {
+            dead.remove(&slot);
+            cluster.add_task(id, slot, DesiredState::Running);
+        }
+        delete(cluster, dead);
+        cluster.commit();
+    } else if wanted < live.len() {
+        let mut kept = in_order_of_keeping(cluster, live);
+        let surplus = kept.split_off(wanted);
+        updates.update(cluster, restarts, id, kept);
+        delete(cluster, dead);
+        for task in surplus.into_iter().flatten() {
+            if cluster.task(task).is_some() {
+                cluster.set_desired(task, DesiredState::Remove);
+            }
+        }
+        cluster.commit();
+    } else {
+        delete(cluster, dead);
+        cluster.commit();
+        updates.update(cluster, restarts, id, live.into_iter().map(|(_, tasks)| tasks).collect());
+    }
+}
+
+fn delete(cluster: &mut Cluster, slots: BTreeMap<Slot, Vec<TaskId>>) {
+    for task in slots.into_values().flatten() {
+        if cluster.task(task).is_some() {
+            cluster.delete_task(task);
+        }
+    }
+}
+
+/// The order in which slots survive a scale-down: first copies on each node before second ones, running before not
+/// running, low slot numbers first; slots without a node or with several tasks go first of all (`slotsByIndex`).
+fn in_order_of_keeping(cluster: &Cluster, mut slots: Vec<(Slot, Vec<TaskId>)>) -> Vec<Vec<TaskId>> {
+    let task = |id: &TaskId| cluster.task(*id).expect("a slot lists records that exist");
+    let runs = |tasks: &[TaskId]| tasks.iter().any(|id| task(id).state == TaskState::Running);
+    slots.sort_by_key(|(slot, tasks)| (!runs(tasks), *slot));
+    let mut copies: BTreeMap<NodeId, u32> = BTreeMap::new();
+    let mut ranked: Vec<(u32, Vec<TaskId>)> = Vec::with_capacity(slots.len());
+    for (_, tasks) in slots {
+        let copy = match tasks.as_slice() {
+            [only] => task(only).node.map(|node| {
+                let copies = copies.entry(node).or_insert(0);
+                *copies += 1;
+                *copies
+            }),
+            _ => None,
+        };
+        ranked.push((copy.unwrap_or(u32::MAX), tasks));
+    }
+    ranked.sort_by_key(|(copy, _)| *copy);
+    ranked.into_iter().map(|(_, tasks)| tasks).collect()
+}

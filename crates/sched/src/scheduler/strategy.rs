@@ -1,0 +1,56 @@
+//! How a group of equal tasks is placed: the one thing that a cluster's operator may want to be different.
+//!
+//! A strategy chooses among the nodes that the filters let pass; filters, restarts and updates are the same for all. To
+//! add one, write a file beside these with a function like [`spread`]'s and a line in [`STRATEGIES`].
+
+mod binpack;
+mod random;
+mod spread;
+
+use super::Board;
+
+/// Places groups of equal tasks.
+pub trait Strategy: Send {
+    /// Places as many of the waiting tasks of the board's group as it can, each with [`Board::place`] on a node that
+    /// [`Board::fits`]. What it leaves waits for the next pass.
+    fn place(&mut self, board: &mut Board<'_>);
+}
+
+/// A strategy of the registry.
+pub struct Entry {
+    /// The name by which configurations choose it.
+    pub name: &'static str,
+    /// What it does, in one sentence.
+    pub summary: &'static str,
+    build: fn(seed: u64) -> Box<dyn Strategy>,
+}
+
+/// Every strategy there is.
+pub const STRATEGIES: &[Entry] = &[
+    Entry {
+        name: "spread",
+        summary: "Swarm's own: fewest tasks of the service first, then fewest tasks, over the preferred labels",
+        build: |_| Box::new(spread::Spread),
+    },
+    Entry {
+        name: "binpack",
+        summary: "Fullest node first, by the larger of its reserved shares of CPU and memory, until it is full",
+        build: |_| Box::new(binpack::Binpack),
+    },
+    Entry {
+        name: "random",
+        summary: "Any node that fits, with equal chance",
+        build: |seed| Box::new(random::Random::new(seed)),
+    },
+];
+
+/// The strategy of a name; the error lists the names there are.
+pub fn build(name: &str, seed: u64) -> Result<Box<dyn Strategy>, String> {
+    match STRATEGIES.iter().find(|entry| entry.name == name) {
+        Some(entry) => Ok((entry.build)(seed)),
+        None => {
+            let known: Vec<&str> = STRATEGIES.iter().map(|entry| entry.name).collect();
+            Err(format!("unknown strategy '{name}': expected one of {}", known.join(", ")))
+        }
+    }
+}
