@@ -19,6 +19,8 @@ pub enum Stream {
     Latency = 4,
     /// Random choices of placement; there is one entity, 0.
     Placement = 5,
+    /// Time from power on to registration; the entity is the node.
+    Boot = 6,
 }
 
 /// The root of all streams of a run.
