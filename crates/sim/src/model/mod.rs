@@ -5,6 +5,7 @@
 
 pub mod agent;
 pub mod failure;
+pub mod flow;
 pub mod heartbeat;
 pub mod image;
 pub mod overlay;
