@@ -294,18 +294,25 @@ impl Manager {
 impl Manager {
     /// The cluster reports something. Cannot fail: what is not news, or about something that is gone, is ignored.
     pub fn handle(&mut self, now: Time, event: Event, out: &mut Commands) {
+        self.handle_all(now, [event], out);
+    }
+
+    /// The cluster reports several things that become known together, as SwarmKit's dispatcher writes the reports of a
+    /// tenth of a second in one transaction: nothing reacts to the first before the last is known.
+    pub fn handle_all(&mut self, now: Time, events: impl IntoIterator<Item = Event>, out: &mut Commands) {
         self.cluster.advance(now);
-        match event {
-            Event::NodeUp(node) => self.node_up(node),
-            Event::NodeDown(node) => self.node_down(node),
-            Event::Allocated(task) => self.allocated(task),
-            Event::TaskStatus { task, state, error } => {
-                let news = self.cluster.task(task).is_some_and(|task| task.state < state);
-                if news {
-                    self.cluster.set_state(task, state, error, Writer::Agent);
+        for event in events {
+            match event {
+                Event::NodeUp(node) => self.node_up(node),
+                Event::NodeDown(node) => self.node_down(node),
+                Event::Allocated(task) => self.allocated(task),
+                Event::TaskStatus { task, state, error } => {
+                    if self.cluster.task(task).is_some_and(|task| task.state < state) {
+                        self.cluster.set_state(task, state, error, Writer::Agent);
+                    }
                 }
+                Event::Deadline => {}
             }
-            Event::Deadline => {}
         }
         self.settle(out);
         while let Some(timer) = self.cluster.due_timer() {

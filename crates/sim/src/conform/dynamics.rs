@@ -72,7 +72,6 @@ struct History {
     totals: BTreeMap<String, i64>,
     statuses: Vec<(u64, String, String)>,
     timeline: Vec<(u64, i64)>,
-    rejections: Vec<(u64, String)>,
     updating: bool,
     waiting_max: i64,
     running_min: Option<i64>,
@@ -83,6 +82,8 @@ struct Run<'a> {
     recorded: &'a Recorded,
     manager: Manager,
     out: Vec<Command>,
+    /// Reports of this instant that the manager has yet to hear.
+    reports: Vec<Event>,
     now: u64,
     next_order: u64,
     due: BTreeSet<(u64, u64, Due)>,
@@ -107,6 +108,7 @@ impl<'a> Run<'a> {
             recorded,
             manager,
             out: Vec::new(),
+            reports: Vec::new(),
             now: 0,
             next_order: 0,
             due: BTreeSet::new(),
@@ -155,6 +157,11 @@ impl<'a> Run<'a> {
                 match due {
                     Due::Script(index) => self.script(&self.recorded.events[index]),
                     Due::Agent(task, wait) => self.container_due(task, wait),
+                }
+                // What happens on the nodes at one instant becomes known together.
+                let more = matches!(self.due.first(), Some((at, _, Due::Agent(..))) if *at == next);
+                if !(more && matches!(due, Due::Agent(..))) {
+                    self.obey();
                 }
             } else {
                 let now = self.time();
@@ -290,7 +297,7 @@ impl<'a> Run<'a> {
 
     /// Carries out the manager's commands: they go to the log, and to the agents of nodes that are up.
     fn obey(&mut self) {
-        while !self.out.is_empty() {
+        while !self.out.is_empty() || !self.reports.is_empty() {
             for command in std::mem::take(&mut self.out) {
                 self.log(&command);
                 match command {
@@ -304,6 +311,8 @@ impl<'a> Run<'a> {
                     _ => {}
                 }
             }
+            let now = self.time();
+            self.manager.handle_all(now, self.reports.drain(..), &mut self.out);
         }
     }
 
@@ -380,14 +389,13 @@ impl<'a> Run<'a> {
         if let Some((state, text)) = container.failure.take() {
             container.phase = Phase::Over;
             self.report(task, state, Some(text));
-            return self.obey();
+            return;
         }
         match container.phase {
             Phase::Preparing => {
                 container.phase = Phase::Ready;
                 let node = container.node;
                 self.report(task, TaskState::Ready, None);
-                self.obey();
                 if self.up[&node] {
                     self.heed(task);
                 }
@@ -395,7 +403,6 @@ impl<'a> Run<'a> {
             Phase::Starting => {
                 container.phase = Phase::Running;
                 self.report(task, TaskState::Running, None);
-                self.obey();
                 self.run(task);
             }
             Phase::Running => {
@@ -408,7 +415,6 @@ impl<'a> Run<'a> {
             }
             Phase::Ready | Phase::Over => {}
         }
-        self.obey();
     }
 
     /// A container that began to run may be one that ends by itself.
@@ -442,7 +448,6 @@ impl<'a> Run<'a> {
             0 => self.report(task, TaskState::Complete, None),
             _ => self.report(task, TaskState::Failed, Some(format!("task: non-zero exit ({code})"))),
         }
-        self.obey();
     }
 
     /// Tells the manager, or keeps it for later if the node is cut off.
@@ -452,14 +457,12 @@ impl<'a> Run<'a> {
             container.unsent = Some((state, error));
             return;
         }
-        let Some(known) = self.manager.cluster().task(task) else { return };
-        if known.state >= state {
+        if self.records[self.by_task[&task]].1.state >= state {
             return;
         }
-        let now = self.time();
         self.log_state(task, state, error.as_deref());
         let error = error.map(Into::into);
-        self.manager.handle(now, Event::TaskStatus { task, state, error }, &mut self.out);
+        self.reports.push(Event::TaskStatus { task, state, error });
     }
 
     /// A node is back: its agent reports what happened meanwhile and learns what is wanted now.
@@ -469,7 +472,6 @@ impl<'a> Run<'a> {
         for task in &tasks {
             let Some((state, error)) = self.containers.get_mut(task).and_then(|it| it.unsent.take()) else { continue };
             self.report(*task, state, error);
-            self.obey();
         }
         for task in self.manager.cluster().nodes()[node].tasks.clone() {
             let assigned = self.manager.cluster().task(task).is_some_and(|it| it.state == TaskState::Assigned);
@@ -477,7 +479,6 @@ impl<'a> Run<'a> {
                 self.accept(task, node);
             }
             self.heed(task);
-            self.obey();
         }
     }
 
@@ -837,7 +838,8 @@ fn handovers<'r>(records: impl Iterator<Item = &'r Record>) -> BTreeMap<&'static
         (_, _, None) => "new_never_running",
         (None, _, Some(_)) => "old_never_ran",
         (Some(_), Some(ended), Some(ran)) if ended <= ran => "old_stopped_before_new_running",
-        _ => "new_running_before_old_stopped",
+        (Some(_), Some(_), Some(_)) => "new_running_before_old_stopped",
+        (Some(_), None, Some(_)) => "old_never_stopped",
     }))
 }
 
