@@ -41,10 +41,10 @@ pub fn validate(spec: &ServiceSpec) -> Result<(), ApiError> {
     if spec.mode.is_job() && spec.update.is_some() {
         return refuse("Jobs may not have an update config");
     }
-    if let Some(update) = &spec.update {
-        if !(0.0..=1.0).contains(&update.max_failure_ratio) {
-            return refuse("TaskSpec: update-maxfailureratio cannot be less than 0 or bigger than 1");
-        }
+    if let Some(update) = &spec.update
+        && !(0.0..=1.0).contains(&update.max_failure_ratio)
+    {
+        return refuse("TaskSpec: update-maxfailureratio cannot be less than 0 or bigger than 1");
     }
     let mut seen = Vec::new();
     for port in &spec.endpoint.ports {

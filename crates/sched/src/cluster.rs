@@ -72,6 +72,8 @@ pub struct Service {
     pub instances: BTreeMap<Slot, u32>,
     /// Whether the operator removed it; tasks may still be stopping.
     pub removed: bool,
+    /// Whether it was taken over with its tasks and is not acted upon yet.
+    pub dormant: bool,
 }
 
 impl Service {
@@ -108,6 +110,18 @@ pub(crate) enum Change {
     Start(TaskId, u64),
     /// A delayed start is over, whether it started its task or was cancelled.
     DelayOver(TaskId),
+}
+
+/// Who writes an observed state, and whether the time of the write counts as the time of the state.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Writer {
+    /// An agent's report, passed on by the dispatcher.
+    Agent,
+    /// The manager itself.
+    Manager,
+    /// A component of the manager that leaves the time of the last report in place, as SwarmKit's constraint enforcer
+    /// and its orphan timer do. History and restart windows go by that time.
+    Untimed,
 }
 
 /// Something that waits for time.
@@ -187,9 +201,9 @@ impl Cluster {
         self.nodes.get(id).filter(|node| !node.removed)
     }
 
-    /// The service of an id, unless it was removed.
+    /// The service of an id, unless it was removed or is still dormant.
     pub fn service(&self, id: ServiceId) -> Option<&Service> {
-        self.services.get(id).filter(|service| !service.removed)
+        self.services.get(id).filter(|service| !service.removed && !service.dormant)
     }
 
     pub(crate) fn now(&self) -> Time {
@@ -243,6 +257,13 @@ impl Cluster {
     }
 
     pub(crate) fn add_service(&mut self, spec: ServiceSpec) -> ServiceId {
+        let id = self.add_dormant_service(spec);
+        self.wake_service(id);
+        id
+    }
+
+    /// A service that nobody acts upon until [`Cluster::wake_service`].
+    pub(crate) fn add_dormant_service(&mut self, spec: ServiceSpec) -> ServiceId {
         let service = Service {
             spec: Arc::new(spec),
             version: 0,
@@ -253,11 +274,15 @@ impl Cluster {
             slots: BTreeMap::new(),
             instances: BTreeMap::new(),
             removed: false,
+            dormant: true,
         };
-        let id = self.services.push(service);
+        self.services.push(service)
+    }
+
+    pub(crate) fn wake_service(&mut self, id: ServiceId) {
+        self.services[id].dormant = false;
         self.commands.push(Command::Service(id));
         self.record(Change::ServiceCreated(id));
-        id
     }
 
     /// A version number that no specification had before.
@@ -274,7 +299,7 @@ impl Cluster {
             self.commands.push(Command::Service(id));
         }
         if service.update_status != status {
-            self.commands.push(Command::UpdateStatus(id));
+            self.commands.push(Command::UpdateStatus(id, service.update_status.clone().map(Box::new)));
         }
         self.record(Change::ServiceUpdated(id));
     }
@@ -340,16 +365,18 @@ impl Cluster {
         self.record(Change::TaskUpdated { task: id, desired, state });
     }
 
-    /// Writes an observed state on behalf of an agent or, if `own`, of the manager itself.
-    pub(crate) fn set_state(&mut self, id: TaskId, state: TaskState, error: Option<Arc<str>>, own: bool) {
+    /// Writes an observed state.
+    pub(crate) fn set_state(&mut self, id: TaskId, state: TaskState, error: Option<Arc<str>>, writer: Writer) {
         let now = self.now;
         let task = self.task_mut(id);
         debug_assert!(task.state <= state, "observed states only rise");
         task.state = state;
         task.error = error;
-        task.since = now;
+        if writer != Writer::Untimed {
+            task.since = now;
+        }
         let desired = task.desired;
-        if own {
+        if writer != Writer::Agent {
             self.commands.push(Command::State { task: id, state });
         }
         self.record(Change::TaskUpdated { task: id, desired, state });

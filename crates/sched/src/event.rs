@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::cluster::UpdateStatus;
 use crate::id::{NodeId, ServiceId, Slot, TaskId};
 use crate::task::{DesiredState, TaskState};
 
@@ -76,8 +77,8 @@ pub enum Command {
     },
     /// A service exists or has another specification.
     Service(ServiceId),
-    /// The update status of a service changed; `None` is no update. See [`crate::cluster::Service::update_status`].
-    UpdateStatus(ServiceId),
+    /// The update status of a service changed; `None` is no update.
+    UpdateStatus(ServiceId, Option<Box<UpdateStatus>>),
     /// The record of a service is deleted; its tasks follow as they stop.
     RemoveService(ServiceId),
 }

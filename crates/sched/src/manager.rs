@@ -1,7 +1,7 @@
 //! The front door: an operator's verbs and the cluster's events in, commands out.
 
 use crate::api::{self, ApiError};
-use crate::cluster::{Change, Cluster, Timer, UpdateState, UpdateStatus};
+use crate::cluster::{Change, Cluster, Timer, UpdateState, UpdateStatus, Writer};
 use crate::event::{Commands, Event};
 use crate::id::{NodeId, Row, ServiceId, Slot, TaskId};
 use crate::orchestrator::global::Global;
@@ -149,7 +149,7 @@ impl Manager {
         }
         for task in self.cluster.nodes()[node].tasks.clone() {
             if self.cluster.task(task).is_some_and(|task| task.state < TaskState::Complete) {
-                self.cluster.set_state(task, TaskState::Orphaned, None, true);
+                self.cluster.set_state(task, TaskState::Orphaned, None, Writer::Manager);
             }
         }
         self.cluster.remove_node(node);
@@ -182,7 +182,8 @@ impl Manager {
         service
     }
 
-    /// Creates a service with tasks that run already: `(slot, node)` each. For taking over a cluster as it is.
+    /// Takes over a service with tasks that run already, `(slot, node)` each. It is not acted upon until
+    /// [`Manager::resume_service`], so that a whole cluster can be taken over first.
     pub fn adopt_service(
         &mut self,
         now: Time,
@@ -191,14 +192,30 @@ impl Manager {
         out: &mut Commands,
     ) -> ServiceId {
         self.cluster.advance(now);
-        let service = self.cluster.add_service(spec);
+        let service = self.cluster.add_dormant_service(spec);
         for (slot, node) in tasks {
             let task = self.cluster.add_task(service, *slot, DesiredState::Running);
             self.cluster.assign(task, *node, Vec::new());
-            self.cluster.set_state(task, TaskState::Running, None, true);
+            self.cluster.set_state(task, TaskState::Running, None, Writer::Manager);
         }
         self.settle(out);
         service
+    }
+
+    /// Tells the scheduler that a task of this service failed on a node at some time before: memory of an earlier
+    /// manager.
+    pub fn recall_failure(&mut self, service: ServiceId, node: NodeId, at: Time) {
+        let version = self.cluster.services()[service].version;
+        self.scheduler.recall_failure(service, version, node, at);
+    }
+
+    /// Acts upon a service that was taken over.
+    pub fn resume_service(&mut self, now: Time, service: ServiceId, out: &mut Commands) {
+        self.cluster.advance(now);
+        if self.cluster.services()[service].dormant {
+            self.cluster.wake_service(service);
+            self.settle(out);
+        }
     }
 
     /// `docker service update` and `docker service scale`.
@@ -277,18 +294,25 @@ impl Manager {
 impl Manager {
     /// The cluster reports something. Cannot fail: what is not news, or about something that is gone, is ignored.
     pub fn handle(&mut self, now: Time, event: Event, out: &mut Commands) {
+        self.handle_all(now, [event], out);
+    }
+
+    /// The cluster reports several things that become known together, as SwarmKit's dispatcher writes the reports of a
+    /// tenth of a second in one transaction: nothing reacts to the first before the last is known.
+    pub fn handle_all(&mut self, now: Time, events: impl IntoIterator<Item = Event>, out: &mut Commands) {
         self.cluster.advance(now);
-        match event {
-            Event::NodeUp(node) => self.node_up(node),
-            Event::NodeDown(node) => self.node_down(node),
-            Event::Allocated(task) => self.allocated(task),
-            Event::TaskStatus { task, state, error } => {
-                let news = self.cluster.task(task).is_some_and(|task| task.state < state);
-                if news {
-                    self.cluster.set_state(task, state, error, false);
+        for event in events {
+            match event {
+                Event::NodeUp(node) => self.node_up(node),
+                Event::NodeDown(node) => self.node_down(node),
+                Event::Allocated(task) => self.allocated(task),
+                Event::TaskStatus { task, state, error } => {
+                    if self.cluster.task(task).is_some_and(|task| task.state < state) {
+                        self.cluster.set_state(task, state, error, Writer::Agent);
+                    }
                 }
+                Event::Deadline => {}
             }
-            Event::Deadline => {}
         }
         self.settle(out);
         while let Some(timer) = self.cluster.due_timer() {
@@ -319,7 +343,7 @@ impl Manager {
 
     fn allocated(&mut self, task: TaskId) {
         if self.cluster.task(task).is_some_and(|task| task.state == TaskState::New) {
-            self.cluster.set_state(task, TaskState::Pending, None, true);
+            self.cluster.set_state(task, TaskState::Pending, None, Writer::Manager);
         }
     }
 
@@ -341,7 +365,7 @@ impl Manager {
         for task in self.cluster.nodes()[node].tasks.clone() {
             let lives = |state| (TaskState::Assigned..=TaskState::Running).contains(&state);
             if self.cluster.task(task).is_some_and(|task| lives(task.state)) {
-                self.cluster.set_state(task, TaskState::Orphaned, None, true);
+                self.cluster.set_state(task, TaskState::Orphaned, None, Writer::Untimed);
             }
         }
     }
@@ -358,11 +382,12 @@ impl Manager {
     fn react(&mut self, change: Change) {
         let cluster = &mut self.cluster;
         match change {
-            Change::TaskCreated(task) if self.allocation == Allocation::Instant => {
-                if cluster.task(task).is_some_and(|task| task.state == TaskState::New) {
-                    cluster.set_state(task, TaskState::Pending, None, true);
-                    cluster.commit();
-                }
+            Change::TaskCreated(task)
+                if self.allocation == Allocation::Instant
+                    && cluster.task(task).is_some_and(|task| task.state == TaskState::New) =>
+            {
+                cluster.set_state(task, TaskState::Pending, None, Writer::Manager);
+                cluster.commit();
             }
             // Services that are removed take all their tasks with them, history too.
             Change::ServiceRemoved(service) => {

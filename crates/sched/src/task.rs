@@ -84,7 +84,7 @@ pub struct Task {
     pub desired: DesiredState,
     /// What is observed.
     pub state: TaskState,
-    /// When the observed state was written.
+    /// When the observed state was reported or written (SwarmKit `AppliedAt`, else `Timestamp`).
     pub since: Time,
     /// When the task was created.
     pub created: Time,

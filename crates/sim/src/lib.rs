@@ -6,6 +6,7 @@
 
 pub mod cli;
 pub mod compose;
+pub mod conform;
 pub mod engine;
 pub mod experiment;
 pub mod metrics;

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use super::{satisfies, tasks_on};
-use crate::cluster::{Change, Cluster};
+use crate::cluster::{Change, Cluster, Writer};
 use crate::generic;
 use crate::id::NodeId;
 use crate::spec::{Availability, Resources};
@@ -47,7 +47,7 @@ fn reject_noncompliant(cluster: &mut Cluster, id: NodeId) {
     }
     for task in rejected {
         let error: Arc<str> = "assigned node no longer meets constraints".into();
-        cluster.set_state(task, TaskState::Rejected, Some(error), true);
+        cluster.set_state(task, TaskState::Rejected, Some(error), Writer::Untimed);
     }
     cluster.commit();
 }

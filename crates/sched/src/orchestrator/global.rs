@@ -24,11 +24,11 @@ impl Global {
         change: Change,
     ) {
         match change {
-            Change::ServiceCreated(service) | Change::ServiceUpdated(service) => {
-                if cluster.service(service).is_some_and(|service| service.spec.mode == Mode::Global) {
-                    self.services.insert(service);
-                    reconcile_service(cluster, restarts, updates, service);
-                }
+            Change::ServiceCreated(service) | Change::ServiceUpdated(service)
+                if cluster.service(service).is_some_and(|service| service.spec.mode == Mode::Global) =>
+            {
+                self.services.insert(service);
+                reconcile_service(cluster, restarts, updates, service);
             }
             Change::ServiceRemoved(service) => {
                 self.services.remove(&service);

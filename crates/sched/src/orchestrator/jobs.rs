@@ -94,7 +94,7 @@ fn reconcile_global(cluster: &mut Cluster, restarts: &mut restart::Supervisor, i
                     on_node.insert(node, task_id);
                 }
             }
-        } else if task.state <= TaskState::Running {
+        } else {
             old.push(task_id);
         }
     }

@@ -41,6 +41,8 @@ impl Reaper {
                 let Some(record) = cluster.task(task) else { return };
                 self.cleanup.insert((record.sequence, task));
             }
+            // Any event about a task starts a batch, even one that leaves nothing to clean up.
+            Change::TaskUpdated { .. } => {}
             _ => return,
         }
         if self.dirty.len() + self.cleanup.len() > MAX_DIRTY {
@@ -78,12 +80,15 @@ impl Reaper {
 /// than one task that lives.
 fn prune(cluster: &Cluster, limit: i64, service: ServiceId, slot: Slot, doomed: &mut BTreeSet<(u64, TaskId)>) -> bool {
     let Some(record) = cluster.service(service) else { return false };
-    if limit < 0 || !matches!(record.spec.mode, Mode::Replicated { .. } | Mode::Global) {
+    if !matches!(record.spec.mode, Mode::Replicated { .. } | Mode::Global) {
         return false;
     }
-    let attempts = record.spec.task.restart.map_or(0, |restart| restart.max_attempts);
-    let limit =
-        if attempts > 0 { usize::try_from(attempts).unwrap_or(usize::MAX).saturating_add(1) } else { limit as usize };
+    // A limit on restarts replaces the configured limit, upwards and downwards, even if that is none (moby#35637).
+    let limit = match record.spec.task.restart.map_or(0, |restart| restart.max_attempts) {
+        0 => limit,
+        attempts => i64::try_from(attempts).unwrap_or(i64::MAX).saturating_add(1),
+    };
+    let Ok(limit) = usize::try_from(limit) else { return false };
     let mut tasks = record.slots.get(&slot).cloned().unwrap_or_default();
     let mut surplus = tasks.len().saturating_sub(limit);
     if surplus == 0 {

@@ -173,10 +173,10 @@ impl Supervisor {
 
     pub(crate) fn observe(&mut self, cluster: &mut Cluster, change: Change) {
         match change {
-            Change::Start(task, generation) => {
-                if self.delays.get(&task).is_some_and(|delay| delay.generation == generation) {
-                    self.start_if_due(cluster, task);
-                }
+            Change::Start(task, generation)
+                if self.delays.get(&task).is_some_and(|delay| delay.generation == generation) =>
+            {
+                self.start_if_due(cluster, task);
             }
             Change::TaskUpdated { task, state, .. } if state > TaskState::Running => {
                 for new in self.waiting.remove(&task).unwrap_or_default() {
@@ -208,12 +208,12 @@ impl Supervisor {
 
     fn stop_waiting(&mut self, new: TaskId) {
         let Some(delay) = self.delays.get_mut(&new) else { return };
-        if let Some((old, _)) = delay.waits_for.take() {
-            if let Some(list) = self.waiting.get_mut(&old) {
-                list.retain(|other| *other != new);
-                if list.is_empty() {
-                    self.waiting.remove(&old);
-                }
+        if let Some((old, _)) = delay.waits_for.take()
+            && let Some(list) = self.waiting.get_mut(&old)
+        {
+            list.retain(|other| *other != new);
+            if list.is_empty() {
+                self.waiting.remove(&old);
             }
         }
     }
@@ -240,11 +240,12 @@ impl Supervisor {
         if !delay.restart_after {
             return;
         }
-        if let Some(record) = cluster.task(task) {
-            if record.desired <= DesiredState::Complete && cluster.service(record.service).is_some() {
-                self.restart(cluster, task);
-                cluster.commit();
-            }
+        if let Some(record) = cluster.task(task)
+            && record.desired <= DesiredState::Complete
+            && cluster.service(record.service).is_some()
+        {
+            self.restart(cluster, task);
+            cluster.commit();
         }
     }
 }

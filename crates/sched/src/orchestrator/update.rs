@@ -179,11 +179,11 @@ impl Supervisor {
                 updater.workers[worker] = Worker::Idle;
                 self.proceed(cluster, restarts, service);
             }
-            Timer::Monitor(service, generation) => {
-                if self.updates.get(&service).is_some_and(|updater| updater.generation == generation) {
-                    complete(cluster, service);
-                    self.forget(service);
-                }
+            Timer::Monitor(service, generation)
+                if self.updates.get(&service).is_some_and(|updater| updater.generation == generation) =>
+            {
+                complete(cluster, service);
+                self.forget(service);
             }
             _ => {}
         }
@@ -205,15 +205,16 @@ impl Supervisor {
     fn proceed(&mut self, cluster: &mut Cluster, restarts: &mut restart::Supervisor, id: ServiceId) {
         loop {
             let Some(updater) = self.updates.get_mut(&id) else { return };
+            if updater.phase == Phase::Feeding && updater.slots.is_empty() {
+                updater.phase = Phase::Finishing;
+            }
             if updater.phase == Phase::Feeding {
                 let Some(idle) = updater.workers.iter().position(|worker| matches!(worker, Worker::Idle)) else {
                     return;
                 };
-                if let Some(slot) = updater.slots.pop_front() {
-                    self.replace(cluster, restarts, id, idle, slot);
-                    continue;
-                }
-                updater.phase = Phase::Finishing;
+                let slot = updater.slots.pop_front().expect("some are left");
+                self.replace(cluster, restarts, id, idle, slot);
+                continue;
             }
             if updater.phase == Phase::Monitoring || !updater.workers.iter().all(|w| matches!(w, Worker::Idle)) {
                 return;
@@ -414,10 +415,10 @@ impl Supervisor {
 fn removable(cluster: &Cluster, restarts: &mut restart::Supervisor, members: &[Member]) -> Vec<TaskId> {
     let mut tasks = Vec::new();
     for member in members {
-        if let Some(task) = cluster.task(member.task) {
-            if task.desired <= DesiredState::Running || !restarts.should_restart(cluster, member.task) {
-                tasks.push(member.task);
-            }
+        if let Some(task) = cluster.task(member.task)
+            && (task.desired <= DesiredState::Running || !restarts.should_restart(cluster, member.task))
+        {
+            tasks.push(member.task);
         }
     }
     tasks

@@ -67,10 +67,10 @@ impl Pipeline {
         if reserves && (scarce || !generic::has_enough(load.generic(), &wants.generic)) {
             return Some(Filter::Resource);
         }
-        if let Some(description) = &node.description {
-            if !self.plugins.iter().all(|(kind, name)| has_plugin(description, *kind, name)) {
-                return Some(Filter::Plugin);
-            }
+        if let Some(description) = &node.description
+            && !self.plugins.iter().all(|(kind, name)| has_plugin(description, *kind, name))
+        {
+            return Some(Filter::Plugin);
         }
         if !constraint::all_match(&self.constraints, node) {
             return Some(Filter::Constraint);

@@ -10,7 +10,7 @@ pub mod strategy;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::cluster::{Change, Cluster, Timer};
+use crate::cluster::{Change, Cluster, Timer, Writer};
 use crate::id::{IdVec, NodeId, Row, ServiceId, Slot, TaskId};
 use crate::spec::{GenericResource, ServiceSpec};
 use crate::task::{DesiredState, TaskState};
@@ -70,6 +70,11 @@ impl Scheduler {
             debouncing: None,
             generation: 0,
         }
+    }
+
+    /// Remembers a failure that happened before this scheduler began.
+    pub(crate) fn recall_failure(&mut self, service: ServiceId, version: u64, node: NodeId, at: Time) {
+        self.loads[node].fail(service, version, at);
     }
 
     pub(crate) fn observe(&mut self, cluster: &mut Cluster, change: Change) {
@@ -300,7 +305,7 @@ impl Scheduler {
         let Some(service) = cluster.service(task.service) else { return };
         if service.version > task.version {
             if task.desired >= DesiredState::Shutdown {
-                cluster.set_state(id, TaskState::Shutdown, None, true);
+                cluster.set_state(id, TaskState::Shutdown, None, Writer::Manager);
             }
             return;
         }
@@ -338,6 +343,6 @@ impl Scheduler {
 fn explain(cluster: &mut Cluster, id: TaskId, text: String) {
     let task = cluster.task(id).expect("the caller looked it up");
     if task.error.as_deref() != Some(text.as_str()) {
-        cluster.set_state(id, TaskState::Pending, Some(text.into()), true);
+        cluster.set_state(id, TaskState::Pending, Some(text.into()), Writer::Manager);
     }
 }

@@ -1,6 +1,18 @@
 //! `simctl`: one file per verb.
 
+use clap::Parser;
+
+pub mod conform;
+
+#[derive(Parser)]
+enum Cli {
+    /// Replay recorded decisions of the real SwarmKit and compare
+    Conform(conform::Args),
+}
+
 /// Runs the command line and says with which code the process ends.
 pub fn main() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+    match Cli::parse() {
+        Cli::Conform(args) => conform::run(args),
+    }
 }

@@ -1,0 +1,86 @@
+//! Conformance: recorded decisions of the real SwarmKit against those of the core.
+//!
+//! A file holds one scenario a line, of either kind: placement (who goes where) or dynamics (a scripted life). Each is
+//! replayed through [`sched::Manager`], and every recorded property is compared: *hard* ones must be equal, *soft* ones
+//! varied between runs of SwarmKit itself, and ours is expected among the values seen.
+
+mod compare;
+mod dynamics;
+mod input;
+mod placement;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+pub use compare::Check;
+use input::Recorded;
+
+/// A scenario and how the core fared.
+pub struct Verdict {
+    /// The scenario's id.
+    pub id: String,
+    /// Its category.
+    pub category: String,
+    /// Every comparison.
+    pub checks: Vec<Check>,
+}
+
+/// Replays every scenario of a file. The error says which line cannot be read, and why.
+pub fn replay_file(path: &Path) -> Result<Vec<Verdict>, String> {
+    let text = std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    replay_text(&text).map_err(|error| format!("{}:{error}", path.display()))
+}
+
+/// Replays every scenario of a text of one JSON object a line. The error begins with the number of the line.
+pub fn replay_text(text: &str) -> Result<Vec<Verdict>, String> {
+    let mut verdicts = Vec::new();
+    for (index, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+        let recorded: Recorded = serde_json::from_str(line).map_err(|error| format!("{}: {error}", index + 1))?;
+        let checks = match recorded.format.as_str() {
+            "swarm-oracle-placement/1" => placement::replay(&recorded),
+            "swarm-oracle-dynamics/1" => dynamics::replay(&recorded),
+            other => {
+                let known = "'swarm-oracle-placement/1' or 'swarm-oracle-dynamics/1'";
+                return Err(format!("{}: format '{other}', expected {known}", index + 1));
+            }
+        };
+        verdicts.push(Verdict { id: recorded.id, category: recorded.category, checks });
+    }
+    Ok(verdicts)
+}
+
+/// How many properties were checked and met.
+#[derive(Clone, Copy, Default, Debug, PartialEq, Eq)]
+pub struct Tally {
+    /// Hard properties by level: checked, met.
+    pub hard: [(u32, u32); 3],
+    /// Soft properties: checked, met.
+    pub soft: (u32, u32),
+}
+
+impl Tally {
+    fn add(&mut self, check: &Check) {
+        let counts = if check.hard { &mut self.hard[usize::from(check.level) - 1] } else { &mut self.soft };
+        counts.0 += 1;
+        counts.1 += u32::from(check.met);
+    }
+
+    /// Whether every hard property was met.
+    pub fn conforms(&self) -> bool {
+        self.hard.iter().all(|(checked, met)| checked == met)
+    }
+}
+
+/// Tallies by category, and over all.
+pub fn tally(verdicts: &[Verdict]) -> (BTreeMap<String, Tally>, Tally) {
+    let mut by_category: BTreeMap<String, Tally> = BTreeMap::new();
+    let mut all = Tally::default();
+    for verdict in verdicts {
+        let tally = by_category.entry(verdict.category.clone()).or_default();
+        for check in &verdict.checks {
+            tally.add(check);
+            all.add(check);
+        }
+    }
+    (by_category, all)
+}
