@@ -14,7 +14,6 @@ use sched::{DesiredState, Span, TaskState, Time};
 
 use super::TaskNo;
 use crate::engine::Queue;
-use crate::engine::law::Law;
 use crate::engine::rng::{Seeds, Stream, entity, part};
 use crate::scenario::{Behaviour, DaemonModel, OverlayModel};
 
@@ -715,6 +714,7 @@ mod tests {
     use sched::spec::HealthCheck;
 
     use super::*;
+    use crate::engine::law::Law;
 
     /// Two nodes, laws without chance: created in 0.2 s, started in 0.4 s, stopped in 0.3 s, booted in 30 s.
     struct Lab<'a> {

@@ -69,13 +69,13 @@ impl<'a> Failures<'a> {
     }
 
     /// A unit fails or is repaired. The nodes that changed their state are added to `changes`; the answer says whether
-    /// this was a failure, and names plan and unit.
+    /// this was a failure, and names the unit.
     pub fn handle<E: From<Turn>>(
         &mut self,
         queue: &mut Queue<E>,
         turn: Turn,
         changes: &mut Vec<Change>,
-    ) -> (bool, &'a str, &'a str) {
+    ) -> (bool, &'a str) {
         let process = &mut self.processes[turn.process as usize];
         let plan = &self.plans[process.plan];
         let unit = &plan.units[process.unit];
@@ -90,7 +90,7 @@ impl<'a> Failures<'a> {
                 changes.push(Change { node, up: !was_up });
             }
         }
-        (broken, &plan.name, &unit.name)
+        (broken, &unit.name)
     }
 
     /// The script switches nodes off or on. Switching on does not repair what else is broken.
@@ -178,13 +178,13 @@ mod tests {
         let down = |node| Change { node, up: false };
         let up = |node| Change { node, up: true };
 
-        assert_eq!(failures.handle(&mut queue, Turn { process: 0 }, &mut changes), (true, "node", "a"));
+        assert_eq!(failures.handle(&mut queue, Turn { process: 0 }, &mut changes), (true, "a"));
         assert_eq!(std::mem::take(&mut changes), [down(0)]);
         failures.handle(&mut queue, Turn { process: 1 }, &mut changes);
         assert_eq!(std::mem::take(&mut changes), [down(1)], "node 0 is down already");
         failures.switch(&[0, 1], false, &mut changes);
         failures.switch(&[0], false, &mut changes);
-        assert_eq!(failures.handle(&mut queue, Turn { process: 0 }, &mut changes), (false, "node", "a"));
+        assert_eq!(failures.handle(&mut queue, Turn { process: 0 }, &mut changes), (false, "a"));
         failures.handle(&mut queue, Turn { process: 1 }, &mut changes);
         assert_eq!(changes, [], "the script still holds both");
         failures.switch(&[1, 0], true, &mut changes);

@@ -31,19 +31,24 @@ struct Node {
     entity: u64,
     /// Counts registrations: an expiry of an earlier session is void.
     session: u32,
+    /// Whether it is silent since it last registered.
+    silent: bool,
     crashes: u64,
 }
 
 impl<'a> Heartbeats<'a> {
     /// Every node has a session. The chance of a node belongs to its name.
     pub fn new<'n>(model: &'a HeartbeatModel, names: impl Iterator<Item = &'n str>, seeds: Seeds) -> Self {
-        let nodes = names.map(|name| Node { entity: entity(name), session: 0, crashes: 0 }).collect();
+        let nodes = names.map(|name| Node { entity: entity(name), session: 0, silent: false, crashes: 0 }).collect();
         Heartbeats { model, nodes, seeds }
     }
 
-    /// A node falls silent.
+    /// A node falls silent; if it already is, because it did not come back so far, nothing changes.
     pub fn silent<E: From<Expired>>(&mut self, queue: &mut Queue<E>, node: usize) {
         let it = &mut self.nodes[node];
+        if std::mem::replace(&mut it.silent, true) {
+            return;
+        }
         it.crashes += 1;
         let mut rng = self.seeds.stream(Stream::Heartbeat, part(it.entity, it.crashes));
         queue.after(expiry(self.model, &mut rng), Expired { node: node as u32, session: it.session });
@@ -52,6 +57,7 @@ impl<'a> Heartbeats<'a> {
     /// A node registers (again).
     pub fn registered(&mut self, node: usize) {
         self.nodes[node].session += 1;
+        self.nodes[node].silent = false;
     }
 
     /// The node that is to be marked down, unless it registered in the meantime.
@@ -101,6 +107,7 @@ mod tests {
         let mut beats = Heartbeats::new(&model, ["a", "b"].into_iter(), Seeds::of(1, 1));
         let mut queue: Queue<Expired> = Queue::new();
         beats.silent(&mut queue, 0);
+        beats.silent(&mut queue, 1);
         beats.silent(&mut queue, 1);
         beats.registered(0);
         let marked: Vec<_> = std::iter::from_fn(|| queue.pop()).filter_map(|(_, it)| beats.handle(it)).collect();
