@@ -379,7 +379,7 @@ impl World<'_> {
             Command::Remove { task, .. } => {
                 let number = self.numbers[task.row()];
                 self.observer.removed(now, number);
-                self.overlay.release(number, &mut self.granted);
+                self.overlay.remove(number, &mut self.granted);
                 self.agents.remove(&mut self.queue, number);
             }
         }

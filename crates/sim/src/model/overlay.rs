@@ -29,7 +29,7 @@ pub struct Overlay {
     networks: Vec<Network>,
     names: BTreeMap<String, usize>,
     services: BTreeMap<ServiceId, Service>,
-    /// Tasks that have not ended, as far as they join networks.
+    /// Tasks as far as they join networks, until their records are deleted.
     tasks: BTreeMap<TaskNo, Attached>,
     /// Those without addresses.
     waiting: BTreeSet<TaskNo>,
@@ -148,20 +148,30 @@ impl Overlay {
         is_attached(&self.networks, &task.networks, node)
     }
 
-    /// A task has ended or is deleted: its addresses are free. To tell again changes nothing.
+    /// A task has ended: its addresses are free. To tell again changes nothing.
     pub fn release(&mut self, id: TaskNo, granted: &mut Vec<Granted>) {
-        let Some(task) = self.tasks.remove(&id) else { return };
+        let Some(task) = self.tasks.get_mut(&id) else { return };
         self.waiting.remove(&id);
-        if let Some(addresses) = &task.addresses {
-            free(&mut self.networks, &task.networks, addresses);
+        let networks = Rc::clone(&task.networks);
+        if let Some(addresses) = task.addresses.take() {
+            free(&mut self.networks, &networks, &addresses);
+            self.retry(&networks, granted);
         }
-        if let Some(node) = task.node {
-            for &network in task.networks.iter() {
-                // Every node keeps its place on the ingress network.
-                self.networks[network].leave(node, id, network != 0);
-            }
+    }
+
+    /// The record of a task is deleted. Until then it keeps its node attached, whether it has ended or not: so a node
+    /// whose tasks all failed for want of an attachment gets one before the next tasks come.
+    pub fn remove(&mut self, id: TaskNo, granted: &mut Vec<Granted>) {
+        self.release(id, granted);
+        let Some(Attached { networks, node: Some(node), .. }) = self.tasks.remove(&id) else { return };
+        let mut is_freed = false;
+        for &network in networks.iter() {
+            // Every node keeps its place on the ingress network.
+            is_freed |= self.networks[network].leave(node, id, network != 0);
         }
-        self.retry(&task.networks, granted);
+        if is_freed {
+            self.retry(&networks, granted);
+        }
     }
 
     /// The largest number of addresses of one network that were ever in use at a time, gateway included.
@@ -278,18 +288,19 @@ impl Network {
         has_one
     }
 
-    /// A task leaves a node; with the last one the node's load balancer goes, if it may.
-    fn leave(&mut self, node: usize, task: TaskNo, may_go: bool) {
-        let Some(balancer) = self.nodes.get_mut(&node) else { return };
+    /// A task leaves a node; with the last one the node's load balancer goes, if it may. Says whether it went.
+    fn leave(&mut self, node: usize, task: TaskNo, may_go: bool) -> bool {
+        let Some(balancer) = self.nodes.get_mut(&node) else { return false };
         balancer.tasks.retain(|&it| it != task);
         if !balancer.tasks.is_empty() || !may_go {
-            return;
+            return false;
         }
         if let (Some(address), Some(subnet)) = (balancer.address, &mut self.subnet) {
             subnet.free(address);
         }
         self.nodes.remove(&node);
         self.unbalanced.remove(&node);
+        true
     }
 
     fn is_full(&self) -> bool {
@@ -521,6 +532,9 @@ mod tests {
         overlay.release(TaskNo(0), &mut granted);
         assert_eq!(std::mem::take(&mut granted), [Granted::Task(TaskNo(5))]);
         overlay.release(TaskNo(1), &mut granted);
+        for task in [1, 0] {
+            overlay.remove(TaskNo(task), &mut granted);
+        }
         // With its last task the node's load balancer goes: gateway, service, tasks 4 and 5 are left.
         assert_eq!(overlay.networks[1].subnet.as_ref().unwrap().used, 4);
         assert_eq!(granted, []);
