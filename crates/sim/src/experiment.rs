@@ -1,7 +1,12 @@
 //! A scenario becomes a plan of runs, and the plan becomes outcomes.
 
-use crate::metrics::Outcome;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use rayon::prelude::*;
+
+use crate::metrics::{METRICS, Mark, Outcome};
 use crate::scenario::Scenario;
+use crate::world::World;
 
 /// One run of a plan.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -22,8 +27,40 @@ pub fn plan(scenario: &Scenario) -> Vec<Run> {
 }
 
 /// Runs a plan on `jobs` threads; `done` is called after each run. The outcomes are in the order of the plan and do not
-/// depend on `jobs`.
+/// depend on `jobs`. A run that cannot be finished is an outcome that says so in [`Outcome::failed`]; the others go on.
 pub fn execute(scenario: &Scenario, plan: &[Run], jobs: usize, done: &(dyn Fn(&Outcome) + Sync)) -> Vec<Outcome> {
-    let _ = (scenario, plan, jobs, done);
-    todo!("written with the world")
+    let run = |run: &Run| {
+        let outcome = match catch_unwind(AssertUnwindSafe(|| simulate(scenario, run))) {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(reason)) => failed(run, reason),
+            Err(panic) => failed(run, format!("the simulator failed: {}", message(panic.as_ref()))),
+        };
+        done(&outcome);
+        outcome
+    };
+    match rayon::ThreadPoolBuilder::new().num_threads(jobs.max(1)).build() {
+        Ok(pool) => pool.install(|| plan.par_iter().map(run).collect()),
+        // No threads to be had: one after the other.
+        Err(_) => plan.iter().map(run).collect(),
+    }
+}
+
+fn simulate(scenario: &Scenario, run: &Run) -> Result<Outcome, String> {
+    Ok(World::new(scenario, &run.strategy, run.replication)?.run())
+}
+
+fn failed(run: &Run, reason: String) -> Outcome {
+    Outcome {
+        strategy: run.strategy.clone(),
+        replication: run.replication,
+        values: vec![None; METRICS.len()],
+        marks: vec![Mark { time_s: 0.0, kind: "error".into(), label: reason.clone() }],
+        failed: Some(reason),
+        ..Outcome::default()
+    }
+}
+
+fn message(panic: &(dyn std::any::Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("for an unknown reason")
 }

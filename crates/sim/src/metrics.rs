@@ -1,4 +1,12 @@
 //! What is measured in a run. Metrics observe; they never influence a decision.
+//!
+//! This file says what the numbers mean and how they leave a run; [`observer`] counts.
+//!
+//! *Running* means everywhere: the container runs on a machine with power, is healthy if it has a health check, and is not
+//! being stopped. That is the truth on the nodes; what the manager thinks is called *believed*. A service *wants* its
+//! replicas if it is replicated; otherwise it wants as many as it has tasks that shall run and have not ended.
+
+pub mod observer;
 
 /// A number that a run yields.
 #[derive(Debug)]
@@ -13,8 +21,196 @@ pub struct Metric {
     pub smaller_is_better: Option<bool>,
 }
 
-/// Every metric, in the order of the columns.
-pub const METRICS: &[Metric] = &[];
+/// Every metric, in the order of the columns. Unless a definition says otherwise, counts, means and samples begin at the
+/// end of the warm-up and end with the run; percentiles are by nearest rank.
+pub const METRICS: &[Metric] = &[
+    Metric {
+        name: "tasks_desired",
+        unit: "tasks",
+        definition: "Tasks that all services want at the end.",
+        smaller_is_better: None,
+    },
+    Metric {
+        name: "running_final",
+        unit: "tasks",
+        definition: "Running tasks at the end.",
+        smaller_is_better: Some(false),
+    },
+    Metric {
+        name: "running_min",
+        unit: "tasks",
+        definition: "Least number of running tasks at any time from the first convergence on, which is the first instant after the last service was created at which every service has as many running tasks as it wants.",
+        smaller_is_better: Some(false),
+    },
+    Metric {
+        name: "time_to_running_p50_s",
+        unit: "s",
+        definition: "Median over all tasks that came to run of the time from a task's creation, waiting for restart delays included, until the manager learned that it runs.",
+        smaller_is_better: Some(true),
+    },
+    Metric {
+        name: "time_to_running_p99_s",
+        unit: "s",
+        definition: "99th percentile (nearest rank) of the time from a task's creation until the manager learned that it runs.",
+        smaller_is_better: Some(true),
+    },
+    Metric {
+        name: "time_to_running_max_s",
+        unit: "s",
+        definition: "Longest time from a task's creation until the manager learned that it runs.",
+        smaller_is_better: Some(true),
+    },
+    Metric {
+        name: "time_to_converge_s",
+        unit: "s",
+        definition: "Time from the last service creation or scripted event to the first instant from which every service has exactly as many running tasks as it wants, for at least 30 s or until the end.",
+        smaller_is_better: Some(true),
+    },
+    Metric {
+        name: "detection_mean_s",
+        unit: "s",
+        definition: "Mean time from a machine's loss of power until the manager marks its node down, over the failures that were noticed.",
+        smaller_is_better: Some(true),
+    },
+    Metric {
+        name: "failover_p50_s",
+        unit: "s",
+        definition: "Median over the replicas that ran on a machine when it lost power of the time until a task of the same slot runs again.",
+        smaller_is_better: Some(true),
+    },
+    Metric {
+        name: "failover_max_s",
+        unit: "s",
+        definition: "Longest time from a machine's loss of power until a task runs again in the slot of a replica that was lost with it.",
+        smaller_is_better: Some(true),
+    },
+    Metric {
+        name: "availability",
+        unit: "1",
+        definition: "Share of the wanted replica-seconds in which a replica really ran, each service by itself and surplus not counted, from the first convergence on (from the start if there is none).",
+        smaller_is_better: Some(false),
+    },
+    Metric {
+        name: "replica_seconds_lost",
+        unit: "s",
+        definition: "Integral over time of the running tasks that services want and do not have, from the first convergence on (from the start if there is none).",
+        smaller_is_better: Some(true),
+    },
+    Metric {
+        name: "pending_mean",
+        unit: "tasks",
+        definition: "Time average of the number of tasks that wait for a node.",
+        smaller_is_better: Some(true),
+    },
+    Metric {
+        name: "pending_max",
+        unit: "tasks",
+        definition: "Largest number of tasks that waited for a node at one time.",
+        smaller_is_better: Some(true),
+    },
+    Metric {
+        name: "tasks_created",
+        unit: "tasks",
+        definition: "Tasks that the manager created.",
+        smaller_is_better: None,
+    },
+    Metric {
+        name: "restarts",
+        unit: "tasks",
+        definition: "Tasks created in a slot that had a task before, for whatever reason.",
+        smaller_is_better: Some(true),
+    },
+    Metric {
+        name: "node_failures",
+        unit: "failures",
+        definition: "Losses of power, of one machine each.",
+        smaller_is_better: None,
+    },
+    Metric {
+        name: "tasks_per_node_max",
+        unit: "tasks",
+        definition: "Most running tasks on one node at the end.",
+        smaller_is_better: Some(true),
+    },
+    Metric {
+        name: "tasks_per_node_cv",
+        unit: "1",
+        definition: "Coefficient of variation (population standard deviation by mean) of running tasks per node at the end, over machines with power.",
+        smaller_is_better: Some(true),
+    },
+    Metric {
+        name: "rack_share_max",
+        unit: "1",
+        definition: "Largest share of a service's running tasks that are on nodes of one value of the label `rack`, at the end, mean over the services with at least two running tasks.",
+        smaller_is_better: Some(true),
+    },
+    Metric {
+        name: "pulled_bytes",
+        unit: "B",
+        definition: "Bytes that the registry sent, broken-off transfers included.",
+        smaller_is_better: Some(true),
+    },
+    Metric {
+        name: "cache_hit_ratio",
+        unit: "1",
+        definition: "Share of the compressed bytes of all layers needed by pulls that was on the node when the pull began.",
+        smaller_is_better: Some(false),
+    },
+    Metric {
+        name: "pull_p50_s",
+        unit: "s",
+        definition: "Median time from the request to the last layer unpacked, over pulls that found a layer missing and were not cancelled.",
+        smaller_is_better: Some(true),
+    },
+    Metric {
+        name: "pull_p99_s",
+        unit: "s",
+        definition: "99th percentile (nearest rank) of the time from the request to the last layer unpacked, over pulls that found a layer missing.",
+        smaller_is_better: Some(true),
+    },
+    Metric {
+        name: "cpu_reserved",
+        unit: "1",
+        definition: "CPU reserved by assigned tasks that have not ended, as a share of the CPU of nodes that are ready and active, both integrated over time.",
+        smaller_is_better: None,
+    },
+    Metric {
+        name: "memory_reserved",
+        unit: "1",
+        definition: "Memory reserved by assigned tasks that have not ended, as a share of the memory of nodes that are ready and active, both integrated over time.",
+        smaller_is_better: None,
+    },
+    Metric {
+        name: "moves",
+        unit: "tasks",
+        definition: "Tasks assigned to another node than the previous task of their slot, which the manager had stopped on a machine with power (drain, enforcement, update).",
+        smaller_is_better: Some(true),
+    },
+    Metric {
+        name: "addresses_peak",
+        unit: "addresses",
+        definition: "Largest number of addresses of one overlay subnet in use at a time since the start, gateway included.",
+        smaller_is_better: Some(true),
+    },
+    Metric {
+        name: "update_duration_s",
+        unit: "s",
+        definition: "Mean time from the begin of a rolling update or rollback to its completion or pause.",
+        smaller_is_better: Some(true),
+    },
+    Metric {
+        name: "duplicate_seconds",
+        unit: "s",
+        definition: "Integral over time of the containers that live in a slot beside a first one, stopping ones included.",
+        smaller_is_better: Some(true),
+    },
+    Metric {
+        name: "events",
+        unit: "events",
+        definition: "Events that the simulation handled.",
+        smaller_is_better: None,
+    },
+];
 
 /// What one run yields: data for the report, nothing about how it is shown.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -33,6 +229,8 @@ pub struct Outcome {
     pub nodes: Vec<NodeRow>,
     /// Things that happened to the cluster, for marks in plots.
     pub marks: Vec<Mark>,
+    /// Why the run broke off, if it did; then there are no values, and the rest ends where the run did.
+    pub failed: Option<String>,
 }
 
 /// One point of the series.
@@ -42,7 +240,7 @@ pub struct Point {
     pub time_s: f64,
     /// Tasks that services want running.
     pub desired: u64,
-    /// Tasks whose container really runs on a living node.
+    /// Tasks that really run.
     pub running: u64,
     /// Tasks that the manager believes to be running and wants.
     pub believed: u64,
@@ -105,8 +303,21 @@ pub struct NodeRow {
 pub struct Mark {
     /// When.
     pub time_s: f64,
-    /// `down`, `up`, `detected`, `script`.
+    /// `down`, `up`, `detected`, `script`, `deploy`, `refused`, `error`.
     pub kind: String,
     /// In words: `rack=r1 down (5 nodes)`.
     pub label: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_metric_has_a_name_of_its_own_and_one_sentence() {
+        for (row, metric) in METRICS.iter().enumerate() {
+            assert!(METRICS[..row].iter().all(|it| it.name != metric.name), "{}", metric.name);
+            assert!(metric.definition.ends_with('.') && !metric.definition.contains(". "), "{}", metric.name);
+        }
+    }
 }

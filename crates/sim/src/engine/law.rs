@@ -1,5 +1,7 @@
 //! Laws of random times.
 
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::Rng;
 use sched::Span;
 
 /// How a span of time is distributed. Sampled by inversion from one uniform draw, with `libm`, so that the values are
@@ -34,4 +36,266 @@ pub enum Law {
         /// The mean (not the scale).
         mean: Span,
     },
+}
+
+impl Law {
+    /// Draws a span. Every law takes exactly one number from the stream.
+    pub fn sample(&self, rng: &mut ChaCha8Rng) -> Span {
+        self.quantile(unit(rng))
+    }
+
+    /// Draws what is left of a span at a random instant within it (the equilibrium law of a renewal process): what an
+    /// observer waits who comes at any time. Needs more than one number, how many depends on the law.
+    pub fn residual(&self, rng: &mut ChaCha8Rng) -> Span {
+        let whole = match *self {
+            Law::Fixed(span) => nanos(span),
+            // Long spans are met more often: the density is that of the law times the length.
+            Law::Uniform { min, max } => {
+                let (min, max) = (nanos(min), nanos(max));
+                (min * min + unit(rng) * (max * max - min * min)).sqrt()
+            }
+            Law::Exponential { .. } => return self.sample(rng),
+            Law::Lognormal { median, sigma } => {
+                nanos(median) * libm::exp(sigma * sigma + sigma * normal_quantile(unit(rng)))
+            }
+            Law::Weibull { shape, mean } => scale(shape, mean) * libm::pow(gamma(1.0 + 1.0 / shape, rng), 1.0 / shape),
+        };
+        span(whole * unit(rng))
+    }
+
+    /// The span that is not exceeded with probability `p`, 0 < p < 1.
+    pub fn quantile(&self, p: f64) -> Span {
+        match *self {
+            Law::Fixed(span) => span,
+            Law::Uniform { min, max } => span(nanos(min) + p * (nanos(max) - nanos(min))),
+            Law::Exponential { mean } => span(-nanos(mean) * libm::log1p(-p)),
+            Law::Lognormal { median, sigma } => span(nanos(median) * libm::exp(sigma * normal_quantile(p))),
+            Law::Weibull { shape, mean } => span(scale(shape, mean) * libm::pow(-libm::log1p(-p), 1.0 / shape)),
+        }
+    }
+
+    /// The mean.
+    pub fn mean(&self) -> Span {
+        match *self {
+            Law::Fixed(span) => span,
+            Law::Uniform { min, max } => span((nanos(min) + nanos(max)) / 2.0),
+            Law::Exponential { mean } | Law::Weibull { mean, .. } => mean,
+            Law::Lognormal { median, sigma } => span(nanos(median) * libm::exp(sigma * sigma / 2.0)),
+        }
+    }
+}
+
+/// A number in (0, 1): the middle of one of 2^53 equal parts, so neither end can come.
+pub fn unit(rng: &mut ChaCha8Rng) -> f64 {
+    ((rng.next_u64() >> 11) as f64 + 0.5) / (1u64 << 53) as f64
+}
+
+fn nanos(span: Span) -> f64 {
+    span.as_nanos() as f64
+}
+
+fn span(nanos: f64) -> Span {
+    // `as` saturates: no law gives a negative span, and too long is the longest.
+    Span::from_nanos(nanos.round() as u64)
+}
+
+/// The scale of a Weibull law: its mean is scale * Gamma(1 + 1/shape).
+fn scale(shape: f64, mean: Span) -> f64 {
+    nanos(mean) / libm::tgamma(1.0 + 1.0 / shape)
+}
+
+/// Draws from the gamma law of a shape of at least 1 and scale 1 (Marsaglia and Tsang 2000).
+fn gamma(shape: f64, rng: &mut ChaCha8Rng) -> f64 {
+    let d = shape - 1.0 / 3.0;
+    let c = 1.0 / (9.0 * d).sqrt();
+    loop {
+        let x = normal_quantile(unit(rng));
+        let v = (1.0 + c * x) * (1.0 + c * x) * (1.0 + c * x);
+        if v > 0.0 && libm::log(unit(rng)) < x * x / 2.0 + d - d * v + d * libm::log(v) {
+            return d * v;
+        }
+    }
+}
+
+/// Inverse of the standard normal distribution: Wichura's algorithm AS 241 (1988), good to 16 digits.
+#[allow(clippy::excessive_precision)] // As published.
+fn normal_quantile(p: f64) -> f64 {
+    let ratio = |r: f64, a: [f64; 8], b: [f64; 8]| {
+        let polynomial = |c: [f64; 8]| c.iter().rev().fold(0.0, |sum, c| sum * r + c);
+        polynomial(a) / polynomial(b)
+    };
+    let q = p - 0.5;
+    if q.abs() <= 0.425 {
+        const A: [f64; 8] = [
+            3.3871328727963666080e0,
+            1.3314166789178437745e2,
+            1.9715909503065514427e3,
+            1.3731693765509461125e4,
+            4.5921953931549871457e4,
+            6.7265770927008700853e4,
+            3.3430575583588128105e4,
+            2.5090809287301226727e3,
+        ];
+        const B: [f64; 8] = [
+            1.0,
+            4.2313330701600911252e1,
+            6.8718700749205790830e2,
+            5.3941960214247511077e3,
+            2.1213794301586595867e4,
+            3.9307895800092710610e4,
+            2.8729085735721942674e4,
+            5.2264952788528545610e3,
+        ];
+        return q * ratio(0.180625 - q * q, A, B);
+    }
+    let r = (-libm::log(p.min(1.0 - p))).sqrt();
+    let tail = if r <= 5.0 {
+        const C: [f64; 8] = [
+            1.42343711074968357734e0,
+            4.63033784615654529590e0,
+            5.76949722146069140550e0,
+            3.64784832476320460504e0,
+            1.27045825245236838258e0,
+            2.41780725177450611770e-1,
+            2.27238449892691845833e-2,
+            7.74545014278341407640e-4,
+        ];
+        const D: [f64; 8] = [
+            1.0,
+            2.05319162663775882187e0,
+            1.67638483018380384940e0,
+            6.89767334985100004550e-1,
+            1.48103976427480074590e-1,
+            1.51986665636164571966e-2,
+            5.47593808499534494600e-4,
+            1.05075007164441684324e-9,
+        ];
+        ratio(r - 1.6, C, D)
+    } else {
+        const E: [f64; 8] = [
+            6.65790464350110377720e0,
+            5.46378491116411436990e0,
+            1.78482653991729133580e0,
+            2.96560571828504891230e-1,
+            2.65321895265761230930e-2,
+            1.24266094738807843860e-3,
+            2.71155556874348757815e-5,
+            2.01033439929228813265e-7,
+        ];
+        const F: [f64; 8] = [
+            1.0,
+            5.99832206555887937690e-1,
+            1.36929880922735805310e-1,
+            1.48753612908506148525e-2,
+            7.86869131145613259100e-4,
+            1.84631831751005468180e-5,
+            1.42151175831644588870e-7,
+            2.04426310338993978564e-15,
+        ];
+        ratio(r - 5.0, E, F)
+    };
+    if q < 0.0 { -tail } else { tail }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::rng::{Seeds, Stream};
+
+    const LAWS: [Law; 6] = [
+        Law::Fixed(Span::from_secs(3)),
+        Law::Uniform { min: Span::from_secs(2), max: Span::from_secs(10) },
+        Law::Exponential { mean: Span::from_secs(60) },
+        Law::Lognormal { median: Span::from_secs(5), sigma: 0.5 },
+        Law::Weibull { shape: 0.7, mean: Span::from_secs(100) },
+        Law::Weibull { shape: 2.0, mean: Span::from_secs(100) },
+    ];
+
+    fn rng() -> ChaCha8Rng {
+        Seeds::of(1, 1).stream(Stream::Task, 0)
+    }
+
+    /// Mean in seconds of many draws.
+    fn mean_of(mut draw: impl FnMut() -> Span) -> f64 {
+        const N: usize = 200_000;
+        (0..N).map(|_| draw().as_secs_f64()).sum::<f64>() / N as f64
+    }
+
+    #[test]
+    fn normal_quantiles_are_the_tables() {
+        for (p, z) in [
+            (0.5, 0.0),
+            (0.975, 1.959963984540054),
+            (0.99, 2.3263478740408408),
+            (0.001, -3.090232306167813),
+            (1e-12, -7.034483825301131),
+            (0.25, -0.6744897501960817),
+        ] {
+            assert!((normal_quantile(p) - z).abs() < 1e-13, "{p}: {}", normal_quantile(p));
+        }
+    }
+
+    #[test]
+    fn quantiles_are_the_formulas() {
+        let secs = |law: Law, p| law.quantile(p).as_secs_f64();
+        assert_eq!(LAWS[0].quantile(0.9), Span::from_secs(3));
+        assert!((secs(LAWS[1], 0.25) - 4.0).abs() < 1e-9);
+        assert!((secs(LAWS[2], 0.5) - 60.0 * 2f64.ln()).abs() < 1e-8);
+        assert!((secs(LAWS[3], 0.5) - 5.0).abs() < 1e-9);
+        // Lognormal with median 54 and mean 355 minutes: p90 is 649 minutes.
+        let repair = Law::Lognormal { median: Span::from_secs(54 * 60), sigma: 1.9407 };
+        assert!((secs(repair, 0.9) / 60.0 - 649.0).abs() < 1.0, "{}", secs(repair, 0.9) / 60.0);
+        // Weibull of shape 2: the scale is the mean over Gamma(1.5) = 0.886226925452758.
+        let scale = 100.0 / 0.886226925452758;
+        assert!((secs(LAWS[5], 0.5) - scale * 2f64.ln().sqrt()).abs() < 1e-8);
+    }
+
+    #[test]
+    fn draws_have_the_mean_of_the_law() {
+        for law in LAWS {
+            let mut rng = rng();
+            let (drawn, mean) = (mean_of(|| law.sample(&mut rng)), law.mean().as_secs_f64());
+            assert!((drawn / mean - 1.0).abs() < 0.02, "{law:?}: {drawn} instead of {mean}");
+        }
+    }
+
+    #[test]
+    fn what_is_left_has_the_mean_of_renewal_theory() {
+        // E[X^2] / (2 E[X]).
+        let second = |law: Law| match law {
+            Law::Fixed(_) => 9.0,
+            Law::Uniform { .. } => 36.0 + 64.0 / 12.0,
+            Law::Exponential { .. } => 2.0 * 3600.0,
+            Law::Lognormal { .. } => 25.0 * (2.0f64 * 0.25).exp(),
+            Law::Weibull { shape, mean } => {
+                let scale = scale(shape, mean) / 1e9;
+                scale * scale * libm::tgamma(1.0 + 2.0 / shape)
+            }
+        };
+        for law in LAWS {
+            let mut rng = rng();
+            let (drawn, mean) = (mean_of(|| law.residual(&mut rng)), second(law) / law.mean().as_secs_f64() / 2.0);
+            assert!((drawn / mean - 1.0).abs() < 0.02, "{law:?}: {drawn} instead of {mean}");
+        }
+    }
+
+    #[test]
+    fn one_draw_takes_one_number() {
+        for law in LAWS {
+            let mut rng = rng();
+            law.sample(&mut rng);
+            assert_eq!(rng.get_word_pos(), 2, "{law:?}");
+        }
+    }
+
+    #[test]
+    fn the_draws_are_these() {
+        let mut rng = rng();
+        let drawn = LAWS.map(|law| law.sample(&mut rng).as_nanos());
+        assert_eq!(
+            drawn,
+            [3_000_000_000, 8_295_614_620, 18_982_710_498, 7_904_153_700, 114_145_947_389, 151_831_454_276],
+            "a release that draws other times gives other results"
+        );
+    }
 }

@@ -1,3 +1,8 @@
-//! The discrete-event engine. It knows no Swarm word.
+//! The discrete-event engine: an event queue that is also the clock, named streams of chance, laws of random times.
+//! It knows no Swarm word.
 
 pub mod law;
+mod queue;
+pub mod rng;
+
+pub use queue::Queue;

@@ -1,1 +1,22 @@
-//! The models: daemons, images, overlay networks, failures.
+//! The models: daemons, images, overlay networks, failures, heartbeats.
+//!
+//! A model has its own events and schedules only those; it never sees the world or another model, and can be run alone.
+//! What one model needs of another, [`crate::world`] hands over.
+
+pub mod agent;
+pub mod failure;
+pub mod flow;
+pub mod heartbeat;
+pub mod image;
+pub mod overlay;
+
+/// A task, counted in order of creation in the run: the name by which the models know it. It is never given out again.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct TaskNo(pub u32);
+
+impl TaskNo {
+    /// The row in a table of all tasks of the run.
+    pub fn row(self) -> usize {
+        self.0 as usize
+    }
+}

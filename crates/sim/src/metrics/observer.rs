@@ -1,0 +1,758 @@
+//! Watches a run and counts. Every change costs O(1); integrals are exact, in whole nanoseconds.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use sched::cluster::{UpdateState, UpdateStatus};
+use sched::spec::{Mode, ServiceSpec};
+use sched::{DesiredState, Slot, Span, TaskState, Time};
+
+use super::{METRICS, Mark, NodeRow, Outcome, Point, TaskRow};
+use crate::model::TaskNo;
+use crate::model::image::Totals;
+use crate::scenario::Scenario;
+
+/// How long a cluster must be as wanted to have converged.
+const HOLD: Span = Span::from_secs(30);
+
+/// All that is counted in a run.
+#[derive(Debug)]
+pub struct Observer<'a> {
+    scenario: &'a Scenario,
+    services: Vec<Service>,
+    nodes: Vec<Node<'a>>,
+    slots: Vec<SlotCount>,
+    tasks: Vec<Record>,
+    outcome: Outcome,
+    // Integrals.
+    wanted: Area,
+    missing: Area,
+    pending: Area,
+    duplicates: Area,
+    cpu: Area,
+    cpu_total: Area,
+    memory: Area,
+    memory_total: Area,
+    // Counts of now.
+    running: u64,
+    running_min: u64,
+    believed: u64,
+    nodes_down: u64,
+    /// Services that have not exactly as many running tasks as they want.
+    unsettled: u64,
+    // Counts since the warm-up.
+    warm: Time,
+    created: u64,
+    restarts: u64,
+    failures: u64,
+    moves: u64,
+    to_running: Vec<Span>,
+    detections: Vec<Span>,
+    failovers: Vec<Span>,
+    updates: Vec<Span>,
+    pulled_before: Totals,
+    // Convergence.
+    last_deploy: Time,
+    last_event: Time,
+    first_settled: Option<Time>,
+    /// Since when all services have what they want, if they have.
+    settled: Option<Time>,
+    converged: Option<Time>,
+}
+
+#[derive(Debug)]
+struct Service {
+    name: String,
+    /// Of a replicated service.
+    replicas: Option<u64>,
+    /// Tasks that shall run and have not ended.
+    tasks: u64,
+    running: u64,
+    slots: BTreeMap<Slot, usize>,
+    update: Option<UpdateState>,
+}
+
+#[derive(Debug)]
+struct Node<'a> {
+    cpu: u64,
+    memory: u64,
+    rack: Option<&'a str>,
+    up: bool,
+    /// When it last lost power.
+    lost: Time,
+    /// Since when its agent is silent, if it is.
+    silent: Option<Time>,
+    down: u64,
+    eligible: bool,
+    running: u64,
+    running_max: u64,
+    cpu_reserved: u64,
+    memory_reserved: u64,
+}
+
+/// A place that tasks stand for, one after the other.
+#[derive(Debug, Default)]
+struct SlotCount {
+    tasks: u32,
+    /// Containers that live.
+    alive: u32,
+    /// When its replica was lost with its machine, until another runs.
+    lost: Option<Time>,
+    node: Option<u32>,
+    /// Whether its last task was stopped by the manager.
+    stopped: bool,
+}
+
+#[derive(Debug)]
+struct Record {
+    service: u32,
+    slot: Slot,
+    slot_row: u32,
+    number: u32,
+    node: Option<u32>,
+    /// The node that it was moved from.
+    moved_from: Option<u32>,
+    cpu: u64,
+    memory: u64,
+    created: Time,
+    assigned: Option<Time>,
+    ready: Option<Time>,
+    running: Option<Time>,
+    ended: Option<Time>,
+    state: TaskState,
+    desired: DesiredState,
+    error: Option<Arc<str>>,
+    serves: bool,
+    alive: bool,
+    holds: bool,
+    gone: bool,
+}
+
+impl Record {
+    fn is_wanted(&self) -> bool {
+        !self.gone && self.desired <= DesiredState::Complete && !self.state.is_terminal()
+    }
+    fn is_pending(&self) -> bool {
+        !self.gone && self.state == TaskState::Pending
+    }
+    fn is_believed(&self) -> bool {
+        !self.gone && self.state == TaskState::Running && self.desired <= DesiredState::Complete
+    }
+}
+
+/// The integral of a number over time, and its maximum.
+#[derive(Debug, Default)]
+struct Area {
+    value: u64,
+    max: u64,
+    since: Time,
+    sum: u128,
+}
+
+impl Area {
+    fn set(&mut self, now: Time, value: u64) {
+        self.sum += u128::from((now - self.since).as_nanos()) * u128::from(self.value);
+        self.since = now;
+        self.value = value;
+        self.max = self.max.max(value);
+    }
+    fn add(&mut self, now: Time, change: i64) {
+        self.set(now, self.value.checked_add_signed(change).expect("a count is not negative"));
+    }
+    /// Value times nanoseconds.
+    fn total(&mut self, now: Time) -> u128 {
+        self.set(now, self.value);
+        self.sum
+    }
+    /// Counts from `since` on, a time from which on the value was what it is.
+    fn rebase(&mut self, since: Time, now: Time) {
+        self.reset(now);
+        self.sum = u128::from((now - since).as_nanos()) * u128::from(self.value);
+    }
+    /// Counts from here on.
+    fn reset(&mut self, now: Time) {
+        self.set(now, self.value);
+        (self.sum, self.max) = (0, self.value);
+    }
+}
+
+// What happens.
+impl<'a> Observer<'a> {
+    /// Nothing happened yet; every node has power and the manager knows it as the scenario says.
+    pub fn new(scenario: &'a Scenario, strategy: &str, replication: u32) -> Self {
+        let total = |amount: i64| u64::try_from(amount).unwrap_or(0);
+        let node = |plan: &'a crate::scenario::NodePlan| {
+            let resources = plan.spec.description.as_ref().map(|it| &it.resources);
+            Node {
+                cpu: resources.map_or(0, |it| total(it.nano_cpus)),
+                memory: resources.map_or(0, |it| total(it.memory)),
+                rack: plan.spec.labels.get("rack").map(String::as_str),
+                up: true,
+                lost: Time::ZERO,
+                silent: None,
+                down: 0,
+                eligible: false,
+                running: 0,
+                running_max: 0,
+                cpu_reserved: 0,
+                memory_reserved: 0,
+            }
+        };
+        let within = |at: &Time| *at <= Time::ZERO + scenario.duration;
+        let last_deploy = scenario.services.iter().map(|it| it.at).filter(within).max().unwrap_or_default();
+        let last_script = scenario.script.iter().map(|it| it.at).filter(within).max().unwrap_or_default();
+        Observer {
+            scenario,
+            services: Vec::new(),
+            nodes: scenario.nodes.iter().map(node).collect(),
+            slots: Vec::new(),
+            tasks: Vec::new(),
+            outcome: Outcome { strategy: strategy.into(), replication, ..Outcome::default() },
+            wanted: Area::default(),
+            missing: Area::default(),
+            pending: Area::default(),
+            duplicates: Area::default(),
+            cpu: Area::default(),
+            cpu_total: Area::default(),
+            memory: Area::default(),
+            memory_total: Area::default(),
+            running: 0,
+            running_min: u64::MAX,
+            believed: 0,
+            nodes_down: 0,
+            unsettled: 0,
+            warm: Time::ZERO,
+            created: 0,
+            restarts: 0,
+            failures: 0,
+            moves: 0,
+            to_running: Vec::new(),
+            detections: Vec::new(),
+            failovers: Vec::new(),
+            updates: Vec::new(),
+            pulled_before: Totals::default(),
+            last_deploy,
+            last_event: last_deploy.max(last_script),
+            first_settled: None,
+            settled: Some(Time::ZERO),
+            converged: None,
+        }
+    }
+
+    /// Something for the plots.
+    pub fn mark(&mut self, now: Time, kind: &str, label: impl Into<String>) {
+        self.outcome.marks.push(Mark { time_s: now.as_secs_f64(), kind: kind.into(), label: label.into() });
+    }
+
+    /// A service (rows in order of creation) exists, or wants something else.
+    pub fn service(&mut self, now: Time, service: usize, spec: &ServiceSpec) {
+        if service == self.services.len() {
+            self.services.push(Service {
+                name: spec.name.clone(),
+                replicas: None,
+                tasks: 0,
+                running: 0,
+                slots: BTreeMap::new(),
+                update: None,
+            });
+        }
+        let replicas = match spec.mode {
+            Mode::Replicated { replicas } => Some(replicas),
+            _ => None,
+        };
+        self.change(now, service, |it| it.replicas = replicas);
+    }
+
+    /// A service is removed.
+    pub fn service_removed(&mut self, now: Time, service: usize) {
+        self.change(now, service, |it| it.replicas = it.replicas.map(|_| 0));
+    }
+
+    /// The manager created a task.
+    pub fn created(
+        &mut self,
+        now: Time,
+        service: usize,
+        slot: Slot,
+        spec: &ServiceSpec,
+        desired: DesiredState,
+    ) -> TaskNo {
+        let slots = &mut self.slots;
+        let slot_row = *self.services[service].slots.entry(slot).or_insert_with(|| {
+            slots.push(SlotCount::default());
+            slots.len() - 1
+        });
+        let it = &mut self.slots[slot_row];
+        it.tasks += 1;
+        self.created += 1;
+        self.restarts += u64::from(it.tasks > 1);
+        let amount = |amount: i64| u64::try_from(amount).unwrap_or(0);
+        self.tasks.push(Record {
+            service: service as u32,
+            slot,
+            slot_row: slot_row as u32,
+            number: it.tasks,
+            node: None,
+            moved_from: it.node.filter(|_| std::mem::take(&mut it.stopped)),
+            cpu: amount(spec.task.reservations.nano_cpus),
+            memory: amount(spec.task.reservations.memory),
+            created: now,
+            assigned: None,
+            ready: None,
+            running: None,
+            ended: None,
+            state: TaskState::New,
+            desired,
+            error: None,
+            serves: false,
+            alive: false,
+            holds: false,
+            gone: false,
+        });
+        self.change(now, service, |it| it.tasks += 1);
+        TaskNo(self.tasks.len() as u32 - 1)
+    }
+
+    /// The manager gave a task to a node.
+    pub fn assigned(&mut self, now: Time, task: TaskNo, node: usize) {
+        let it = &mut self.tasks[task.row()];
+        it.assigned = Some(now);
+        it.node = Some(node as u32);
+        it.holds = true;
+        self.moves += u64::from(it.moved_from.is_some_and(|from| from as usize != node));
+        self.slots[it.slot_row as usize].node = Some(node as u32);
+        self.nodes[node].cpu_reserved += it.cpu;
+        self.nodes[node].memory_reserved += it.memory;
+        self.cpu.set(now, self.cpu.value + it.cpu);
+        self.memory.set(now, self.memory.value + it.memory);
+    }
+
+    /// The manager's record of a task says this now.
+    pub fn seen(&mut self, now: Time, task: TaskNo, state: TaskState, desired: DesiredState, error: &Option<Arc<str>>) {
+        let it = &self.tasks[task.row()];
+        if it.state == state && it.desired == desired && it.error == *error {
+            return;
+        }
+        let (slot, node) = (it.slot_row as usize, it.node);
+        if it.desired <= DesiredState::Complete && desired == DesiredState::Shutdown {
+            let has_power = node.is_some_and(|node| self.nodes[node as usize].up);
+            self.slots[slot].stopped = has_power && !state.is_terminal();
+        }
+        if desired == DesiredState::Remove {
+            self.slots[slot].lost = None;
+        }
+        if state == TaskState::Running && it.state < state {
+            if self.warm <= it.created {
+                self.to_running.push(now - it.created);
+            }
+            self.tasks[task.row()].running = Some(now);
+        }
+        self.rewrite(now, task, |it| {
+            it.state = state;
+            it.desired = desired;
+            it.error.clone_from(error);
+        });
+    }
+
+    /// The manager deleted its record of a task.
+    pub fn removed(&mut self, now: Time, task: TaskNo) {
+        self.rewrite(now, task, |it| it.gone = true);
+    }
+
+    /// The container of a task is created.
+    pub fn prepared(&mut self, now: Time, task: TaskNo) {
+        self.tasks[task.row()].ready.get_or_insert(now);
+    }
+
+    /// A task runs.
+    pub fn started(&mut self, now: Time, task: TaskNo) {
+        self.note_settled(now);
+        let it = &mut self.tasks[task.row()];
+        (it.serves, it.alive) = (true, true);
+        let (service, slot) = (it.service as usize, it.slot_row as usize);
+        let node = &mut self.nodes[it.node.expect("what runs has a node") as usize];
+        node.running += 1;
+        node.running_max = node.running_max.max(node.running);
+        let slot = &mut self.slots[slot];
+        slot.alive += 1;
+        self.duplicates.add(now, i64::from(slot.alive > 1));
+        if let Some(lost) = slot.lost.take()
+            && self.warm <= lost
+        {
+            self.failovers.push(now - lost);
+        }
+        self.running += 1;
+        self.change(now, service, |it| it.running += 1);
+    }
+
+    /// A running task is being stopped.
+    pub fn leaving(&mut self, now: Time, task: TaskNo) {
+        self.note_settled(now);
+        let it = &mut self.tasks[task.row()];
+        if !std::mem::take(&mut it.serves) {
+            return;
+        }
+        let service = it.service as usize;
+        self.nodes[it.node.expect("what runs has a node") as usize].running -= 1;
+        self.running -= 1;
+        self.running_min = self.running_min.min(self.running);
+        self.change(now, service, |it| it.running -= 1);
+    }
+
+    /// A container that ran does not any more.
+    pub fn ended(&mut self, now: Time, task: TaskNo) {
+        self.leaving(now, task);
+        let it = &mut self.tasks[task.row()];
+        if !std::mem::take(&mut it.alive) {
+            return;
+        }
+        it.ended = Some(now);
+        let slot = &mut self.slots[it.slot_row as usize];
+        slot.alive -= 1;
+        self.duplicates.add(now, -i64::from(slot.alive > 0));
+        let replicated = self.services[it.service as usize].replicas.is_some();
+        if it.is_wanted() && replicated && !self.nodes[it.node.expect("what ran has a node") as usize].up {
+            slot.lost.get_or_insert(now);
+        }
+    }
+
+    /// A machine loses or gets power.
+    pub fn power(&mut self, now: Time, node: usize, up: bool) {
+        let it = &mut self.nodes[node];
+        it.up = up;
+        if up {
+            it.down += (now - it.lost).as_nanos();
+            self.nodes_down -= 1;
+        } else {
+            it.lost = now;
+            it.silent.get_or_insert(now);
+            self.nodes_down += 1;
+            self.failures += 1;
+        }
+    }
+
+    /// The manager marks a node down.
+    pub fn detected(&mut self, now: Time, node: usize) {
+        let since = self.nodes[node].silent.expect("only a silent node is marked down");
+        self.detections.push(now - since);
+    }
+
+    /// A node's agent registered (again).
+    pub fn registered(&mut self, node: usize) {
+        self.nodes[node].silent = None;
+    }
+
+    /// A node is ready and active, or is not.
+    pub fn eligible(&mut self, now: Time, node: usize, eligible: bool) {
+        let it = &mut self.nodes[node];
+        if std::mem::replace(&mut it.eligible, eligible) == eligible {
+            return;
+        }
+        let turn = |area: &mut Area, amount: u64| {
+            area.set(now, if eligible { area.value + amount } else { area.value - amount });
+        };
+        turn(&mut self.cpu_total, it.cpu);
+        turn(&mut self.memory_total, it.memory);
+    }
+
+    /// The update status of a service changed.
+    pub fn update_status(&mut self, now: Time, service: usize, status: Option<&UpdateStatus>) {
+        use UpdateState::{Completed, Paused, RollbackCompleted, RollbackPaused};
+        let state = status.map(|it| it.state);
+        if std::mem::replace(&mut self.services[service].update, state) == state {
+            return;
+        }
+        if let Some(status) = status
+            && matches!(status.state, Completed | Paused | RollbackCompleted | RollbackPaused)
+        {
+            self.updates.push(now.since(status.started));
+        }
+    }
+
+    /// A point of the series.
+    pub fn sample(&mut self, now: Time, registry_bytes_per_s: f64) {
+        self.outcome.series.push(Point {
+            time_s: now.as_secs_f64(),
+            desired: self.wanted.value,
+            running: self.running,
+            believed: self.believed,
+            pending: self.pending.value,
+            nodes_down: self.nodes_down,
+            registry_bytes_per_s,
+        });
+    }
+
+    /// The warm-up is over: counting begins.
+    pub fn warmed_up(&mut self, now: Time, pulled: &Totals) {
+        self.note_settled(now);
+        self.warm = now;
+        self.pulled_before = pulled.clone();
+        for area in [
+            &mut self.wanted,
+            &mut self.missing,
+            &mut self.pending,
+            &mut self.duplicates,
+            &mut self.cpu,
+            &mut self.cpu_total,
+            &mut self.memory,
+            &mut self.memory_total,
+        ] {
+            area.reset(now);
+        }
+        (self.created, self.restarts, self.failures, self.moves) = (0, 0, 0, 0);
+        for samples in [&mut self.to_running, &mut self.detections, &mut self.failovers, &mut self.updates] {
+            samples.clear();
+        }
+        if self.first_settled.is_some() {
+            self.running_min = self.running;
+        }
+    }
+
+    /// Changes what the manager knows of a task, and all that follows.
+    fn rewrite(&mut self, now: Time, task: TaskNo, change: impl FnOnce(&mut Record)) {
+        let it = &mut self.tasks[task.row()];
+        let before = (it.is_wanted(), it.is_pending(), it.is_believed());
+        change(it);
+        let after = (it.is_wanted(), it.is_pending(), it.is_believed());
+        if it.state.is_terminal() {
+            it.ended.get_or_insert(now);
+        }
+        if it.holds && (it.gone || it.state.is_terminal()) {
+            it.holds = false;
+            let node = &mut self.nodes[it.node.expect("what holds has a node") as usize];
+            node.cpu_reserved -= it.cpu;
+            node.memory_reserved -= it.memory;
+            self.cpu.set(now, self.cpu.value - it.cpu);
+            self.memory.set(now, self.memory.value - it.memory);
+        }
+        let difference = |after: bool, before: bool| i64::from(after) - i64::from(before);
+        self.pending.add(now, difference(after.1, before.1));
+        self.believed = self.believed.checked_add_signed(difference(after.2, before.2)).expect("a count");
+        if before.0 && !after.0 {
+            let service = it.service as usize;
+            self.change(now, service, |it| it.tasks -= 1);
+        }
+    }
+
+    /// Changes a service's counts, and all that follows.
+    fn change(&mut self, now: Time, service: usize, change: impl FnOnce(&mut Service)) {
+        self.note_settled(now);
+        let it = &mut self.services[service];
+        let before = (it.wants(), it.missing(), it.wants() == it.running);
+        change(it);
+        let after = (it.wants(), it.missing(), it.wants() == it.running);
+        self.wanted.set(now, self.wanted.value + after.0 - before.0);
+        self.missing.set(now, self.missing.value + after.1 - before.1);
+        self.unsettled = self.unsettled + u64::from(before.2) - u64::from(after.2);
+        if self.unsettled == 0 {
+            self.settled.get_or_insert(now);
+        } else if let Some(since) = self.settled.take() {
+            let since = since.max(self.last_event);
+            if since + HOLD <= now {
+                self.converged.get_or_insert(since);
+            }
+        }
+    }
+
+    /// Finds the first convergence, as soon as it has lasted any time at all: from there on availability counts.
+    fn note_settled(&mut self, now: Time) {
+        let Some(since) = self.settled.map(|it| it.max(self.last_deploy)).filter(|&it| it < now) else { return };
+        if self.first_settled.is_none() {
+            self.first_settled = Some(since);
+            self.running_min = self.running;
+            if self.warm <= since {
+                self.wanted.rebase(since, now);
+                self.missing.rebase(since, now);
+            }
+        }
+    }
+}
+
+// What comes out.
+impl Observer<'_> {
+    /// The run is over.
+    pub fn close(mut self, now: Time, pulled: &Totals, addresses_peak: u32, events: u64) -> Outcome {
+        self.note_settled(now);
+        if let Some(since) = self.settled.map(|it| it.max(self.last_event)).filter(|&it| it <= now) {
+            self.converged.get_or_insert(since);
+        }
+        let span = (now - self.warm).as_nanos();
+        let integral = |area: &mut Area| area.total(now) as f64;
+        let (wanted, missing) = (integral(&mut self.wanted), integral(&mut self.missing));
+        let ratio = |part: f64, whole: f64| (whole > 0.0).then(|| part / whole);
+        let needed = pulled.needed - self.pulled_before.needed;
+        let present = pulled.present - self.pulled_before.present;
+        let mut pulls = pulled.durations[self.pulled_before.durations.len()..].to_vec();
+        for samples in [&mut self.to_running, &mut self.failovers, &mut pulls] {
+            samples.sort_unstable();
+        }
+        let loads: Vec<f64> = self.nodes.iter().filter(|it| it.up).map(|it| it.running as f64).collect();
+        let converged = self.converged.map(|it| it.since(self.last_event).as_secs_f64());
+        let values = BTreeMap::from([
+            ("tasks_desired", Some(self.wanted.value as f64)),
+            ("running_final", Some(self.running as f64)),
+            ("running_min", self.first_settled.map(|_| self.running_min as f64)),
+            ("time_to_running_p50_s", quantile(&self.to_running, 0.5)),
+            ("time_to_running_p99_s", quantile(&self.to_running, 0.99)),
+            ("time_to_running_max_s", quantile(&self.to_running, 1.0)),
+            ("time_to_converge_s", converged),
+            ("detection_mean_s", mean(&self.detections)),
+            ("failover_p50_s", quantile(&self.failovers, 0.5)),
+            ("failover_max_s", quantile(&self.failovers, 1.0)),
+            ("availability", ratio(wanted - missing, wanted)),
+            ("replica_seconds_lost", Some(missing / 1e9)),
+            ("pending_mean", ratio(integral(&mut self.pending), span as f64)),
+            ("pending_max", Some(self.pending.max as f64)),
+            ("tasks_created", Some(self.created as f64)),
+            ("restarts", Some(self.restarts as f64)),
+            ("node_failures", Some(self.failures as f64)),
+            ("tasks_per_node_max", self.nodes.iter().map(|it| it.running as f64).reduce(f64::max)),
+            ("tasks_per_node_cv", variation(&loads)),
+            ("rack_share_max", self.rack_share()),
+            ("pulled_bytes", Some((pulled.sent - self.pulled_before.sent) as f64)),
+            ("cache_hit_ratio", ratio(present as f64, needed as f64)),
+            ("pull_p50_s", quantile(&pulls, 0.5)),
+            ("pull_p99_s", quantile(&pulls, 0.99)),
+            ("cpu_reserved", ratio(integral(&mut self.cpu), integral(&mut self.cpu_total))),
+            ("memory_reserved", ratio(integral(&mut self.memory), integral(&mut self.memory_total))),
+            ("moves", Some(self.moves as f64)),
+            ("addresses_peak", Some(f64::from(addresses_peak))),
+            ("update_duration_s", mean(&self.updates)),
+            ("duplicate_seconds", Some(integral(&mut self.duplicates) / 1e9)),
+            ("events", Some(events as f64)),
+        ]);
+        self.outcome.values = METRICS.iter().map(|metric| values[metric.name]).collect();
+        self.give_up(now, None)
+    }
+
+    /// The run broke off, for a reason: there are no values.
+    pub fn give_up(mut self, now: Time, reason: Option<String>) -> Outcome {
+        if let Some(reason) = &reason {
+            self.mark(now, "error", reason.clone());
+            self.outcome.values = vec![None; METRICS.len()];
+        }
+        self.outcome.failed = reason;
+        self.outcome.tasks = self.tasks.iter().map(|it| self.task_row(it)).collect();
+        self.outcome.nodes = (0..self.nodes.len()).map(|node| self.node_row(now, node)).collect();
+        self.outcome
+    }
+
+    fn task_row(&self, it: &Record) -> TaskRow {
+        let secs = |at: Option<Time>| at.map(Time::as_secs_f64);
+        let service = self.services[it.service as usize].name.clone();
+        let node = |node: usize| self.scenario.nodes[node].spec.id.as_str();
+        let slot = match it.slot {
+            Slot::Number(number) => number.to_string(),
+            Slot::Node(id) => node(sched::Row::index(id)).to_string(),
+        };
+        TaskRow {
+            name: format!("{service}.{slot}#{}", it.number),
+            service,
+            node: it.node.map_or_else(String::new, |it| node(it as usize).into()),
+            created_s: it.created.as_secs_f64(),
+            assigned_s: secs(it.assigned),
+            ready_s: secs(it.ready),
+            running_s: secs(it.running),
+            ended_s: secs(it.ended),
+            state: it.state.to_string(),
+            desired: it.desired.to_string(),
+            error: it.error.as_deref().unwrap_or_default().into(),
+        }
+    }
+
+    fn node_row(&self, now: Time, node: usize) -> NodeRow {
+        let (plan, it) = (&self.scenario.nodes[node], &self.nodes[node]);
+        let share = |part: u64, whole: u64| if whole == 0 { 0.0 } else { part as f64 / whole as f64 };
+        let since = if it.up { 0 } else { (now - it.lost).as_nanos() };
+        NodeRow {
+            node: plan.spec.id.clone(),
+            pool: plan.pool.clone(),
+            running: it.running,
+            running_max: it.running_max,
+            cpu_reserved: share(it.cpu_reserved, it.cpu),
+            memory_reserved: share(it.memory_reserved, it.memory),
+            down_s: (it.down + since) as f64 / 1e9,
+        }
+    }
+
+    /// Mean over services of the largest share of running tasks in one rack.
+    fn rack_share(&self) -> Option<f64> {
+        if self.nodes.iter().all(|it| it.rack.is_none()) {
+            return None;
+        }
+        let mut racks: Vec<BTreeMap<&str, u64>> = vec![BTreeMap::new(); self.services.len()];
+        for it in self.tasks.iter().filter(|it| it.serves) {
+            let rack = it.node.and_then(|node| self.nodes[node as usize].rack);
+            *racks[it.service as usize].entry(rack.unwrap_or_default()).or_default() += 1;
+        }
+        let shares: Vec<f64> = racks
+            .iter()
+            .map(|it| (it.values().max().copied().unwrap_or(0), it.values().sum::<u64>()))
+            .filter(|&(_, running)| running >= 2)
+            .map(|(most, running)| most as f64 / running as f64)
+            .collect();
+        (!shares.is_empty()).then(|| shares.iter().sum::<f64>() / shares.len() as f64)
+    }
+}
+
+/// The smallest of sorted samples that a share of at least `p` does not exceed, in seconds.
+fn quantile(sorted: &[Span], p: f64) -> Option<f64> {
+    let rank = (p * sorted.len() as f64).ceil().max(1.0) as usize;
+    sorted.get(rank - 1).map(|it| it.as_secs_f64())
+}
+
+fn mean(samples: &[Span]) -> Option<f64> {
+    let sum: u128 = samples.iter().map(|it| u128::from(it.as_nanos())).sum();
+    (!samples.is_empty()).then(|| sum as f64 / 1e9 / samples.len() as f64)
+}
+
+/// Population standard deviation by mean.
+fn variation(loads: &[f64]) -> Option<f64> {
+    let n = loads.len() as f64;
+    let mean = loads.iter().sum::<f64>() / n;
+    let variance = loads.iter().map(|it| (it - mean) * (it - mean)).sum::<f64>() / n;
+    (mean > 0.0).then(|| variance.sqrt() / mean)
+}
+
+impl Service {
+    fn wants(&self) -> u64 {
+        self.replicas.unwrap_or(self.tasks)
+    }
+    fn missing(&self) -> u64 {
+        self.wants().saturating_sub(self.running)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_area_is_value_times_time() {
+        let at = |secs| Time::ZERO + Span::from_secs(secs);
+        let mut area = Area::default();
+        area.set(at(0), 2);
+        area.set(at(3), 5);
+        area.set(at(3), 1);
+        assert_eq!((area.total(at(10)), area.max), (13_000_000_000, 5));
+        area.reset(at(10));
+        assert_eq!((area.total(at(12)), area.max), (2_000_000_000, 1));
+        area.rebase(at(5), at(12));
+        assert_eq!(area.total(at(12)), 7_000_000_000);
+    }
+
+    #[test]
+    fn quantiles_are_by_nearest_rank() {
+        let sorted: Vec<Span> = (1..=10).map(Span::from_secs).collect();
+        let of = |p| quantile(&sorted, p);
+        assert_eq!((of(0.5), of(0.99), of(1.0), of(0.01)), (Some(5.0), Some(10.0), Some(10.0), Some(1.0)));
+        assert_eq!(quantile(&[], 0.5), None);
+    }
+
+    #[test]
+    fn variation_is_the_population_one() {
+        let loads = [4.0, 4.0, 4.0, 3.0, 3.0];
+        assert!((variation(&loads).unwrap() - 0.489897948556636 / 3.6).abs() < 1e-12);
+        assert_eq!((variation(&[0.0, 0.0]), variation(&[])), (None, None));
+    }
+}

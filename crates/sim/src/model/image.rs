@@ -1,0 +1,567 @@
+//! The registry and the images on the nodes: which layers are there, which are on their way, and how long that takes.
+//!
+//! As moby's `distribution/xfer` does it: a daemon downloads a few layers at a time, a layer that two pulls want is
+//! downloaded once, a layer is unpacked when its parent is, and nothing is ever evicted. The sharing of bandwidth is in
+//! [`super::flow`].
+
+use std::collections::{BTreeMap, VecDeque};
+use std::rc::Rc;
+
+use sched::{Span, Time};
+
+use super::TaskNo;
+use super::flow::{FlowId, Flows};
+use crate::engine::Queue;
+use crate::scenario::{Image, RegistryModel};
+
+/// Something comes to pass between registry and nodes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Event {
+    /// The registry answered with the manifest, unless the pull was cancelled.
+    Manifest {
+        /// For which task.
+        task: TaskNo,
+        /// Which pull.
+        serial: u32,
+    },
+    /// The registry begins to send a layer, unless nobody wants it any more.
+    Sending {
+        /// Row of the transfer.
+        transfer: u32,
+        /// Which transfer.
+        serial: u32,
+    },
+    /// A layer arrived.
+    Arrived,
+    /// A layer is unpacked, unless nobody wants it any more.
+    Unpacked {
+        /// Row of the transfer.
+        transfer: u32,
+        /// Which transfer.
+        serial: u32,
+    },
+}
+
+/// What was pulled so far.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Totals {
+    /// Bytes that the registry sent, broken-off transfers included.
+    pub sent: u64,
+    /// Compressed bytes of all layers that pulls needed when they began.
+    pub needed: u64,
+    /// Those of them that were on the node already.
+    pub present: u64,
+    /// How long the pulls took that found a layer missing, from the request to the last layer unpacked.
+    pub durations: Vec<Span>,
+}
+
+/// The registry, and every node's layers.
+#[derive(Debug)]
+pub struct Images<'a> {
+    model: &'a RegistryModel,
+    layers: Vec<Size>,
+    images: BTreeMap<&'a str, Rc<[u32]>>,
+    nodes: Vec<Node>,
+    pulls: BTreeMap<TaskNo, Pull>,
+    transfers: Vec<Transfer>,
+    free: Vec<u32>,
+    serial: u32,
+    flows: Flows,
+    /// The earliest pending [`Event::Arrived`].
+    armed: Option<Time>,
+    totals: Totals,
+    /// Tasks whose image is there, since it was last drained.
+    pub pulled: Vec<TaskNo>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Size {
+    packed: u64,
+    unpacked: u64,
+}
+
+#[derive(Debug)]
+struct Node {
+    /// One bit per layer: it is there, unpacked.
+    cached: Vec<u64>,
+    /// Downloads that may still begin.
+    slots: u32,
+    /// Transfers that wait for a slot, and all of them.
+    waiting: VecDeque<u32>,
+    transfers: Vec<u32>,
+    pulls: Vec<TaskNo>,
+}
+
+#[derive(Debug)]
+struct Pull {
+    node: usize,
+    serial: u32,
+    since: Time,
+    layers: Rc<[u32]>,
+    /// The first layer that is not unpacked yet.
+    next: usize,
+    missed: bool,
+}
+
+/// A layer on its way to a node, until it is unpacked.
+#[derive(Debug)]
+struct Transfer {
+    node: usize,
+    layer: u32,
+    serial: u32,
+    stage: Stage,
+    pulls: Vec<TaskNo>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Stage {
+    Waiting,
+    Requested,
+    Flowing(FlowId),
+    Arrived,
+    Unpacking,
+}
+
+impl<'a> Images<'a> {
+    /// No node has any layer. `bandwidths` are those of the nodes' interfaces.
+    pub fn new(
+        model: &'a RegistryModel,
+        images: &'a [Image],
+        bandwidths: impl ExactSizeIterator<Item = Option<u64>>,
+    ) -> Self {
+        let mut layers = Vec::new();
+        let mut rows: BTreeMap<&str, u32> = BTreeMap::new();
+        let mut by_name = BTreeMap::new();
+        for image in images {
+            let row = |layer: &'a crate::scenario::Layer| {
+                *rows.entry(&layer.digest).or_insert_with(|| {
+                    layers.push(Size { packed: layer.size, unpacked: layer.unpacked });
+                    layers.len() as u32 - 1
+                })
+            };
+            by_name.insert(image.name.as_str(), image.layers.iter().map(row).collect());
+        }
+        let node = || Node {
+            cached: vec![0; layers.len().div_ceil(64)],
+            slots: model.downloads.max(1),
+            waiting: VecDeque::new(),
+            transfers: Vec::new(),
+            pulls: Vec::new(),
+        };
+        Images {
+            model,
+            nodes: (0..bandwidths.len()).map(|_| node()).collect(),
+            layers,
+            images: by_name,
+            pulls: BTreeMap::new(),
+            transfers: Vec::new(),
+            free: Vec::new(),
+            serial: 0,
+            flows: Flows::new(model.bandwidth, bandwidths),
+            armed: None,
+            totals: Totals::default(),
+            pulled: Vec::new(),
+        }
+    }
+
+    /// A task needs an image on its node. It appears in [`Images::pulled`] when all layers are there; at once if the image
+    /// is given by digest and complete. Every other reference costs at least the manifest. An image that the registry
+    /// does not describe has no layers.
+    pub fn pull<E: From<Event>>(&mut self, queue: &mut Queue<E>, task: TaskNo, node: usize, image: &str) {
+        let layers = self.images.get(image).cloned().unwrap_or_default();
+        let mut missed = false;
+        for &layer in layers.iter() {
+            let packed = self.layers[layer as usize].packed;
+            self.totals.needed += packed;
+            if self.nodes[node].has(layer) {
+                self.totals.present += packed;
+            } else {
+                missed = true;
+            }
+        }
+        if !missed && image.contains('@') {
+            self.pulled.push(task);
+            return;
+        }
+        self.serial += 1;
+        let serial = self.serial;
+        self.pulls.insert(task, Pull { node, serial, since: queue.now(), layers, next: 0, missed });
+        self.nodes[node].pulls.push(task);
+        let round_trips = Span::from_nanos(self.model.latency.as_nanos().saturating_mul(2));
+        queue.after(round_trips, Event::Manifest { task, serial });
+    }
+
+    /// A task does not need its image any more. What only it wanted is broken off.
+    pub fn cancel<E: From<Event>>(&mut self, queue: &mut Queue<E>, task: TaskNo) {
+        let Some(node) = self.pulls.get(&task).map(|it| it.node) else { return };
+        self.drop_pull(queue.now(), task);
+        self.fill_slots(queue, node);
+        self.settle(queue);
+    }
+
+    /// A machine loses power: its pulls end. Without `keep_cache` its disk is lost too.
+    pub fn power_off<E: From<Event>>(&mut self, queue: &mut Queue<E>, node: usize, keep_cache: bool) {
+        for task in self.nodes[node].pulls.clone() {
+            self.drop_pull(queue.now(), task);
+        }
+        if !keep_cache {
+            self.nodes[node].cached.fill(0);
+        }
+        self.settle(queue);
+    }
+
+    /// One of the model's own events is due.
+    pub fn handle<E: From<Event>>(&mut self, queue: &mut Queue<E>, event: Event) {
+        match event {
+            Event::Manifest { task, serial } => {
+                if self.pulls.get(&task).is_some_and(|it| it.serial == serial) {
+                    self.want_layers(queue, task);
+                }
+            }
+            Event::Sending { transfer, serial } => {
+                if self.is_current(transfer, serial) {
+                    let it = &mut self.transfers[transfer as usize];
+                    let bytes = self.layers[it.layer as usize].packed;
+                    it.stage = Stage::Flowing(self.flows.start(queue.now(), it.node, bytes, transfer));
+                }
+            }
+            Event::Arrived if self.armed == Some(queue.now()) => {
+                self.armed = None;
+                let mut done = Vec::new();
+                self.flows.complete(queue.now(), &mut done);
+                for transfer in done {
+                    self.arrived(queue, transfer);
+                }
+            }
+            Event::Arrived => return,
+            Event::Unpacked { transfer, serial } => {
+                if self.is_current(transfer, serial) {
+                    self.unpacked(queue, transfer);
+                }
+            }
+        }
+        self.settle(queue);
+    }
+
+    /// What was pulled so far.
+    pub fn totals(&self) -> &Totals {
+        &self.totals
+    }
+
+    /// Bytes per second that the registry sends.
+    pub fn rate(&self) -> f64 {
+        self.flows.total_rate()
+    }
+
+    fn is_current(&self, transfer: u32, serial: u32) -> bool {
+        self.transfers[transfer as usize].serial == serial
+    }
+
+    /// The layers of an image are known: those that are neither there nor on their way are ordered.
+    fn want_layers<E: From<Event>>(&mut self, queue: &mut Queue<E>, task: TaskNo) {
+        let Pull { node, ref layers, .. } = self.pulls[&task];
+        for &layer in Rc::clone(layers).iter() {
+            if self.nodes[node].has(layer) {
+                continue;
+            }
+            let transfer = self.transfer(node, layer).unwrap_or_else(|| self.order(node, layer));
+            let pulls = &mut self.transfers[transfer as usize].pulls;
+            if !pulls.contains(&task) {
+                pulls.push(task);
+            }
+        }
+        self.fill_slots(queue, node);
+        self.go_on(queue, task);
+    }
+
+    fn transfer(&self, node: usize, layer: u32) -> Option<u32> {
+        let mut transfers = self.nodes[node].transfers.iter().copied();
+        transfers.find(|&it| self.transfers[it as usize].layer == layer)
+    }
+
+    fn order(&mut self, node: usize, layer: u32) -> u32 {
+        self.serial += 1;
+        let new = Transfer { node, layer, serial: self.serial, stage: Stage::Waiting, pulls: Vec::new() };
+        let row = self.free.pop().unwrap_or(self.transfers.len() as u32);
+        if row as usize == self.transfers.len() {
+            self.transfers.push(new);
+        } else {
+            self.transfers[row as usize] = new;
+        }
+        self.nodes[node].transfers.push(row);
+        self.nodes[node].waiting.push_back(row);
+        row
+    }
+
+    /// Downloads begin as long as the daemon has slots.
+    fn fill_slots<E: From<Event>>(&mut self, queue: &mut Queue<E>, node: usize) {
+        let it = &mut self.nodes[node];
+        while it.slots > 0 {
+            let Some(transfer) = it.waiting.pop_front() else { return };
+            it.slots -= 1;
+            let Transfer { serial, stage, .. } = &mut self.transfers[transfer as usize];
+            *stage = Stage::Requested;
+            queue.after(self.model.latency, Event::Sending { transfer, serial: *serial });
+        }
+    }
+
+    fn arrived<E: From<Event>>(&mut self, queue: &mut Queue<E>, transfer: u32) {
+        let it = &mut self.transfers[transfer as usize];
+        it.stage = Stage::Arrived;
+        let (node, layer) = (it.node, it.layer);
+        self.totals.sent += self.layers[layer as usize].packed;
+        self.nodes[node].slots += 1;
+        self.fill_slots(queue, node);
+        let waits = |task: &TaskNo| self.pulls[task].layers.get(self.pulls[task].next) == Some(&layer);
+        if self.transfers[transfer as usize].pulls.iter().any(waits) {
+            self.unpack(queue, transfer);
+        }
+    }
+
+    fn unpack<E: From<Event>>(&mut self, queue: &mut Queue<E>, transfer: u32) {
+        let it = &mut self.transfers[transfer as usize];
+        it.stage = Stage::Unpacking;
+        let bytes = self.layers[it.layer as usize].unpacked;
+        let time = self.model.unpack.map_or(Span::ZERO, |rate| Span::from_secs_f64(bytes as f64 / rate as f64));
+        queue.after(time, Event::Unpacked { transfer, serial: it.serial });
+    }
+
+    fn unpacked<E: From<Event>>(&mut self, queue: &mut Queue<E>, transfer: u32) {
+        let it = &mut self.transfers[transfer as usize];
+        let (node, layer, pulls) = (it.node, it.layer, std::mem::take(&mut it.pulls));
+        self.nodes[node].cached[layer as usize / 64] |= 1 << (layer % 64);
+        self.forget(transfer);
+        for task in pulls {
+            self.go_on(queue, task);
+        }
+    }
+
+    /// Takes a pull past the layers that are there, and unpacks its next one if that has arrived.
+    fn go_on<E: From<Event>>(&mut self, queue: &mut Queue<E>, task: TaskNo) {
+        let pull = self.pulls.get_mut(&task).expect("who waits for a layer is a pull");
+        let node = &self.nodes[pull.node];
+        while pull.layers.get(pull.next).is_some_and(|&layer| node.has(layer)) {
+            pull.next += 1;
+        }
+        match pull.layers.get(pull.next) {
+            None => {
+                let pull = self.pulls.remove(&task).expect("as above");
+                self.nodes[pull.node].pulls.retain(|&it| it != task);
+                if pull.missed {
+                    self.totals.durations.push(queue.now() - pull.since);
+                }
+                self.pulled.push(task);
+            }
+            Some(&layer) => {
+                let node = pull.node;
+                let transfer = self.transfer(node, layer).expect("a missing layer is on its way");
+                if self.transfers[transfer as usize].stage == Stage::Arrived {
+                    self.unpack(queue, transfer);
+                }
+            }
+        }
+    }
+
+    fn drop_pull(&mut self, now: Time, task: TaskNo) {
+        let Some(pull) = self.pulls.remove(&task) else { return };
+        self.nodes[pull.node].pulls.retain(|&it| it != task);
+        for transfer in self.nodes[pull.node].transfers.clone() {
+            let it = &mut self.transfers[transfer as usize];
+            let waiters = it.pulls.len();
+            it.pulls.retain(|&it| it != task);
+            if waiters == 0 || !it.pulls.is_empty() {
+                continue;
+            }
+            let stage = it.stage;
+            match stage {
+                Stage::Waiting => self.nodes[pull.node].waiting.retain(|&it| it != transfer),
+                Stage::Requested => self.nodes[pull.node].slots += 1,
+                Stage::Flowing(flow) => {
+                    self.totals.sent += self.flows.cancel(now, flow);
+                    self.nodes[pull.node].slots += 1;
+                }
+                Stage::Arrived | Stage::Unpacking => {}
+            }
+            self.forget(transfer);
+        }
+    }
+
+    fn forget(&mut self, transfer: u32) {
+        let it = &mut self.transfers[transfer as usize];
+        it.serial = 0;
+        self.nodes[it.node].transfers.retain(|&it| it != transfer);
+        self.free.push(transfer);
+    }
+
+    /// Announces the next arrival.
+    fn settle<E: From<Event>>(&mut self, queue: &mut Queue<E>) {
+        if let Some(next) = self.flows.next()
+            && self.armed.is_none_or(|armed| next < armed)
+        {
+            self.armed = Some(next);
+            queue.at(next, Event::Arrived);
+        }
+    }
+}
+
+impl Node {
+    fn has(&self, layer: u32) -> bool {
+        self.cached[layer as usize / 64] & (1 << (layer % 64)) != 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::Layer;
+
+    const MB: u64 = 1_000_000;
+
+    fn image(name: &str, layers: &[(&str, u64)]) -> Image {
+        let layer =
+            |&(digest, size): &(&str, u64)| Layer { digest: digest.into(), size: size * MB, unpacked: 2 * size * MB };
+        Image { name: name.into(), layers: layers.iter().map(layer).collect() }
+    }
+
+    /// Uplink of 10 MB/s, 0.1 s latency, unpacking 20 MB/s.
+    fn registry() -> RegistryModel {
+        RegistryModel { bandwidth: Some(10 * MB), latency: Span::from_millis(100), unpack: Some(20 * MB), downloads: 3 }
+    }
+
+    struct Lab<'a> {
+        images: Images<'a>,
+        queue: Queue<Event>,
+    }
+
+    impl<'a> Lab<'a> {
+        fn new(model: &'a RegistryModel, images: &'a [Image]) -> Self {
+            Lab { images: Images::new(model, images, [None, None].into_iter()), queue: Queue::new() }
+        }
+
+        fn pull(&mut self, task: u32, node: usize, image: &str) {
+            self.images.pull(&mut self.queue, TaskNo(task), node, image);
+        }
+
+        /// Handles everything before `end`; when each pull was done, in seconds.
+        fn until(&mut self, end: f64) -> Vec<(u32, f64)> {
+            let end = Time::ZERO + Span::from_secs_f64(end);
+            let mut times = Vec::new();
+            self.queue.at(end, Event::Manifest { task: TaskNo(u32::MAX), serial: 0 });
+            loop {
+                times.extend(self.images.pulled.drain(..).map(|it| (it.0, self.queue.now().as_secs_f64())));
+                match self.queue.pop() {
+                    Some((_, Event::Manifest { task: TaskNo(u32::MAX), .. })) => return times,
+                    Some((_, event)) => self.images.handle(&mut self.queue, event),
+                    None => unreachable!("the end is scheduled"),
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn layers_come_together_and_are_unpacked_in_order() {
+        let model = registry();
+        let images = [image("web", &[("base", 20), ("app", 10)])];
+        let mut lab = Lab::new(&model, &images);
+        lab.pull(0, 0, "web");
+        // Manifest 0.2 s, request 0.1 s; both at 5 MB/s: app after 2 s, base after 3 s at 10 MB/s; unpacking 2 s and 1 s.
+        assert_eq!(lab.until(60.0), [(0, 0.3 + 3.0 + 2.0 + 1.0)]);
+        assert_eq!(lab.images.totals().sent, 30 * MB);
+        assert_eq!(lab.images.totals().durations, [Span::from_millis(6300)]);
+    }
+
+    #[test]
+    fn a_layer_that_two_pulls_want_is_downloaded_once() {
+        let model = registry();
+        let images = [image("web", &[("base", 20), ("app", 10)]), image("api", &[("base", 20)])];
+        let mut lab = Lab::new(&model, &images);
+        lab.pull(0, 0, "web");
+        lab.pull(1, 0, "web");
+        lab.pull(2, 0, "api");
+        assert_eq!(lab.until(60.0), [(2, 5.3), (0, 6.3), (1, 6.3)]);
+        assert_eq!(lab.images.totals().sent, 30 * MB);
+        lab.pull(3, 0, "api");
+        assert_eq!(lab.until(120.0), [(3, 60.2)], "only the manifest");
+        assert_eq!(lab.images.totals().needed, (30 + 30 + 20 + 20) * MB);
+        assert_eq!(lab.images.totals().present, 20 * MB);
+    }
+
+    #[test]
+    fn a_complete_image_by_digest_costs_nothing() {
+        let model = registry();
+        let images = [image("web@sha256:1", &[("base", 20)])];
+        let mut lab = Lab::new(&model, &images);
+        lab.pull(0, 0, "web@sha256:1");
+        lab.until(60.0);
+        lab.pull(1, 0, "web@sha256:1");
+        assert_eq!(lab.images.pulled, [TaskNo(1)]);
+    }
+
+    #[test]
+    fn a_daemon_downloads_a_few_layers_at_a_time() {
+        let model = RegistryModel { downloads: 1, unpack: None, ..registry() };
+        let images = [image("web", &[("a", 10), ("b", 10), ("c", 10)])];
+        let mut lab = Lab::new(&model, &images);
+        lab.pull(0, 0, "web");
+        // Every layer waits for the one before and for its own request.
+        assert_eq!(lab.until(60.0), [(0, 3.5)]);
+    }
+
+    #[test]
+    fn a_cancelled_pull_leaves_what_others_want() {
+        let model = RegistryModel { unpack: None, latency: Span::ZERO, ..registry() };
+        let images = [image("web", &[("base", 20), ("app", 20)]), image("api", &[("base", 20)])];
+        let mut lab = Lab::new(&model, &images);
+        lab.pull(0, 0, "web");
+        lab.pull(1, 0, "api");
+        lab.until(1.0);
+        lab.images.cancel(&mut lab.queue, TaskNo(0));
+        // One second at 5 MB/s each, then base alone.
+        assert_eq!(lab.until(60.0), [(1, 2.5)]);
+        assert_eq!(lab.images.totals().sent, 25 * MB);
+    }
+
+    #[test]
+    fn a_cancelled_download_gives_its_slot_to_the_next() {
+        let model = RegistryModel { downloads: 1, unpack: None, latency: Span::ZERO, ..registry() };
+        let images = [image("web", &[("a", 100)]), image("api", &[("b", 10)])];
+        let mut lab = Lab::new(&model, &images);
+        lab.pull(0, 0, "web");
+        lab.pull(1, 0, "api");
+        lab.until(1.0);
+        lab.images.cancel(&mut lab.queue, TaskNo(0));
+        assert_eq!(lab.until(60.0), [(1, 2.0)]);
+    }
+
+    #[test]
+    fn loss_of_power_breaks_off_and_may_cost_the_cache() {
+        let model = RegistryModel { unpack: None, latency: Span::ZERO, ..registry() };
+        let images = [image("web", &[("base", 10)]), image("api", &[("base", 10), ("more", 100)])];
+        let mut lab = Lab::new(&model, &images);
+        lab.pull(0, 0, "web");
+        lab.pull(1, 1, "web");
+        assert_eq!(lab.until(10.0), [(0, 2.0), (1, 2.0)]);
+        lab.pull(2, 0, "api");
+        lab.pull(3, 1, "api");
+        lab.until(15.0);
+        lab.images.power_off(&mut lab.queue, 0, true);
+        lab.images.power_off(&mut lab.queue, 1, false);
+        lab.pull(4, 0, "web");
+        lab.pull(5, 1, "web");
+        assert_eq!(lab.until(60.0), [(4, 15.0), (5, 16.0)]);
+        assert_eq!(lab.images.totals().sent, (20 + 50 + 10) * MB);
+    }
+
+    #[test]
+    fn two_nodes_share_the_uplink() {
+        let model = RegistryModel { unpack: None, latency: Span::ZERO, ..registry() };
+        let images = [image("web", &[("base", 10)])];
+        let mut lab = Lab::new(&model, &images);
+        lab.pull(0, 0, "web");
+        lab.until(0.5);
+        assert_eq!(lab.images.rate(), 1e7);
+        lab.pull(1, 1, "web");
+        // The first has 5 MB left, at 5 MB/s; then the second has 5 MB left, at 10 MB/s.
+        assert_eq!(lab.until(60.0), [(0, 1.5), (1, 2.0)]);
+    }
+}

@@ -1,0 +1,568 @@
+//! Overlay networks: subnets, and the addresses that services, nodes and tasks need before a task can run.
+//!
+//! It decides as SwarmKit's allocator does (`manager/allocator/network.go`, libnetwork's `ipams/defaultipam`): addresses
+//! are handed out serially, a task takes all it needs or none, and what finds no address waits until one is released.
+//! Packets are not simulated.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+
+use sched::ServiceId;
+use sched::spec::{EndpointMode, PublishMode, ServiceSpec};
+
+use super::TaskNo;
+use crate::scenario::{NetworkPlan, OverlayModel};
+
+/// Something that waited for addresses has them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Granted {
+    /// A task: it may be scheduled.
+    Task(TaskNo),
+    /// The node of a task: the task's networks are there.
+    Attachment(TaskNo),
+}
+
+/// All overlay networks of a run.
+#[derive(Debug)]
+pub struct Overlay {
+    /// The ingress network first, then those of the scenario.
+    networks: Vec<Network>,
+    names: BTreeMap<String, usize>,
+    services: BTreeMap<ServiceId, Service>,
+    /// Tasks as far as they join networks, until their records are deleted.
+    tasks: BTreeMap<TaskNo, Attached>,
+    /// Those without addresses.
+    waiting: BTreeSet<TaskNo>,
+}
+
+#[derive(Debug)]
+struct Network {
+    /// `None`: the pool was used up, no address is ever available.
+    subnet: Option<Subnet>,
+    nodes: BTreeMap<usize, Balancer>,
+    /// Nodes without a load balancer although they have tasks.
+    unbalanced: BTreeSet<usize>,
+}
+
+/// A node's load balancer endpoint in a network.
+#[derive(Debug, Default)]
+struct Balancer {
+    address: Option<u32>,
+    /// Tasks of the network on the node.
+    tasks: Vec<TaskNo>,
+}
+
+#[derive(Debug)]
+struct Service {
+    networks: Rc<[usize]>,
+    virtual_ips: bool,
+    /// One per network, once they are allocated.
+    addresses: Option<Vec<u32>>,
+}
+
+#[derive(Debug)]
+struct Attached {
+    service: ServiceId,
+    /// Of the service, which may be gone before its tasks.
+    networks: Rc<[usize]>,
+    node: Option<usize>,
+    addresses: Option<Vec<u32>>,
+}
+
+impl Overlay {
+    /// Lays out the subnets: the ingress network takes the first, unless the scenario gives it one by the name
+    /// `ingress`. Every node is attached to it.
+    pub fn new(model: &OverlayModel, plans: &[NetworkPlan], nodes: usize) -> Overlay {
+        let mut pool = Pool::new(model, plans.iter().filter_map(|plan| plan.subnet));
+        let mut names = BTreeMap::new();
+        let mut networks = Vec::new();
+        let ingress = plans.iter().find(|plan| plan.name == INGRESS);
+        let others = plans.iter().filter(|plan| plan.name != INGRESS);
+        for (name, subnet) in std::iter::once((INGRESS, ingress.and_then(|plan| plan.subnet)))
+            .chain(others.map(|plan| (plan.name.as_str(), plan.subnet)))
+        {
+            let subnet = subnet.or_else(|| pool.next()).map(|(address, length)| Subnet::new(address, length));
+            names.insert(name.to_string(), networks.len());
+            networks.push(Network { subnet, nodes: BTreeMap::new(), unbalanced: BTreeSet::new() });
+        }
+        for node in 0..nodes {
+            networks[0].balance(node);
+        }
+        Overlay { networks, names, services: BTreeMap::new(), tasks: BTreeMap::new(), waiting: BTreeSet::new() }
+    }
+
+    /// A service is created. It gets a virtual address in each of its networks, unless it resolves to its tasks.
+    /// Its networks never change; to tell again changes nothing.
+    pub fn add_service(&mut self, id: ServiceId, spec: &ServiceSpec) {
+        if self.services.contains_key(&id) {
+            return;
+        }
+        let published = spec.endpoint.ports.iter().any(|port| port.mode == PublishMode::Ingress);
+        let named = spec.task.networks.iter().filter_map(|name| self.names.get(name).copied()).filter(|&it| it != 0);
+        let networks: Rc<[usize]> = published.then_some(0).into_iter().chain(named).collect();
+        let virtual_ips = spec.endpoint.mode == EndpointMode::Vip;
+        let mut service = Service { networks, virtual_ips, addresses: None };
+        service.allocate(&mut self.networks);
+        self.services.insert(id, service);
+    }
+
+    /// A service is removed.
+    pub fn remove_service(&mut self, id: ServiceId, granted: &mut Vec<Granted>) {
+        let Some(service) = self.services.remove(&id) else { return };
+        if let (true, Some(addresses)) = (service.virtual_ips, service.addresses) {
+            free(&mut self.networks, &service.networks, &addresses);
+            self.retry(&service.networks, granted);
+        }
+    }
+
+    /// Whether a task of the service joins an overlay network.
+    pub fn joins(&self, service: ServiceId) -> bool {
+        self.services.get(&service).is_some_and(|it| !it.networks.is_empty())
+    }
+
+    /// A task is created. The answer says whether it has its addresses; if not, it is granted them later.
+    pub fn create(&mut self, id: TaskNo, service: ServiceId) -> bool {
+        let Some(networks) = self.services.get(&service).map(|it| Rc::clone(&it.networks)) else { return true };
+        if networks.is_empty() {
+            return true;
+        }
+        let mut task = Attached { service, networks, node: None, addresses: None };
+        let allocated = task.allocate(&self.services, &mut self.networks);
+        if !allocated {
+            self.waiting.insert(id);
+        }
+        self.tasks.insert(id, task);
+        allocated
+    }
+
+    /// A task gets its node. The answer says whether the node is attached to all of the task's networks; if not, the
+    /// attachment is granted later.
+    pub fn assign(&mut self, id: TaskNo, node: usize) -> bool {
+        let Some(task) = self.tasks.get_mut(&id) else { return true };
+        task.node = Some(node);
+        for &network in task.networks.iter() {
+            let network = &mut self.networks[network];
+            network.balance(node);
+            network.nodes.entry(node).or_default().tasks.push(id);
+        }
+        is_attached(&self.networks, &task.networks, node)
+    }
+
+    /// A task has ended: its addresses are free. To tell again changes nothing.
+    pub fn release(&mut self, id: TaskNo, granted: &mut Vec<Granted>) {
+        let Some(task) = self.tasks.get_mut(&id) else { return };
+        self.waiting.remove(&id);
+        let networks = Rc::clone(&task.networks);
+        if let Some(addresses) = task.addresses.take() {
+            free(&mut self.networks, &networks, &addresses);
+            self.retry(&networks, granted);
+        }
+    }
+
+    /// The record of a task is deleted. Until then it keeps its node attached, whether it has ended or not: so a node
+    /// whose tasks all failed for want of an attachment gets one before the next tasks come.
+    pub fn remove(&mut self, id: TaskNo, granted: &mut Vec<Granted>) {
+        self.release(id, granted);
+        let Some(Attached { networks, node: Some(node), .. }) = self.tasks.remove(&id) else { return };
+        let mut is_freed = false;
+        for &network in networks.iter() {
+            // Every node keeps its place on the ingress network.
+            is_freed |= self.networks[network].leave(node, id, network != 0);
+        }
+        if is_freed {
+            self.retry(&networks, granted);
+        }
+    }
+
+    /// The largest number of addresses of one network that were ever in use at a time, gateway included.
+    pub fn addresses_peak(&self) -> u32 {
+        self.networks.iter().filter_map(|it| it.subnet.as_ref()).map(|it| it.peak).max().unwrap_or(0)
+    }
+
+    /// Addresses of `networks` were released: services first, then nodes, then tasks in order of creation.
+    fn retry(&mut self, networks: &[usize], granted: &mut Vec<Granted>) {
+        for &network in networks {
+            if self.networks[network].unbalanced.is_empty() {
+                continue;
+            }
+            for node in self.networks[network].unbalanced.clone() {
+                if !self.networks[network].balance(node) {
+                    break;
+                }
+                let tasks = self.networks[network].nodes[&node].tasks.iter();
+                granted.extend(tasks.filter(|id| self.is_attached(**id)).map(|&id| Granted::Attachment(id)));
+            }
+        }
+        if self.waiting.is_empty() {
+            return;
+        }
+        for service in self.services.values_mut() {
+            service.allocate(&mut self.networks);
+        }
+        let first = granted.len();
+        for &id in &self.waiting {
+            if networks.iter().all(|&it| self.networks[it].is_full()) {
+                break;
+            }
+            let task = self.tasks.get_mut(&id).expect("a waiting task is a task");
+            if task.allocate(&self.services, &mut self.networks) {
+                granted.push(Granted::Task(id));
+            }
+        }
+        for it in &granted[first..] {
+            if let Granted::Task(id) = it {
+                self.waiting.remove(id);
+            }
+        }
+    }
+
+    fn is_attached(&self, id: TaskNo) -> bool {
+        self.tasks
+            .get(&id)
+            .is_some_and(|it| it.node.is_some_and(|node| is_attached(&self.networks, &it.networks, node)))
+    }
+}
+
+/// The network of published ports.
+const INGRESS: &str = "ingress";
+
+fn is_attached(networks: &[Network], joined: &[usize], node: usize) -> bool {
+    joined.iter().all(|&it| networks[it].nodes.get(&node).is_some_and(|it| it.address.is_some()))
+}
+
+fn free(networks: &mut [Network], joined: &[usize], addresses: &[u32]) {
+    for (&network, &address) in joined.iter().zip(addresses) {
+        if let Some(subnet) = &mut networks[network].subnet {
+            subnet.free(address);
+        }
+    }
+}
+
+/// One address in each of `joined`, or none at all.
+fn allocate(networks: &mut [Network], joined: &[usize]) -> Option<Vec<u32>> {
+    let mut addresses = Vec::with_capacity(joined.len());
+    for &network in joined {
+        match networks[network].subnet.as_mut().and_then(Subnet::allocate) {
+            Some(address) => addresses.push(address),
+            None => {
+                free(networks, joined, &addresses);
+                return None;
+            }
+        }
+    }
+    Some(addresses)
+}
+
+impl Service {
+    fn allocate(&mut self, networks: &mut [Network]) {
+        if self.addresses.is_none() {
+            self.addresses = if self.virtual_ips { allocate(networks, &self.networks) } else { Some(Vec::new()) };
+        }
+    }
+}
+
+impl Attached {
+    /// A task waits for its service's virtual addresses too.
+    fn allocate(&mut self, services: &BTreeMap<ServiceId, Service>, networks: &mut [Network]) -> bool {
+        let is_ready = services.get(&self.service).is_some_and(|it| it.addresses.is_some());
+        if self.addresses.is_none() && is_ready {
+            self.addresses = allocate(networks, &self.networks);
+        }
+        self.addresses.is_some()
+    }
+}
+
+impl Network {
+    /// Gives a node its load balancer endpoint, if it has none and an address is left. Says whether it has one.
+    fn balance(&mut self, node: usize) -> bool {
+        let balancer = self.nodes.entry(node).or_default();
+        if balancer.address.is_none() {
+            balancer.address = self.subnet.as_mut().and_then(Subnet::allocate);
+        }
+        let has_one = balancer.address.is_some();
+        if has_one {
+            self.unbalanced.remove(&node);
+        } else {
+            self.unbalanced.insert(node);
+        }
+        has_one
+    }
+
+    /// A task leaves a node; with the last one the node's load balancer goes, if it may. Says whether it went.
+    fn leave(&mut self, node: usize, task: TaskNo, may_go: bool) -> bool {
+        let Some(balancer) = self.nodes.get_mut(&node) else { return false };
+        balancer.tasks.retain(|&it| it != task);
+        if !balancer.tasks.is_empty() || !may_go {
+            return false;
+        }
+        if let (Some(address), Some(subnet)) = (balancer.address, &mut self.subnet) {
+            subnet.free(address);
+        }
+        self.nodes.remove(&node);
+        self.unbalanced.remove(&node);
+        true
+    }
+
+    fn is_full(&self) -> bool {
+        self.subnet.as_ref().is_none_or(Subnet::is_full)
+    }
+}
+
+/// The free subnets of the address pool, lowest first.
+struct Pool {
+    next: u64,
+    end: u64,
+    length: u8,
+    taken: Vec<(u64, u64)>,
+}
+
+impl Pool {
+    fn new(model: &OverlayModel, given: impl Iterator<Item = (u32, u8)>) -> Pool {
+        let (start, end) = range(model.pool);
+        Pool { next: start, end, length: model.subnet, taken: given.map(range).collect() }
+    }
+}
+
+impl Iterator for Pool {
+    type Item = (u32, u8);
+
+    fn next(&mut self) -> Option<(u32, u8)> {
+        loop {
+            let (start, end) = range((u32::try_from(self.next).ok()?, self.length));
+            if self.end < end {
+                return None;
+            }
+            self.next = end;
+            if self.taken.iter().all(|&(first, last)| last <= start || end <= first) {
+                return Some((start as u32, self.length));
+            }
+        }
+    }
+}
+
+/// First address of a prefix and the one after its last.
+fn range((address, length): (u32, u8)) -> (u64, u64) {
+    let size = 1u64 << (32 - u32::from(length.min(32)));
+    let start = u64::from(address) / size * size;
+    (start, start + size)
+}
+
+/// The addresses of a network.
+///
+/// The first one after the network's own is the gateway's; the network and broadcast addresses are nobody's.
+#[derive(Debug)]
+struct Subnet {
+    start: u32,
+    size: u32,
+    /// One bit per address: taken.
+    taken: Vec<u64>,
+    used: u32,
+    peak: u32,
+    /// Serial allocation goes on here.
+    next: u32,
+}
+
+impl Subnet {
+    fn new(address: u32, length: u8) -> Subnet {
+        let (start, end) = range((address, length));
+        let size = u32::try_from(end - start).unwrap_or(u32::MAX);
+        let taken = vec![0; (size as usize).div_ceil(64)];
+        let mut subnet = Subnet { start: start as u32, size, taken, used: 0, peak: 0, next: 1 };
+        subnet.allocate();
+        subnet
+    }
+
+    /// How many addresses can be given out, the gateway's included.
+    fn capacity(&self) -> u32 {
+        self.size.saturating_sub(2)
+    }
+
+    fn is_full(&self) -> bool {
+        self.used == self.capacity()
+    }
+
+    /// The next free address after the last one that was given out, from the start again after the end.
+    fn allocate(&mut self) -> Option<u32> {
+        if self.is_full() {
+            return None;
+        }
+        let (first, last) = (1, self.size - 2);
+        let offset = self.free_from(self.next, last).or_else(|| self.free_from(first, last))?;
+        self.taken[offset as usize / 64] |= 1 << (offset % 64);
+        self.used += 1;
+        self.peak = self.peak.max(self.used);
+        self.next = if offset == last { first } else { offset + 1 };
+        Some(self.start + offset)
+    }
+
+    fn free(&mut self, address: u32) {
+        let offset = address - self.start;
+        let (word, bit) = (offset as usize / 64, 1 << (offset % 64));
+        assert!(self.taken[word] & bit != 0, "an address is released once");
+        self.taken[word] &= !bit;
+        self.used -= 1;
+    }
+
+    /// The first free offset in `from..=last`.
+    fn free_from(&self, from: u32, last: u32) -> Option<u32> {
+        let mut word = from as usize / 64;
+        let mut free = !*self.taken.get(word)? & (u64::MAX << (from % 64));
+        while free == 0 {
+            word += 1;
+            free = !*self.taken.get(word)?;
+        }
+        let offset = word as u32 * 64 + free.trailing_zeros();
+        (offset <= last).then_some(offset)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use sched::Row;
+    use sched::spec::Port;
+
+    use super::*;
+
+    fn model() -> OverlayModel {
+        OverlayModel::default()
+    }
+
+    fn network(name: &str, subnet: Option<(u32, u8)>) -> NetworkPlan {
+        NetworkPlan { name: name.into(), subnet, external: false }
+    }
+
+    fn last(address: u32) -> u32 {
+        address & 0xFF
+    }
+
+    proptest! {
+        #[test]
+        fn addresses_are_unique_inside_and_serial(steps in prop::collection::vec((any::<bool>(), 0..64usize), 1..400), length in 26..=29u8) {
+            let start = 0x0A00_0100;
+            let size = 1u32 << (32 - length);
+            let mut subnet = Subnet::new(start, length);
+            let mut held = vec![start + 1];
+            let mut previous = start + 1;
+            for (take, index) in steps {
+                if take {
+                    let Some(address) = subnet.allocate() else {
+                        prop_assert_eq!(held.len() as u32, size - 2);
+                        continue;
+                    };
+                    // Nearest free address going up from the previous one, around the end.
+                    let ring = |from: u32, distance: u32| start + 1 + (from - start - 1 + distance) % (size - 2);
+                    let expected = (1..).map(|distance| ring(previous, distance)).find(|it| !held.contains(it));
+                    prop_assert_eq!(Some(address), expected);
+                    prop_assert!(start < address && address < start + size - 1);
+                    held.push(address);
+                    previous = address;
+                } else if held.len() > 1 {
+                    subnet.free(held.swap_remove(1 + index % (held.len() - 1)));
+                }
+                prop_assert_eq!(subnet.used as usize, held.len());
+            }
+        }
+    }
+
+    #[test]
+    fn a_24_has_253_addresses_beside_the_gateway() {
+        let mut subnet = Subnet::new(0x0A00_0000, 24);
+        let given: Vec<u32> = std::iter::from_fn(|| subnet.allocate()).map(last).collect();
+        assert_eq!(given, (2..=254).collect::<Vec<_>>());
+        subnet.free(0x0A00_0000 + 77);
+        assert_eq!(subnet.allocate().map(last), Some(77));
+    }
+
+    #[test]
+    fn networks_take_the_lowest_free_subnets_after_ingress() {
+        let plans = [network("front", None), network("given", Some((0x0A00_0200, 24))), network("back", None)];
+        let overlay = Overlay::new(&model(), &plans, 0);
+        let starts: Vec<u32> = overlay.networks.iter().map(|it| it.subnet.as_ref().unwrap().start).collect();
+        assert_eq!(starts, [0x0A00_0000, 0x0A00_0100, 0x0A00_0200, 0x0A00_0300]);
+    }
+
+    #[test]
+    fn a_pool_that_is_used_up_gives_no_subnet() {
+        let small = OverlayModel { pool: (0x0A00_0000, 23), ..model() };
+        let overlay = Overlay::new(&small, &[network("a", None), network("b", None)], 0);
+        let has: Vec<bool> = overlay.networks.iter().map(|it| it.subnet.is_some()).collect();
+        assert_eq!(has, [true, true, false]);
+    }
+
+    #[test]
+    fn every_node_has_an_address_on_ingress_and_tasks_of_published_services_too() {
+        let mut overlay = Overlay::new(&model(), &[], 3);
+        let mut spec = ServiceSpec::new("web", "web");
+        spec.endpoint.ports.push(Port { target: 80, published: 80, ..Port::default() });
+        overlay.add_service(ServiceId::from_index(0), &spec);
+        assert!(overlay.joins(ServiceId::from_index(0)));
+        // Gateway, three nodes, one virtual address.
+        assert_eq!(overlay.addresses_peak(), 5);
+        overlay.add_service(ServiceId::from_index(1), &ServiceSpec::new("batch", "batch"));
+        assert!(!overlay.joins(ServiceId::from_index(1)));
+    }
+
+    /// A service of name and number on network `net`, whose subnet is a /29: five addresses beside the gateway.
+    fn small(services: usize) -> Overlay {
+        let mut overlay = Overlay::new(&model(), &[network("net", Some((0x0A01_0000, 29)))], 4);
+        for id in 0..services {
+            let mut spec = ServiceSpec::new(format!("s{id}"), "image");
+            spec.task.networks = vec!["net".into()];
+            overlay.add_service(ServiceId::from_index(id), &spec);
+        }
+        overlay
+    }
+
+    #[test]
+    fn what_finds_no_address_waits_until_one_is_released() {
+        let service = ServiceId::from_index(0);
+        let mut overlay = small(1);
+        let created: Vec<bool> = (0..6).map(|it| overlay.create(TaskNo(it), service)).collect();
+        // One address is the service's own.
+        assert_eq!(created, [true, true, true, true, false, false]);
+        let mut granted = Vec::new();
+        assert!(!overlay.assign(TaskNo(0), 0), "no address is left for the node");
+        overlay.release(TaskNo(3), &mut granted);
+        assert_eq!(std::mem::take(&mut granted), [Granted::Attachment(TaskNo(0))], "nodes come first");
+        assert!(overlay.assign(TaskNo(1), 0));
+        overlay.release(TaskNo(2), &mut granted);
+        overlay.release(TaskNo(2), &mut granted);
+        assert_eq!(std::mem::take(&mut granted), [Granted::Task(TaskNo(4))]);
+        overlay.release(TaskNo(0), &mut granted);
+        assert_eq!(std::mem::take(&mut granted), [Granted::Task(TaskNo(5))]);
+        overlay.release(TaskNo(1), &mut granted);
+        for task in [1, 0] {
+            overlay.remove(TaskNo(task), &mut granted);
+        }
+        // With its last task the node's load balancer goes: gateway, service, tasks 4 and 5 are left.
+        assert_eq!(overlay.networks[1].subnet.as_ref().unwrap().used, 4);
+        assert_eq!(granted, []);
+    }
+
+    #[test]
+    fn a_service_without_its_own_address_has_no_tasks_either() {
+        let mut overlay = small(6);
+        let (first, last) = (ServiceId::from_index(0), ServiceId::from_index(5));
+        assert!(!overlay.create(TaskNo(0), last));
+        let mut granted = Vec::new();
+        overlay.remove_service(first, &mut granted);
+        assert_eq!(granted, [], "the free address is the service's");
+        overlay.remove_service(ServiceId::from_index(1), &mut granted);
+        assert_eq!(granted, [Granted::Task(TaskNo(0))]);
+    }
+
+    #[test]
+    fn a_task_takes_an_address_in_every_network_or_none() {
+        let plans = [network("small", Some((0x0A01_0000, 29))), network("large", None)];
+        let mut overlay = Overlay::new(&model(), &plans, 1);
+        let mut spec = ServiceSpec::new("web", "image");
+        spec.task.networks = vec!["large".into(), "small".into()];
+        spec.endpoint.mode = EndpointMode::DnsRoundRobin;
+        overlay.add_service(ServiceId::from_index(0), &spec);
+        let allocated = (0..7).filter(|&it| overlay.create(TaskNo(it), ServiceId::from_index(0))).count();
+        assert_eq!(allocated, 5);
+        let used = |network: usize| overlay.networks[network].subnet.as_ref().unwrap().used;
+        assert_eq!((used(1), used(2)), (6, 6), "five tasks and the gateway in both");
+    }
+}

@@ -1,0 +1,414 @@
+//! Whole runs: small clusters whose story is known, and laws that hold for every run.
+
+use std::path::PathBuf;
+
+use sched::spec::{Availability, Description, NodeSpec, Resources, RestartPolicy, ServiceSpec};
+use sched::{Span, Time};
+use sim::engine::law::Law;
+use sim::experiment::{execute, plan};
+use sim::metrics::{METRICS, Outcome, TaskRow};
+use sim::scenario::{
+    Action, Behaviour, DaemonModel, FailurePlan, FailureUnit, Image, Layer, Models, NetworkPlan, NodePlan,
+    OverlayModel, RegistryModel, Scenario, Scripted, ServicePlan,
+};
+
+const MB: u64 = 1_000_000;
+
+fn secs(secs: u64) -> Time {
+    Time::ZERO + Span::from_secs(secs)
+}
+
+fn fixed(millis: u64) -> Law {
+    Law::Fixed(Span::from_millis(millis))
+}
+
+/// `nodes` nodes of 4 CPUs and 8 GB in racks of two, models without chance, ten minutes.
+fn cluster(nodes: usize) -> Scenario {
+    let node = |number: usize| NodePlan {
+        pool: "node".into(),
+        spec: NodeSpec {
+            id: format!("n{number}"),
+            labels: [("rack".to_string(), format!("r{}", number / 2))].into(),
+            description: Some(Description {
+                hostname: format!("n{number}"),
+                resources: Resources { nano_cpus: 4_000_000_000, memory: 8_000_000_000, generic: Vec::new() },
+                ..Description::default()
+            }),
+            ..NodeSpec::default()
+        },
+        bandwidth: None,
+    };
+    let daemon = DaemonModel {
+        create: fixed(200),
+        start: fixed(400),
+        stop: fixed(500),
+        boot: fixed(30_000),
+        ..DaemonModel::default()
+    };
+    let overlay = OverlayModel { latency: fixed(0), ..OverlayModel::default() };
+    Scenario {
+        path: PathBuf::new(),
+        name: "test".into(),
+        title: String::new(),
+        description: String::new(),
+        seed: 1,
+        replications: 1,
+        duration: Span::from_secs(600),
+        warm_up: Span::ZERO,
+        sample: Span::from_secs(1),
+        strategies: vec!["spread".into()],
+        nodes: (0..nodes).map(node).collect(),
+        images: Vec::new(),
+        networks: Vec::new(),
+        services: Vec::new(),
+        script: Vec::new(),
+        failures: Vec::new(),
+        models: Models { daemon, overlay, ..Models::default() },
+        expect: Vec::new(),
+    }
+}
+
+fn service(name: &str, replicas: u64) -> ServicePlan {
+    let mut spec = ServiceSpec::new(name, name);
+    spec.mode = sched::spec::Mode::Replicated { replicas };
+    ServicePlan { spec, stack: None, at: Time::ZERO, behaviour: Behaviour::Forever }
+}
+
+fn script(at: u64, action: Action) -> Scripted {
+    Scripted { at: secs(at), label: "script".into(), action }
+}
+
+fn run(scenario: &Scenario) -> Outcome {
+    let outcomes = execute(scenario, &plan(scenario), 1, &|_| {});
+    assert_eq!(outcomes[0].failed, None);
+    outcomes.into_iter().next().expect("one run")
+}
+
+fn value(outcome: &Outcome, name: &str) -> Option<f64> {
+    let column = METRICS.iter().position(|it| it.name == name).unwrap_or_else(|| panic!("no metric {name}"));
+    outcome.values[column]
+}
+
+fn is(outcome: &Outcome, name: &str) -> f64 {
+    value(outcome, name).unwrap_or_else(|| panic!("{name} has no value"))
+}
+
+fn near(got: f64, expected: f64, tolerance: f64) {
+    assert!((got - expected).abs() <= tolerance, "{got} instead of {expected}");
+}
+
+fn named<'a>(outcome: &'a Outcome, name: &str) -> &'a TaskRow {
+    outcome.tasks.iter().find(|it| it.name == name).unwrap_or_else(|| panic!("no task {name}"))
+}
+
+#[test]
+fn a_service_is_deployed_in_the_time_that_the_steps_take() {
+    let mut scenario = cluster(3);
+    scenario.services = vec![service("web", 6)];
+    let outcome = run(&scenario);
+    assert_eq!(outcome.tasks.len(), 6);
+    for task in &outcome.tasks {
+        assert_eq!((task.state.as_str(), task.desired.as_str()), ("Running", "Running"));
+        near(task.assigned_s.unwrap(), 0.05, 1e-9);
+        // Sent after 100 ms of quiet; manifest 2 ms, created in 200 ms.
+        near(task.ready_s.unwrap(), 0.352, 1e-9);
+        // Started in 400 ms, committed at the next tenth of a second.
+        near(task.running_s.unwrap(), 0.8, 1e-9);
+    }
+    assert_eq!(is(&outcome, "running_final"), 6.0);
+    assert_eq!(is(&outcome, "tasks_per_node_max"), 2.0);
+    assert_eq!(is(&outcome, "tasks_per_node_cv"), 0.0);
+    near(is(&outcome, "time_to_converge_s"), 0.752, 1e-9);
+    assert_eq!(is(&outcome, "availability"), 1.0);
+    assert_eq!(value(&outcome, "detection_mean_s"), None);
+    assert_eq!(outcome.series.len(), 600);
+    assert_eq!(outcome.series[1].running, 6);
+}
+
+#[test]
+fn a_lost_node_is_replaced_after_detection_and_the_restart_delay() {
+    let mut scenario = cluster(3);
+    scenario.services = vec![service("web", 6)];
+    scenario.script = vec![script(100, Action::Down(vec![1])), script(300, Action::Up(vec![1]))];
+    let outcome = run(&scenario);
+    let detection = is(&outcome, "detection_mean_s");
+    assert!((9.0..=16.5).contains(&detection), "{detection}");
+    assert_eq!(is(&outcome, "node_failures"), 1.0);
+    assert_eq!(is(&outcome, "restarts"), 2.0);
+    let second: Vec<&TaskRow> = outcome.tasks.iter().filter(|it| it.name.ends_with("#2")).collect();
+    assert_eq!(second.len(), 2);
+    for task in second {
+        near(task.created_s, 100.0 + detection, 1e-6);
+        let ready = task.ready_s.unwrap();
+        assert!(ready < task.created_s + 0.5, "prepared while it waits: {ready}");
+        // Five seconds of delay, 100 ms of quiet, 400 ms of start.
+        near(is(&outcome, "failover_max_s"), detection + 5.5, 0.01);
+        assert_ne!(task.node, "n1");
+    }
+    // The old ones are reported when the machine is back: it boots for 30 s.
+    let old: Vec<&TaskRow> = outcome.tasks.iter().filter(|it| it.node == "n1").collect();
+    assert_eq!(old.len(), 2);
+    for task in old {
+        near(task.ended_s.unwrap(), 100.0, 1e-9);
+        assert_eq!((task.state.as_str(), task.desired.as_str()), ("Failed", "Shutdown"));
+        assert_eq!(task.error, "task: non-zero exit (255)");
+    }
+    // Nothing moves back.
+    assert_eq!(is(&outcome, "tasks_per_node_max"), 3.0);
+    assert_eq!(is(&outcome, "running_min"), 4.0);
+    near(is(&outcome, "replica_seconds_lost"), 2.0 * (detection + 5.5), 0.02);
+    near(is(&outcome, "availability"), 1.0 - 2.0 * (detection + 5.5) / (6.0 * 599.25), 1e-4);
+    let kinds: Vec<&str> = outcome.marks.iter().map(|it| it.kind.as_str()).collect();
+    assert_eq!(kinds, ["deploy", "script", "down", "detected", "script", "up"]);
+    let believed: Vec<u64> = outcome.series[101..109].iter().map(|it| it.believed - it.running).collect();
+    assert_eq!(believed, [2; 8], "until it is detected the manager believes in what is lost");
+    near(outcome.nodes[1].down_s, 200.0, 1e-9);
+}
+
+#[test]
+fn a_node_that_is_back_before_anybody_noticed_reports_its_losses() {
+    let mut scenario = cluster(3);
+    scenario.models.daemon.boot = fixed(2000);
+    scenario.services = vec![service("web", 3)];
+    scenario.script = vec![script(100, Action::Down(vec![1])), script(101, Action::Up(vec![1]))];
+    let outcome = run(&scenario);
+    assert_eq!(value(&outcome, "detection_mean_s"), None);
+    let lost = outcome.tasks.iter().find(|it| it.state == "Failed").expect("one is lost");
+    assert_eq!(lost.error, "task: non-zero exit (255)");
+    // Back and reported at 103.1, started after five seconds.
+    near(is(&outcome, "failover_max_s"), 3.1 + 5.5, 0.01);
+    assert_eq!(is(&outcome, "running_final"), 3.0);
+}
+
+#[test]
+fn draining_moves_tasks_once_they_have_stopped() {
+    let mut scenario = cluster(3);
+    scenario.services = vec![service("web", 6)];
+    scenario.script = vec![script(100, Action::Availability(vec![0], Availability::Drain))];
+    let outcome = run(&scenario);
+    assert_eq!(is(&outcome, "moves"), 2.0);
+    assert_eq!(is(&outcome, "running_final"), 6.0);
+    let stopped: Vec<&TaskRow> = outcome.tasks.iter().filter(|it| it.node == "n0").collect();
+    assert_eq!(stopped.len(), 2);
+    for old in stopped {
+        assert_eq!(old.state, "Shutdown");
+        // 100 ms of quiet, a second until the step is tried again, 500 ms to stop.
+        near(old.ended_s.unwrap(), 101.6, 1e-9);
+        let new = named(&outcome, &old.name.replace("#1", "#2"));
+        near(new.created_s, 100.0, 1e-9);
+        // Known at 101.7, sent after 100 ms, started in 400 ms.
+        near(new.running_s.unwrap(), 102.3, 0.1001);
+    }
+}
+
+#[test]
+fn a_drained_node_stops_containers_on_overlays_two_seconds_later() {
+    let mut scenario = cluster(2);
+    scenario.networks = vec![NetworkPlan { name: "net".into(), subnet: None, external: false }];
+    let mut web = service("web", 2);
+    web.spec.task.networks = vec!["net".into()];
+    scenario.services = vec![web];
+    scenario.script = vec![script(100, Action::Availability(vec![0], Availability::Drain))];
+    let outcome = run(&scenario);
+    let old = outcome.tasks.iter().find(|it| it.node == "n0").expect("one was there");
+    near(old.ended_s.unwrap(), 103.6, 1e-9);
+    // Gateway, virtual address, two load balancers, two tasks and the replacement beside the one that stops.
+    assert_eq!(is(&outcome, "addresses_peak"), 7.0);
+}
+
+#[test]
+fn nodes_share_the_registry_and_tasks_of_a_node_share_layers() {
+    let mut scenario = cluster(2);
+    let layer = |digest: &str, size| Layer { digest: digest.into(), size, unpacked: 0 };
+    scenario.images = vec![Image { name: "web".into(), layers: vec![layer("a", 30 * MB), layer("b", 20 * MB)] }];
+    scenario.models.registry =
+        RegistryModel { bandwidth: Some(10 * MB), latency: Span::ZERO, unpack: None, downloads: 3 };
+    scenario.services = vec![service("web", 4)];
+    let outcome = run(&scenario);
+    assert_eq!(is(&outcome, "pulled_bytes"), 100e6);
+    // 100 MB at 10 MB/s, asked for at 0.15 s.
+    near(is(&outcome, "pull_p50_s"), 10.0, 1e-6);
+    near(outcome.tasks[0].ready_s.unwrap(), 10.35, 1e-6);
+    assert_eq!(is(&outcome, "cache_hit_ratio"), 0.0);
+    assert_eq!(outcome.series[5].registry_bytes_per_s, 1e7);
+    scenario.script = vec![script(100, Action::Scale(0, 8))];
+    let outcome = run(&scenario);
+    assert_eq!(is(&outcome, "pulled_bytes"), 100e6);
+    assert_eq!(is(&outcome, "cache_hit_ratio"), 0.5);
+}
+
+#[test]
+fn what_finds_no_address_stays_new_and_what_finds_no_load_balancer_is_rejected() {
+    let mut scenario = cluster(1);
+    scenario.networks = vec![NetworkPlan { name: "net".into(), subnet: Some((0x0A09_0000, 29)), external: false }];
+    let mut web = service("web", 7);
+    web.spec.task.networks = vec!["net".into()];
+    scenario.services = vec![web];
+    scenario.duration = Span::from_secs(20);
+    let outcome = run(&scenario);
+    let count = |outcome: &Outcome, state: &str| outcome.tasks.iter().filter(|it| it.state == state).count();
+    // Six addresses: gateway, service, four tasks; none is left for the node.
+    assert_eq!((count(&outcome, "New"), count(&outcome, "Preparing")), (3, 4));
+    assert_eq!(outcome.tasks.iter().filter(|it| it.state == "New" && it.node.is_empty()).count(), 3);
+    assert_eq!(is(&outcome, "addresses_peak"), 6.0);
+    scenario.duration = Span::from_secs(300);
+    let outcome = run(&scenario);
+    assert!(count(&outcome, "Rejected") > 0);
+    // In the end the node has its address, and three tasks theirs.
+    assert_eq!(is(&outcome, "running_final"), 3.0);
+}
+
+#[test]
+fn jobs_run_to_completion_and_crashes_are_restarted() {
+    let mut scenario = cluster(2);
+    let mut job = service("job", 0);
+    job.spec.mode = sched::spec::Mode::ReplicatedJob { max_concurrent: 2, total_completions: 5 };
+    job.behaviour = Behaviour::Exits { after: fixed(3000), code: 0 };
+    let mut bad = service("bad", 1);
+    bad.spec.task.restart = Some(RestartPolicy { max_attempts: 2, ..RestartPolicy::default() });
+    bad.behaviour = Behaviour::Exits { after: fixed(1000), code: 3 };
+    scenario.services = vec![job, bad];
+    let outcome = run(&scenario);
+    let of = |service: &str| outcome.tasks.iter().filter(|it| it.service == service).collect::<Vec<_>>();
+    assert_eq!(of("job").iter().filter(|it| it.state == "Complete").count(), 5);
+    assert_eq!(of("bad").len(), 3);
+    assert!(of("bad").iter().all(|it| it.error == "task: non-zero exit (3)"));
+    assert_eq!(is(&outcome, "running_final"), 0.0);
+}
+
+#[test]
+fn updates_are_timed_and_refusals_are_marked() {
+    let mut scenario = cluster(3);
+    scenario.services = vec![service("web", 3), service("web", 1)];
+    scenario.script = vec![
+        script(100, Action::Image(0, "web:2".into())),
+        script(200, Action::Rollback(1)),
+        script(300, Action::Remove(0)),
+    ];
+    let outcome = run(&scenario);
+    let refused: Vec<&str> =
+        outcome.marks.iter().filter(|it| it.kind == "refused").map(|it| it.label.as_str()).collect();
+    assert_eq!(refused.len(), 2, "{refused:?}");
+    // One slot after the other, about 2.3 s each, and five seconds of watching the last.
+    near(is(&outcome, "update_duration_s"), 12.0, 1.0);
+    assert_eq!(outcome.tasks.len(), 6);
+    assert_eq!(is(&outcome, "running_final"), 0.0);
+    assert_eq!(is(&outcome, "tasks_desired"), 0.0);
+}
+
+#[test]
+fn counting_begins_after_the_warm_up() {
+    let mut scenario = cluster(3);
+    scenario.services = vec![service("web", 6)];
+    scenario.script = vec![script(50, Action::Down(vec![0])), script(400, Action::Scale(0, 9))];
+    scenario.warm_up = Span::from_secs(200);
+    let outcome = run(&scenario);
+    assert_eq!(is(&outcome, "node_failures"), 0.0);
+    assert_eq!(value(&outcome, "detection_mean_s"), None);
+    assert_eq!(is(&outcome, "tasks_created"), 3.0);
+    assert_eq!(is(&outcome, "running_min"), 6.0);
+    near(is(&outcome, "time_to_converge_s"), 0.752, 1e-6);
+}
+
+/// Everything at once: racks that fail, images, networks, health.
+fn busy() -> Scenario {
+    let mut scenario = cluster(12);
+    scenario.models = Models::default();
+    scenario.strategies = vec!["spread".into(), "binpack".into(), "random".into()];
+    scenario.replications = 2;
+    scenario.duration = Span::from_secs(3600);
+    scenario.networks = vec![NetworkPlan { name: "net".into(), subnet: None, external: false }];
+    let layer = |digest: &str, size| Layer { digest: digest.into(), size, unpacked: 3 * size };
+    scenario.images = vec![
+        Image { name: "web".into(), layers: vec![layer("base", 30 * MB), layer("web", 20 * MB)] },
+        Image { name: "api".into(), layers: vec![layer("base", 30 * MB), layer("api", 120 * MB)] },
+    ];
+    let mut web = service("web", 20);
+    web.spec.task.networks = vec!["net".into()];
+    web.spec.task.reservations.nano_cpus = 500_000_000;
+    let mut api = service("api", 10);
+    api.at = secs(60);
+    api.behaviour = Behaviour::Exits { after: Law::Exponential { mean: Span::from_secs(600) }, code: 1 };
+    scenario.services = vec![web, api];
+    scenario.script = vec![
+        script(1000, Action::Image(0, "api".into())),
+        script(2000, Action::Availability(vec![3], Availability::Drain)),
+    ];
+    let unit = |name: String, nodes: Vec<usize>| FailureUnit { name, nodes };
+    let mean = |secs| Law::Exponential { mean: Span::from_secs(secs) };
+    scenario.failures = vec![
+        FailurePlan {
+            name: "node".into(),
+            units: (0..12).map(|it| unit(format!("n{it}"), vec![it])).collect(),
+            up: Law::Weibull { shape: 0.7, mean: Span::from_secs(3000) },
+            repair: mean(200),
+        },
+        FailurePlan {
+            name: "rack".into(),
+            units: (0..6).map(|it| unit(format!("rack=r{it}"), vec![2 * it, 2 * it + 1])).collect(),
+            up: mean(10_000),
+            repair: mean(100),
+        },
+    ];
+    scenario
+}
+
+#[test]
+fn outcomes_do_not_depend_on_the_number_of_threads() {
+    let scenario = busy();
+    let runs = plan(&scenario);
+    let one = execute(&scenario, &runs, 1, &|_| {});
+    let two = execute(&scenario, &runs, 2, &|_| {});
+    assert_eq!(format!("{one:?}"), format!("{two:?}"));
+    for (outcome, run) in one.iter().zip(&runs) {
+        assert_eq!((&outcome.strategy, outcome.replication), (&run.strategy, run.replication));
+        assert_eq!(outcome.values.len(), METRICS.len());
+        assert_eq!(outcome.failed, None);
+    }
+}
+
+#[test]
+fn all_strategies_of_a_replication_meet_the_same_failures() {
+    let scenario = busy();
+    let outcomes = execute(&scenario, &plan(&scenario), 2, &|_| {});
+    let exogenous = |outcome: &Outcome| {
+        let kinds = ["down", "up", "script", "detected"];
+        outcome.marks.iter().filter(|it| kinds.contains(&it.kind.as_str())).cloned().collect::<Vec<_>>()
+    };
+    for replication in 1..=2 {
+        let worlds: Vec<_> = outcomes.iter().filter(|it| it.replication == replication).map(exogenous).collect();
+        assert!(worlds[0].len() > 30, "{}", worlds[0].len());
+        assert!(worlds.iter().all(|it| *it == worlds[0]));
+    }
+    assert_ne!(exogenous(&outcomes[0]), exogenous(&outcomes[1]), "replications differ");
+    assert_ne!(outcomes[0].tasks, outcomes[2].tasks, "strategies differ");
+}
+
+#[test]
+fn counts_agree_with_the_tables() {
+    for outcome in execute(&busy(), &plan(&busy()), 2, &|_| {}) {
+        let running: u64 = outcome.nodes.iter().map(|it| it.running).sum();
+        assert_eq!(running as f64, is(&outcome, "running_final"));
+        assert_eq!(outcome.tasks.len() as f64, is(&outcome, "tasks_created"));
+        let again = outcome.tasks.iter().filter(|it| !it.name.ends_with("#1")).count();
+        assert_eq!(again as f64, is(&outcome, "restarts"));
+        for task in &outcome.tasks {
+            let times = [Some(task.created_s), task.assigned_s, task.ready_s, task.running_s];
+            let known: Vec<f64> = times.into_iter().flatten().collect();
+            assert!(known.is_sorted(), "{task:?}");
+        }
+        let share = is(&outcome, "availability");
+        assert!((0.5..1.0).contains(&share), "{share}");
+    }
+}
+
+#[test]
+fn a_run_that_cannot_begin_is_an_outcome_and_the_others_go_on() {
+    let mut scenario = cluster(1);
+    scenario.services = vec![service("web", 1)];
+    scenario.strategies = vec!["nonsense".into(), "spread".into()];
+    let outcomes = execute(&scenario, &plan(&scenario), 1, &|_| {});
+    assert!(outcomes[0].failed.as_ref().is_some_and(|it| it.contains("nonsense")));
+    assert_eq!(outcomes[0].values, vec![None; METRICS.len()]);
+    assert_eq!(is(&outcomes[1], "running_final"), 1.0);
+}
