@@ -1,0 +1,726 @@
+//! YAML as Docker's command line reads it: text to a tree of values with their places.
+//!
+//! The parser is `granit_parser`; composing is done here, on its events, because the verdict depends on what a library
+//! hides: plain or quoted, which of two equal keys came first, how much an alias unfolds. Scalars are resolved with the
+//! rules of Go's `yaml.v3` (`yes` is text, `0440` is 288), merge keys are applied, and only the first document is read.
+//! Limits are checked while events arrive, so that no input makes a tree larger than [`MAX_NODES`].
+
+use std::collections::BTreeMap;
+
+use granit_parser::{Event, Parser, ScalarStyle, Span, StrInput, Tag};
+
+/// Deepest nesting.
+pub const MAX_DEPTH: usize = 64;
+/// Most nodes of a tree, aliases unfolded.
+pub const MAX_NODES: usize = 200_000;
+/// Most nodes that aliases may add.
+const MAX_ALIASED_NODES: usize = 50_000;
+/// Most bytes of text that aliases may add.
+const MAX_ALIASED_BYTES: usize = 8 << 20;
+/// Most pairs of equal keys that are listed.
+const MAX_DUPLICATES: usize = 16;
+
+/// A place in a file; both numbers begin with 1.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+pub struct Place {
+    /// Line.
+    pub line: usize,
+    /// Column.
+    pub column: usize,
+}
+
+/// A value and where it stands.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Node {
+    /// What it is.
+    pub value: Value,
+    /// Where it begins.
+    pub at: Place,
+}
+
+/// A mapping from text to values, by key.
+pub type Map = BTreeMap<String, Node>;
+
+/// What a node can be.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Value {
+    /// Nothing.
+    Null,
+    /// `true` or `false`.
+    Bool(bool),
+    /// A whole number.
+    Int(i64),
+    /// A whole number that needs the 64th bit.
+    Unsigned(u64),
+    /// Any other number.
+    Float(f64),
+    /// Text.
+    Text(String),
+    /// A date or a time of day on a date.
+    Instant(Instant),
+    /// A list.
+    List(Vec<Node>),
+    /// A mapping whose keys are all text.
+    Map(Map),
+    /// A mapping with a key that is not text, which no part of a stack file may be.
+    Foreign,
+}
+
+impl Node {
+    /// A node that stands where `self` stands.
+    pub fn with(&self, value: Value) -> Node {
+        Node { value, at: self.at }
+    }
+
+    /// The mapping, if it is one.
+    pub fn map(&self) -> Option<&Map> {
+        match &self.value {
+            Value::Map(map) => Some(map),
+            _ => None,
+        }
+    }
+
+    /// The list, if it is one.
+    pub fn list(&self) -> Option<&[Node]> {
+        match &self.value {
+            Value::List(list) => Some(list),
+            _ => None,
+        }
+    }
+
+    /// The text, if it is one.
+    pub fn text(&self) -> Option<&str> {
+        match &self.value {
+            Value::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The value of a key, if this is a mapping that has it.
+    pub fn get(&self, key: &str) -> Option<&Node> {
+        self.map()?.get(key)
+    }
+}
+
+/// A point in time as YAML writes it; kept as Go prints it, for nothing in a stack file is a time.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Instant {
+    /// As `fmt.Sprint` prints it.
+    pub printed: String,
+    /// As JSON has it.
+    pub json: String,
+}
+
+/// Why a text is no tree.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Refusal {
+    /// Where, if known.
+    pub at: Option<Place>,
+    /// Why, in Go's words where Go would refuse as well.
+    pub message: String,
+}
+
+/// What was read.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Document {
+    /// The first document; nothing is [`Value::Null`].
+    pub root: Node,
+    /// Whether other documents follow, which Docker never looks at.
+    pub more: bool,
+}
+
+/// Reads the first document of a text.
+pub fn read(text: &str) -> Result<Document, Refusal> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    if let Some(line) = text.lines().position(|line| line.chars().any(is_control)) {
+        let at = Some(Place { line: line + 1, column: 1 });
+        return Err(Refusal { at, message: "yaml: control characters are not allowed".to_string() });
+    }
+    Composer {
+        events: Parser::new_from_str(text),
+        text,
+        anchors: BTreeMap::new(),
+        duplicates: Vec::new(),
+        failure: None,
+        nodes: 0,
+        aliased_nodes: 0,
+        aliased_bytes: 0,
+        bytes: 0,
+    }
+    .document()
+}
+
+fn is_control(c: char) -> bool {
+    (c.is_control() && !matches!(c, '\t' | '\n' | '\r' | '\u{85}')) || matches!(c, '\u{fffe}' | '\u{ffff}')
+}
+
+struct Composer<'a> {
+    events: Parser<'a, StrInput<'a>>,
+    text: &'a str,
+    /// Nodes with an anchor; `None` while the node is being read.
+    anchors: BTreeMap<usize, Option<Anchored>>,
+    duplicates: Vec<Refusal>,
+    /// The first error of meaning; an error of form further down is reported before it, as in Go.
+    failure: Option<Refusal>,
+    nodes: usize,
+    bytes: usize,
+    aliased_nodes: usize,
+    aliased_bytes: usize,
+}
+
+struct Anchored {
+    node: Node,
+    nodes: usize,
+    bytes: usize,
+}
+
+/// A key of a mapping before it is known to be text.
+struct Key {
+    /// As written, which is how equal keys are found.
+    written: String,
+    is_alias: bool,
+    node: Node,
+    is_merge: bool,
+}
+
+impl<'a> Composer<'a> {
+    fn document(mut self) -> Result<Document, Refusal> {
+        let mut root = Node { value: Value::Null, at: Place { line: 1, column: 1 } };
+        loop {
+            let (event, span) = self.next()?;
+            match event {
+                Event::StreamEnd => return self.end(root, false),
+                Event::DocumentEnd => break,
+                Event::StreamStart | Event::DocumentStart(..) => {}
+                event => root = self.node(event, span, 0)?.node,
+            }
+        }
+        // An error further down is not Docker's concern, for it stops reading here.
+        let more = matches!(self.events.next(), Some(Ok((Event::DocumentStart(..), _))));
+        self.end(root, more)
+    }
+
+    fn end(self, root: Node, more: bool) -> Result<Document, Refusal> {
+        if let Some(failure) = self.failure {
+            return Err(failure);
+        }
+        let Some(first) = self.duplicates.first() else { return Ok(Document { root, more }) };
+        let lines: Vec<String> = self.duplicates.iter().map(|it| it.message.clone()).collect();
+        Err(Refusal { at: first.at, message: format!("yaml: unmarshal errors:\n{}", lines.join("\n")) })
+    }
+
+    fn next(&mut self) -> Result<(Event<'a>, Span), Refusal> {
+        match self.events.next() {
+            Some(Ok(event)) => Ok(event),
+            Some(Err(error)) => {
+                let marker = error.marker();
+                let at = Place { line: marker.line().max(1), column: marker.col() + 1 };
+                let info = error.info();
+                let message = if info.contains("unknown anchor") {
+                    format!("yaml: unknown anchor '{}' referenced", self.name_at(at))
+                } else {
+                    format!("yaml: line {}: {info}", at.line)
+                };
+                Err(Refusal { at: Some(at), message })
+            }
+            None => Err(Refusal { at: None, message: "yaml: unexpected end of stream".to_string() }),
+        }
+    }
+
+    /// The name of the alias that begins at a place.
+    fn name_at(&self, at: Place) -> &'a str {
+        let line = self.text.lines().nth(at.line - 1).unwrap_or_default();
+        let from = line.char_indices().nth(at.column - 1).map_or(line.len(), |(index, _)| index);
+        let name = line[from..].trim_start_matches('*');
+        let end = name.find(|c: char| c.is_whitespace() || matches!(c, ',' | ']' | '}' | '[' | '{')).unwrap_or(name.len());
+        &name[..end]
+    }
+
+    /// Remembers the first error of meaning.
+    fn fail(&mut self, at: Place, message: impl Into<String>) {
+        self.failure.get_or_insert_with(|| Refusal { at: Some(at), message: format!("yaml: {}", message.into()) });
+    }
+
+    fn count(&mut self, at: Place, bytes: usize) -> Result<(), Refusal> {
+        self.nodes += 1;
+        self.bytes += bytes;
+        if self.nodes + self.aliased_nodes > MAX_NODES {
+            return Err(Refusal { at: Some(at), message: format!("yaml: more than {MAX_NODES} values") });
+        }
+        Ok(())
+    }
+
+    fn node(&mut self, event: Event<'a>, span: Span, depth: usize) -> Result<Composed, Refusal> {
+        let at = Place { line: span.start.line().max(1), column: span.start.col() + 1 };
+        if depth > MAX_DEPTH {
+            return Err(Refusal { at: Some(at), message: format!("yaml: nested more than {MAX_DEPTH} deep") });
+        }
+        let (before_nodes, before_bytes) = (self.nodes, self.bytes);
+        let (anchor, composed) = match event {
+            Event::Scalar(text, style, anchor, tag) => {
+                self.count(at, text.len())?;
+                let tag = tag.as_deref().map(short_tag);
+                let is_merge =
+                    text == "<<" && matches!((tag.as_deref(), style), (None | Some("!"), ScalarStyle::Plain) | (Some("!!merge"), _));
+                let value = match resolve(&text, style, tag.as_deref()) {
+                    Ok(value) => value,
+                    Err(message) => {
+                        self.fail(at, message);
+                        Value::Null
+                    }
+                };
+                (anchor, Composed { node: Node { value, at }, written: text.into_owned(), is_alias: false, is_merge })
+            }
+            Event::SequenceStart(_, anchor, _) => {
+                self.count(at, 0)?;
+                self.open(anchor);
+                (anchor, Composed::plain(Node { value: Value::List(self.list(depth)?), at }))
+            }
+            Event::MappingStart(_, anchor, _) => {
+                self.count(at, 0)?;
+                self.open(anchor);
+                (anchor, Composed::plain(Node { value: self.mapping(depth)?, at }))
+            }
+            Event::Alias(id) => return self.alias(id, at),
+            other => {
+                let message = format!("yaml: line {}: unexpected {other:?}", at.line);
+                return Err(Refusal { at: Some(at), message });
+            }
+        };
+        if anchor > 0 {
+            let node = composed.node.clone();
+            let (nodes, bytes) = (self.nodes - before_nodes, self.bytes - before_bytes);
+            // An anchored node is kept twice: it counts as often.
+            self.aliased_nodes += nodes;
+            self.aliased_bytes += bytes;
+            self.within_alias_limits(at)?;
+            self.anchors.insert(anchor, Some(Anchored { node, nodes, bytes }));
+        }
+        Ok(composed)
+    }
+
+    fn open(&mut self, anchor: usize) {
+        if anchor > 0 {
+            self.anchors.insert(anchor, None);
+        }
+    }
+
+    fn alias(&mut self, id: usize, at: Place) -> Result<Composed, Refusal> {
+        let name = self.name_at(at);
+        let Some(Some(anchored)) = self.anchors.get(&id) else {
+            self.fail(at, format!("anchor '{name}' value contains itself"));
+            return Ok(Composed::plain(Node { value: Value::Null, at }));
+        };
+        self.nodes += anchored.nodes;
+        self.bytes += anchored.bytes;
+        self.aliased_nodes += anchored.nodes;
+        self.aliased_bytes += anchored.bytes;
+        self.within_alias_limits(at)?;
+        let node = self.anchors[&id].as_ref().map(|it| it.node.clone()).expect("looked at above");
+        Ok(Composed { node: Node { at, ..node }, written: name.to_string(), is_alias: true, is_merge: false })
+    }
+
+    fn within_alias_limits(&self, at: Place) -> Result<(), Refusal> {
+        if self.aliased_nodes > MAX_ALIASED_NODES || self.aliased_bytes > MAX_ALIASED_BYTES {
+            return Err(Refusal { at: Some(at), message: "yaml: document contains excessive aliasing".to_string() });
+        }
+        Ok(())
+    }
+
+    fn list(&mut self, depth: usize) -> Result<Vec<Node>, Refusal> {
+        let mut list = Vec::new();
+        loop {
+            match self.next()? {
+                (Event::SequenceEnd, _) => return Ok(list),
+                (event, span) => list.push(self.node(event, span, depth + 1)?.node),
+            }
+        }
+    }
+
+    fn mapping(&mut self, depth: usize) -> Result<Value, Refusal> {
+        let listed = self.duplicates.len();
+        let mut entries: Vec<(Key, Composed)> = Vec::new();
+        loop {
+            let (event, span) = self.next()?;
+            if matches!(event, Event::MappingEnd) {
+                break;
+            }
+            let key = self.node(event, span, depth + 1)?;
+            if matches!(key.node.value, Value::List(_) | Value::Map(_) | Value::Foreign) {
+                self.fail(key.node.at, "invalid map key");
+            }
+            let Composed { node, written, is_alias, is_merge } = key;
+            let (event, span) = self.next()?;
+            let value = self.node(event, span, depth + 1)?;
+            entries.push((Key { written, is_alias, node, is_merge }, value));
+        }
+        let duplicates = duplicates(&entries);
+        if !duplicates.is_empty() {
+            // Go does not look into a mapping with equal keys.
+            self.duplicates.truncate(listed);
+            self.duplicates.extend(duplicates);
+        }
+        Ok(self.assemble(entries))
+    }
+
+    /// A mapping of its own entries and of those that it merges; its own win, then the earlier merged.
+    fn assemble(&mut self, entries: Vec<(Key, Composed)>) -> Value {
+        let mut map = Map::new();
+        let mut merged = Vec::new();
+        let mut is_foreign = false;
+        for (key, value) in entries {
+            match key.node.value {
+                _ if key.is_merge => merged.push(value),
+                Value::Text(text) => {
+                    map.insert(text, value.node);
+                }
+                _ => is_foreign = true,
+            }
+        }
+        for source in merged {
+            let sources = match source.node.value {
+                Value::List(list) if !source.is_alias => list,
+                _ => vec![source.node],
+            };
+            for source in sources {
+                match source.value {
+                    Value::Map(from) => {
+                        for (key, value) in from {
+                            map.entry(key).or_insert(value);
+                        }
+                    }
+                    Value::Foreign => is_foreign = true,
+                    _ => self.fail(source.at, "map merge requires map or sequence of maps as the value"),
+                }
+            }
+        }
+        if is_foreign { Value::Foreign } else { Value::Map(map) }
+    }
+}
+
+/// A node and how it was written, which matters for keys.
+struct Composed {
+    node: Node,
+    written: String,
+    is_alias: bool,
+    is_merge: bool,
+}
+
+impl Composed {
+    fn plain(node: Node) -> Composed {
+        Composed { node, written: String::new(), is_alias: false, is_merge: false }
+    }
+}
+
+fn duplicates(entries: &[(Key, Composed)]) -> Vec<Refusal> {
+    let mut lines: BTreeMap<(bool, &str), Vec<Place>> = BTreeMap::new();
+    for (key, _) in entries {
+        lines.entry((key.is_alias, &key.written)).or_default().push(key.node.at);
+    }
+    let mut found = Vec::new();
+    for ((_, written), places) in lines.iter().filter(|(_, places)| places.len() > 1) {
+        for (index, first) in places.iter().enumerate().take(MAX_DUPLICATES) {
+            for again in places[index + 1..].iter().take(MAX_DUPLICATES) {
+                let message =
+                    format!("  line {}: mapping key {} already defined at line {}", again.line, quoted(written), first.line);
+                found.push((*first, Refusal { at: Some(*again), message }));
+            }
+        }
+    }
+    found.sort_by_key(|(first, refusal)| (*first, refusal.at));
+    found.truncate(MAX_DUPLICATES);
+    found.into_iter().map(|(_, refusal)| refusal).collect()
+}
+
+/// Text as Go's `%q` prints it.
+pub fn quoted(text: &str) -> String {
+    let mut out = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\u{7}' => out.push_str("\\a"),
+            '\u{8}' => out.push_str("\\b"),
+            '\u{c}' => out.push_str("\\f"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            '\u{b}' => out.push_str("\\v"),
+            c if c.is_ascii_control() => out.push_str(&format!("\\x{:02x}", u32::from(c))),
+            c if c.is_control() || (c.is_whitespace() && c != ' ') => out.push_str(&format!("\\u{:04x}", u32::from(c))),
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+    out
+}
+
+/// `!!int` for YAML's own tags, the tag as it is for others.
+fn short_tag(tag: &Tag) -> String {
+    match tag.core_suffix() {
+        Some(suffix) => format!("!!{suffix}"),
+        None => {
+            let (handle, suffix) = tag.parts();
+            match format!("{handle}{suffix}") {
+                full if full.starts_with("tag:yaml.org,2002:") => format!("!!{}", &full["tag:yaml.org,2002:".len()..]),
+                full => full,
+            }
+        }
+    }
+}
+
+/// What a scalar is; `yaml.v3`'s `resolve.go`.
+fn resolve(text: &str, style: ScalarStyle, tag: Option<&str>) -> Result<Value, String> {
+    let tag = match tag {
+        None | Some("!") if style != ScalarStyle::Plain => "!!str",
+        None | Some("!") => "",
+        Some(tag) => tag,
+    };
+    let as_text = || Value::Text(text.to_string());
+    match tag {
+        "" => return Ok(implied(text)),
+        "!!str" => return Ok(as_text()),
+        "!!binary" => {
+            let bytes = base64(text).ok_or("!!binary value contains invalid base64 data")?;
+            return Ok(Value::Text(String::from_utf8_lossy(&bytes).into_owned()));
+        }
+        "!!bool" | "!!int" | "!!float" | "!!null" | "!!timestamp" => {}
+        _ => return Ok(as_text()),
+    }
+    let value = implied(text);
+    let found = match (&value, tag) {
+        (Value::Int(n), "!!float") => return Ok(Value::Float(*n as f64)),
+        (Value::Bool(_), _) => "!!bool",
+        (Value::Int(_) | Value::Unsigned(_), _) => "!!int",
+        (Value::Float(_), _) => "!!float",
+        (Value::Null, _) => "!!null",
+        (Value::Instant(_), _) => "!!timestamp",
+        _ => "!!str",
+    };
+    if found == tag { Ok(value) } else { Err(format!("cannot decode {found} `{text}` as a {tag}")) }
+}
+
+fn implied(text: &str) -> Value {
+    match text {
+        "" | "~" | "null" | "Null" | "NULL" => return Value::Null,
+        "true" | "True" | "TRUE" => return Value::Bool(true),
+        "false" | "False" | "FALSE" => return Value::Bool(false),
+        ".nan" | ".NaN" | ".NAN" => return Value::Float(f64::NAN),
+        ".inf" | ".Inf" | ".INF" | "+.inf" | "+.Inf" | "+.INF" => return Value::Float(f64::INFINITY),
+        "-.inf" | "-.Inf" | "-.INF" => return Value::Float(f64::NEG_INFINITY),
+        _ => {}
+    }
+    let number = match text.as_bytes()[0] {
+        b'.' => decimal(text),
+        b'0'..=b'9' | b'+' | b'-' => instant(text).map(Value::Instant).or_else(|| number(&text.replace('_', ""))),
+        _ => None,
+    };
+    number.unwrap_or_else(|| Value::Text(text.to_string()))
+}
+
+fn number(plain: &str) -> Option<Value> {
+    let (is_negative, digits) = match plain.as_bytes().first()? {
+        b'-' => (true, &plain[1..]),
+        b'+' => (false, &plain[1..]),
+        _ => (false, plain),
+    };
+    let lower = digits.to_ascii_lowercase();
+    let (radix, digits) = match lower.as_bytes() {
+        [b'0', b'x', ..] => (16, &lower[2..]),
+        [b'0', b'b', ..] => (2, &lower[2..]),
+        [b'0', b'o', ..] => (8, &lower[2..]),
+        [b'0', _, ..] => (8, &lower[1..]),
+        _ => (10, lower.as_str()),
+    };
+    if digits.bytes().all(|b| b.is_ascii_alphanumeric())
+        && let Ok(magnitude) = u64::from_str_radix(digits, radix)
+    {
+        let signed = if is_negative { 0i64.checked_sub_unsigned(magnitude) } else { i64::try_from(magnitude).ok() };
+        match signed {
+            Some(n) => return Some(Value::Int(n)),
+            None if !is_negative && !plain.starts_with('+') => return Some(Value::Unsigned(magnitude)),
+            None => {}
+        }
+    }
+    decimal(plain)
+}
+
+/// A decimal fraction of the form that YAML allows, if it is finite.
+fn decimal(text: &str) -> Option<Value> {
+    let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
+    let is_decimal = unsigned.bytes().all(|b| matches!(b, b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-'));
+    let value: f64 = text.parse().ok().filter(|_| is_decimal && unsigned != ".")?;
+    value.is_finite().then_some(Value::Float(value))
+}
+
+/// `2001-01-01`, or with a time: `2001-01-01T10:10:10.5+02:00`.
+fn instant(text: &str) -> Option<Instant> {
+    let bytes = text.as_bytes();
+    if bytes.len() < 8 || bytes[4] != b'-' || !bytes[..4].iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    let (date, time) = match text.find(['T', 't', ' ']) {
+        Some(index) => (&text[..index], Some((&text[index + 1..], bytes[index] == b' '))),
+        None => (text, None),
+    };
+    let mut parts = date.split('-').map(|it| small(it, 4));
+    let (year, month, day) = (parts.next()??, parts.next()??, parts.next()??);
+    let leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+    let days = match month {
+        1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,
+        4 | 6 | 9 | 11 => 30,
+        2 if leap => 29,
+        2 => 28,
+        _ => return None,
+    };
+    if parts.next().is_some() || !(1..=days).contains(&day) || date[5..].split('-').any(|it| it.len() > 2) {
+        return None;
+    }
+    let (mut clock, mut zone) = ("00:00:00".to_string(), ("+0000 UTC".to_string(), "Z".to_string()));
+    if let Some((time, is_spaced)) = time {
+        let split = time.find(['Z', '+', '-']);
+        let (time, offset) = time.split_at(split.unwrap_or(time.len()));
+        zone = match offset {
+            "" if is_spaced => zone,
+            "Z" if !is_spaced => zone,
+            _ if !is_spaced && offset.len() == 6 && offset.as_bytes()[3] == b':' => {
+                let (hours, minutes) = (small(&offset[1..3], 2)?, small(&offset[4..], 2)?);
+                if hours > 24 || minutes > 59 {
+                    return None;
+                }
+                let compact = offset.replace(':', "");
+                (format!("{compact} {compact}"), offset.to_string())
+            }
+            _ => return None,
+        };
+        let mut parts = time.split(':');
+        let (hour, minute, second) = (small(parts.next()?, 2)?, small(parts.next()?, 2)?, parts.next()?);
+        let (second, fraction) = second.split_once('.').unwrap_or((second, ""));
+        let second = small(second, 2)?;
+        if parts.next().is_some() || hour > 23 || minute > 59 || second > 59 || fraction.len() > 9 {
+            return None;
+        }
+        if !fraction.bytes().all(|b| b.is_ascii_digit()) {
+            return None;
+        }
+        let fraction = fraction.trim_end_matches('0');
+        let dot = if fraction.is_empty() { "" } else { "." };
+        clock = format!("{hour:02}:{minute:02}:{second:02}{dot}{fraction}");
+    }
+    let date = format!("{year:04}-{month:02}-{day:02}");
+    Some(Instant { printed: format!("{date} {clock} {}", zone.0), json: format!("{date}T{clock}{}", zone.1) })
+}
+
+fn small(digits: &str, longest: usize) -> Option<u32> {
+    let fits = !digits.is_empty() && digits.len() <= longest && digits.bytes().all(|b| b.is_ascii_digit());
+    if fits { digits.parse().ok() } else { None }
+}
+
+fn base64(text: &str) -> Option<Vec<u8>> {
+    let symbols: Vec<u8> = text.bytes().filter(|b| !matches!(b, b'\n' | b'\r')).collect();
+    let data = symbols.len() - symbols.iter().rev().take_while(|b| **b == b'=').count();
+    if !symbols.len().is_multiple_of(4) || symbols.len() - data > 2 {
+        return None;
+    }
+    let (mut out, mut bits, mut count) = (Vec::new(), 0u32, 0);
+    for symbol in &symbols[..data] {
+        let digit = match symbol {
+            b'A'..=b'Z' => symbol - b'A',
+            b'a'..=b'z' => symbol - b'a' + 26,
+            b'0'..=b'9' => symbol - b'0' + 52,
+            b'+' => 62,
+            b'/' => 63,
+            _ => return None,
+        };
+        bits = (bits << 6 | u32::from(digit)) & 0xff_ffff;
+        count += 6;
+        if count >= 8 {
+            count -= 8;
+            out.push((bits >> count) as u8);
+        }
+    }
+    Some(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn root(text: &str) -> Value {
+        read(text).unwrap().root.value
+    }
+
+    fn refusal(text: &str) -> String {
+        read(text).unwrap_err().message
+    }
+
+    #[test]
+    fn scalars_are_go_s() {
+        let cases = [
+            ("0440", Value::Int(288)),
+            ("0o17", Value::Int(15)),
+            ("-0x1F", Value::Int(-31)),
+            ("1_000", Value::Int(1000)),
+            ("09", Value::Float(9.0)),
+            ("5.", Value::Float(5.0)),
+            ("1e400", Value::Text("1e400".to_string())),
+            ("18446744073709551615", Value::Unsigned(u64::MAX)),
+            ("yes", Value::Text("yes".to_string())),
+            ("'5'", Value::Text("5".to_string())),
+            ("!!str 5", Value::Text("5".to_string())),
+            ("1:30", Value::Text("1:30".to_string())),
+            ("~", Value::Null),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(root(text), expected, "{text}");
+        }
+        let Value::Instant(it) = root("2001-01-01T10:10:10.50+02:00") else { panic!("a time") };
+        assert_eq!(it.printed, "2001-01-01 10:10:10.5 +0200 +0200");
+        assert!(matches!(root("2001-02-29"), Value::Text(_)));
+    }
+
+    #[test]
+    fn merged_entries_give_way_to_own_and_to_earlier_ones() {
+        let tree = read("a: &a {x: 1, y: 2}\nb: &b {y: 3, z: 4}\nc:\n  <<: [*a, *b]\n  x: 9\n").unwrap().root;
+        let c = tree.get("c").unwrap();
+        let values: Vec<_> = ["x", "y", "z"].iter().map(|key| c.get(key).unwrap().value.clone()).collect();
+        assert_eq!(values, [Value::Int(9), Value::Int(2), Value::Int(4)]);
+        assert_eq!(refusal("a: {<<: 5}"), "yaml: map merge requires map or sequence of maps as the value");
+    }
+
+    #[test]
+    fn equal_keys_are_refused_with_both_lines() {
+        let message = refusal("a: 1\nb: {c: 1, c: 2}\n'a': 2\n");
+        assert_eq!(message, "yaml: unmarshal errors:\n  line 3: mapping key \"a\" already defined at line 1");
+    }
+
+    #[test]
+    fn aliases_must_be_defined_and_not_within_themselves() {
+        assert_eq!(refusal("a: [*b, 1]"), "yaml: unknown anchor 'b' referenced");
+        assert_eq!(refusal("a: &b\n  c: *b\n"), "yaml: anchor 'b' value contains itself");
+    }
+
+    #[test]
+    fn bombs_are_refused_before_they_unfold() {
+        let mut laughs = String::from("a0: &a0 [x,x,x,x,x,x,x,x,x]\n");
+        for level in 1..10 {
+            let refs = vec![format!("*a{}", level - 1); 9].join(",");
+            laughs.push_str(&format!("a{level}: &a{level} [{refs}]\n"));
+        }
+        assert_eq!(refusal(&laughs), "yaml: document contains excessive aliasing");
+        let long = format!("a: &a \"{}\"\nb: [{}]\n", "x".repeat(100_000), vec!["*a"; 1000].join(","));
+        assert_eq!(refusal(&long), "yaml: document contains excessive aliasing");
+        let nested_anchors = format!("{}x", (0..60).map(|n| format!("&a{n} [")).collect::<String>());
+        assert!(read(&nested_anchors).is_err());
+        assert!(refusal(&"[".repeat(100_000)).contains("yaml:"));
+        assert_eq!(refusal(&format!("[{}]", "x,".repeat(MAX_NODES + 1))), format!("yaml: more than {MAX_NODES} values"));
+    }
+
+    #[test]
+    fn only_the_first_document_is_read() {
+        let document = read("a: 1\n---\nb: 2\n").unwrap();
+        assert!(document.more && document.root.get("a").is_some());
+        assert!(!read("a: 1\n...\n").unwrap().more);
+        assert_eq!(root(""), Value::Null);
+    }
+}
