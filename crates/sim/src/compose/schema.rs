@@ -3,7 +3,7 @@
 //! The rules are a table (in `grammar`); the order and the score of complaints are those of the validator that Docker
 //! uses, because which of several complaints Docker shows depends on them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::short;
 use super::units;
@@ -251,10 +251,11 @@ impl Findings {
         };
         let Some(_) = self.list.get(best) else { return Vec::new() };
         let mut complaints = vec![describe(best)];
-        let mut seen: BTreeMap<String, ()> = [(self.list[best].path.clone(), ())].into();
-        for (index, finding) in self.list.iter().enumerate() {
-            if finding.why != Why::OneOf && seen.insert(finding.path.clone(), ()).is_none() {
-                complaints.push(describe(index));
+        let mut seen = BTreeSet::from([complaints[0].message.clone()]);
+        for index in (0..self.list.len()).filter(|index| self.list[*index].why != Why::OneOf) {
+            let complaint = describe(index);
+            if seen.insert(complaint.message.clone()) {
+                complaints.push(complaint);
             }
         }
         complaints

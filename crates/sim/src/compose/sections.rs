@@ -46,11 +46,15 @@ pub fn read(root: &Map, around: &Surroundings<'_>, warnings: &mut Vec<String>) -
     let mut sections = Sections { around, warnings, complaints: Vec::new() };
     let config = Config {
         version: String::new(),
-        services: sections.each(root, "services", Sections::service),
-        networks: sections.each(root, "networks", Sections::network),
-        volumes: sections.each(root, "volumes", Sections::volume),
-        secrets: sections.each(root, "secrets", |it, name, node| it.file_object("secret", name, node)),
-        configs: sections.each(root, "configs", |it, name, node| it.file_object("config", name, node)),
+        services: sections.services(root),
+        networks: sections.each(root, "networks", shape::NETWORK, Sections::network),
+        volumes: sections.each(root, "volumes", shape::VOLUME, Sections::volume),
+        secrets: sections.each(root, "secrets", shape::FILE_OBJECT, |it, name, node, parts| {
+            it.file_object("secret", name, node, parts)
+        }),
+        configs: sections.each(root, "configs", shape::FILE_OBJECT, |it, name, node, parts| {
+            it.file_object("config", name, node, parts)
+        }),
         extras: extras(root),
     };
     if sections.complaints.is_empty() { Ok(config) } else { Err(sections.complaints) }
@@ -63,17 +67,39 @@ struct Sections<'a> {
 }
 
 impl Sections<'_> {
+    /// Docker decodes services one by one.
+    fn services(&mut self, root: &Map) -> Map {
+        let mut out = Map::new();
+        for (name, node) in entries(root, "services") {
+            let mut reader = Reader::default();
+            let parts = reader.parts(node, shape::SERVICE, "");
+            match self.decoded(reader).and_then(|()| self.service(node, parts)) {
+                Ok(service) => _ = out.insert(name.clone(), node.with(Value::Map(service))),
+                Err(message) => self.complain(node.at, message),
+            }
+        }
+        out
+    }
+
+    /// Docker decodes other sections as a whole, and only then looks at each object.
     fn each(
         &mut self,
         root: &Map,
         section: &str,
-        mut one: impl FnMut(&mut Self, &str, &Node) -> Result<Map, String>,
+        shape: &[shape::Part],
+        mut one: impl FnMut(&mut Self, &str, &Node, Map) -> Result<Map, String>,
     ) -> Map {
-        let mut entries: Vec<(&String, &Node)> = root.get(section).and_then(Node::map).into_iter().flatten().collect();
-        entries.sort_by_key(|(_, node)| node.at);
+        let mut reader = Reader::default();
+        let entries = entries(root, section);
+        let parts: Vec<Map> =
+            entries.iter().map(|(name, node)| reader.parts(node, shape, &format!("[{name}]"))).collect();
+        if let Err(message) = self.decoded(reader) {
+            self.complain(entries.first().map(|(_, node)| node.at).unwrap_or_default(), message);
+            return Map::new();
+        }
         let mut out = Map::new();
-        for (name, node) in entries {
-            match one(self, name, node) {
+        for ((name, node), parts) in entries.into_iter().zip(parts) {
+            match one(self, name, node, parts) {
                 Ok(map) => _ = out.insert(name.clone(), node.with(Value::Map(map))),
                 Err(message) => self.complain(node.at, message),
             }
@@ -81,22 +107,19 @@ impl Sections<'_> {
         out
     }
 
-    fn complain(&mut self, at: Place, message: String) {
-        self.complaints.push(Complaint { at, message });
-    }
-
-    fn parts(&mut self, node: &Node, parts: &[shape::Part], path: &str) -> Result<Map, String> {
-        let mut reader = Reader::default();
-        let out = reader.parts(node, parts, path);
-        self.warnings.append(&mut reader.warnings);
+    fn decoded(&mut self, reader: Reader) -> Result<(), String> {
+        self.warnings.extend(reader.warnings);
         if reader.errors.is_empty() {
-            return Ok(out);
+            return Ok(());
         }
         Err(format!("decoding failed due to the following error(s):\n\n{}", reader.errors.join("\n")))
     }
 
-    fn service(&mut self, _: &str, node: &Node) -> Result<Map, String> {
-        let mut service = self.parts(node, shape::SERVICE, "")?;
+    fn complain(&mut self, at: Place, message: String) {
+        self.complaints.push(Complaint { at, message });
+    }
+
+    fn service(&mut self, node: &Node, mut service: Map) -> Result<Map, String> {
         let environment = self.environment(&service)?;
         service.remove("environment");
         if !environment.is_empty() {
@@ -169,8 +192,7 @@ impl Sections<'_> {
         clean(&self.around.folder.join(path)).display().to_string()
     }
 
-    fn network(&mut self, name: &str, node: &Node) -> Result<Map, String> {
-        let mut network = self.parts(node, shape::NETWORK, &format!("[{name}]"))?;
+    fn network(&mut self, name: &str, node: &Node, mut network: Map) -> Result<Map, String> {
         if network.contains_key("external") {
             self.settle("network", name, node, &mut network, 5)?;
             network.extend(extras(node.map().unwrap_or(&Map::new())));
@@ -178,8 +200,7 @@ impl Sections<'_> {
         Ok(network)
     }
 
-    fn volume(&mut self, name: &str, node: &Node) -> Result<Map, String> {
-        let mut volume = self.parts(node, shape::VOLUME, &format!("[{name}]"))?;
+    fn volume(&mut self, name: &str, node: &Node, mut volume: Map) -> Result<Map, String> {
         if volume.contains_key("external") {
             for key in ["driver", "driver_opts", "labels"] {
                 if volume.contains_key(key) {
@@ -194,8 +215,7 @@ impl Sections<'_> {
         Ok(volume)
     }
 
-    fn file_object(&mut self, kind: &str, name: &str, node: &Node) -> Result<Map, String> {
-        let mut object = self.parts(node, shape::FILE_OBJECT, &format!("[{name}]"))?;
+    fn file_object(&mut self, kind: &str, name: &str, node: &Node, mut object: Map) -> Result<Map, String> {
         if object.contains_key("external") {
             self.settle(kind, name, node, &mut object, 5)?;
         } else if object.contains_key("driver") {
@@ -235,6 +255,13 @@ impl Sections<'_> {
         object.insert("name".to_string(), node.with(text(name)));
         Ok(())
     }
+}
+
+/// The entries of a section in the order of the file.
+fn entries<'a>(root: &'a Map, section: &str) -> Vec<(&'a String, &'a Node)> {
+    let mut entries: Vec<_> = root.get(section).and_then(Node::map).into_iter().flatten().collect();
+    entries.sort_by_key(|(_, node)| node.at);
+    entries
 }
 
 /// The variables of a text with one `NAME=value` per line; a name alone takes the value of `outer`, if it has one.

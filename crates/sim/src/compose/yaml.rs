@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use granit_parser::{Event, Parser, ScalarStyle, Span, StrInput, Tag};
+use granit_parser::{ErrorKind, Event, Parser, ScalarStyle, Span, StrInput, StructureStyle, Tag};
 
 /// Deepest nesting.
 pub const MAX_DEPTH: usize = 64;
@@ -19,6 +19,9 @@ const MAX_ALIASED_NODES: usize = 50_000;
 const MAX_ALIASED_BYTES: usize = 8 << 20;
 /// Most pairs of equal keys that are listed.
 const MAX_DUPLICATES: usize = 16;
+
+/// What Go says of a character, a tab included, where nothing can begin with it.
+const STRAY: &str = "found character that cannot start any token";
 
 /// A place in a file; both numbers begin with 1.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
@@ -138,7 +141,8 @@ pub fn read(text: &str) -> Result<Document, Refusal> {
     }
     Composer {
         events: Parser::new_from_str(text),
-        text,
+        lines: text.lines().collect(),
+        flow: 0,
         anchors: BTreeMap::new(),
         duplicates: Vec::new(),
         failure: None,
@@ -156,7 +160,9 @@ fn is_control(c: char) -> bool {
 
 struct Composer<'a> {
     events: Parser<'a, StrInput<'a>>,
-    text: &'a str,
+    lines: Vec<&'a str>,
+    /// How many brackets are open.
+    flow: usize,
     /// Nodes with an anchor; `None` while the node is being read.
     anchors: BTreeMap<usize, Option<Anchored>>,
     duplicates: Vec<Refusal>,
@@ -215,11 +221,12 @@ impl<'a> Composer<'a> {
             Some(Err(error)) => {
                 let marker = error.marker();
                 let at = Place { line: marker.line().max(1), column: marker.col() + 1 };
-                let info = error.info();
-                let message = if info.contains("unknown anchor") {
-                    format!("yaml: unknown anchor '{}' referenced", self.name_at(at))
-                } else {
-                    format!("yaml: line {}: {info}", at.line)
+                // Go tells no line if it is the first.
+                let line = if at.line > 1 { format!("line {}: ", at.line) } else { String::new() };
+                let message = match error.kind() {
+                    ErrorKind::UnknownAnchor => format!("yaml: unknown anchor '{}' referenced", self.name_at(at)),
+                    ErrorKind::UnexpectedCharacter { .. } => format!("yaml: {line}{STRAY}"),
+                    _ => format!("yaml: {line}{}", error.info()),
                 };
                 Err(Refusal { at: Some(at), message })
             }
@@ -229,7 +236,7 @@ impl<'a> Composer<'a> {
 
     /// The name of the alias that begins at a place.
     fn name_at(&self, at: Place) -> &'a str {
-        let line = self.text.lines().nth(at.line - 1).unwrap_or_default();
+        let line = self.lines.get(at.line - 1).copied().unwrap_or_default();
         let from = line.char_indices().nth(at.column - 1).map_or(line.len(), |(index, _)| index);
         let name = line[from..].trim_start_matches('*');
         let end = name.find(|c: char| c.is_whitespace() || matches!(c, ',' | ']' | '}' | '[' | '{')).unwrap_or(name.len());
@@ -255,6 +262,9 @@ impl<'a> Composer<'a> {
         if depth > MAX_DEPTH {
             return Err(Refusal { at: Some(at), message: format!("yaml: nested more than {MAX_DEPTH} deep") });
         }
+        if self.flow == 0 && !matches!(event, Event::Scalar(ref text, ..) if text.is_empty()) {
+            self.refuse_tab(at)?;
+        }
         let (before_nodes, before_bytes) = (self.nodes, self.bytes);
         let (anchor, composed) = match event {
             Event::Scalar(text, style, anchor, tag) => {
@@ -271,15 +281,17 @@ impl<'a> Composer<'a> {
                 };
                 (anchor, Composed { node: Node { value, at }, written: text.into_owned(), is_alias: false, is_merge })
             }
-            Event::SequenceStart(_, anchor, _) => {
-                self.count(at, 0)?;
-                self.open(anchor);
-                (anchor, Composed::plain(Node { value: Value::List(self.list(depth)?), at }))
+            Event::SequenceStart(style, anchor, _) => {
+                self.open(at, style, anchor)?;
+                let list = self.list(depth)?;
+                self.flow -= usize::from(style == StructureStyle::Flow);
+                (anchor, Composed::plain(Node { value: Value::List(list), at }))
             }
-            Event::MappingStart(_, anchor, _) => {
-                self.count(at, 0)?;
-                self.open(anchor);
-                (anchor, Composed::plain(Node { value: self.mapping(depth)?, at }))
+            Event::MappingStart(style, anchor, _) => {
+                self.open(at, style, anchor)?;
+                let value = self.mapping(depth)?;
+                self.flow -= usize::from(style == StructureStyle::Flow);
+                (anchor, Composed::plain(Node { value, at }))
             }
             Event::Alias(id) => return self.alias(id, at),
             other => {
@@ -299,10 +311,24 @@ impl<'a> Composer<'a> {
         Ok(composed)
     }
 
-    fn open(&mut self, anchor: usize) {
+    fn open(&mut self, at: Place, style: StructureStyle, anchor: usize) -> Result<(), Refusal> {
+        self.flow += usize::from(style == StructureStyle::Flow);
         if anchor > 0 {
             self.anchors.insert(anchor, None);
         }
+        self.count(at, 0)
+    }
+
+    /// Go lets no tab stand before what begins a line, unless within brackets.
+    fn refuse_tab(&self, at: Place) -> Result<(), Refusal> {
+        let line = self.lines.get(at.line - 1).copied().unwrap_or_default();
+        let indentation: &str = &line[..line.find(|c| c != ' ' && c != '\t').unwrap_or(line.len())];
+        // Indentation is ASCII, so its length is its last column.
+        if indentation.len() == at.column - 1 && indentation.contains('\t') {
+            let line = if at.line > 1 { format!("line {}: ", at.line) } else { String::new() };
+            return Err(Refusal { at: Some(at), message: format!("yaml: {line}{STRAY}") });
+        }
+        Ok(())
     }
 
     fn alias(&mut self, id: usize, at: Place) -> Result<Composed, Refusal> {

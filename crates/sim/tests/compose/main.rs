@@ -10,6 +10,9 @@ use std::path::PathBuf;
 
 use sim::compose::{Config, Loaded, Problem, Source, Stack};
 
+/// What the variables of all small files are.
+const VARIABLES: [(&str, &str); 5] = [("FOO", "foo"), ("EMPTY", ""), ("NUM", "5"), ("YES", "yes"), ("HOME", "/home/me")];
+
 /// Variables from pairs.
 fn variables(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
     pairs.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect()
@@ -25,7 +28,7 @@ fn sources(texts: &[&str]) -> Vec<Source> {
 }
 
 fn try_config(texts: &[&str]) -> Result<Loaded, Vec<Problem>> {
-    sim::compose::config(&sources(texts), &variables(&[("FOO", "foo"), ("EMPTY", ""), ("NUM", "5"), ("YES", "yes")]))
+    sim::compose::config(&sources(texts), &variables(&VARIABLES))
 }
 
 fn try_stack(texts: &[&str]) -> Result<Stack, Vec<Problem>> {
