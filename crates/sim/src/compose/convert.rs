@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use sched::Span;
 use sched::spec::{
-    ContainerSpec, EndpointMode, EndpointSpec, FailureAction, GenericResource, HealthCheck, Labels, Mode, Placement, Port,
-    Protocol, PublishMode, Resources, RestartCondition, RestartPolicy, ServiceSpec, TaskSpec, Units, UpdateConfig,
-    UpdateOrder,
+    ContainerSpec, EndpointMode, EndpointSpec, FailureAction, GenericResource, HealthCheck, Labels, Mode, Placement,
+    Port, Protocol, PublishMode, Resources, RestartCondition, RestartPolicy, ServiceSpec, TaskSpec, Units,
+    UpdateConfig, UpdateOrder,
 };
 
 use super::canonical::int;
@@ -163,13 +163,13 @@ impl Convert<'_> {
     fn files(&mut self, key: &str, node: &Node) -> Vec<String> {
         let config = self.config;
         let mut out = Vec::new();
-        for (kind, section, known) in
-            [("secret", "secrets", &config.secrets), ("config", "configs", &config.configs)]
-        {
+        for (kind, section, known) in [("secret", "secrets", &config.secrets), ("config", "configs", &config.configs)] {
             let mut names = Vec::new();
             let credential = at(node, &["credential_spec", "config"]).filter(|_| kind == "config");
             let references = list(node, &[section]).iter().map(|it| (it.at, text(it, &["source"])));
-            for (place, source) in references.chain(credential.map(|it| (it.at, it.text().unwrap_or_default().to_string()))) {
+            for (place, source) in
+                references.chain(credential.map(|it| (it.at, it.text().unwrap_or_default().to_string())))
+            {
                 match known.get(&source) {
                     Some(object) => names.push(self.name_of(&source, Some(object))),
                     None => self.refuse(Stage::Deploy, place, format!("service {key}: undefined {kind} \"{source}\"")),
@@ -332,7 +332,8 @@ impl Convert<'_> {
 
     /// Names of the networks that a service joins, sorted, and the drivers that need a plugin.
     fn attachments(&mut self, key: &str, node: &Node) -> (Vec<String>, Vec<String>) {
-        let mut joined: Vec<(&str, Place)> = map(node, &["networks"]).map(|(name, it)| (name.as_str(), it.at)).collect();
+        let mut joined: Vec<(&str, Place)> =
+            map(node, &["networks"]).map(|(name, it)| (name.as_str(), it.at)).collect();
         if joined.is_empty() {
             joined.push(("default", node.at));
         }
@@ -468,9 +469,9 @@ fn restart(written: &str) -> Result<Option<RestartPolicy>, String> {
     };
     let attempts: i64 = match attempts {
         "" => 0,
-        attempts => attempts.parse().map_err(|_| {
-            "invalid restart policy format: maximum retry count must be an integer".to_string()
-        })?,
+        attempts => attempts
+            .parse()
+            .map_err(|_| "invalid restart policy format: maximum retry count must be an integer".to_string())?,
     };
     let max_attempts = u64::try_from(attempts)
         .map_err(|_| "invalid restart policy: maximum retry count cannot be negative".to_string())?;

@@ -165,11 +165,7 @@ static RESOURCES: Rule = map(&[
             (
                 5,
                 "generic_resources",
-                &list(&map(&[(
-                    0,
-                    "discrete_resource_spec",
-                    &map(&[(0, "kind", &TEXT), (0, "value", &NUMBER)]),
-                )])),
+                &list(&map(&[(0, "discrete_resource_spec", &map(&[(0, "kind", &TEXT), (0, "value", &NUMBER)]))])),
             ),
         ]),
     ),

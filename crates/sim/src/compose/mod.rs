@@ -167,6 +167,14 @@ pub fn load(name: &str, files: &[PathBuf], variables: &BTreeMap<String, String>)
     stack(name, &loaded, &sources)
 }
 
+/// Reads a file of variables, one `NAME=value` per line as in Docker's `env_file`; a name alone defines nothing.
+pub fn read_variables(path: &Path) -> Result<BTreeMap<String, String>, String> {
+    let content = sections::read_text(path).map_err(|why| format!("open {}: {why}", path.display()))?;
+    let lines = sections::env_lines(&content, &BTreeMap::new());
+    let lines = lines.map_err(|why| format!("invalid env file ({}): {why}", path.display()))?;
+    Ok(lines.into_iter().collect())
+}
+
 /// A configuration with the warnings that Docker prints about it.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Loaded {

@@ -220,9 +220,7 @@ impl Sections<'_> {
             self.settle(kind, name, node, &mut object, 5)?;
         } else if object.contains_key("driver") {
             if object.contains_key("file") {
-                return Err(format!(
-                    "{kind} {name}: {kind}.driver and {kind}.file conflict; only use {kind}.driver"
-                ));
+                return Err(format!("{kind} {name}: {kind}.driver and {kind}.file conflict; only use {kind}.driver"));
             }
         } else {
             let file = object.get("file").and_then(Node::text).unwrap_or_default();

@@ -256,7 +256,10 @@ mod tests {
 
     #[test]
     fn command_lines() {
-        assert_eq!(words("echo ${HOME} 'a b' \"c \\\"d\" e\\ f # g").unwrap(), ["echo", "${HOME}", "a b", "c \"d", "e f"]);
+        assert_eq!(
+            words("echo ${HOME} 'a b' \"c \\\"d\" e\\ f # g").unwrap(),
+            ["echo", "${HOME}", "a b", "c \"d", "e f"]
+        );
         assert_eq!(words("a#b ''").unwrap(), ["a#b", ""]);
         assert_eq!(words("  \n ").unwrap(), [""; 0]);
         assert_eq!(words("a \"b").unwrap_err(), "EOF found when expecting closing quote");

@@ -239,7 +239,8 @@ impl<'a> Composer<'a> {
         let line = self.lines.get(at.line - 1).copied().unwrap_or_default();
         let from = line.char_indices().nth(at.column - 1).map_or(line.len(), |(index, _)| index);
         let name = line[from..].trim_start_matches('*');
-        let end = name.find(|c: char| c.is_whitespace() || matches!(c, ',' | ']' | '}' | '[' | '{')).unwrap_or(name.len());
+        let end =
+            name.find(|c: char| c.is_whitespace() || matches!(c, ',' | ']' | '}' | '[' | '{')).unwrap_or(name.len());
         &name[..end]
     }
 
@@ -270,8 +271,8 @@ impl<'a> Composer<'a> {
             Event::Scalar(text, style, anchor, tag) => {
                 self.count(at, text.len())?;
                 let tag = tag.as_deref().map(short_tag);
-                let is_merge =
-                    text == "<<" && matches!((tag.as_deref(), style), (None | Some("!"), ScalarStyle::Plain) | (Some("!!merge"), _));
+                let is_merge = text == "<<"
+                    && matches!((tag.as_deref(), style), (None | Some("!"), ScalarStyle::Plain) | (Some("!!merge"), _));
                 let value = match resolve(&text, style, tag.as_deref()) {
                     Ok(value) => value,
                     Err(message) => {
@@ -447,8 +448,12 @@ fn duplicates(entries: &[(Key, Composed)]) -> Vec<Refusal> {
     for ((_, written), places) in lines.iter().filter(|(_, places)| places.len() > 1) {
         for (index, first) in places.iter().enumerate().take(MAX_DUPLICATES) {
             for again in places[index + 1..].iter().take(MAX_DUPLICATES) {
-                let message =
-                    format!("  line {}: mapping key {} already defined at line {}", again.line, quoted(written), first.line);
+                let message = format!(
+                    "  line {}: mapping key {} already defined at line {}",
+                    again.line,
+                    quoted(written),
+                    first.line
+                );
                 found.push((*first, Refusal { at: Some(*again), message }));
             }
         }
@@ -739,7 +744,10 @@ mod tests {
         let nested_anchors = format!("{}x", (0..60).map(|n| format!("&a{n} [")).collect::<String>());
         assert!(read(&nested_anchors).is_err());
         assert!(refusal(&"[".repeat(100_000)).contains("yaml:"));
-        assert_eq!(refusal(&format!("[{}]", "x,".repeat(MAX_NODES + 1))), format!("yaml: more than {MAX_NODES} values"));
+        assert_eq!(
+            refusal(&format!("[{}]", "x,".repeat(MAX_NODES + 1))),
+            format!("yaml: more than {MAX_NODES} values")
+        );
     }
 
     #[test]

@@ -11,7 +11,8 @@ use std::path::PathBuf;
 use sim::compose::{Config, Loaded, Problem, Source, Stack};
 
 /// What the variables of all small files are.
-const VARIABLES: [(&str, &str); 5] = [("FOO", "foo"), ("EMPTY", ""), ("NUM", "5"), ("YES", "yes"), ("HOME", "/home/me")];
+const VARIABLES: [(&str, &str); 5] =
+    [("FOO", "foo"), ("EMPTY", ""), ("NUM", "5"), ("YES", "yes"), ("HOME", "/home/me")];
 
 /// Variables from pairs.
 fn variables(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
