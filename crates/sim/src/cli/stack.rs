@@ -8,12 +8,10 @@ use std::process::ExitCode;
 
 use comfy_table::{ContentArrangement, Table, presets};
 use sched::Span;
-use sched::spec::{
-    EndpointMode, FailureAction, Mode, Port, Protocol, PublishMode, Resources, RestartCondition, ServiceSpec, Units,
-    UpdateConfig, UpdateOrder,
-};
+use sched::spec::{EndpointMode, Mode, Port, PublishMode, Resources, ServiceSpec, Units, UpdateConfig};
 use serde_json::{Value, json};
 
+use crate::compose::json::{failure_action, protocol, restart_condition, update_order};
 use crate::compose::{self, Problem, Stack, Stage};
 
 /// Columns of the narrowest terminal that everything fits.
@@ -296,14 +294,6 @@ fn port(port: &Port) -> String {
     }
 }
 
-fn protocol(protocol: Protocol) -> &'static str {
-    match protocol {
-        Protocol::Tcp => "tcp",
-        Protocol::Udp => "udp",
-        Protocol::Sctp => "sctp",
-    }
-}
-
 fn resources(resources: &Resources) -> String {
     let mut parts = Vec::new();
     if resources.nano_cpus != 0 {
@@ -336,14 +326,6 @@ fn size(bytes: i64) -> String {
     unit.map_or_else(|| format!("{bytes} B"), |(unit, shift)| format!("{} {unit}", bytes >> shift))
 }
 
-fn restart_condition(condition: RestartCondition) -> &'static str {
-    match condition {
-        RestartCondition::None => "none",
-        RestartCondition::OnFailure => "on-failure",
-        RestartCondition::Any => "any",
-    }
-}
-
 fn update(update: UpdateConfig) -> String {
     let at_a_time = if update.parallelism == 0 { "all".to_string() } else { update.parallelism.to_string() };
     let mut text = format!("{at_a_time} at a time");
@@ -358,21 +340,6 @@ fn update(update: UpdateConfig) -> String {
         let _ = write!(text, ", watched for {monitor}");
     }
     text
-}
-
-fn update_order(order: UpdateOrder) -> &'static str {
-    match order {
-        UpdateOrder::StopFirst => "stop-first",
-        UpdateOrder::StartFirst => "start-first",
-    }
-}
-
-fn failure_action(action: FailureAction) -> &'static str {
-    match action {
-        FailureAction::Pause => "pause",
-        FailureAction::Continue => "continue",
-        FailureAction::Rollback => "rollback",
-    }
 }
 
 /// Networks, volumes, secrets and configs, with their names in the cluster.
@@ -437,111 +404,12 @@ fn in_json(verdicts: &[Verdict]) -> Value {
         let files: Vec<String> = verdict.files.iter().map(|it| it.display().to_string()).collect();
         let mut out = json!({"name": verdict.name, "files": files, "verdict": verdict.word()});
         match &verdict.outcome {
-            Ok(stack) => {
-                let file = |it: &compose::StackFile| json!({"key": it.key, "name": it.name, "external": it.external});
-                out["services"] = stack.services.iter().map(|it| service_in_json(&it.spec)).collect();
-                out["networks"] = (stack.networks.iter())
-                    .map(|it| {
-                        json!({
-                            "key": it.key, "name": it.name, "external": it.external, "driver": it.driver,
-                            "subnets": it.subnets, "attachable": it.attachable, "internal": it.internal,
-                        })
-                    })
-                    .collect();
-                out["volumes"] = (stack.volumes.iter())
-                    .map(|it| json!({"key": it.key, "name": it.name, "external": it.external, "driver": it.driver}))
-                    .collect();
-                out["secrets"] = stack.secrets.iter().map(file).collect();
-                out["configs"] = stack.configs.iter().map(file).collect();
-                out["warnings"] = json!(stack.warnings);
-            }
-            Err(problems) => {
-                out["problems"] = problems
-                    .iter()
-                    .map(|it| {
-                        let stage = match it.stage {
-                            Stage::Load => "load",
-                            Stage::Deploy => "deploy",
-                            Stage::Engine => "engine",
-                        };
-                        json!({
-                            "file": it.file.display().to_string(), "line": it.place.map(|at| at.line),
-                            "column": it.place.map(|at| at.column), "stage": stage, "message": it.message,
-                        })
-                    })
-                    .collect();
-            }
+            Ok(stack) => out["stack"] = compose::json::stack(stack),
+            Err(problems) => out["problems"] = problems.iter().map(compose::json::problem).collect(),
         }
         out
     };
     json!({"stacks": verdicts.iter().map(stack).collect::<Vec<_>>()})
-}
-
-/// A service with the names and units of Docker's API: durations in nanoseconds, CPUs in billionths, sizes in bytes.
-fn service_in_json(spec: &ServiceSpec) -> Value {
-    let nanos = |span: Option<Span>| span.map(Span::as_nanos);
-    let resources = |it: &Resources| {
-        let generic = it.generic.iter().map(|generic| match &generic.units {
-            Units::Count(count) => json!({"DiscreteResourceSpec": {"Kind": generic.kind, "Value": count}}),
-            Units::Named(name) => json!({"NamedResourceSpec": {"Kind": generic.kind, "Value": name}}),
-        });
-        json!({"NanoCPUs": it.nano_cpus, "MemoryBytes": it.memory, "GenericResources": generic.collect::<Vec<_>>()})
-    };
-    let update = |it: UpdateConfig| {
-        json!({
-            "Parallelism": it.parallelism, "Delay": it.delay.as_nanos(), "Monitor": nanos(it.monitor),
-            "FailureAction": failure_action(it.failure_action), "MaxFailureRatio": it.max_failure_ratio,
-            "Order": update_order(it.order),
-        })
-    };
-    let container = &spec.task.container;
-    let placement = &spec.task.placement;
-    json!({
-        "Name": spec.name,
-        "Labels": spec.labels,
-        "Mode": match spec.mode {
-            Mode::Replicated { replicas } => json!({"Replicated": {"Replicas": replicas}}),
-            Mode::Global => json!({"Global": {}}),
-            Mode::ReplicatedJob { max_concurrent, total_completions } => {
-                json!({"ReplicatedJob": {"MaxConcurrent": max_concurrent, "TotalCompletions": total_completions}})
-            }
-            Mode::GlobalJob => json!({"GlobalJob": {}}),
-        },
-        "TaskTemplate": {
-            "ContainerSpec": {
-                "Image": container.image, "Command": container.command, "Args": container.args, "Env": container.env,
-                "Labels": container.labels, "Hostname": container.hostname,
-                "StopGracePeriod": nanos(container.stop_grace), "StopSignal": container.stop_signal,
-                "Healthcheck": container.health.as_ref().map(|it| json!({
-                    "Test": it.test, "Interval": nanos(it.interval), "Timeout": nanos(it.timeout),
-                    "Retries": it.retries, "StartPeriod": it.start_period.as_nanos(),
-                    "StartInterval": nanos(it.start_interval),
-                })),
-                "Mounts": container.mounts, "VolumeDrivers": container.volume_drivers, "Files": container.files,
-            },
-            "Resources": {"Limits": resources(&spec.task.limits), "Reservations": resources(&spec.task.reservations)},
-            "RestartPolicy": spec.task.restart.map(|it| json!({
-                "Condition": restart_condition(it.condition), "Delay": nanos(it.delay),
-                "MaxAttempts": it.max_attempts, "Window": it.window.as_nanos(),
-            })),
-            "Placement": {
-                "Constraints": placement.constraints, "MaxReplicas": placement.max_replicas,
-                "Preferences": (placement.preferences.iter())
-                    .map(|it| json!({"Spread": {"SpreadDescriptor": it}})).collect::<Vec<_>>(),
-            },
-            "Networks": spec.task.networks, "NetworkDrivers": spec.task.network_drivers,
-            "LogDriver": spec.task.log_driver, "ForceUpdate": spec.task.force_update,
-        },
-        "UpdateConfig": spec.update.map(update),
-        "RollbackConfig": spec.rollback.map(update),
-        "EndpointSpec": {
-            "Mode": match spec.endpoint.mode { EndpointMode::Vip => "vip", EndpointMode::DnsRoundRobin => "dnsrr" },
-            "Ports": spec.endpoint.ports.iter().map(|it| json!({
-                "Protocol": protocol(it.protocol), "TargetPort": it.target, "PublishedPort": it.published,
-                "PublishMode": match it.mode { PublishMode::Ingress => "ingress", PublishMode::Host => "host" },
-            })).collect::<Vec<_>>(),
-        },
-    })
 }
 
 #[cfg(test)]

@@ -51,11 +51,11 @@ impl Reader {
             Shape::Command => self.command(node, path),
             Shape::Probe => match node.text() {
                 Some(line) => Some(vec![node.with(Value::Text("CMD-SHELL".to_string())), node.with(text(line))]),
-                None => node.list().map(<[Node]>::to_vec),
+                None => return self.texts(node, path),
             }
-            .filter(|words| !words.is_empty())
             .map(Value::List),
-            Shape::Texts => texts(node),
+            Shape::Texts => self.texts(node, path),
+            Shape::Printed => self.items(node, path, |_, item, _| Some(Value::Text(print(&item.value)))),
             Shape::Pairs => some_map(pairs(node, false)),
             Shape::Environment => some_map(pairs(node, true)),
             Shape::Hosts => hosts(node),
@@ -116,6 +116,17 @@ impl Reader {
         (!items.is_empty()).then_some(Value::List(items))
     }
 
+    fn texts(&mut self, node: &Node, path: &str) -> Option<Value> {
+        match &node.value {
+            Value::Text(_) => Some(Value::List(vec![node.clone()])),
+            Value::List(_) => self.items(node, path, |reader, item, path| reader.text(item, path).map(Value::Text)),
+            other => {
+                self.undecodable(path, format!("invalid type {} for string list", go_type(other)));
+                None
+            }
+        }
+    }
+
     fn undecodable(&mut self, path: &str, why: impl std::fmt::Display) {
         self.errors.push(format!("error decoding '{path}': {why}"));
     }
@@ -170,7 +181,10 @@ impl Reader {
     }
 
     fn command(&mut self, node: &Node, path: &str) -> Option<Value> {
-        let Some(line) = node.text() else { return texts(node) };
+        if !matches!(node.value, Value::Text(_) | Value::List(_)) {
+            self.errors.push(format!("'{path}': source data must be an array or slice, got struct"));
+        }
+        let Some(line) = node.text() else { return self.texts(node, path) };
         match short::words(line) {
             Ok(words) if words.is_empty() => None,
             Ok(words) => Some(Value::List(words.iter().map(|word| node.with(text(word))).collect())),
@@ -323,14 +337,6 @@ fn some_map(map: Map) -> Option<Value> {
     (!map.is_empty()).then_some(Value::Map(map))
 }
 
-fn texts(node: &Node) -> Option<Value> {
-    let list: Vec<Node> = match node.list() {
-        Some(list) => list.iter().map(|item| item.with(Value::Text(print(&item.value)))).collect(),
-        None => vec![node.with(Value::Text(print(&node.value)))],
-    };
-    (!list.is_empty()).then_some(Value::List(list))
-}
-
 fn pairs(node: &Node, keep_null: bool) -> Map {
     let mut out = Map::new();
     let absent = || if keep_null { Value::Null } else { text("") };
@@ -406,7 +412,7 @@ fn go_type(value: &Value) -> &'static str {
     }
 }
 
-/// A scalar as Go's `fmt.Sprint` prints it.
+/// A value as Go's `fmt.Sprint` prints it.
 pub fn print(value: &Value) -> String {
     match value {
         Value::Null => "<nil>".to_string(),
@@ -416,7 +422,12 @@ pub fn print(value: &Value) -> String {
         Value::Float(n) => print_float(*n),
         Value::Text(text) => text.clone(),
         Value::Instant(it) => it.printed.clone(),
-        Value::List(_) | Value::Map(_) | Value::Foreign => String::new(),
+        Value::List(list) => format!("[{}]", list.iter().map(|it| print(&it.value)).collect::<Vec<_>>().join(" ")),
+        Value::Map(map) => {
+            let entries: Vec<String> = map.iter().map(|(key, it)| format!("{key}:{}", print(&it.value))).collect();
+            format!("map[{}]", entries.join(" "))
+        }
+        Value::Foreign => "map[]".to_string(),
     }
 }
 

@@ -5,7 +5,8 @@
 
 use std::collections::BTreeMap;
 
-use super::yaml::{Map, Node, Place, Value, quoted};
+use super::scalar::quoted;
+use super::yaml::{Map, Node, Place, Value};
 
 /// Most bytes that all texts of a file may have after interpolation.
 const MAX_BYTES: usize = 8 << 20;
@@ -243,7 +244,9 @@ mod tests {
     #[test]
     fn every_operator_of_docker_stack() {
         let cases = [
-            ("$FOO-${FOO}", "foo"),
+            ("$FOO/${FOO}", "foo/foo"),
+            // Without braces the operand goes on to the next brace.
+            ("$FOO-${FOO}", "foo}"),
             ("${FOO} $$FOO", "foo $FOO"),
             ("${EMPTY:-d}${EMPTY-e}${NOPE-f}${NOPE:-}${NOPE}", "df"),
             ("${NOPE-x?y}", "x?y"),

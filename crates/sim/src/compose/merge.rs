@@ -55,7 +55,7 @@ fn part(base: &mut Node, over: Option<Node>, shape: &Shape) {
     }
     let Some(over) = over else { return };
     match shape {
-        Shape::Texts | Shape::Probe | Shape::Hosts | Shape::List(_) => append(base, over),
+        Shape::Texts | Shape::Printed | Shape::Probe | Shape::Hosts | Shape::List(_) => append(base, over),
         Shape::Pairs | Shape::Ulimits => union(base, over),
         Shape::Environment => environment(base, over),
         Shape::Attachments => attachments(base, over),

@@ -5,9 +5,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::scalar::quoted;
 use super::short;
 use super::units;
-use super::yaml::{Map, Node, Place, Value, quoted};
+use super::yaml::{Map, Node, Place, Value};
 
 /// What a value may be. Entries name the minor version of the file format since which they exist.
 pub enum Rule {

@@ -32,6 +32,8 @@ pub enum Shape {
     Probe,
     /// A list of texts, or one text.
     Texts,
+    /// A list of texts and numbers.
+    Printed,
     /// A mapping from names to texts, written as a mapping or as `name=text`.
     Pairs,
     /// The same, where a name may stand without a text.
@@ -201,7 +203,7 @@ pub static SERVICE: &[Part] = &[
     Part("entrypoint", "Entrypoint", Command),
     Part("environment", "Environment", Environment),
     Part("env_file", "env_file", Texts),
-    Part("expose", "Expose", Texts),
+    Part("expose", "Expose", Printed),
     Part("external_links", "external_links", Texts),
     Part("extra_hosts", "extra_hosts", Hosts),
     Part("hostname", "Hostname", Text),

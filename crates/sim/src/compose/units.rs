@@ -2,7 +2,7 @@
 
 /// Nanoseconds of a Go duration such as `1h30m`, `1.5s` or `-2us`; the error is Go's.
 pub fn duration(text: &str) -> Result<i64, String> {
-    let invalid = || format!("time: invalid duration {}", super::yaml::quoted(text));
+    let invalid = || format!("time: invalid duration {}", super::scalar::quoted(text));
     let (is_negative, mut rest) = match text.as_bytes().first() {
         Some(b'-') => (true, &text[1..]),
         Some(b'+') => (false, &text[1..]),
@@ -28,7 +28,7 @@ pub fn duration(text: &str) -> Result<i64, String> {
         let end = after.find(|c: char| c == '.' || c.is_ascii_digit()).unwrap_or(after.len());
         let (unit, after) = after.split_at(end);
         let nanos: u128 = match unit {
-            "" => return Err(format!("time: missing unit in duration {}", super::yaml::quoted(text))),
+            "" => return Err(format!("time: missing unit in duration {}", super::scalar::quoted(text))),
             "ns" => 1,
             "us" | "µs" | "μs" => 1_000,
             "ms" => 1_000_000,
@@ -36,7 +36,7 @@ pub fn duration(text: &str) -> Result<i64, String> {
             "m" => 60_000_000_000,
             "h" => 3_600_000_000_000,
             _ => {
-                let (unit, text) = (super::yaml::quoted(unit), super::yaml::quoted(text));
+                let (unit, text) = (super::scalar::quoted(unit), super::scalar::quoted(text));
                 return Err(format!("time: unknown unit {unit} in duration {text}"));
             }
         };
@@ -102,7 +102,7 @@ pub fn bytes(text: &str) -> Result<i64, String> {
         return Err(invalid());
     }
     if number.matches('.').count() > 1 {
-        return Err(format!("strconv.ParseFloat: parsing {}: invalid syntax", super::yaml::quoted(number)));
+        return Err(format!("strconv.ParseFloat: parsing {}: invalid syntax", super::scalar::quoted(number)));
     }
     let size = number.parse::<f64>().map_err(|_| invalid())? * (1u64 << shift) as f64;
     // What does not fit becomes the least number, as a conversion in Go does on this kind of processor.

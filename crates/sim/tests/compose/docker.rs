@@ -152,9 +152,81 @@ pub fn disagreement(files: &[PathBuf], variables: &[(&str, &str)]) -> Option<Str
             let message = message.replace(&folder, "");
             let all: Vec<&str> = problems.iter().map(|it| it.message.as_str()).collect();
             // The words for broken YAML are the parser's own.
-            let is_form = |message: &str| message.starts_with("yaml: ") && !message.contains("unmarshal");
+            let is_form = |message: &str| {
+                (message.starts_with("yaml: ") && !message.contains("unmarshal")) || message.starts_with("top-level")
+            };
             let agrees = all.contains(&message.as_str()) || (is_form(&message) && is_form(all[0]));
             (!agrees).then(|| format!("Docker says {message}, we say {all:?}"))
         }
     }
+}
+
+/// Cases with a line replaced, doubled, removed, indented or taken from another case, all compared with Docker.
+#[test]
+#[ignore = "asks Docker two thousand times, for minutes"]
+fn altered_files_are_read_as_docker_reads_them() {
+    use rand::{RngExt, SeedableRng};
+    if !is_installed() {
+        return;
+    }
+    let folder = Folder::new("altered_files");
+    let cases = super::small_files::cases();
+    let seed: u64 = std::env::var("SEED").ok().and_then(|it| it.parse().ok()).unwrap_or(0);
+    let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
+    let values = [
+        "x",
+        "5",
+        "-1",
+        "1.5",
+        "true",
+        "yes",
+        "~",
+        "[]",
+        "{}",
+        "[a, a]",
+        "{a: 1}",
+        "''",
+        "${FOO}",
+        "$$X",
+        "10s",
+        "1M",
+        "&a x",
+        "*a",
+        "2001-01-01",
+        "'80:80'",
+    ];
+    let mut wrong = Vec::new();
+    for round in 0..2_000 {
+        let mut lines: Vec<String> = cases[rng.random_range(0..cases.len())][0].lines().map(str::to_string).collect();
+        for _ in 0..rng.random_range(1..3) {
+            let index = rng.random_range(0..lines.len());
+            match rng.random_range(0..6) {
+                0 => {
+                    let key = lines[index].split(": ").next().unwrap_or_default().trim_end_matches(':').to_string();
+                    lines[index] = format!("{key}: {}", values[rng.random_range(0..values.len())]);
+                }
+                1 => lines.insert(index, lines[index].clone()),
+                2 if lines.len() > 1 => _ = lines.remove(index),
+                3 => lines[index].insert_str(0, "  "),
+                4 => {
+                    let other = &cases[rng.random_range(0..cases.len())][0];
+                    let all: Vec<&str> = other.lines().collect();
+                    lines.insert(index, all[rng.random_range(0..all.len())].to_string());
+                }
+                _ => {
+                    let value = values[rng.random_range(0..values.len())];
+                    let words: Vec<&str> = lines[index].split_inclusive([' ', '[', '{', ',', ']', '}']).collect();
+                    let word = rng.random_range(0..words.len().max(1));
+                    lines[index] =
+                        words.iter().enumerate().map(|(at, it)| if at == word { value } else { *it }).collect();
+                }
+            }
+        }
+        let text = lines.join("\n");
+        let file = folder.write(&format!("{round}.yml"), &text);
+        if let Some(difference) = disagreement(&[file], &super::VARIABLES) {
+            wrong.push(format!("{text}\n  => {difference}\n"));
+        }
+    }
+    assert!(wrong.is_empty(), "{} differ:\n{}", wrong.len(), wrong.join("\n"));
 }

@@ -23,6 +23,10 @@ fn bombs() {
             .push_str(&format!("x-{level}: &a{level} {{<<: [*a{0}, *a{0}], x{level}: *a{0}, y: *a{0}}}\n", level - 1));
     }
     assert_eq!(message(&merges), "yaml: document contains excessive aliasing");
+    let long = format!("x-a: &a \"{}\"\nx-b: [{}]\n", "x".repeat(100_000), vec!["*a"; 1000].join(","));
+    assert_eq!(message(&long), "yaml: document contains excessive aliasing");
+    let nested_anchors: String = (0..60).map(|n| format!("&a{n} [")).collect();
+    assert!(message(&format!("x-a: {nested_anchors}x")).starts_with("yaml: "));
     assert!(message(&format!("x-a: {}", "[".repeat(1_000_000))).starts_with("yaml: "));
     assert!(message(&format!("x-a: {}{}", "[".repeat(100), "]".repeat(100))).contains("nested more than 64 deep"));
     assert!(message(&"- ".repeat(100_000)).starts_with("yaml: "));

@@ -356,9 +356,9 @@ fn the_command_shows_services_or_problems_within_eighty_columns() {
 
     let (text, _) = report(&args(&[good, bad], Format::Json), plain).unwrap();
     let json: serde_json::Value = serde_json::from_str(&text).unwrap();
-    assert_eq!(json["stacks"][0]["services"][0]["Mode"]["Replicated"]["Replicas"], 3);
+    assert_eq!(json["stacks"][0]["stack"]["services"][0]["Mode"]["Replicated"]["Replicas"], 3);
     assert_eq!(
-        json["stacks"][0]["services"][0]["TaskTemplate"]["Resources"]["Reservations"]["MemoryBytes"],
+        json["stacks"][0]["stack"]["services"][0]["TaskTemplate"]["Resources"]["Reservations"]["MemoryBytes"],
         67_108_864
     );
     assert_eq!(json["stacks"][1]["problems"][0]["line"], 4);
@@ -378,7 +378,7 @@ fn the_command_merges_and_takes_variables() {
     args.name = Some("shop".to_string());
     let (text, _) = report(&args, Style { is_plain: true }).unwrap();
     let json: serde_json::Value = serde_json::from_str(&text).unwrap();
-    let service = &json["stacks"][0]["services"][0];
+    let service = &json["stacks"][0]["stack"]["services"][0];
     assert_eq!(service["Name"], "shop_a");
     assert_eq!(service["TaskTemplate"]["ContainerSpec"]["Hostname"], "1-3");
     args.env = vec!["B".to_string()];
