@@ -1,1 +1,370 @@
-//! Docker stack files.
+//! Docker stack files: from the bytes of one or more files to the services that `docker stack deploy` would submit.
+//!
+//! A file goes through [`yaml`] (text to tree), [`interpolate`] (variables), [`schema`] with its table `grammar`
+//! (Docker's complaints), [`sections`] with [`canonical`] and its table `shape` (the one form of every part), [`merge`]
+//! (one file over another), [`convert`] (services, networks, volumes) and [`engine`] (what the cluster refuses). Verdicts
+//! and messages are those of Docker's command line 28.2.2; all complaints of a step are given, the first is Docker's.
+//!
+//! Nothing is executed, pulled or resolved. Beside the stack files only the files of variables that they name are read,
+//! and variables come from the caller, never from the process.
+
+mod canonical;
+mod convert;
+mod engine;
+mod grammar;
+mod interpolate;
+pub mod json;
+mod merge;
+mod scalar;
+mod schema;
+mod sections;
+mod shape;
+mod short;
+mod units;
+pub mod yaml;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use sched::spec::ServiceSpec;
+
+pub use sections::Config;
+pub use yaml::{Map, Node, Place, Value};
+
+/// A stack as it would be deployed.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Stack {
+    /// Its name, which begins the names of what it creates.
+    pub name: String,
+    /// Services, by name.
+    pub services: Vec<StackService>,
+    /// Networks that services use, by key.
+    pub networks: Vec<StackNetwork>,
+    /// Volumes, by key.
+    pub volumes: Vec<StackVolume>,
+    /// Secrets, by key.
+    pub secrets: Vec<StackFile>,
+    /// Configs, by key.
+    pub configs: Vec<StackFile>,
+    /// What Docker ignores or advises against, in its words.
+    pub warnings: Vec<String>,
+}
+
+/// A service of a stack.
+#[derive(Clone, PartialEq, Debug)]
+pub struct StackService {
+    /// Its key in the file.
+    pub key: String,
+    /// What is submitted.
+    pub spec: ServiceSpec,
+}
+
+/// A network of a stack.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct StackNetwork {
+    /// Its key in the file.
+    pub key: String,
+    /// Its name in the cluster.
+    pub name: String,
+    /// Whether it must exist already.
+    pub external: bool,
+    /// Driver; `overlay` unless the file names another.
+    pub driver: String,
+    /// Subnets that the file asks for.
+    pub subnets: Vec<String>,
+    /// Whether containers outside of services may join.
+    pub attachable: bool,
+    /// Whether it has no way out.
+    pub internal: bool,
+}
+
+/// A volume of a stack.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct StackVolume {
+    /// Its key in the file.
+    pub key: String,
+    /// Its name on the nodes.
+    pub name: String,
+    /// Whether it must exist already.
+    pub external: bool,
+    /// Driver; empty is the engine's own.
+    pub driver: String,
+}
+
+/// A secret or a config of a stack.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct StackFile {
+    /// Its key in the file.
+    pub key: String,
+    /// Its name in the cluster.
+    pub name: String,
+    /// Whether it must exist already.
+    pub external: bool,
+}
+
+/// Who would refuse.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Stage {
+    /// Docker's command line does not load the file (`docker stack config`).
+    Load,
+    /// Docker's command line does not convert what it loaded (`docker stack deploy`).
+    Deploy,
+    /// The cluster does not accept the service.
+    Engine,
+}
+
+/// Something that stands in the way of a stack.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Problem {
+    /// The file.
+    pub file: PathBuf,
+    /// Where in the file, if known.
+    pub place: Option<Place>,
+    /// Who would refuse.
+    pub stage: Stage,
+    /// Why, in the words of who would refuse.
+    pub message: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.file.display())?;
+        if let Some(place) = self.place {
+            write!(f, ":{}:{}", place.line, place.column)?;
+        }
+        write!(f, ": {}", self.message)
+    }
+}
+
+/// The text of a file and the path by which problems name it; its folder is that to which the text's paths are relative.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Source {
+    /// Path.
+    pub path: PathBuf,
+    /// Content.
+    pub text: String,
+}
+
+impl Source {
+    /// Reads a file of at most 8 MiB.
+    pub fn read(path: &Path) -> Result<Source, Problem> {
+        match sections::read_text(path) {
+            Ok(text) => Ok(Source { path: path.to_path_buf(), text }),
+            Err(why) => Err(Problem {
+                file: path.to_path_buf(),
+                place: None,
+                stage: Stage::Load,
+                message: format!("open {}: {why}", path.display()),
+            }),
+        }
+    }
+}
+
+/// Reads the files of one stack, later ones laid over earlier ones, and converts them.
+pub fn load(name: &str, files: &[PathBuf], variables: &BTreeMap<String, String>) -> Result<Stack, Vec<Problem>> {
+    let sources: Result<Vec<Source>, Problem> = files.iter().map(|path| Source::read(path)).collect();
+    let sources = sources.map_err(|problem| vec![problem])?;
+    let loaded = config(&sources, variables)?;
+    stack(name, &loaded, &sources)
+}
+
+/// Reads a file of variables, one `NAME=value` per line as in Docker's `env_file`; a name alone defines nothing.
+pub fn read_variables(path: &Path) -> Result<BTreeMap<String, String>, String> {
+    let content = sections::read_text(path).map_err(|why| format!("open {}: {why}", path.display()))?;
+    let lines = sections::env_lines(&content, &BTreeMap::new());
+    let lines = lines.map_err(|why| format!("invalid env file ({}): {why}", path.display()))?;
+    Ok(lines.into_iter().collect())
+}
+
+/// A configuration with the warnings that Docker prints about it.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Loaded {
+    /// What `docker stack config` prints.
+    pub config: Config,
+    /// Warnings, in Docker's words.
+    pub warnings: Vec<String>,
+}
+
+/// What `docker stack config` makes of the files.
+pub fn config(sources: &[Source], variables: &BTreeMap<String, String>) -> Result<Loaded, Vec<Problem>> {
+    let problem = |source: &Source, place: Option<Place>, message: String| Problem {
+        file: source.path.clone(),
+        place,
+        stage: Stage::Load,
+        message,
+    };
+    let Some(first) = sources.first() else {
+        let message = "specify a Compose file (with --compose-file)".to_string();
+        return Err(vec![Problem { file: PathBuf::new(), place: None, stage: Stage::Load, message }]);
+    };
+    let folder = first.path.parent().unwrap_or(Path::new("")).to_path_buf();
+    let mut warnings = Vec::new();
+    let mut trees = Vec::new();
+    for source in sources {
+        let document = yaml::read(&source.text).map_err(|it| vec![problem(source, it.at, it.message)])?;
+        if document.more {
+            warnings.push(format!("{}: only the first YAML document is read", source.path.display()));
+        }
+        let Value::Map(root) = document.root.value else {
+            let message = "top-level object must be a mapping".to_string();
+            return Err(vec![problem(source, Some(document.root.at), message)]);
+        };
+        trees.push(root);
+    }
+    let version = version(&trees[0]);
+    let mut whole: Option<Config> = None;
+    for (source, tree) in sources.iter().zip(&trees) {
+        let own = self::version(tree);
+        if own != version {
+            let message = format!("version mismatched between two composefiles : {version} and {own}");
+            return Err(vec![problem(source, tree.get("version").map(|it| it.at), message)]);
+        }
+        let forbidden = properties(tree, &FORBIDDEN);
+        if !forbidden.is_empty() {
+            let mut problems =
+                vec![problem(source, Some(forbidden[0].0), "Configuration contains forbidden properties".to_string())];
+            problems.extend(forbidden.into_iter().map(|(at, message)| problem(source, Some(at), message)));
+            return Err(problems);
+        }
+        let tree = interpolate::interpolate(tree, variables)
+            .map_err(|list| list.into_iter().map(|it| problem(source, Some(it.at), it.message)).collect::<Vec<_>>())?;
+        let Some(minor) = minor(&version) else {
+            let message = format!("unsupported Compose file version: {version}");
+            return Err(vec![problem(source, tree.get("version").map(|it| it.at), message)]);
+        };
+        let problems = |complaints: Vec<schema::Complaint>| {
+            complaints.into_iter().map(|it| problem(source, Some(it.at), it.message)).collect::<Vec<_>>()
+        };
+        let complaints = schema::check(&tree, &grammar::FILE, minor);
+        if !complaints.is_empty() {
+            return Err(problems(complaints));
+        }
+        let around = sections::Surroundings { folder: &folder, variables, minor };
+        let mut config = sections::read(&tree, &around, &mut warnings).map_err(problems)?;
+        config.version.clone_from(&version);
+        whole = Some(match whole {
+            None => config,
+            Some(base) => merge::merge(base, config),
+        });
+    }
+    warnings.extend(ignored(&trees));
+    Ok(Loaded { config: whole.unwrap_or_default(), warnings })
+}
+
+/// What `docker stack deploy` makes of a configuration, if the cluster accepts it.
+pub fn stack(name: &str, loaded: &Loaded, sources: &[Source]) -> Result<Stack, Vec<Problem>> {
+    let file = sources.first().map(|it| it.path.clone()).unwrap_or_default();
+    let (mut stack, mut refusals) = convert::stack(name, &loaded.config);
+    refusals.extend(engine::check(&stack, &loaded.config));
+    refusals.sort_by_key(|(stage, ..)| *stage);
+    if refusals.is_empty() {
+        stack.warnings = loaded.warnings.clone();
+        return Ok(stack);
+    }
+    let problems = refusals.into_iter().map(|(stage, place, message)| Problem {
+        // Merged files share their places: a place is only certain if there is one file.
+        place: place.filter(|_| sources.len() == 1),
+        file: file.clone(),
+        stage,
+        message,
+    });
+    Err(problems.collect())
+}
+
+/// The version that a file declares: none, none in particular and `3` are the newest.
+fn version(root: &Map) -> String {
+    let newest = || format!("3.{}", grammar::NEWEST);
+    match root.get("version").map(|it| canonical::print(&it.value)) {
+        None => newest(),
+        Some(version) if version.is_empty() || version == "3" => newest(),
+        Some(version) => version,
+    }
+}
+
+fn minor(version: &str) -> Option<u32> {
+    let digits = version.strip_prefix("3.")?;
+    let minor: u32 = digits.parse().ok().filter(|minor| *minor <= grammar::NEWEST)?;
+    (minor.to_string() == digits).then_some(minor)
+}
+
+const RESOURCES_ARE_ELSEWHERE: &str = "Set resource limits using deploy.resources";
+
+/// Keys of a service that Docker refuses, and why (`cli/compose/types`).
+const FORBIDDEN: [(&str, &str); 8] = [
+    ("extends", "Support for `extends` is not implemented yet."),
+    (
+        "volume_driver",
+        "Instead of setting the volume driver on the service, define a volume using the top-level `volumes` option and \
+         specify the driver there.",
+    ),
+    (
+        "volumes_from",
+        "To share a volume between services, define it using the top-level `volumes` option and reference it from each \
+         service that shares it using the service-level `volumes` option.",
+    ),
+    ("cpu_quota", RESOURCES_ARE_ELSEWHERE),
+    ("cpu_shares", RESOURCES_ARE_ELSEWHERE),
+    ("cpuset", RESOURCES_ARE_ELSEWHERE),
+    ("mem_limit", RESOURCES_ARE_ELSEWHERE),
+    ("memswap_limit", RESOURCES_ARE_ELSEWHERE),
+];
+
+/// Keys of a service that Docker advises against, and why.
+const DEPRECATED: [(&str, &str); 2] = [
+    ("container_name", "Setting the container name is not supported."),
+    (
+        "expose",
+        "Exposing ports is unnecessary - services on the same network can access each other's containers on any port.",
+    ),
+];
+
+/// Keys of a service that Docker ignores.
+const UNSUPPORTED: [&str; 16] = [
+    "build",
+    "cgroup_parent",
+    "cgroupns_mode",
+    "devices",
+    "domainname",
+    "external_links",
+    "ipc",
+    "links",
+    "mac_address",
+    "network_mode",
+    "pid",
+    "privileged",
+    "restart",
+    "security_opt",
+    "shm_size",
+    "userns_mode",
+];
+
+/// The keys of a list that services have, with their places, as `services.<name>.<key>: <why>`.
+fn properties(root: &Map, list: &[(&str, &str)]) -> Vec<(Place, String)> {
+    let mut found = Vec::new();
+    for (name, service) in root.get("services").and_then(Node::map).into_iter().flatten() {
+        for (key, why) in list {
+            if let Some(node) = service.get(key) {
+                found.push((node.at, format!("services.{name}.{key}: {why}")));
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+fn ignored(trees: &[Map]) -> Vec<String> {
+    let services = || trees.iter().filter_map(|tree| tree.get("services").and_then(Node::map)).flat_map(Map::values);
+    let is_used = |key: &str| services().any(|service| service.get(key).is_some());
+    let mut warnings = Vec::new();
+    let unsupported: Vec<&str> = UNSUPPORTED.into_iter().filter(|key| is_used(key)).collect();
+    if !unsupported.is_empty() {
+        warnings.push(format!("Ignoring unsupported options: {}", unsupported.join(", ")));
+    }
+    let deprecated: Vec<String> =
+        DEPRECATED.iter().filter(|(key, _)| is_used(key)).map(|(key, why)| format!("{key}: {why}")).collect();
+    if !deprecated.is_empty() {
+        warnings.push(format!("Ignoring deprecated options:\n\n{}", deprecated.join("\n\n")));
+    }
+    warnings
+}

@@ -8,6 +8,7 @@ use sched::Time;
 use sched::spec::ServiceSpec;
 
 use super::complaint::Place;
+use super::model::ipv4_network;
 use super::reader::{Entry, Table, Value};
 use super::{Behaviour, NetworkPlan, ServicePlan};
 
@@ -24,8 +25,19 @@ struct Stack {
 
 /// The one call into the stack reader.
 fn read_stack(name: &str, files: &[PathBuf], env: &BTreeMap<String, String>) -> Result<Stack, Vec<String>> {
-    let _ = (name, files, env, NetworkPlan::clone, Stack { services: vec![], networks: vec![] });
-    Err(vec!["stack files cannot be read yet".into()])
+    let words = |problems: Vec<crate::compose::Problem>| problems.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let stack = crate::compose::load(name, files, env).map_err(words)?;
+    let networks = stack.networks.into_iter().filter(|network| network.driver == "overlay");
+    Ok(Stack {
+        services: stack.services.into_iter().map(|service| service.spec).collect(),
+        networks: networks
+            .map(|network| NetworkPlan {
+                subnet: network.subnets.iter().find_map(|subnet| ipv4_network(subnet)),
+                name: network.name,
+                external: network.external,
+            })
+            .collect(),
+    })
 }
 
 /// Reads the stacks of a scenario. Paths are relative to `folder`.
