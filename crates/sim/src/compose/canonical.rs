@@ -183,6 +183,7 @@ impl Reader {
     fn command(&mut self, node: &Node, path: &str) -> Option<Value> {
         if !matches!(node.value, Value::Text(_) | Value::List(_)) {
             self.errors.push(format!("'{path}': source data must be an array or slice, got struct"));
+            return None;
         }
         let Some(line) = node.text() else { return self.texts(node, path) };
         match short::words(line) {

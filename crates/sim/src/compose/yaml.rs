@@ -170,6 +170,8 @@ struct Composer<'a> {
 
 struct Anchored {
     node: Node,
+    /// Equal keys within it, which Go lists again wherever it unfolds.
+    duplicates: Vec<Refusal>,
     nodes: usize,
     bytes: usize,
 }
@@ -260,7 +262,7 @@ impl<'a> Composer<'a> {
         if self.flow == 0 && !matches!(event, Event::Scalar(ref text, ..) if text.is_empty()) {
             self.refuse_tab(at)?;
         }
-        let (before_nodes, before_bytes) = (self.nodes, self.bytes);
+        let (before_nodes, before_bytes, listed) = (self.nodes, self.bytes, self.duplicates.len());
         let (anchor, composed) = match event {
             Event::Scalar(text, style, anchor, tag) => {
                 self.count(at, text.len())?;
@@ -296,12 +298,13 @@ impl<'a> Composer<'a> {
         };
         if anchor > 0 {
             let node = composed.node.clone();
+            let duplicates = self.duplicates[listed.min(self.duplicates.len())..].to_vec();
             let (nodes, bytes) = (self.nodes - before_nodes, self.bytes - before_bytes);
             // An anchored node is kept twice: it counts as often.
             self.aliased_nodes += nodes;
             self.aliased_bytes += bytes;
             self.within_alias_limits(at)?;
-            self.anchors.insert(anchor, Some(Anchored { node, nodes, bytes }));
+            self.anchors.insert(anchor, Some(Anchored { node, nodes, bytes, duplicates }));
         }
         Ok(composed)
     }
@@ -332,6 +335,8 @@ impl<'a> Composer<'a> {
             self.fail(at, format!("anchor '{name}' value contains itself"));
             return Ok(Composed::plain(Node { value: Value::Null, at }));
         };
+        let room = MAX_DUPLICATES.saturating_sub(self.duplicates.len());
+        self.duplicates.extend(anchored.duplicates.iter().take(room).cloned());
         self.nodes += anchored.nodes;
         self.bytes += anchored.bytes;
         self.aliased_nodes += anchored.nodes;

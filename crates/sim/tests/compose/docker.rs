@@ -223,6 +223,11 @@ fn altered_files_are_read_as_docker_reads_them() {
             }
         }
         let text = lines.join("\n");
+        // Docker's parser reads a little beyond the end of a document that does not begin with a key, and may stumble
+        // there; and it takes directives in places where YAML has none.
+        if text.starts_with([' ', '{', '\'', '.']) || text.contains("\n%") {
+            continue;
+        }
         let file = folder.write(&format!("{round}.yml"), &text);
         if let Some(difference) = disagreement(&[file], &super::VARIABLES) {
             wrong.push(format!("{text}\n  => {difference}\n"));
