@@ -22,7 +22,7 @@ use crate::model::overlay::{Granted, Overlay};
 use crate::scenario::{Action, Scenario};
 
 /// A run that handles more events than this at one instant goes in circles.
-const EVENTS_AT_ONCE_MAX: u64 = 1_000_000;
+const EVENTS_AT_ONCE_MAX: u64 = 10_000_000;
 /// A run that handles more events than this would not end in a day.
 const EVENTS_MAX: u64 = 10_000_000_000;
 

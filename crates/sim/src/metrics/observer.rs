@@ -335,8 +335,8 @@ impl<'a> Observer<'a> {
         }
         let (slot, node) = (it.slot_row as usize, it.node);
         if it.desired <= DesiredState::Complete && desired == DesiredState::Shutdown {
-            let has_power = node.is_some_and(|node| self.nodes[node as usize].up);
-            self.slots[slot].stopped = has_power && !state.is_terminal();
+            let is_heard = node.is_some_and(|node| self.nodes[node as usize].silent.is_none());
+            self.slots[slot].stopped = is_heard && !state.is_terminal();
         }
         if desired == DesiredState::Remove {
             self.slots[slot].lost = None;
