@@ -183,7 +183,7 @@ pub const METRICS: &[Metric] = &[
     Metric {
         name: "moves",
         unit: "tasks",
-        definition: "Tasks assigned to another node than the previous task of their slot, which the manager had stopped on a machine with power (drain, enforcement, update).",
+        definition: "Tasks assigned to another node than the previous task of their slot, which the manager had stopped while its node was in touch (drain, enforcement, update).",
         smaller_is_better: Some(true),
     },
     Metric {

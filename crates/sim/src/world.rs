@@ -21,8 +21,11 @@ use crate::model::image::{self, Images};
 use crate::model::overlay::{Granted, Overlay};
 use crate::scenario::{Action, Scenario};
 
-/// A run that handles more events than this at one instant goes in circles.
+/// A run that handles more events than this at one instant goes in circles, unless its cluster is so large that every
+/// node and task has its events then.
 const EVENTS_AT_ONCE_MAX: u64 = 1_000_000;
+/// Events that a node or a task may have at one instant.
+const EVENTS_EACH: u64 = 20;
 /// A run that handles more events than this would not end in a day.
 const EVENTS_MAX: u64 = 10_000_000_000;
 
@@ -124,6 +127,7 @@ impl<'a> World<'a> {
     /// Runs to the end of the scenario. A run that goes in circles ends early, and its outcome says so.
     pub fn run(mut self) -> Outcome {
         self.start();
+        let at_once_max = self.events_at_once_max();
         let mut instant = Time::ZERO;
         let mut at_once = 0;
         while let Some((now, event)) = self.queue.pop() {
@@ -134,8 +138,8 @@ impl<'a> World<'a> {
             self.events += 1;
             at_once = if now == instant { at_once + 1 } else { 0 };
             instant = now;
-            if EVENTS_AT_ONCE_MAX < at_once {
-                let reason = format!("more than {EVENTS_AT_ONCE_MAX} events at {now}: the run goes in circles");
+            if at_once_max < at_once {
+                let reason = format!("more than {at_once_max} events at {now}: the run goes in circles");
                 return self.observer.give_up(now, Some(reason));
             }
             if EVENTS_MAX < self.events {
@@ -145,6 +149,16 @@ impl<'a> World<'a> {
             self.dispatch(now, event);
         }
         unreachable!("the end is scheduled")
+    }
+
+    fn events_at_once_max(&self) -> u64 {
+        let tasks = self.scenario.services.iter().map(|it| match it.spec.mode {
+            Mode::Replicated { replicas } => replicas,
+            Mode::ReplicatedJob { max_concurrent, .. } => max_concurrent,
+            Mode::Global | Mode::GlobalJob => self.scenario.nodes.len() as u64,
+        });
+        let all = tasks.fold(self.scenario.nodes.len() as u64, u64::saturating_add);
+        all.saturating_mul(EVENTS_EACH).max(EVENTS_AT_ONCE_MAX)
     }
 
     fn start(&mut self) {

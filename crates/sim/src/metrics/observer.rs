@@ -1,5 +1,7 @@
 //! Watches a run and counts. Every change costs O(1); integrals are exact, in whole nanoseconds.
 
+mod close;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -7,7 +9,7 @@ use sched::cluster::{UpdateState, UpdateStatus};
 use sched::spec::{Mode, ServiceSpec};
 use sched::{DesiredState, Slot, Span, TaskState, Time};
 
-use super::{METRICS, Mark, NodeRow, Outcome, Point, TaskRow};
+use super::{Mark, Outcome, Point};
 use crate::model::TaskNo;
 use crate::model::image::Totals;
 use crate::scenario::Scenario;
@@ -335,8 +337,8 @@ impl<'a> Observer<'a> {
         }
         let (slot, node) = (it.slot_row as usize, it.node);
         if it.desired <= DesiredState::Complete && desired == DesiredState::Shutdown {
-            let has_power = node.is_some_and(|node| self.nodes[node as usize].up);
-            self.slots[slot].stopped = has_power && !state.is_terminal();
+            let is_heard = node.is_some_and(|node| self.nodes[node as usize].silent.is_none());
+            self.slots[slot].stopped = is_heard && !state.is_terminal();
         }
         if desired == DesiredState::Remove {
             self.slots[slot].lost = None;
@@ -568,152 +570,6 @@ impl<'a> Observer<'a> {
     }
 }
 
-// What comes out.
-impl Observer<'_> {
-    /// The run is over.
-    pub fn close(mut self, now: Time, pulled: &Totals, addresses_peak: u32, events: u64) -> Outcome {
-        self.note_settled(now);
-        if let Some(since) = self.settled.map(|it| it.max(self.last_event)).filter(|&it| it <= now) {
-            self.converged.get_or_insert(since);
-        }
-        let span = (now - self.warm).as_nanos();
-        let integral = |area: &mut Area| area.total(now) as f64;
-        let (wanted, missing) = (integral(&mut self.wanted), integral(&mut self.missing));
-        let ratio = |part: f64, whole: f64| (whole > 0.0).then(|| part / whole);
-        let needed = pulled.needed - self.pulled_before.needed;
-        let present = pulled.present - self.pulled_before.present;
-        let mut pulls = pulled.durations[self.pulled_before.durations.len()..].to_vec();
-        for samples in [&mut self.to_running, &mut self.failovers, &mut pulls] {
-            samples.sort_unstable();
-        }
-        let loads: Vec<f64> = self.nodes.iter().filter(|it| it.up).map(|it| it.running as f64).collect();
-        let converged = self.converged.map(|it| it.since(self.last_event).as_secs_f64());
-        let values = BTreeMap::from([
-            ("tasks_desired", Some(self.wanted.value as f64)),
-            ("running_final", Some(self.running as f64)),
-            ("running_min", self.first_settled.map(|_| self.running_min as f64)),
-            ("time_to_running_p50_s", quantile(&self.to_running, 0.5)),
-            ("time_to_running_p99_s", quantile(&self.to_running, 0.99)),
-            ("time_to_running_max_s", quantile(&self.to_running, 1.0)),
-            ("time_to_converge_s", converged),
-            ("detection_mean_s", mean(&self.detections)),
-            ("failover_p50_s", quantile(&self.failovers, 0.5)),
-            ("failover_max_s", quantile(&self.failovers, 1.0)),
-            ("availability", ratio(wanted - missing, wanted)),
-            ("replica_seconds_lost", Some(missing / 1e9)),
-            ("pending_mean", ratio(integral(&mut self.pending), span as f64)),
-            ("pending_max", Some(self.pending.max as f64)),
-            ("tasks_created", Some(self.created as f64)),
-            ("restarts", Some(self.restarts as f64)),
-            ("node_failures", Some(self.failures as f64)),
-            ("tasks_per_node_max", self.nodes.iter().map(|it| it.running as f64).reduce(f64::max)),
-            ("tasks_per_node_cv", variation(&loads)),
-            ("rack_share_max", self.rack_share()),
-            ("pulled_bytes", Some((pulled.sent - self.pulled_before.sent) as f64)),
-            ("cache_hit_ratio", ratio(present as f64, needed as f64)),
-            ("pull_p50_s", quantile(&pulls, 0.5)),
-            ("pull_p99_s", quantile(&pulls, 0.99)),
-            ("cpu_reserved", ratio(integral(&mut self.cpu), integral(&mut self.cpu_total))),
-            ("memory_reserved", ratio(integral(&mut self.memory), integral(&mut self.memory_total))),
-            ("moves", Some(self.moves as f64)),
-            ("addresses_peak", Some(f64::from(addresses_peak))),
-            ("update_duration_s", mean(&self.updates)),
-            ("duplicate_seconds", Some(integral(&mut self.duplicates) / 1e9)),
-            ("events", Some(events as f64)),
-        ]);
-        self.outcome.values = METRICS.iter().map(|metric| values[metric.name]).collect();
-        self.give_up(now, None)
-    }
-
-    /// The run broke off, for a reason: there are no values.
-    pub fn give_up(mut self, now: Time, reason: Option<String>) -> Outcome {
-        if let Some(reason) = &reason {
-            self.mark(now, "error", reason.clone());
-            self.outcome.values = vec![None; METRICS.len()];
-        }
-        self.outcome.failed = reason;
-        self.outcome.tasks = self.tasks.iter().map(|it| self.task_row(it)).collect();
-        self.outcome.nodes = (0..self.nodes.len()).map(|node| self.node_row(now, node)).collect();
-        self.outcome
-    }
-
-    fn task_row(&self, it: &Record) -> TaskRow {
-        let secs = |at: Option<Time>| at.map(Time::as_secs_f64);
-        let service = self.services[it.service as usize].name.clone();
-        let node = |node: usize| self.scenario.nodes[node].spec.id.as_str();
-        let slot = match it.slot {
-            Slot::Number(number) => number.to_string(),
-            Slot::Node(id) => node(sched::Row::index(id)).to_string(),
-        };
-        TaskRow {
-            name: format!("{service}.{slot}#{}", it.number),
-            service,
-            node: it.node.map_or_else(String::new, |it| node(it as usize).into()),
-            created_s: it.created.as_secs_f64(),
-            assigned_s: secs(it.assigned),
-            ready_s: secs(it.ready),
-            running_s: secs(it.running),
-            ended_s: secs(it.ended),
-            state: it.state.to_string(),
-            desired: it.desired.to_string(),
-            error: it.error.as_deref().unwrap_or_default().into(),
-        }
-    }
-
-    fn node_row(&self, now: Time, node: usize) -> NodeRow {
-        let (plan, it) = (&self.scenario.nodes[node], &self.nodes[node]);
-        let share = |part: u64, whole: u64| if whole == 0 { 0.0 } else { part as f64 / whole as f64 };
-        let since = if it.up { 0 } else { (now - it.lost).as_nanos() };
-        NodeRow {
-            node: plan.spec.id.clone(),
-            pool: plan.pool.clone(),
-            running: it.running,
-            running_max: it.running_max,
-            cpu_reserved: share(it.cpu_reserved, it.cpu),
-            memory_reserved: share(it.memory_reserved, it.memory),
-            down_s: (it.down + since) as f64 / 1e9,
-        }
-    }
-
-    /// Mean over services of the largest share of running tasks in one rack.
-    fn rack_share(&self) -> Option<f64> {
-        if self.nodes.iter().all(|it| it.rack.is_none()) {
-            return None;
-        }
-        let mut racks: Vec<BTreeMap<&str, u64>> = vec![BTreeMap::new(); self.services.len()];
-        for it in self.tasks.iter().filter(|it| it.serves) {
-            let rack = it.node.and_then(|node| self.nodes[node as usize].rack);
-            *racks[it.service as usize].entry(rack.unwrap_or_default()).or_default() += 1;
-        }
-        let shares: Vec<f64> = racks
-            .iter()
-            .map(|it| (it.values().max().copied().unwrap_or(0), it.values().sum::<u64>()))
-            .filter(|&(_, running)| running >= 2)
-            .map(|(most, running)| most as f64 / running as f64)
-            .collect();
-        (!shares.is_empty()).then(|| shares.iter().sum::<f64>() / shares.len() as f64)
-    }
-}
-
-/// The smallest of sorted samples that a share of at least `p` does not exceed, in seconds.
-fn quantile(sorted: &[Span], p: f64) -> Option<f64> {
-    let rank = (p * sorted.len() as f64).ceil().max(1.0) as usize;
-    sorted.get(rank - 1).map(|it| it.as_secs_f64())
-}
-
-fn mean(samples: &[Span]) -> Option<f64> {
-    let sum: u128 = samples.iter().map(|it| u128::from(it.as_nanos())).sum();
-    (!samples.is_empty()).then(|| sum as f64 / 1e9 / samples.len() as f64)
-}
-
-/// Population standard deviation by mean.
-fn variation(loads: &[f64]) -> Option<f64> {
-    let n = loads.len() as f64;
-    let mean = loads.iter().sum::<f64>() / n;
-    let variance = loads.iter().map(|it| (it - mean) * (it - mean)).sum::<f64>() / n;
-    (mean > 0.0).then(|| variance.sqrt() / mean)
-}
-
 impl Service {
     fn wants(&self) -> u64 {
         self.replicas.unwrap_or(self.tasks)
@@ -739,20 +595,5 @@ mod tests {
         assert_eq!((area.total(at(12)), area.max), (2_000_000_000, 1));
         area.rebase(at(5), at(12));
         assert_eq!(area.total(at(12)), 7_000_000_000);
-    }
-
-    #[test]
-    fn quantiles_are_by_nearest_rank() {
-        let sorted: Vec<Span> = (1..=10).map(Span::from_secs).collect();
-        let of = |p| quantile(&sorted, p);
-        assert_eq!((of(0.5), of(0.99), of(1.0), of(0.01)), (Some(5.0), Some(10.0), Some(10.0), Some(1.0)));
-        assert_eq!(quantile(&[], 0.5), None);
-    }
-
-    #[test]
-    fn variation_is_the_population_one() {
-        let loads = [4.0, 4.0, 4.0, 3.0, 3.0];
-        assert!((variation(&loads).unwrap() - 0.489897948556636 / 3.6).abs() < 1e-12);
-        assert_eq!((variation(&[0.0, 0.0]), variation(&[])), (None, None));
     }
 }

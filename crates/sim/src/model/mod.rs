@@ -9,6 +9,7 @@ pub mod flow;
 pub mod heartbeat;
 pub mod image;
 pub mod overlay;
+pub mod subnet;
 
 /// A task, counted in order of creation in the run: the name by which the models know it. It is never given out again.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]

@@ -412,3 +412,25 @@ fn a_run_that_cannot_begin_is_an_outcome_and_the_others_go_on() {
     assert_eq!(outcomes[0].values, vec![None; METRICS.len()]);
     assert_eq!(is(&outcomes[1], "running_final"), 1.0);
 }
+
+#[test]
+fn a_panic_in_one_run_is_an_outcome_too() {
+    let mut scenario = cluster(1);
+    // No reader lets a node pass that does not exist.
+    scenario.script = vec![script(1, Action::Down(vec![99]))];
+    let outcomes = execute(&scenario, &plan(&scenario), 1, &|_| {});
+    assert!(
+        outcomes[0].failed.as_ref().is_some_and(|it| it.contains("index out of bounds")),
+        "{:?}",
+        outcomes[0].failed
+    );
+}
+
+#[test]
+fn a_run_that_goes_in_circles_ends_and_says_so() {
+    let mut scenario = cluster(1);
+    let units = vec![FailureUnit { name: "n0".into(), nodes: vec![0] }];
+    scenario.failures = vec![FailurePlan { name: "flicker".into(), units, up: fixed(0), repair: fixed(0) }];
+    let outcomes = execute(&scenario, &plan(&scenario), 1, &|_| {});
+    assert!(outcomes[0].failed.as_ref().is_some_and(|it| it.contains("circles")), "{:?}", outcomes[0].failed);
+}
