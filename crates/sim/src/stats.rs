@@ -157,10 +157,8 @@ fn p_value(differences: &[f64]) -> Option<f64> {
 }
 
 fn ratio(pairs: &[(f64, f64)]) -> Option<(f64, f64, f64)> {
-    let logs: Option<Vec<f64>> = pairs
-        .iter()
-        .map(|&(first, second)| (first > 0.0 && second > 0.0).then(|| libm::log(second / first)))
-        .collect();
+    let logs: Option<Vec<f64>> =
+        pairs.iter().map(|&(first, second)| (first > 0.0 && second > 0.0).then(|| libm::log(second / first))).collect();
     let logs = logs?;
     let (mean, half) = (mean(&logs)?, half_width(&logs)?);
     Some((libm::exp(mean), libm::exp(mean - half), libm::exp(mean + half)))

@@ -41,9 +41,8 @@ fn verdict(expected: &Expected, strategy: &str, runs: &Runs) -> Verdict {
     let values: Vec<Option<f64>> = runs.values(&expected.metric, strategy).map(|(_, value)| value).collect();
     let present: Vec<f64> = values.iter().copied().flatten().collect();
     let mean = stats::mean(&present).filter(|_| present.len() == values.len());
-    let held = mean.is_some_and(|mean| {
-        expected.min.is_none_or(|min| min <= mean) && expected.max.is_none_or(|max| mean <= max)
-    });
+    let held = mean
+        .is_some_and(|mean| expected.min.is_none_or(|min| min <= mean) && expected.max.is_none_or(|max| mean <= max));
     let bounds = match (expected.min, expected.max) {
         (Some(min), Some(max)) if min == max => format!("exactly {}", text::exact(min)),
         (Some(min), Some(max)) => format!("{} to {}", text::exact(min), text::exact(max)),
@@ -59,20 +58,11 @@ fn verdict(expected: &Expected, strategy: &str, runs: &Runs) -> Verdict {
             format!("there is no metric '{}'", text::plain(&expected.metric))
         }
         None if values.is_empty() => format!("strategy '{}' was not run", text::plain(strategy)),
-        None => format!(
-            "no value in {} of {} replications, expected {bounds}",
-            values.len() - present.len(),
-            values.len()
-        ),
+        None => {
+            format!("no value in {} of {} replications, expected {bounds}", values.len() - present.len(), values.len())
+        }
     };
-    Verdict {
-        text: expected.text.clone(),
-        strategy: strategy.into(),
-        metric: expected.metric.clone(),
-        mean,
-        held,
-        why,
-    }
+    Verdict { text: expected.text.clone(), strategy: strategy.into(), metric: expected.metric.clone(), mean, held, why }
 }
 
 #[cfg(test)]

@@ -103,8 +103,7 @@ impl Manifest {
         }
         let _ = writeln!(out, "replications = {}", self.replications);
         let _ = writeln!(out, "duration_s = {:?}", self.duration_s);
-        for (key, texts) in
-            [("strategies", &self.strategies), ("first_replication_only", &self.first_replication_only)]
+        for (key, texts) in [("strategies", &self.strategies), ("first_replication_only", &self.first_replication_only)]
         {
             let texts: Vec<String> = texts.iter().map(|text| quoted(text)).collect();
             let _ = writeln!(out, "{key} = [{}]", texts.join(", "));
@@ -140,9 +139,9 @@ fn quoted(text: &str) -> String {
 
 /// The 64-bit FNV-1a hash: tells versions of a file apart, no defence against malice.
 fn fnv1a(bytes: &[u8]) -> String {
-    let hash = bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, &byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    });
+    let hash = bytes
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
     format!("fnv1a:{hash:016x}")
 }
 

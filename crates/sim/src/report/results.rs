@@ -145,13 +145,23 @@ impl Results {
     }
 }
 
+impl PairedRow {
+    /// Whether a difference is shown: the interval excludes none, and so does the test after Holm's correction.
+    pub fn shows_difference(&self) -> bool {
+        let (low, high) = self.paired.ci;
+        (0.0 < low || high < 0.0) && self.p_holm.is_some_and(|p| p < 1.0 - stats::CONFIDENCE)
+    }
+}
+
 impl Runs {
     /// The numbers of some outcomes. A value that is not finite is none.
     pub fn of(metrics: &[Metric], outcomes: &[Outcome]) -> Runs {
         let row = |outcome: &Outcome| Of {
             strategy: outcome.strategy.clone(),
             replication: outcome.replication,
-            row: (0..metrics.len()).map(|at| outcome.values.get(at).copied().flatten().filter(|it| it.is_finite())).collect(),
+            row: (0..metrics.len())
+                .map(|at| outcome.values.get(at).copied().flatten().filter(|it| it.is_finite()))
+                .collect(),
         };
         Runs {
             metrics: metrics.iter().map(|metric| metric.name.to_string()).collect(),
@@ -193,9 +203,9 @@ fn paired(runs: &Runs, strategies: &[String]) -> Vec<PairedRow> {
     for metric in &runs.metrics {
         let base: BTreeMap<u32, Option<f64>> = runs.values(metric, baseline).collect();
         for strategy in others {
-            let pairs = runs.values(metric, strategy).filter_map(|(replication, value)| {
-                Some((base.get(&replication).copied().flatten()?, value?))
-            });
+            let pairs = runs
+                .values(metric, strategy)
+                .filter_map(|(replication, value)| Some((base.get(&replication).copied().flatten()?, value?)));
             if let Some(paired) = Paired::of(pairs) {
                 let (metric, baseline, strategy) = (metric.clone(), baseline.clone(), strategy.clone());
                 rows.push(PairedRow { metric, baseline, strategy, paired, p_holm: None });
