@@ -28,7 +28,7 @@ pub fn plus_minus(mean: f64, half: Option<f64>) -> String {
         Some(half) => {
             // Two digits of the uncertainty; of the mean not more than six, else tiny noise prints long tails.
             let decimals = (1 - exponent(half)).min(5 - exponent(mean).max(exponent(half)));
-            format!("{} ± {}", with_decimals(mean, decimals), with_decimals(half, decimals))
+            format!("{} ± {}", fixed(mean, decimals), fixed(half, decimals))
         }
     }
 }
@@ -48,10 +48,7 @@ pub fn scale(unit: &str, largest: f64) -> (f64, String) {
 
 /// A metric's name for people: without underscores and without the unit at its end.
 pub fn title(metric: &str, unit: &str) -> String {
-    let suffix = match unit {
-        "bytes" | "B" => "_bytes".to_string(),
-        other => format!("_{}", other.replace('/', "_per_")),
-    };
+    let suffix = format!("_{}", unit.replace('/', "_per_"));
     metric.strip_suffix(&suffix).unwrap_or(metric).replace('_', " ")
 }
 
@@ -94,15 +91,22 @@ fn exponent(value: f64) -> i32 {
     text.split_once('e').and_then(|(_, exponent)| exponent.parse().ok()).unwrap_or(0)
 }
 
+/// Rounded to some decimals, without zeros at the end.
 fn with_decimals(value: f64, decimals: i32) -> String {
+    let text = fixed(value, decimals);
+    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_string() } else { text }
+}
+
+/// Rounded to some decimals; a negative number of them rounds to tens, hundreds and so on.
+fn fixed(value: f64, decimals: i32) -> String {
     let text = if decimals < 0 {
         let step = libm::pow(10.0, f64::from(-decimals.max(-300)));
         format!("{:.0}", (value / step).round() * step)
     } else {
-        let text = format!("{value:.*}", decimals.min(9) as usize);
-        if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_string() } else { text }
+        format!("{value:.*}", decimals.min(9) as usize)
     };
-    grouped(if text == "-0" { "0" } else { &text })
+    let is_zero = text.trim_start_matches('-').bytes().all(|byte| matches!(byte, b'0' | b'.'));
+    grouped(if is_zero { text.trim_start_matches('-') } else { &text })
 }
 
 fn grouped(text: &str) -> String {
@@ -151,6 +155,7 @@ mod tests {
             (0.00123456, "0.001235"),
             (-3.5, "−3.5"),
             (99.999999, "100"),
+            (-0.0, "0"),
         ] {
             assert_eq!(short(value), expected);
         }
@@ -158,8 +163,9 @@ mod tests {
             (12.3456, Some(0.2123), "12.35 ± 0.21"),
             (12.3456, Some(0.0), "12.35 ± 0"),
             (12.3456, None, "12.35"),
+            (10.0, Some(0.88), "10.00 ± 0.88"),
             (123456.0, Some(3456.0), "123,500 ± 3500"),
-            (100.0, Some(0.05), "100 ± 0.05"),
+            (100.0, Some(0.05), "100.000 ± 0.050"),
             (0.5, Some(20.0), "0 ± 20"),
         ] {
             assert_eq!(plus_minus(mean, half), expected);
@@ -173,6 +179,7 @@ mod tests {
         assert_eq!(scale("s", 1e9), (1.0, "s".into()));
         assert_eq!(title("time_to_running_p50_s", "s"), "time to running p50");
         assert_eq!(title("running_min", "tasks"), "running min");
+        assert_eq!(title("registry_bytes", "B"), "registry bytes");
     }
 
     #[test]

@@ -233,3 +233,54 @@ fn too_many_rows_keep_the_first_replication_and_the_page_says_so() {
     write(&scratch.0, &results, METRICS, true).unwrap();
     assert!(text(&scratch.0, "README.md").contains("`tasks.csv` and the pictures drawn from them hold replication 1"));
 }
+
+#[test]
+fn look() {
+    let sizes = [
+        (
+            "look-a",
+            Size { nodes: 1000, tasks_per_node: 10, strategies: &["spread", "binpack", "random"], replications: 10 },
+        ),
+        (
+            "look-b",
+            Size {
+                nodes: 20,
+                tasks_per_node: 10,
+                strategies: &["spread", "binpack", "random", "worst-fit", "two-choices-long-name"],
+                replications: 10,
+            },
+        ),
+        ("look-c", Size { nodes: 5, tasks_per_node: 1, strategies: &["spread"], replications: 1 }),
+    ];
+    for (name, size) in sizes {
+        let mut outcomes = outcomes(size);
+        for outcome in &mut outcomes {
+            if name == "look-a" {
+                for point in outcome.series.iter_mut().filter(|point| point.time_s > 100.0) {
+                    point.running = point.desired
+                        - (point.desired.saturating_sub(point.running)) / 8
+                        - (outcome.replication as u64 * 7 + (point.time_s as u64 / 10) * 13) % 37;
+                }
+                for i in 0..12 {
+                    outcome.marks.push(sim::metrics::Mark {
+                        time_s: 620.0 + 75.0 * i as f64,
+                        kind: "down".into(),
+                        label: format!("node-{i} down"),
+                    });
+                }
+                outcome.marks.sort_by(|a, b| a.time_s.total_cmp(&b.time_s));
+            }
+            if name == "look-b" {
+                for i in 0..80 {
+                    outcome.marks.push(sim::metrics::Mark {
+                        time_s: 20.0 * i as f64,
+                        kind: "down".into(),
+                        label: format!("node-{i} down"),
+                    });
+                }
+            }
+        }
+        let scratch = Scratch::new(name);
+        write(&scratch.0, &Results::of(manifest(size), METRICS, outcomes), METRICS, true).unwrap();
+    }
+}

@@ -104,6 +104,7 @@ impl<'a> DrawingBackend for Crisp<'a> {
         self.draw_path([from, to], style)
     }
 
+    /// Both corners belong to the rectangle; plotters' bitmap would leave the right and the lower edge out.
     fn draw_rect<S: BackendStyle>(
         &mut self,
         upper_left: BackendCoord,
@@ -111,7 +112,8 @@ impl<'a> DrawingBackend for Crisp<'a> {
         style: &S,
         fill: bool,
     ) -> Result<(), Failure<'a>> {
-        self.0.draw_rect(upper_left, bottom_right, style, fill)
+        let beyond = (bottom_right.0 + 1, bottom_right.1 + 1);
+        self.0.draw_rect(upper_left, if fill { beyond } else { bottom_right }, style, fill)
     }
 
     /// Lines of any width, each piece a quadrangle with round ends; plotters' own joints have spikes.
@@ -132,7 +134,7 @@ impl<'a> DrawingBackend for Crisp<'a> {
                 let grow = |x: bool, by: i32| if (dx == 0.0) == x { by } else { 0 };
                 let low = (low.0 - grow(true, before), low.1 - grow(false, before));
                 let high = (high.0 + grow(true, after), high.1 + grow(false, after));
-                self.0.draw_rect(low, high, &style.color(), true)?;
+                self.draw_rect(low, high, &style.color(), true)?;
             } else {
                 let length = dx.hypot(dy);
                 let (nx, ny) = (-dy / length * half, dx / length * half);

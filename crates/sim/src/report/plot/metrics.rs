@@ -2,7 +2,7 @@
 
 use super::axis::Axis;
 use super::sheet::{Anchor, GREY, INK, NOTE, Panel, Rect, Sheet, TEXT, fitted, look};
-use super::{footer, strategies, title};
+use super::{crisp, footer, strategies, title};
 use crate::report::results::{Results, SummaryRow};
 use crate::report::{headlines, text};
 
@@ -22,7 +22,7 @@ pub fn draw(results: &Results, sheet: &mut Sheet) {
     let metrics = shown(results);
     let columns = if metrics.len() == 4 { 2 } else { metrics.len().clamp(1, 3) as i32 };
     let rows = (metrics.len() as i32 + columns - 1) / columns;
-    let (gap_x, gap_y) = (110, 130);
+    let (gap_x, gap_y) = (110, 150);
     let width = (room.x1 - room.x0 - gap_x * (columns - 1)) / columns;
     let height = (room.y1 - room.y0 - gap_y * rows) / rows;
     for (place, metric) in metrics.iter().enumerate() {
@@ -40,14 +40,15 @@ fn panel(results: &Results, sheet: &mut Sheet, metric: &str, room: Rect) {
     let largest = rows.iter().map(|(_, row)| top(row)).fold(0.0, f64::max);
     let unit = rows.first().map_or("", |(_, row)| row.unit.as_str());
     let (factor, unit_shown) = text::scale(unit, largest);
-    let y = Axis::from_zero(largest / factor * 1.12, 4, "");
+    let y = Axis::from_zero(largest / factor * 1.15, 4, "");
     let each = (room.x1 - room.x0 - 200) / rows.len().max(1) as i32;
-    let names = rows.iter().map(|(_, row)| fitted(&text::plain(&row.strategy), TEXT, false, each - 24));
+    let fits = |name: &str, size: i32| crisp::text_width(name, f64::from(size), false) <= each - 20;
+    let names = rows.iter().map(|(_, row)| fitted(&text::plain(&row.strategy), TEXT, false, each - 20));
     let panel = Panel::within(room, Axis::named(names, ""), y);
     panel.axes(sheet);
     let unit_shown = if unit_shown.is_empty() { String::new() } else { format!(" ({unit_shown})") };
     let head = format!("{}{unit_shown}", text::title(metric, unit));
-    sheet.text(&fitted(&head, TEXT, true, room.x1 - room.x0), (room.x0, room.y0 - 48), TEXT, INK, true, Anchor::Left);
+    sheet.text(&fitted(&head, TEXT, true, room.x1 - room.x0), (room.x0, room.y0 - 72), TEXT, INK, true, Anchor::Left);
     for (place, (index, row)) in rows.iter().enumerate() {
         let summary = &row.summary;
         let middle = place as f64 + 0.5;
@@ -69,10 +70,11 @@ fn panel(results: &Results, sheet: &mut Sheet, metric: &str, room: Rect) {
             above = high;
         }
         let value = text::plus_minus(mean / factor, summary.half_width().map(|half| half / factor));
-        sheet.text(&fitted(&value, NOTE, false, each + 10), (x, above - 14), NOTE, INK, false, Anchor::Bottom);
+        let value = if fits(&value, NOTE) { value } else { text::short(mean / factor) };
+        sheet.text(&value, (x, above - 14), NOTE, INK, false, Anchor::Bottom);
         if summary.n < u64::from(results.manifest.replications) {
             let note = format!("n = {}", summary.n);
-            sheet.text(&note, (x, panel.rect.y1 - 32), NOTE, plotters::style::WHITE, true, Anchor::Center);
+            sheet.text(&note, (x, above - 62), NOTE, GREY, false, Anchor::Bottom);
         }
     }
 }

@@ -34,29 +34,50 @@ pub fn draw(results: &Results, sheet: &mut Sheet) {
     let panels: Vec<(usize, &String, Loads)> =
         strategies(results).map(|(index, name)| (index, name, loads(results, name, !few))).collect();
     let high = panels.iter().flat_map(|panel| panel.2.iter().flatten()).copied().fold(1.0, f64::max);
-    let columns = if few && names.len() > 8 || panels.len() == 1 { 1 } else { panels.len().min(3) as i32 };
+    let columns = match panels.len() {
+        1 => 1,
+        count if few && names.len() > 8 => {
+            if count > 3 {
+                2
+            } else {
+                1
+            }
+        }
+        count => count.min(3) as i32,
+    };
     let rows = (panels.len() as i32 + columns - 1) / columns.max(1);
-    let (gap_x, gap_y) = (90, 110);
+    let (gap_x, gap_y) = (90, 170);
     let width = (room.x1 - room.x0 - gap_x * (columns - 1)) / columns.max(1);
-    let height = (room.y1 - room.y0 - gap_y * rows) / rows.max(1);
+    // Words below the panels of the lowest row only.
+    let below = if rows > 1 { 150 } else { 0 };
+    let height = (room.y1 - room.y0 - gap_y * rows - below) / rows.max(1);
     for (place, (index, strategy, loads)) in panels.iter().enumerate() {
         let (column, row) = (place as i32 % columns, place as i32 / columns);
         let (x0, y0) = (room.x0 + column * (width + gap_x), room.y0 + gap_y + row * (height + gap_y));
         let y = Axis::from_zero(high, if height > 700 { 8 } else { 4 }, if column == 0 { "tasks" } else { "" });
-        let x = if few {
-            let room = (width - 250) / names.len().max(1) as i32;
-            Axis::named(names.iter().map(|name| fitted(&text::plain(name), TEXT, false, room - 20)), "node")
-        } else {
-            Axis::linear(0.0, loads.len() as f64, 5, "nodes")
-        };
-        let panel = Panel::within(Rect { x0, y0, x1: x0 + width, y1: y0 + height }, x, y);
+        let x = if few { name_axis(&names, width - 250) } else { Axis::linear(0.0, loads.len() as f64, 5, "nodes") };
+        let has_words = place as i32 + columns >= panels.len() as i32;
+        let x = if has_words { x } else { x.silent() };
+        let panel =
+            Panel::within(Rect { x0, y0, x1: x0 + width, y1: y0 + height + if has_words { below } else { 10 } }, x, y);
         panel.axes(sheet);
         let look = look(*index);
         let spread = summary(loads);
-        sheet.text(strategy, (panel.rect.x0, y0 - 40), TEXT, look.color, true, Anchor::Left);
-        let after = panel.rect.x0 + crisp::text_width(strategy, f64::from(TEXT), true) + 40;
-        sheet.text(&fitted(&spread, NOTE, false, x0 + width - after), (after, y0 - 38), NOTE, INK, false, Anchor::Left);
+        sheet.text(strategy, (panel.rect.x0, y0 - 110), TEXT, look.color, true, Anchor::Left);
+        let spread = fitted(&spread, NOTE, false, panel.rect.x1 - panel.rect.x0);
+        sheet.text(&spread, (panel.rect.x0, y0 - 50), NOTE, INK, false, Anchor::Left);
         if few { bars(sheet, &panel, loads, look) } else { profile(sheet, &panel, loads, look) }
+    }
+}
+
+/// Names of nodes below their bars, numbers if names are too long.
+fn name_axis(names: &[&str], width: i32) -> Axis {
+    let each = width / names.len().max(1) as i32 - 20;
+    let names: Vec<String> = names.iter().map(|name| text::plain(name)).collect();
+    if names.iter().all(|name| crisp::text_width(name, f64::from(TEXT), false) <= each) {
+        Axis::named(names, "node")
+    } else {
+        Axis::named((1..=names.len()).map(|number| number.to_string()), "node, in the order of nodes.csv")
     }
 }
 
@@ -103,11 +124,9 @@ fn profile(sheet: &mut Sheet, panel: &Panel, loads: &Loads, look: Look) {
     for (rank, runs) in loads.iter().enumerate() {
         let mean = stats::mean(runs).unwrap_or(0.0);
         line.extend([(rank as f64, mean), (rank as f64 + 1.0, mean)]);
-        let ((x0, top), (x1, bottom)) = (panel.at(rank as f64, mean), panel.at(rank as f64 + 1.0, 0.0));
-        if top < bottom && x0 < x1 {
-            sheet.block(Rect { x0, y0: top, x1: x1 - 1, y1: bottom }, look.color, 0.3);
-        }
     }
+    let area: Vec<(f64, f64, f64)> = line.iter().map(|&(rank, mean)| (rank, 0.0, mean)).collect();
+    panel.band(sheet, &area, look.color);
     panel.line(sheet, &line, Look { dashes: &[], ..look }, 7);
 }
 

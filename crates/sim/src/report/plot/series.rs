@@ -49,9 +49,10 @@ pub fn running(results: &Results, sheet: &mut Sheet) {
             .filter(|of| of.strategy == **strategy && of.replication == 1)
             .map(|of| &of.row)
             .collect();
-        events(sheet, &panel, &marks, unit, row == 0);
+        let name = crisp::text_width(strategy, f64::from(TEXT), true) + 40;
+        events(sheet, &panel, &marks, unit, (row == 0).then_some(panel.rect.x0 + name));
         let look = look(*index);
-        sheet.text(strategy, (panel.rect.x1, y0 - 34), TEXT, look.color, true, Anchor::Right);
+        sheet.text(strategy, (panel.rect.x0, y0 - 34), TEXT, look.color, true, Anchor::Left);
         let points: Vec<&SeriesRow> = results.series.iter().filter(|row| row.strategy == **strategy).collect();
         let of = |value: fn(&SeriesRow) -> f64| -> Vec<(f64, f64)> {
             points.iter().map(|row| (row.time_s / unit, value(row))).collect()
@@ -98,7 +99,7 @@ pub fn registry(results: &Results, sheet: &mut Sheet) {
         .map(|of| &of.row)
         .filter(|mark| mark.time_s <= end)
         .collect();
-    events(sheet, &panel, &marks, unit, true);
+    events(sheet, &panel, &marks, unit, Some(panel.rect.x0));
     for (index, strategy) in strategies(results) {
         let rows = results.series.iter().filter(|row| row.strategy == *strategy && row.time_s <= end);
         let values: Vec<(f64, f64)> = rows.map(|row| (row.time_s / unit, row.registry_bytes_per_s / factor)).collect();
@@ -106,10 +107,10 @@ pub fn registry(results: &Results, sheet: &mut Sheet) {
     }
 }
 
-/// Upright lines where something happened, with words above them if wanted and as far as there is room.
-fn events(sheet: &mut Sheet, panel: &Panel, marks: &[&Mark], unit: f64, words: bool) {
-    const ROWS: usize = 3;
-    let Rect { x0, y0, x1, y1 } = panel.rect;
+/// Upright lines where something happened, with words above them as far as there is room, if wanted; those of the lowest
+/// row begin right of `words_from`.
+fn events(sheet: &mut Sheet, panel: &Panel, marks: &[&Mark], unit: f64, words_from: Option<i32>) {
+    let Rect { y0, x1, y1, .. } = panel.rect;
     // What happened together has one line and the words of the most telling: the user's own first.
     let rank =
         |mark: &Mark| ["script", "down", "up", "detected"].iter().position(|kind| *kind == mark.kind).unwrap_or(9);
@@ -122,43 +123,70 @@ fn events(sheet: &mut Sheet, panel: &Panel, marks: &[&Mark], unit: f64, words: b
             None => lines.push((x, mark)),
         }
     }
-    lines.sort_by_key(|line| line.0);
     let crowded = lines.len() > 40;
     for (x, mark) in &lines {
         let dashes: &[i32] = if mark.kind == "detected" { &[6, 14] } else { &[22, 12] };
         let from = if crowded { y1 - 40 } else { y0 };
         sheet.line(&[(*x, from), (*x, y1)], GREY, 4, dashes);
     }
-    if !words {
-        return;
+    let Some(words_from) = words_from else { return };
+    // The user's own events get their words first.
+    lines.sort_by_key(|(x, mark)| (mark.kind != "script", -x));
+    let labels: Vec<(i32, String)> = lines.iter().map(|(x, mark)| (*x, text::plain(&mark.label))).collect();
+    let placed = if crowded { Vec::new() } else { place_words(&labels, (words_from, x1)) };
+    for word in &placed {
+        let y = y0 - 32 - 50 * word.row;
+        sheet.line(&[(word.x, y - 18), (word.x, y0)], GREY, 3, &[]);
+        sheet.text(&word.text, (word.left, y), NOTE, INK, false, Anchor::Left);
     }
-    let (mut taken, mut silent) = ([x0 - 40; ROWS], 0);
-    for (x, mark) in &lines {
-        let label = fitted(&text::plain(&mark.label), NOTE, false, 900);
-        let width = crisp::text_width(&label, f64::from(NOTE), false);
+    let silent = lines.len() - placed.len();
+    if silent > 0 {
+        let note = format!(
+            "{silent}{} events of replication 1 are marked without words",
+            if placed.is_empty() { "" } else { " more" }
+        );
+        let left = x1 - crisp::text_width(&note, f64::from(NOTE), false);
+        let y = if placed.is_empty() { y0 - 32 } else { y0 - 32 - 50 * ROWS };
+        sheet.text(&note, (left, y), NOTE, GREY, false, Anchor::Left);
+    }
+}
+
+/// Rows of words above a panel.
+const ROWS: i32 = 2;
+
+/// Words beside the line that they explain.
+struct Word {
+    x: i32,
+    left: i32,
+    right: i32,
+    row: i32,
+    text: String,
+}
+
+/// Finds places for words, the first ones first, so that neither words nor the lines that lead to them cross; some may
+/// find none.
+fn place_words(labels: &[(i32, String)], (from, to): (i32, i32)) -> Vec<Word> {
+    let mut placed: Vec<Word> = Vec::new();
+    for (x, label) in labels {
+        let text = fitted(label, NOTE, false, 900);
+        let width = crisp::text_width(&text, f64::from(NOTE), false);
         // Beside its line; at the right edge before it.
-        let left = if x + 14 + width <= x1 { x + 14 } else { x - 14 - width };
-        match (!crowded).then(|| taken.iter().position(|end| end + 30 < left)).flatten() {
-            Some(row) => {
-                taken[row] = (left + width).max(*x);
-                let y = y0 - 32 - 50 * row as i32;
-                sheet.line(&[(*x, y - 18), (*x, y0)], GREY, 3, &[]);
-                sheet.text(&label, (left, y), NOTE, INK, false, Anchor::Left);
-            }
-            None => silent += 1,
+        let left = if x + 14 + width <= to { x + 14 } else { x - 14 - width };
+        let right = left + width;
+        let free = |row: &i32| {
+            let crosses = |other: &Word| {
+                let words = other.row == *row && left < other.right + 30 && other.left < right + 30;
+                let its_line = other.row >= *row && (left - 8..right + 8).contains(&other.x);
+                let my_line = other.row < *row && (other.left - 8..other.right + 8).contains(x);
+                words || its_line || my_line
+            };
+            (*row > 0 || from < left) && !placed.iter().any(crosses)
+        };
+        if let Some(row) = (0..ROWS).find(free) {
+            placed.push(Word { x: *x, left, right, row, text });
         }
     }
-    if silent > 0 {
-        let text = format!("{silent} more events of replication 1 are marked without words");
-        sheet.text(
-            &text,
-            (x0, y0 - 32 - 50 * (ROWS as i32 - 1) - if crowded { -100 } else { 45 }),
-            NOTE,
-            GREY,
-            false,
-            Anchor::Left,
-        );
-    }
+    placed
 }
 
 /// The end of the time axis.

@@ -68,8 +68,6 @@ pub enum Anchor {
     Center,
     /// To the left of the point, centred in height.
     Right,
-    /// Below the point, centred in width.
-    Top,
     /// Above the point, centred in width.
     Bottom,
 }
@@ -124,7 +122,6 @@ impl Sheet<'_> {
             Anchor::Left => Pos::new(HPos::Left, VPos::Center),
             Anchor::Center => Pos::new(HPos::Center, VPos::Center),
             Anchor::Right => Pos::new(HPos::Right, VPos::Center),
-            Anchor::Top => Pos::new(HPos::Center, VPos::Top),
             Anchor::Bottom => Pos::new(HPos::Center, VPos::Bottom),
         };
         let style = TextStyle::from(font).color(&color).pos(pos);
@@ -141,11 +138,6 @@ impl Sheet<'_> {
         for piece in dashed(points, dashes) {
             drawn(self.canvas.draw_path(piece, &style));
         }
-    }
-
-    /// Fills a polygon.
-    pub fn fill(&mut self, corners: &[(i32, i32)], color: RGBColor, opacity: f64) {
-        drawn(self.canvas.fill_polygon(corners.iter().copied(), &color.mix(opacity).to_backend_color()));
     }
 
     /// Fills a rectangle.

@@ -1,7 +1,7 @@
 //! How long tasks waited until they ran: the distribution, strategies together.
 
 use super::axis::Axis;
-use super::sheet::{Anchor, GREY, NOTE, Panel, Rect, Sample, Sheet, TEXT, fitted, look};
+use super::sheet::{Anchor, GREY, NOTE, Panel, Rect, Sheet, TEXT, fitted, look};
 use super::{footer, strategies, title};
 use crate::report::results::Results;
 use crate::report::text;
@@ -14,7 +14,7 @@ const STEPS: usize = 1500;
 pub fn draw(results: &Results, sheet: &mut Sheet) {
     let pooled = results.manifest.replications > 1 && results.tasks.iter().any(|of| of.replication > 1);
     let which = if pooled { "tasks of all replications" } else { "tasks of replication 1" };
-    let subtitle = format!("Time from creation to running, {which}");
+    let subtitle = format!("Time from creation to running, {which}; quantiles of those that ran");
     let room = sheet.frame(&title(results), &subtitle, &footer(results));
 
     let mut curves = Vec::new();
@@ -63,23 +63,23 @@ pub fn draw(results: &Results, sheet: &mut Sheet) {
 /// A legend with the numbers that readers look for, in the lower right corner, where such curves are not.
 fn key(sheet: &mut Sheet, panel: &Panel, curves: &[(usize, &String, usize, Vec<f64>)]) {
     let Rect { x1, y1, .. } = panel.rect;
-    let (line, columns) = (74, [1240, 830, 640, 420, 200]);
+    let (line, columns) = (74, [1300, 990, 700, 410, 120]);
     let top = y1 - line * (curves.len() as i32 + 1) - 50;
-    let back = Rect { x0: x1 - 1560, y0: top, x1: x1 - 30, y1: y1 - 30 };
+    let back = Rect { x0: x1 - 1700, y0: top, x1: x1 - 30, y1: y1 - 30 };
     sheet.block(back, plotters::style::WHITE, 1.0);
     let heads = ["", "tasks", "never ran", "median", "99 %"];
     for (head, column) in heads.iter().zip(columns) {
-        sheet.text(head, (x1 - column + 150, top + 45), NOTE, GREY, false, Anchor::Right);
+        sheet.text(head, (x1 - column + 60, top + 45), NOTE, GREY, false, Anchor::Right);
     }
     for (row, (index, strategy, count, waits)) in curves.iter().enumerate() {
         let y = top + 45 + line * (row as i32 + 1);
-        sheet.line(&[(x1 - 1530, y), (x1 - 1400, y)], look(*index).color, 9, look(*index).dashes);
-        sheet.text(&fitted(strategy, TEXT, true, 450), (x1 - 1375, y), TEXT, look(*index).color, true, Anchor::Left);
+        sheet.line(&[(x1 - 1670, y), (x1 - 1540, y)], look(*index).color, 9, look(*index).dashes);
+        sheet.text(&fitted(strategy, TEXT, true, 400), (x1 - 1515, y), TEXT, look(*index).color, true, Anchor::Left);
         let quantile = |q| stats::quantile(waits, q).map_or("n/a".into(), |wait| format!("{} s", text::short(wait)));
         let cells =
             [text::short(*count as f64), text::short((count - waits.len()) as f64), quantile(0.5), quantile(0.99)];
         for (cell, column) in cells.iter().zip(&columns[1..]) {
-            sheet.text(cell, (x1 - column + 150, y), TEXT, super::sheet::INK, false, Anchor::Right);
+            sheet.text(cell, (x1 - column + 60, y), TEXT, super::sheet::INK, false, Anchor::Right);
         }
     }
 }
