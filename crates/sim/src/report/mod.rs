@@ -21,24 +21,28 @@ use results::Results;
 
 /// The metrics that comparisons show first, in this order, as far as a folder has them.
 pub const HEADLINES: &[&str] = &[
+    "time_to_converge_s",
     "time_to_running_p50_s",
     "time_to_running_p99_s",
-    "time_to_converge_s",
-    "detection_s",
     "failover_p50_s",
     "failover_max_s",
-    "recovery_s",
     "replica_seconds_lost",
     "availability",
+    "detection_mean_s",
+    "update_duration_s",
     "running_min",
     "running_final",
     "pending_max",
+    "moves",
     "tasks_per_node_max",
-    "registry_bytes",
+    "rack_share_max",
+    "pulled_bytes",
+    "pull_p99_s",
+    "cache_hit_ratio",
 ];
 
 /// How many headline metrics are shown.
-const SHOWN: usize = 10;
+const SHOWN: usize = 12;
 
 /// Writes the CSV files of a folder, which [`folder::claim`] granted, and then its pictures and page from them.
 pub fn write(dir: &Path, results: &Results, metrics: &[Metric], pictures: bool) -> io::Result<()> {

@@ -163,8 +163,10 @@ pub fn sentence(row: &PairedRow, unit: &str, metrics: &[Metric]) -> String {
         Some(_) => " (worse)",
         None => "",
     };
-    // A ratio says more than a difference where its interval agrees; for times in the words of times.
-    if let Some((ratio, ratio_low, ratio_high)) = row.paired.ratio.filter(|ratio| 1.0 < ratio.1 || ratio.2 < 1.0) {
+    // A ratio says more than a difference where its interval agrees, but of shares; for times in the words of times.
+    if let Some((ratio, ratio_low, ratio_high)) =
+        row.paired.ratio.filter(|ratio| unit != "1" && (1.0 < ratio.1 || ratio.2 < 1.0))
+    {
         let range = if ratio_low == ratio_high {
             "in every replication".to_string()
         } else {

@@ -58,6 +58,20 @@ pub fn read(dir: &Path) -> io::Result<Results> {
     })
 }
 
+/// The summaries of several folders in one table, with the scenario's name in front.
+pub fn summaries<'a>(all: impl Iterator<Item = &'a Results>) -> String {
+    let lines = all.flat_map(|results| {
+        results.summary.iter().map(|row| {
+            let mut cells = Cells::default();
+            cells.text(&results.manifest.name);
+            row.write(&mut cells);
+            cells.0
+        })
+    });
+    let header = std::iter::once("scenario").chain(SummaryRow::HEADER.iter().copied()).map(String::from).collect();
+    String::from_utf8(encode(header, lines)).expect("cells are text")
+}
+
 /// Rows of one file.
 trait Row: Sized {
     const HEADER: &'static [&'static str];

@@ -20,7 +20,10 @@ pub fn draw(results: &Results, sheet: &mut Sheet) {
     };
     let room = sheet.frame(&title(results), &format!("Comparison: {bars}"), &footer(results));
     let metrics = shown(results);
-    let columns = if metrics.len() == 4 { 2 } else { metrics.len().clamp(1, 3) as i32 };
+    // Many strategies need wide panels.
+    let wide = results.manifest.strategies.len() > 3;
+    let metrics = &metrics[..metrics.len().min(if wide { 4 } else { 6 })];
+    let columns = if metrics.len() == 4 { 2 } else { metrics.len().clamp(1, if wide { 2 } else { 3 }) as i32 };
     let rows = (metrics.len() as i32 + columns - 1) / columns;
     let (gap_x, gap_y) = (110, 150);
     let width = (room.x1 - room.x0 - gap_x * (columns - 1)) / columns;
@@ -86,5 +89,5 @@ fn shown(results: &Results) -> Vec<String> {
             strategies(results).filter_map(|(_, name)| results.summary_of(metric, name)?.summary.mean).collect();
         !means.is_empty() && means.iter().all(|mean| 0.0 <= *mean) && means.iter().any(|mean| *mean != means[0])
     });
-    metrics.take(6).collect()
+    metrics.collect()
 }

@@ -112,8 +112,12 @@ pub fn registry(results: &Results, sheet: &mut Sheet) {
 fn events(sheet: &mut Sheet, panel: &Panel, marks: &[&Mark], unit: f64, words_from: Option<i32>) {
     let Rect { y0, x1, y1, .. } = panel.rect;
     // What happened together has one line and the words of the most telling: the user's own first.
-    let rank =
-        |mark: &Mark| ["script", "down", "up", "detected"].iter().position(|kind| *kind == mark.kind).unwrap_or(9);
+    let rank = |mark: &Mark| {
+        ["error", "refused", "script", "deploy", "down", "up", "detected"]
+            .iter()
+            .position(|kind| *kind == mark.kind)
+            .unwrap_or(9)
+    };
     let mut lines: Vec<(i32, &Mark)> = Vec::new();
     for mark in marks.iter().filter(|mark| (panel.x.low..=panel.x.high).contains(&(mark.time_s / unit))) {
         let x = panel.at(mark.time_s / unit, panel.y.low).0;
@@ -131,7 +135,7 @@ fn events(sheet: &mut Sheet, panel: &Panel, marks: &[&Mark], unit: f64, words_fr
     }
     let Some(words_from) = words_from else { return };
     // The user's own events get their words first.
-    lines.sort_by_key(|(x, mark)| (mark.kind != "script", -x));
+    lines.sort_by_key(|(x, mark)| (rank(mark).min(3), -x));
     let labels: Vec<(i32, String)> = lines.iter().map(|(x, mark)| (*x, text::plain(&mark.label))).collect();
     let placed = if crowded { Vec::new() } else { place_words(&labels, (words_from, x1)) };
     for word in &placed {
