@@ -1,0 +1,90 @@
+//! `simctl strategies` and `simctl metrics`: what there is to choose from.
+
+use serde_json::json;
+
+use super::{Console, End};
+use crate::metrics::METRICS;
+
+/// `simctl strategies`, `simctl metrics`
+#[derive(Clone, Debug, clap::Args)]
+pub struct Args {
+    /// How to print the list
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    format: Format,
+}
+
+/// How a list is printed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
+pub enum Format {
+    /// For people.
+    Table,
+    /// One document.
+    Json,
+}
+
+/// Lists the placement strategies.
+pub fn strategies(args: &Args, console: &mut Console) -> End {
+    let entries = sched::STRATEGIES;
+    match args.format {
+        Format::Table => {
+            let width = entries.iter().map(|entry| entry.name.len()).max().unwrap_or(0);
+            for entry in entries {
+                console.say(&format!("{:width$}  {}\n", entry.name, entry.summary));
+            }
+        }
+        Format::Json => {
+            let list: Vec<_> =
+                entries.iter().map(|entry| json!({ "name": entry.name, "summary": entry.summary })).collect();
+            console.say(&format!("{:#}\n", json!({ "schema_version": 1, "strategies": list })));
+        }
+    }
+    End::Held
+}
+
+/// Lists the metrics.
+pub fn metrics(args: &Args, console: &mut Console) -> End {
+    match args.format {
+        Format::Table => {
+            for metric in METRICS {
+                let better = match metric.smaller_is_better {
+                    Some(true) => ", smaller is better",
+                    Some(false) => ", greater is better",
+                    None => "",
+                };
+                let name = console.paint(1, metric.name);
+                console.say(&format!("{name} ({}{better})\n", metric.unit));
+                for line in wrapped(metric.definition, 96) {
+                    console.say(&format!("    {line}\n"));
+                }
+            }
+        }
+        Format::Json => {
+            let one = |metric: &crate::metrics::Metric| {
+                json!({
+                    "name": metric.name,
+                    "unit": metric.unit,
+                    "definition": metric.definition,
+                    "smaller_is_better": metric.smaller_is_better,
+                })
+            };
+            let list: Vec<_> = METRICS.iter().map(one).collect();
+            console.say(&format!("{:#}\n", json!({ "schema_version": 1, "metrics": list })));
+        }
+    }
+    End::Held
+}
+
+/// Lines of words that are not longer than `width`.
+fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if line.len() + 1 + word.len() <= width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.into()),
+        }
+    }
+    lines
+}

@@ -1,0 +1,299 @@
+//! `simctl run`: simulates scenarios and writes a result folder for each.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use clap::builder::PossibleValuesParser;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::{Console, End, Format, show};
+use crate::experiment::{self, Run};
+use crate::metrics::{METRICS, Outcome};
+use crate::report::expect::{Verdict, verdicts};
+use crate::report::manifest::Manifest;
+use crate::report::results::Results;
+use crate::report::{self, folder, text};
+use crate::scenario::{self, Scenario};
+
+/// `simctl run`
+#[derive(Clone, Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  simctl run scenarios/drain.toml
+  simctl run scenarios/*.toml --replications 30 --jobs 8
+  simctl run scenarios/drain.toml --strategy spread --strategy binpack --seed 7
+  simctl run scenarios/drain.toml --format json | jq '.scenarios[0].metrics'")]
+pub struct Args {
+    #[command(flatten)]
+    pub(super) what: What,
+    /// Folder for the result folders
+    #[arg(long, value_name = "DIR", default_value = "results")]
+    pub(super) out: PathBuf,
+    /// How to print the comparison
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub(super) format: Format,
+    /// Write no pictures
+    #[arg(long)]
+    pub(super) no_plots: bool,
+    /// Write even into folders that simctl did not make
+    #[arg(long)]
+    pub(super) force: bool,
+}
+
+/// What is simulated, and how.
+#[derive(Clone, Debug, clap::Args)]
+pub struct What {
+    /// Scenario files
+    #[arg(required = true, value_name = "FILE")]
+    pub(super) files: Vec<PathBuf>,
+    /// Threads; results do not depend on it [default: one per processor]
+    #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(super) jobs: Option<u16>,
+    /// Root of all random streams, instead of the scenarios' own
+    #[arg(long, value_name = "S")]
+    pub(super) seed: Option<u64>,
+    /// Independent runs per strategy, instead of the scenarios' own
+    #[arg(long, short, value_name = "R", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(super) replications: Option<u32>,
+    /// Strategies instead of the scenarios' own; the first is the baseline
+    #[arg(long, short, value_name = "NAME", num_args = 1.., value_parser = strategy_names())]
+    pub(super) strategy: Vec<String>,
+    /// Say nothing about progress
+    #[arg(long, short)]
+    pub(super) quiet: bool,
+}
+
+/// Executes a plan, as [`experiment::execute`] does.
+pub type Execute<'a> = &'a dyn Fn(&Scenario, &[Run], usize, &(dyn Fn(&Outcome) + Sync)) -> Vec<Outcome>;
+
+/// A scenario, ready to run, with the manifest of its results.
+pub(super) struct Job {
+    pub(super) scenario: Scenario,
+    pub(super) manifest: Manifest,
+}
+
+/// What is left of a scenario when its folder is written.
+pub(super) struct Done {
+    /// Without tasks, nodes and series.
+    pub(super) results: Results,
+    pub(super) verdicts: Vec<Verdict>,
+    /// Why runs broke off.
+    pub(super) broken: Vec<String>,
+    pub(super) dir: Option<PathBuf>,
+}
+
+/// Runs the verb. Nothing is written unless every file is right and every folder may be written.
+pub fn run(args: &Args, console: &mut Console, execute: Execute) -> End {
+    let jobs = match load(&args.what, console) {
+        Ok(jobs) => jobs,
+        Err(end) => return end,
+    };
+    let dir = |job: &Job| args.out.join(&job.scenario.name);
+    let claims: Vec<io::Error> = jobs.iter().filter_map(|job| folder::claim(&dir(job), args.force).err()).collect();
+    if !claims.is_empty() {
+        claims.iter().for_each(|error| console.tell(&format!("error: {error}")));
+        return End::Io;
+    }
+    let mut all = Vec::new();
+    let mut end = End::Held;
+    for job in jobs {
+        let dir = dir(&job);
+        let mut done = simulate(job, &args.what, console, execute);
+        if let Err(error) = report::write(&dir, &done.results, METRICS, !args.no_plots) {
+            console.tell(&format!("error: {error}"));
+            end = End::Io;
+        }
+        done.dir = Some(dir);
+        done.forget_rows();
+        end = end.max(done.end());
+        if args.format == Format::Table {
+            show::table(&done, console);
+        }
+        all.push(done);
+    }
+    match args.format {
+        Format::Table => {}
+        Format::Json => console.say(&show::json(&all)),
+        Format::Csv => console.say(&show::csv(&all)),
+    }
+    if args.format != Format::Table && !args.what.quiet {
+        for done in &all {
+            let lines = show::verdicts(done, false);
+            lines.iter().for_each(|line| console.tell(line));
+        }
+    }
+    end
+}
+
+/// Loads every file; complaints about all of them are printed.
+pub(super) fn load(what: &What, console: &mut Console) -> Result<Vec<Job>, End> {
+    let mut jobs: Vec<Job> = Vec::new();
+    let mut complaints = Vec::new();
+    let mut names: BTreeMap<String, PathBuf> = BTreeMap::new();
+    for file in &what.files {
+        match scenario::load(file) {
+            Err(those) => complaints.push(those.to_string()),
+            Ok(scenario) => {
+                if !is_slug(&scenario.name) {
+                    let name = text::plain(&scenario.name);
+                    let wanted = "expected letters, digits, '-', '_' and '.', because a folder gets this name";
+                    complaints.push(format!("{}: the scenario's name is '{name}': {wanted}", file.display()));
+                } else if let Some(other) = names.insert(scenario.name.clone(), file.clone()) {
+                    complaints.push(format!(
+                        "{}: its results would go to the same folder '{}' as those of {}: give one another `name`",
+                        file.display(),
+                        scenario.name,
+                        other.display()
+                    ));
+                }
+                jobs.push(job(scenario, file, what));
+            }
+        }
+    }
+    for complaint in &complaints {
+        let complaint = complaint.trim_end();
+        let prefix = if complaint.starts_with("error") { "" } else { "error: " };
+        console.tell(&format!("{prefix}{complaint}"));
+    }
+    if complaints.is_empty() { Ok(jobs) } else { Err(End::WrongInput) }
+}
+
+/// Runs a scenario and makes its tables.
+pub(super) fn simulate(job: Job, what: &What, console: &mut Console, execute: Execute) -> Done {
+    let Job { scenario, manifest } = job;
+    let plan = experiment::plan(&scenario);
+    let threads = what.jobs.map(usize::from);
+    let threads = threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
+    let bar = if console.progress && !what.quiet {
+        let style = ProgressStyle::with_template("{prefix} {bar:40} {pos}/{len} runs, {eta} left");
+        ProgressBar::new(plan.len() as u64)
+            .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+            .with_prefix(scenario.name.clone())
+    } else {
+        if !what.quiet {
+            let (name, strategies) =
+                (&scenario.name, show::counted(scenario.strategies.len(), "strategy", "strategies"));
+            let replications = show::counted(scenario.replications as usize, "replication", "replications");
+            console.tell(&format!("{name}: simulating {strategies}, {replications} each"));
+        }
+        ProgressBar::hidden()
+    };
+    let outcomes = execute(&scenario, &plan, threads, &|_| bar.inc(1));
+    bar.finish_and_clear();
+    let results = Results::of(manifest, METRICS, outcomes);
+    let broken: Vec<String> = results
+        .marks
+        .iter()
+        .filter(|of| of.row.kind == "error")
+        .map(|of| format!("{}, replication {}: {}", of.strategy, of.replication, text::plain(&of.row.label)))
+        .collect();
+    broken.iter().for_each(|why| console.tell(&format!("error: {}: a run broke off: {why}", scenario.name)));
+    let verdicts = verdicts(&results.manifest.expect, &results.manifest.strategies, &results.runs);
+    Done { results, verdicts, broken, dir: None }
+}
+
+impl Done {
+    /// How the scenario ended.
+    pub(super) fn end(&self) -> End {
+        let held = self.broken.is_empty() && self.verdicts.iter().all(|verdict| verdict.held);
+        if held { End::Held } else { End::Failed }
+    }
+
+    /// Frees what is on disk by now.
+    fn forget_rows(&mut self) {
+        self.results.tasks = Vec::new();
+        self.results.nodes = Vec::new();
+        self.results.series = Vec::new();
+    }
+}
+
+/// The scenario as the options change it.
+fn job(mut scenario: Scenario, file: &Path, what: &What) -> Job {
+    scenario.seed = what.seed.unwrap_or(scenario.seed);
+    scenario.replications = what.replications.unwrap_or(scenario.replications);
+    if !what.strategy.is_empty() {
+        let mut strategies: Vec<String> = Vec::new();
+        for name in what.strategy.iter().filter(|name| !what.strategy.is_empty() && !name.is_empty()) {
+            if !strategies.contains(name) {
+                strategies.push(name.clone());
+            }
+        }
+        // What is expected of a strategy that was not asked for cannot be told.
+        scenario.expect.retain(|it| it.strategy.as_ref().is_none_or(|name| strategies.contains(name)));
+        scenario.strategies = strategies;
+    }
+    let source = fs::read(file).unwrap_or_default();
+    let manifest = Manifest::of(&scenario, &source, command(file, what));
+    Job { scenario, manifest }
+}
+
+/// The command that gives the same results: options that change nothing are left out, and so is the way to the file if
+/// it leads through the whole machine.
+fn command(file: &Path, what: &What) -> String {
+    let here = std::env::current_dir().unwrap_or_default();
+    let file = match file.strip_prefix(&here) {
+        Ok(inside) => inside,
+        Err(_) if file.is_absolute() => file.file_name().map_or(file, Path::new),
+        Err(_) => file,
+    };
+    let mut words = vec!["simctl".to_string(), "run".to_string(), quoted(&file.to_string_lossy())];
+    if let Some(seed) = what.seed {
+        words.extend(["--seed".into(), seed.to_string()]);
+    }
+    if let Some(replications) = what.replications {
+        words.extend(["--replications".into(), replications.to_string()]);
+    }
+    for name in &what.strategy {
+        words.extend(["--strategy".into(), name.clone()]);
+    }
+    words.join(" ")
+}
+
+/// A word for a shell.
+fn quoted(word: &str) -> String {
+    let harmless = |c: char| c.is_ascii_alphanumeric() || "-_./,:@+=".contains(c);
+    if !word.is_empty() && word.chars().all(harmless) {
+        word.into()
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''"))
+    }
+}
+
+/// Whether a name is fit for a folder and leads nowhere else.
+fn is_slug(name: &str) -> bool {
+    let harmless = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    !name.is_empty() && name.len() <= 100 && !name.starts_with(['.', '-']) && name.chars().all(harmless)
+}
+
+fn strategy_names() -> PossibleValuesParser {
+    PossibleValuesParser::new(sched::STRATEGIES.iter().map(|entry| entry.name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_is_the_one_that_counts() {
+        let what = What {
+            files: vec![],
+            jobs: Some(8),
+            seed: Some(7),
+            replications: None,
+            strategy: vec!["binpack".into()],
+            quiet: true,
+        };
+        assert_eq!(command(Path::new("a b.toml"), &what), "simctl run 'a b.toml' --seed 7 --strategy binpack");
+        assert!(command(Path::new("/somewhere/else/x.toml"), &what).starts_with("simctl run x.toml "));
+    }
+
+    #[test]
+    fn names_lead_nowhere() {
+        for name in ["", ".", "..", "../x", "a/b", "-x", "a\\b", "nul\0"] {
+            assert!(!is_slug(name), "{name:?}");
+        }
+        assert!(is_slug("rack-outage_2.v1"));
+    }
+}

@@ -1,0 +1,190 @@
+//! How results are printed: a table for people, JSON and CSV for programs.
+
+use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use serde_json::{Map, Value, json};
+
+use super::Console;
+use super::run::Done;
+use crate::metrics::METRICS;
+use crate::report::manifest::TOOL;
+use crate::report::results::Results;
+use crate::report::{headlines, table as tables, text};
+
+/// Version of the JSON document; it grows when a reader could break.
+const SCHEMA_VERSION: u32 = 1;
+
+/// Widest table.
+const WIDTH: u16 = 100;
+
+/// Prints headline metrics by strategy, verdicts, and where the folder is.
+pub(super) fn table(done: &Done, console: &mut Console) {
+    let manifest = &done.results.manifest;
+    let title = if manifest.title.is_empty() { String::new() } else { format!(": {}", text::plain(&manifest.title)) };
+    let name = console.paint(1, &text::plain(&manifest.name));
+    let replications = counted(manifest.replications as usize, "replication", "replications");
+    console.say(&format!("{name}{title}\n{replications}, seed {}\n", text::plain(&manifest.seed)));
+
+    let mut grid = Table::new();
+    grid.load_style(presets::UTF8_HORIZONTAL_ONLY)
+        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_width(WIDTH);
+    let strategies = manifest.strategies.iter().map(|name| text::plain(name));
+    grid.set_header(["metric".to_string(), "unit".into()].into_iter().chain(strategies));
+    let mut any_best = false;
+    for metric in headlines(&done.results) {
+        let unit = done.results.summary.iter().find(|row| row.metric == metric).map_or("", |row| row.unit.as_str());
+        let best = best(&done.results, &metric);
+        any_best |= best.is_some();
+        let (unit_shown, cells) = text_cells(&done.results, &metric, unit, best);
+        grid.add_row([text::title(&metric, unit), unit_shown].into_iter().chain(cells));
+    }
+    for column in grid.column_iter_mut().skip(2) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    console.say(&format!("{grid}\n"));
+    let mut notes = Vec::new();
+    match manifest.replications {
+        1 => notes.push("one replication: no intervals, differences may be chance".to_string()),
+        _ => notes.push("mean ± half the 95 % interval".into()),
+    }
+    if any_best {
+        notes.push(format!(
+            "* best, its difference to {} shown",
+            if manifest.strategies.len() > 2 { "the others" } else { "the other" }
+        ));
+    }
+    console.say(&format!("{}\n", notes.join("; ")));
+    for line in verdicts(done, console.color) {
+        console.say(&format!("{line}\n"));
+    }
+    if let Some(dir) = &done.dir {
+        console.say(&format!("{}\n", dir.join("README.md").display()));
+    }
+    console.say("\n");
+}
+
+/// Lines that say which expectations held.
+pub(super) fn verdicts(done: &Done, color: bool) -> Vec<String> {
+    let line = |verdict: &crate::report::expect::Verdict| {
+        let (sign, code) = if verdict.held { ("✓", 32) } else { ("✗", 31) };
+        let sign = if color { format!("\u{1b}[{code}m{sign}\u{1b}[0m") } else { sign.into() };
+        let (text, strategy) = (text::plain(&verdict.text), text::plain(&verdict.strategy));
+        format!("{sign} {strategy}: {text} ({})", text::plain(&verdict.why))
+    };
+    done.verdicts.iter().map(line).collect()
+}
+
+/// One document about all scenarios.
+pub(super) fn json(all: &[Done]) -> String {
+    let scenarios: Vec<Value> = all.iter().map(scenario).collect();
+    format!("{:#}\n", json!({ "schema_version": SCHEMA_VERSION, "tool": TOOL, "scenarios": scenarios }))
+}
+
+/// The summaries of all scenarios in one table.
+pub(super) fn csv(all: &[Done]) -> String {
+    tables::summaries(all.iter().map(|done| &done.results))
+}
+
+/// `1 run`, `2 runs`.
+pub(super) fn counted(count: usize, one: &str, many: &str) -> String {
+    format!("{} {}", text::short(count as f64), if count == 1 { one } else { many })
+}
+
+/// The strategy with the best mean, if its difference to the baseline is shown, or, if it is the baseline, the difference of
+/// every other one to it.
+fn best(results: &Results, metric: &str) -> Option<usize> {
+    let smaller = METRICS.iter().find(|it| it.name == metric)?.smaller_is_better?;
+    let strategies = &results.manifest.strategies;
+    let mean = |strategy: &String| results.summary_of(metric, strategy)?.summary.mean;
+    let means: Option<Vec<f64>> = strategies.iter().map(mean).collect();
+    let means = means.filter(|means| means.len() > 1)?;
+    let sign = if smaller { 1.0 } else { -1.0 };
+    let best = (0..means.len()).min_by(|&a, &b| (sign * means[a]).total_cmp(&(sign * means[b])))?;
+    // Comparisons are with the baseline; among three or more, a winner that is not the baseline must also be clear of the
+    // others' intervals.
+    let shown = |strategy: &String| results.paired_of(metric, strategy).is_some_and(|row| row.shows_difference());
+    let clear = |other: usize| {
+        let interval = |at: usize| {
+            let summary = results.summary_of(metric, &strategies[at])?.summary;
+            summary.ci_low.zip(summary.ci_high)
+        };
+        interval(best).zip(interval(other)).is_some_and(|(ours, its)| ours.1 < its.0 || its.1 < ours.0)
+    };
+    let is_best = (0..strategies.len()).filter(|other| *other != best).all(|other| match (best, other) {
+        (0, other) => shown(&strategies[other]),
+        (best, 0) => shown(&strategies[best]),
+        (_, other) => clear(other),
+    });
+    is_best.then_some(best)
+}
+
+fn text_cells(results: &Results, metric: &str, unit: &str, best: Option<usize>) -> (String, Vec<String>) {
+    let strategies = &results.manifest.strategies;
+    let means = strategies.iter().filter_map(|name| results.summary_of(metric, name)?.summary.mean);
+    let (factor, unit_shown) = text::scale(unit, means.fold(0.0, f64::max));
+    let cell = |(at, name): (usize, &String)| {
+        let row = results.summary_of(metric, name)?;
+        let half = row.summary.half_width().map(|half| half / factor);
+        let mut cell = text::plus_minus(row.summary.mean? / factor, half);
+        if row.summary.n < u64::from(results.manifest.replications) {
+            cell.push_str(&format!(" (n={})", row.summary.n));
+        }
+        if best == Some(at) {
+            cell.insert_str(0, "* ");
+        }
+        Some(cell)
+    };
+    let cells = strategies.iter().enumerate().map(|it| cell(it).unwrap_or("n/a".into())).collect();
+    (unit_shown, cells)
+}
+
+fn scenario(done: &Done) -> Value {
+    let Results { manifest, summary, paired, .. } = &done.results;
+    let mut metrics: Map<String, Value> = Map::new();
+    for row in summary {
+        let it = &row.summary;
+        let numbers = json!({
+            "n": it.n, "mean": it.mean, "sd": it.sd, "ci_low": it.ci_low, "ci_high": it.ci_high,
+            "min": it.min, "median": it.median, "max": it.max,
+        });
+        let metric = metrics
+            .entry(row.metric.clone())
+            .or_insert_with(|| json!({ "unit": row.unit, "strategies": Value::Object(Map::new()) }));
+        metric["strategies"][&row.strategy] = numbers;
+    }
+    let paired: Vec<Value> = paired
+        .iter()
+        .map(|row| {
+            json!({
+                "metric": row.metric, "baseline": row.baseline, "strategy": row.strategy, "n": row.paired.n,
+                "difference": row.paired.difference, "ci_low": row.paired.ci.0, "ci_high": row.paired.ci.1,
+                "p_holm": row.p_holm, "difference_shown": row.shows_difference(),
+            })
+        })
+        .collect();
+    let verdicts: Vec<Value> = done
+        .verdicts
+        .iter()
+        .map(|it| {
+            json!({
+                "expectation": it.text, "strategy": it.strategy, "metric": it.metric, "mean": it.mean,
+                "held": it.held, "why": it.why,
+            })
+        })
+        .collect();
+    json!({
+        "name": manifest.name,
+        "title": manifest.title,
+        "file": manifest.file,
+        "hash": manifest.hash,
+        "seed": manifest.seed,
+        "replications": manifest.replications,
+        "strategies": manifest.strategies,
+        "folder": done.dir.as_ref().map(|dir| dir.display().to_string()),
+        "metrics": metrics,
+        "paired": paired,
+        "expectations": verdicts,
+        "broken_runs": done.broken,
+        "held": done.end() == super::End::Held,
+    })
+}

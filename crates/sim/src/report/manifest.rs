@@ -1,0 +1,189 @@
+//! `manifest.toml`: where a result folder came from. It also marks the folder as ours.
+
+use std::fmt::Write as _;
+
+use serde::Deserialize;
+
+use crate::scenario::{Expectation, Scenario};
+
+/// Name and version of this tool.
+pub const TOOL: &str = concat!("simctl ", env!("CARGO_PKG_VERSION"));
+
+/// The provenance of a result folder and what its page says in words.
+#[derive(Clone, PartialEq, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// Name and version of the tool that wrote it.
+    pub tool: String,
+    /// The command that makes this folder again.
+    pub command: String,
+    /// The scenario's name.
+    pub name: String,
+    /// The scenario's title.
+    pub title: String,
+    /// Its prose, Markdown.
+    pub description: String,
+    /// Name of the scenario's file.
+    pub file: String,
+    /// FNV-1a hash of the bytes of that file; stack files that it names are not included.
+    pub hash: String,
+    /// Root of all random streams, as text because it may need all 64 bits.
+    pub seed: String,
+    /// Runs per strategy.
+    pub replications: u32,
+    /// Simulated seconds.
+    pub duration_s: f64,
+    /// The first is the baseline.
+    pub strategies: Vec<String>,
+    /// Files that hold replication 1 of each strategy only, because all would be too long.
+    pub first_replication_only: Vec<String>,
+    /// What had to come out.
+    #[serde(default)]
+    pub expect: Vec<Expected>,
+}
+
+/// A line of the scenario's `[expect]`.
+#[derive(Clone, PartialEq, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Expected {
+    /// As written.
+    pub text: String,
+    /// Which strategy; none is every one.
+    pub strategy: Option<String>,
+    /// Name of a metric.
+    pub metric: String,
+    /// Smallest allowed mean.
+    pub min: Option<f64>,
+    /// Largest allowed mean.
+    pub max: Option<f64>,
+}
+
+impl Manifest {
+    /// What can be said before the outcomes are there. `source` is the text of the scenario's file.
+    pub fn of(scenario: &Scenario, source: &[u8], command: String) -> Manifest {
+        Manifest {
+            tool: TOOL.into(),
+            command,
+            name: scenario.name.clone(),
+            title: scenario.title.clone(),
+            description: scenario.description.clone(),
+            file: scenario.path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned()),
+            hash: fnv1a(source),
+            seed: scenario.seed.to_string(),
+            replications: scenario.replications,
+            duration_s: scenario.duration.as_secs_f64(),
+            strategies: scenario.strategies.clone(),
+            first_replication_only: Vec::new(),
+            expect: scenario.expect.iter().map(Expected::of).collect(),
+        }
+    }
+
+    /// Reads `manifest.toml`. Fails with a sentence if it is not one of ours.
+    pub fn parse(text: &str) -> Result<Manifest, String> {
+        let manifest: Manifest = toml::from_str(text).map_err(|error| error.to_string())?;
+        let ours = manifest.tool.starts_with("simctl ");
+        ours.then_some(manifest).ok_or_else(|| "not written by simctl".into())
+    }
+
+    /// The text of `manifest.toml`.
+    pub fn to_toml(&self) -> String {
+        let mut out = String::from("# This file marks the folder as written by simctl, which may replace it.\n");
+        let texts = [
+            ("tool", &self.tool),
+            ("command", &self.command),
+            ("name", &self.name),
+            ("title", &self.title),
+            ("description", &self.description),
+            ("file", &self.file),
+            ("hash", &self.hash),
+            ("seed", &self.seed),
+        ];
+        for (key, text) in texts {
+            let _ = writeln!(out, "{key} = {}", quoted(text));
+        }
+        let _ = writeln!(out, "replications = {}", self.replications);
+        let _ = writeln!(out, "duration_s = {:?}", self.duration_s);
+        for (key, texts) in [("strategies", &self.strategies), ("first_replication_only", &self.first_replication_only)]
+        {
+            let texts: Vec<String> = texts.iter().map(|text| quoted(text)).collect();
+            let _ = writeln!(out, "{key} = [{}]", texts.join(", "));
+        }
+        for expected in &self.expect {
+            let _ = write!(out, "\n[[expect]]\ntext = {}\n", quoted(&expected.text));
+            if let Some(strategy) = &expected.strategy {
+                let _ = writeln!(out, "strategy = {}", quoted(strategy));
+            }
+            let _ = writeln!(out, "metric = {}", quoted(&expected.metric));
+            for (key, bound) in [("min", expected.min), ("max", expected.max)] {
+                if let Some(bound) = bound {
+                    let _ = writeln!(out, "{key} = {bound:?}");
+                }
+            }
+        }
+        out
+    }
+}
+
+impl Expected {
+    /// The part of an expectation that a manifest keeps.
+    pub fn of(expectation: &Expectation) -> Expected {
+        let Expectation { text, strategy, metric, min, max, .. } = expectation.clone();
+        Expected { text, strategy, metric, min, max }
+    }
+}
+
+/// A TOML basic string. JSON escapes what TOML wants escaped, but for DEL.
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string().replace('\u{7f}', "\\u007f")
+}
+
+/// The 64-bit FNV-1a hash: tells versions of a file apart, no defence against malice.
+fn fnv1a(bytes: &[u8]) -> String {
+    let hash = bytes
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
+    format!("fnv1a:{hash:016x}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hash_is_fnv1a() {
+        // Test vectors of the draft-eastlake-fnv.
+        assert_eq!(fnv1a(b""), "fnv1a:cbf29ce484222325");
+        assert_eq!(fnv1a(b"foobar"), "fnv1a:85944171f73967e8");
+    }
+
+    #[test]
+    fn a_manifest_reads_back_as_it_was() {
+        let manifest = Manifest {
+            tool: TOOL.into(),
+            command: "simctl run 'a b.toml'".into(),
+            name: "a".into(),
+            title: "\"quotes\" \\ and \u{7f}\u{1} – µ".into(),
+            description: "two\nlines".into(),
+            file: "a b.toml".into(),
+            hash: fnv1a(b"x"),
+            seed: u64::MAX.to_string(),
+            replications: 3,
+            duration_s: 600.0,
+            strategies: vec!["spread".into(), "binpack".into()],
+            first_replication_only: vec!["tasks.csv".into()],
+            expect: vec![
+                Expected { text: "a >= 1".into(), strategy: None, metric: "a".into(), min: Some(1.0), max: None },
+                Expected {
+                    text: "b".into(),
+                    strategy: Some("spread".into()),
+                    metric: "b".into(),
+                    min: Some(1e-300),
+                    max: Some(1e300),
+                },
+            ],
+        };
+        assert_eq!(Manifest::parse(&manifest.to_toml()), Ok(manifest.clone()));
+        let foreign = Manifest { tool: "other 1".into(), ..manifest };
+        assert!(Manifest::parse(&foreign.to_toml()).unwrap_err().contains("not written by simctl"));
+    }
+}

@@ -1,0 +1,256 @@
+//! `README.md` of a result folder: what was asked, what came out, how sure it is, and what it does not say.
+
+use std::fmt::Write as _;
+
+use super::expect::verdicts;
+use super::results::{PairedRow, ROW_LIMIT, Results};
+use super::{headlines, text};
+use crate::metrics::Metric;
+
+/// What each file is, in the order of the list at the end.
+const FILES: &[(&str, &str)] = &[
+    ("runs.csv", "one row per run, one column per metric"),
+    ("summary.csv", "every metric by strategy: n, mean, standard deviation, 95 % interval, smallest, median, largest"),
+    ("paired.csv", "every metric of every strategy against the baseline, replication by replication"),
+    ("series.csv", "over time: mean over replications, interval of the running tasks, replication 1"),
+    ("tasks.csv", "every task with the times of its life"),
+    ("nodes.csv", "every node at the end"),
+    ("marks.csv", "what happened to the cluster"),
+    ("manifest.toml", "where all this came from"),
+];
+
+const PICTURES: &[(&str, &str)] = &[
+    ("running.png", "Running tasks against desired ones over time, one panel per strategy."),
+    ("metrics.png", "Headline metrics by strategy, with 95 % intervals; each panel has its own axis."),
+    ("time-to-running.png", "Distribution of the time from a task's creation to its running."),
+    ("nodes.png", "Running tasks per node at the end."),
+    ("registry.png", "Bytes per second that the registry sends."),
+];
+
+/// The page. `metrics` knows the definitions, `pictures` are the files that were drawn.
+pub fn page(results: &Results, metrics: &[Metric], pictures: &[&str]) -> String {
+    let mut out = String::new();
+    head(&mut out, results);
+    expectations(&mut out, results);
+    summary(&mut out, results);
+    comparison(&mut out, results, metrics);
+    if !pictures.is_empty() {
+        out.push_str("## Pictures\n\n");
+        for (file, words) in PICTURES.iter().filter(|(file, _)| pictures.contains(file)) {
+            let _ = write!(out, "![{words}]({file})\n\n{words}\n\n");
+        }
+    }
+    definitions(&mut out, results, metrics);
+    limits(&mut out, results);
+    files(&mut out, results, pictures);
+    out
+}
+
+fn head(out: &mut String, results: &Results) {
+    let manifest = &results.manifest;
+    let title = if manifest.title.is_empty() { &manifest.name } else { &manifest.title };
+    let _ = write!(out, "# {}\n\n", text::markdown(title));
+    let description = manifest.description.trim();
+    if !description.is_empty() {
+        // Prose is Markdown by its author's wish; only markup that a browser would run is taken out.
+        let lines: Vec<String> = description.lines().map(text::plain).collect();
+        let _ = write!(out, "{}\n\n", lines.join("\n").replace('<', "&lt;"));
+    }
+    let _ = write!(out, "```sh\n{}\n```\n\n", text::plain(&manifest.command).replace("```", ""));
+    let names: Vec<String> = manifest.strategies.iter().map(|name| text::markdown(name)).collect();
+    let _ = write!(
+        out,
+        "{} of {} simulated seconds with each of {} (the first is the baseline); seed {}; {}; scenario `{}` ({}).\n\n",
+        counted(manifest.replications.into(), "replication"),
+        text::short(manifest.duration_s),
+        names.join(", "),
+        text::markdown(&manifest.seed),
+        text::markdown(&manifest.tool),
+        text::plain(&manifest.file).replace('`', ""),
+        text::markdown(&manifest.hash),
+    );
+}
+
+fn expectations(out: &mut String, results: &Results) {
+    let manifest = &results.manifest;
+    let verdicts = verdicts(&manifest.expect, &manifest.strategies, &results.runs);
+    if verdicts.is_empty() {
+        return;
+    }
+    let held = verdicts.iter().filter(|verdict| verdict.held).count();
+    let _ = write!(out, "## Expectations\n\n{held} of {} held.\n\n", verdicts.len());
+    out.push_str("| | expectation | strategy | outcome |\n|---|---|---|---|\n");
+    for verdict in verdicts {
+        let sign = if verdict.held { "✓ held" } else { "✗ **not held**" };
+        let (expectation, strategy) = (text::markdown(&verdict.text), text::markdown(&verdict.strategy));
+        let _ = writeln!(out, "| {sign} | {expectation} | {strategy} | {} |", text::markdown(&verdict.why));
+    }
+    out.push('\n');
+}
+
+fn summary(out: &mut String, results: &Results) {
+    let manifest = &results.manifest;
+    out.push_str("## Results\n\n");
+    let kind = match manifest.replications {
+        1 => "Values of one replication: there is no interval, so differences may be chance.",
+        _ => "Mean over replications ± half the width of its 95 % interval (Student's t).",
+    };
+    let _ = write!(out, "{kind} All metrics: [summary.csv](summary.csv).\n\n| metric | unit |");
+    manifest.strategies.iter().for_each(|name| {
+        let _ = write!(out, " {} |", text::markdown(name));
+    });
+    let _ = writeln!(out, "\n|---|---|{}", "--:|".repeat(manifest.strategies.len()));
+    for metric in headlines(results) {
+        let rows: Vec<_> = manifest.strategies.iter().map(|name| results.summary_of(&metric, name)).collect();
+        let unit = rows.iter().flatten().next().map_or("", |row| row.unit.as_str());
+        let largest = rows.iter().flatten().filter_map(|row| row.summary.mean).fold(0.0, f64::max);
+        let (factor, unit_shown) = text::scale(unit, largest);
+        let _ = write!(out, "| {} | {unit_shown} |", text::markdown(&text::title(&metric, unit)));
+        for row in rows {
+            let cell = row.and_then(|row| {
+                let summary = &row.summary;
+                let value = text::plus_minus(summary.mean? / factor, summary.half_width().map(|half| half / factor));
+                let whole = summary.n >= u64::from(manifest.replications);
+                Some(if whole { value } else { format!("{value} (n = {})", summary.n) })
+            });
+            let _ = write!(out, " {} |", cell.unwrap_or("n/a".into()));
+        }
+        out.push('\n');
+    }
+    out.push('\n');
+}
+
+fn comparison(out: &mut String, results: &Results, metrics: &[Metric]) {
+    let manifest = &results.manifest;
+    if manifest.strategies.len() < 2 {
+        return;
+    }
+    out.push_str("## Comparison\n\n");
+    if manifest.replications < 2 {
+        out.push_str("One replication shows no difference: run more of them (`--replications 10`).\n\n");
+        return;
+    }
+    out.push_str(
+        "Strategies met the same worlds, so they are compared replication by replication (paired t test). A difference is \
+         claimed only if its 95 % interval excludes none and Holm's correction over all rows of \
+         [paired.csv](paired.csv) leaves p < 0.05.\n\n",
+    );
+    for metric in headlines(results) {
+        for strategy in &manifest.strategies[1..] {
+            if let Some(row) = results.paired_of(&metric, strategy) {
+                let unit = results.summary_of(&metric, strategy).map_or("", |row| row.unit.as_str());
+                let _ = writeln!(out, "- {}", sentence(row, unit, metrics));
+            }
+        }
+    }
+    out.push('\n');
+}
+
+/// What a comparison shows, in words.
+pub fn sentence(row: &PairedRow, unit: &str, metrics: &[Metric]) -> String {
+    let name = text::markdown(&text::title(&row.metric, unit));
+    let (strategy, baseline) = (text::markdown(&row.strategy), text::markdown(&row.baseline));
+    let (low, high) = row.paired.ci;
+    let n = row.paired.n;
+    if row.paired.p.is_none() {
+        return format!("**{name}**: {strategy} equals {baseline} in every one of n = {n} replications.");
+    }
+    if !row.shows_difference() {
+        return format!("**{name}**: no difference shown between {strategy} and {baseline} with n = {n}.");
+    }
+    let judgement = match metrics.iter().find(|metric| metric.name == row.metric).and_then(|it| it.smaller_is_better) {
+        Some(smaller) if smaller == (row.paired.difference < 0.0) => " (better)",
+        Some(_) => " (worse)",
+        None => "",
+    };
+    // A ratio says more than a difference where its interval agrees, but of shares; for times in the words of times.
+    if let Some((ratio, ratio_low, ratio_high)) =
+        row.paired.ratio.filter(|ratio| unit != "1" && (1.0 < ratio.1 || ratio.2 < 1.0))
+    {
+        let range = if ratio_low == ratio_high {
+            "in every replication".to_string()
+        } else {
+            format!("95 % CI {} to {}", times(ratio_low), times(ratio_high))
+        };
+        let ratio = times(ratio);
+        return match unit {
+            "s" => {
+                format!("**{name}**: {strategy} needs {ratio}× ({range}) as long as {baseline}{judgement}, n = {n}.")
+            }
+            _ => format!("**{name}**: {strategy} has {ratio}× ({range}) the value of {baseline}{judgement}, n = {n}."),
+        };
+    }
+    let (factor, unit) = text::scale(unit, row.paired.difference);
+    let more = if row.paired.difference > 0.0 { "more" } else { "less" };
+    let (low, high) = if low < 0.0 && high < 0.0 { (-high, -low) } else { (low, high) };
+    let space = if unit.is_empty() { "" } else { " " };
+    format!(
+        "**{name}**: {strategy} has {}{space}{unit} (95 % CI {} to {}) {more} than {baseline}{judgement}, n = {n}.",
+        text::short(row.paired.difference.abs() / factor),
+        text::short(low / factor),
+        text::short(high / factor),
+    )
+}
+
+fn definitions(out: &mut String, results: &Results, metrics: &[Metric]) {
+    let defined: Vec<&Metric> =
+        headlines(results).iter().filter_map(|name| metrics.iter().find(|metric| metric.name == name)).collect();
+    if defined.is_empty() {
+        return;
+    }
+    out.push_str("## Definitions\n\n");
+    for metric in defined {
+        let unit = if metric.unit == "1" { String::new() } else { format!(" ({})", metric.unit) };
+        let _ = writeln!(out, "- `{}`{unit}: {}", metric.name, metric.definition);
+    }
+    out.push_str("\n`simctl metrics` lists all.\n\n");
+}
+
+fn limits(out: &mut String, results: &Results) {
+    out.push_str(
+        "## What these numbers do not show\n\n\
+         - The models of daemons, registry and network are **not calibrated** against a real cluster. Compare strategies \
+         with each other; do not read times as predictions.\n\
+         - Intervals say how far chance moves the mean within this scenario. They say nothing about another scenario or \
+         about errors of the models.\n\
+         - Quantiles of a run are taken over its tasks and then averaged over replications.\n\
+         - Tasks that had not run at the end have no time to running: curves stay below 100 %, and quantiles are over \
+         those that ran.\n",
+    );
+    let cut = &results.manifest.first_replication_only;
+    if !cut.is_empty() {
+        let names: Vec<String> = cut.iter().map(|name| format!("`{}`", text::plain(name))).collect();
+        let _ = writeln!(
+            out,
+            "- All replications together have more than {} rows, so {} and the pictures drawn from them hold replication \
+             1 of each strategy only. The metrics are over all replications.",
+            text::short(ROW_LIMIT as f64),
+            names.join(", "),
+        );
+    }
+    out.push('\n');
+}
+
+fn files(out: &mut String, results: &Results, pictures: &[&str]) {
+    out.push_str("## Files\n\n");
+    for (name, words) in FILES.iter().filter(|(name, _)| *name != "paired.csv" || !results.paired.is_empty()) {
+        let _ = writeln!(out, "- [{name}]({name}): {words}");
+    }
+    if !pictures.is_empty() {
+        out.push_str("- the pictures, drawn from these files: `simctl report` draws them again\n");
+    }
+}
+
+/// A ratio with three significant digits.
+fn times(ratio: f64) -> String {
+    match ratio {
+        ratio if ratio >= 100.0 => format!("{ratio:.0}"),
+        ratio if ratio >= 10.0 => format!("{ratio:.1}"),
+        ratio if ratio >= 0.1 => format!("{ratio:.2}"),
+        ratio => text::short(ratio),
+    }
+}
+
+fn counted(count: u64, noun: &str) -> String {
+    if count == 1 { format!("1 {noun}") } else { format!("{} {noun}s", text::short(count as f64)) }
+}

@@ -1,0 +1,93 @@
+//! Headline metrics side by side: a panel each, a bar per strategy with its interval.
+
+use super::axis::Axis;
+use super::sheet::{Anchor, GREY, INK, NOTE, Panel, Rect, Sheet, TEXT, fitted, look};
+use super::{crisp, footer, strategies, title};
+use crate::report::results::{Results, SummaryRow};
+use crate::report::{headlines, text};
+
+/// Whether there is anything to compare.
+pub fn is_worth_it(results: &Results) -> bool {
+    results.manifest.strategies.len() > 1 && !shown(results).is_empty()
+}
+
+/// Draws up to six panels, each with an axis of its own.
+pub fn draw(results: &Results, sheet: &mut Sheet) {
+    let bars = if results.manifest.replications > 1 {
+        "mean and 95 % interval of each strategy (n is the number of replications with a value where some have none)"
+    } else {
+        "each strategy, one replication: no intervals"
+    };
+    let room = sheet.frame(&title(results), &format!("Comparison: {bars}"), &footer(results));
+    let metrics = shown(results);
+    // Many strategies need wide panels.
+    let wide = results.manifest.strategies.len() > 3;
+    let metrics = &metrics[..metrics.len().min(if wide { 4 } else { 6 })];
+    let columns = if metrics.len() == 4 { 2 } else { metrics.len().clamp(1, if wide { 2 } else { 3 }) as i32 };
+    let rows = (metrics.len() as i32 + columns - 1) / columns;
+    let (gap_x, gap_y) = (110, 150);
+    let width = (room.x1 - room.x0 - gap_x * (columns - 1)) / columns;
+    let height = (room.y1 - room.y0 - gap_y * rows) / rows;
+    for (place, metric) in metrics.iter().enumerate() {
+        let (column, row) = (place as i32 % columns, place as i32 / columns);
+        let (x0, y0) = (room.x0 + column * (width + gap_x), room.y0 + gap_y + row * (height + gap_y));
+        panel(results, sheet, metric, Rect { x0, y0, x1: x0 + width, y1: y0 + height });
+    }
+}
+
+fn panel(results: &Results, sheet: &mut Sheet, metric: &str, room: Rect) {
+    let rows: Vec<(usize, &SummaryRow)> = strategies(results)
+        .filter_map(|(index, strategy)| Some((index, results.summary_of(metric, strategy)?)))
+        .collect();
+    let top = |row: &SummaryRow| row.summary.ci_high.or(row.summary.mean).unwrap_or(0.0);
+    let largest = rows.iter().map(|(_, row)| top(row)).fold(0.0, f64::max);
+    let unit = rows.first().map_or("", |(_, row)| row.unit.as_str());
+    let (factor, unit_shown) = text::scale(unit, largest);
+    let y = Axis::from_zero(largest / factor * 1.15, 4, "");
+    let each = (room.x1 - room.x0 - 200) / rows.len().max(1) as i32;
+    let fits = |name: &str, size: i32| crisp::text_width(name, f64::from(size), false) <= each - 20;
+    let names = rows.iter().map(|(_, row)| fitted(&text::plain(&row.strategy), TEXT, false, each - 20));
+    let panel = Panel::within(room, Axis::named(names, ""), y);
+    panel.axes(sheet);
+    let unit_shown = if unit_shown.is_empty() { String::new() } else { format!(" ({unit_shown})") };
+    let head = format!("{}{unit_shown}", text::title(metric, unit));
+    sheet.text(&fitted(&head, TEXT, true, room.x1 - room.x0), (room.x0, room.y0 - 72), TEXT, INK, true, Anchor::Left);
+    for (place, (index, row)) in rows.iter().enumerate() {
+        let summary = &row.summary;
+        let middle = place as f64 + 0.5;
+        let Some(mean) = summary.mean else {
+            let at = panel.at(middle, 0.0);
+            sheet.text("no value", (at.0, at.1 - 40), NOTE, GREY, false, Anchor::Center);
+            continue;
+        };
+        let (x0, y0) = panel.at(middle - 0.28, mean.max(0.0) / factor);
+        let (x1, y1) = panel.at(middle + 0.28, 0.0);
+        sheet.block(Rect { x0, y0: y0.min(y1), x1, y1 }, look(*index).color, 0.8);
+        let x = (x0 + x1) / 2;
+        let mut above = y0;
+        if let (Some(low), Some(high)) = (summary.ci_low, summary.ci_high) {
+            let (low, high) = (panel.at(middle, (low / factor).max(0.0)).1, panel.at(middle, high / factor).1);
+            for line in [[(x, low), (x, high)], [(x - 22, low), (x + 22, low)], [(x - 22, high), (x + 22, high)]] {
+                sheet.line(&line, INK, 5, &[]);
+            }
+            above = high;
+        }
+        let value = text::plus_minus(mean / factor, summary.half_width().map(|half| half / factor));
+        let value = if fits(&value, NOTE) { value } else { text::short(mean / factor) };
+        sheet.text(&value, (x, above - 14), NOTE, INK, false, Anchor::Bottom);
+        if summary.n < u64::from(results.manifest.replications) {
+            let note = format!("n = {}", summary.n);
+            sheet.text(&note, (x, above - 62), NOTE, GREY, false, Anchor::Bottom);
+        }
+    }
+}
+
+/// The headline metrics with a value that any strategy could change: not those that are the same everywhere.
+fn shown(results: &Results) -> Vec<String> {
+    let metrics = headlines(results).into_iter().filter(|metric| {
+        let means: Vec<f64> =
+            strategies(results).filter_map(|(_, name)| results.summary_of(metric, name)?.summary.mean).collect();
+        !means.is_empty() && means.iter().all(|mean| 0.0 <= *mean) && means.iter().any(|mean| *mean != means[0])
+    });
+    metrics.collect()
+}

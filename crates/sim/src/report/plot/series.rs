@@ -1,0 +1,234 @@
+//! Pictures over time: running tasks, and what the registry sends.
+
+use super::axis::Axis;
+use super::sheet::{Anchor, GREY, INK, Look, NOTE, Panel, Rect, Sample, Sheet, TEXT, fitted, look};
+use super::{crisp, footer, strategies, title};
+use crate::metrics::Mark;
+use crate::report::results::{Results, SeriesRow};
+use crate::report::text;
+
+const DESIRED: Look = Look { color: INK, dashes: &[26, 14] };
+
+/// Running tasks against desired ones, a panel per strategy.
+pub fn running(results: &Results, sheet: &mut Sheet) {
+    let many = results.manifest.replications > 1;
+    let subtitle = if many { "Running tasks, mean over replications" } else { "Running tasks" };
+    let room = sheet.frame(&title(results), subtitle, &footer(results));
+    let mut legend = vec![("desired".into(), Sample::Line(DESIRED, 5))];
+    if many {
+        legend.push(("mean".into(), Sample::Line(Look { color: GREY, dashes: &[] }, 9)));
+        legend.push(("95 % interval of the mean".into(), Sample::Band(GREY)));
+        legend.push(("replication 1".into(), Sample::Line(Look { color: GREY, dashes: &[] }, 3)));
+    } else {
+        legend.push(("running".into(), Sample::Line(Look { color: GREY, dashes: &[] }, 9)));
+    }
+    sheet.legend(&legend, room.x1, 190);
+
+    let panels: Vec<(usize, &String)> = strategies(results).collect();
+    let (columns, rows) =
+        (if panels.len() > 4 { 2 } else { 1 }, if panels.len() > 4 { panels.len().div_ceil(2) } else { panels.len() });
+    let end = end_of(results);
+    let (time, unit) = Axis::time(end, if columns == 1 { 12 } else { 6 });
+    let (low, high) = range(&results.series);
+    let (below, gap, strip) = (150, 90, 150);
+    let height = (room.y1 - room.y0 - strip - below - gap * (rows as i32 - 1)) / rows.max(1) as i32;
+    let width = (room.x1 - room.x0 - 120 * (columns - 1)) / columns;
+    for (place, (index, strategy)) in panels.iter().enumerate() {
+        let (column, row) = (place as i32 % columns, place as i32 / columns);
+        let (x0, y0) = (room.x0 + column * (width + 120), room.y0 + strip + row * (height + gap));
+        let last = place as i32 + columns >= panels.len() as i32;
+        let count = if height > 500 { 6 } else { 4 };
+        let y = if low > 0.0 { Axis::linear(low, high, count, "tasks") } else { Axis::from_zero(high, count, "tasks") };
+        let x = if last { time.clone() } else { time.silent() };
+        let room = Rect { x0, y0, x1: x0 + width, y1: y0 + height + if last { below } else { 10 } };
+        let panel = Panel::within(room, x, y);
+        panel.axes(sheet);
+        let marks: Vec<&Mark> = results
+            .marks
+            .iter()
+            .filter(|of| of.strategy == **strategy && of.replication == 1)
+            .map(|of| &of.row)
+            .collect();
+        let name = crisp::text_width(strategy, f64::from(TEXT), true) + 40;
+        events(sheet, &panel, &marks, unit, (row == 0).then_some(panel.rect.x0 + name));
+        let look = look(*index);
+        sheet.text(strategy, (panel.rect.x0, y0 - 34), TEXT, look.color, true, Anchor::Left);
+        let points: Vec<&SeriesRow> = results.series.iter().filter(|row| row.strategy == **strategy).collect();
+        let of = |value: fn(&SeriesRow) -> f64| -> Vec<(f64, f64)> {
+            points.iter().map(|row| (row.time_s / unit, value(row))).collect()
+        };
+        let band: Vec<(f64, f64, f64)> =
+            points.iter().filter_map(|row| row.running_ci.map(|(low, high)| (row.time_s / unit, low, high))).collect();
+        panel.band(sheet, &band, look.color);
+        if many {
+            let first: Vec<(f64, f64)> =
+                points.iter().filter_map(|row| Some((row.time_s / unit, row.running_first? as f64))).collect();
+            panel.line(sheet, &first, Look { dashes: &[], ..look }, 3);
+        }
+        panel.line(sheet, &of(|row| row.running), Look { dashes: &[], ..look }, 9);
+        panel.line(sheet, &steps(&of(|row| row.desired)), DESIRED, 5);
+        if low > 0.0 {
+            let note = format!("axis starts at {}", text::short(low));
+            sheet.text(&note, (panel.rect.x1 - 20, panel.rect.y1 - 40), NOTE, GREY, false, Anchor::Right);
+        }
+    }
+}
+
+/// Bytes per second that the registry sends, strategies together.
+pub fn registry(results: &Results, sheet: &mut Sheet) {
+    let subtitle = "What the registry sends, mean over replications";
+    let room = sheet.frame(&title(results), subtitle, &footer(results));
+    let legend: Vec<(String, Sample)> = strategies(results)
+        .map(|(index, name)| (fitted(name, TEXT, false, 500), Sample::Line(look(index), 9)))
+        .collect();
+    sheet.legend(&legend, room.x1, 190);
+    let largest = results.series.iter().map(|row| row.registry_bytes_per_s).fold(0.0, f64::max);
+    let (factor, name) = text::scale("B/s", largest);
+    // What comes after the last byte is of no interest.
+    let last =
+        results.series.iter().filter(|row| row.registry_bytes_per_s > 0.0).map(|row| row.time_s).fold(0.0, f64::max);
+    let end = if last * 1.15 < end_of(results) { last * 1.15 } else { end_of(results) };
+    let (x, unit) = Axis::time(end, 12);
+    let room = Rect { y0: room.y0 + 150, ..room };
+    let panel = Panel::within(room, x, Axis::from_zero(largest / factor, 8, &format!("sent by the registry ({name})")));
+    panel.axes(sheet);
+    let marks: Vec<&Mark> = results
+        .marks
+        .iter()
+        .filter(|of| Some(&of.strategy) == results.manifest.strategies.first() && of.replication == 1)
+        .map(|of| &of.row)
+        .filter(|mark| mark.time_s <= end)
+        .collect();
+    events(sheet, &panel, &marks, unit, Some(panel.rect.x0));
+    for (index, strategy) in strategies(results) {
+        let rows = results.series.iter().filter(|row| row.strategy == *strategy && row.time_s <= end);
+        let values: Vec<(f64, f64)> = rows.map(|row| (row.time_s / unit, row.registry_bytes_per_s / factor)).collect();
+        panel.line(sheet, &values, look(index), 9);
+    }
+}
+
+/// Upright lines where something happened, with words above them as far as there is room, if wanted; those of the lowest
+/// row begin right of `words_from`.
+fn events(sheet: &mut Sheet, panel: &Panel, marks: &[&Mark], unit: f64, words_from: Option<i32>) {
+    let Rect { y0, x1, y1, .. } = panel.rect;
+    // What happened together has one line and the words of the most telling: the user's own first.
+    let rank = |mark: &Mark| {
+        ["error", "refused", "script", "deploy", "down", "up", "detected"]
+            .iter()
+            .position(|kind| *kind == mark.kind)
+            .unwrap_or(9)
+    };
+    let mut lines: Vec<(i32, &Mark)> = Vec::new();
+    for mark in marks.iter().filter(|mark| (panel.x.low..=panel.x.high).contains(&(mark.time_s / unit))) {
+        let x = panel.at(mark.time_s / unit, panel.y.low).0;
+        match lines.iter_mut().find(|(other, _)| (x - *other).abs() < 8) {
+            Some(line) if rank(mark) < rank(line.1) => line.1 = mark,
+            Some(_) => {}
+            None => lines.push((x, mark)),
+        }
+    }
+    let crowded = lines.len() > 40;
+    for (x, mark) in &lines {
+        let dashes: &[i32] = if mark.kind == "detected" { &[6, 14] } else { &[22, 12] };
+        let from = if crowded { y1 - 40 } else { y0 };
+        sheet.line(&[(*x, from), (*x, y1)], GREY, 4, dashes);
+    }
+    let Some(words_from) = words_from else { return };
+    // The user's own events get their words first.
+    lines.sort_by_key(|(x, mark)| (rank(mark).min(3), -x));
+    let labels: Vec<(i32, String)> = lines.iter().map(|(x, mark)| (*x, text::plain(&mark.label))).collect();
+    let placed = if crowded { Vec::new() } else { place_words(&labels, (words_from, x1)) };
+    for word in &placed {
+        let y = y0 - 32 - 50 * word.row;
+        sheet.line(&[(word.x, y - 18), (word.x, y0)], GREY, 3, &[]);
+        sheet.text(&word.text, (word.left, y), NOTE, INK, false, Anchor::Left);
+    }
+    let silent = lines.len() - placed.len();
+    if silent > 0 {
+        let note = format!(
+            "{silent}{} events of replication 1 are marked without words",
+            if placed.is_empty() { "" } else { " more" }
+        );
+        let left = x1 - crisp::text_width(&note, f64::from(NOTE), false);
+        let y = if placed.is_empty() { y0 - 32 } else { y0 - 32 - 50 * ROWS };
+        sheet.text(&note, (left, y), NOTE, GREY, false, Anchor::Left);
+    }
+}
+
+/// Rows of words above a panel.
+const ROWS: i32 = 2;
+
+/// Words beside the line that they explain.
+struct Word {
+    x: i32,
+    left: i32,
+    right: i32,
+    row: i32,
+    text: String,
+}
+
+/// Finds places for words, the first ones first, so that neither words nor the lines that lead to them cross; some may
+/// find none.
+fn place_words(labels: &[(i32, String)], (from, to): (i32, i32)) -> Vec<Word> {
+    let mut placed: Vec<Word> = Vec::new();
+    for (x, label) in labels {
+        let text = fitted(label, NOTE, false, 900);
+        let width = crisp::text_width(&text, f64::from(NOTE), false);
+        // Beside its line; at the right edge before it.
+        let left = if x + 14 + width <= to { x + 14 } else { x - 14 - width };
+        let right = left + width;
+        let free = |row: &i32| {
+            let crosses = |other: &Word| {
+                let words = other.row == *row && left < other.right + 30 && other.left < right + 30;
+                let its_line = other.row >= *row && (left - 8..right + 8).contains(&other.x);
+                let my_line = other.row < *row && (other.left - 8..other.right + 8).contains(x);
+                words || its_line || my_line
+            };
+            (*row > 0 || from < left) && !placed.iter().any(crosses)
+        };
+        if let Some(row) = (0..ROWS).find(free) {
+            placed.push(Word { x: *x, left, right, row, text });
+        }
+    }
+    placed
+}
+
+/// The end of the time axis.
+fn end_of(results: &Results) -> f64 {
+    results.series.iter().map(|row| row.time_s).fold(results.manifest.duration_s, f64::max)
+}
+
+/// Range of the task axis. It starts at zero unless what happens after the start-up would be hard to see.
+fn range(series: &[SeriesRow]) -> (f64, f64) {
+    let top = |row: &SeriesRow| row.running_ci.map_or(row.running, |ci| ci.1).max(row.desired);
+    let high = series.iter().map(top).fold(1.0, f64::max);
+    let mut lowest = f64::INFINITY;
+    let mut started = false;
+    let mut strategy = "";
+    for row in series {
+        started = started && row.strategy == strategy || row.desired > 0.0 && row.running >= 0.99 * row.desired;
+        strategy = &row.strategy;
+        if started {
+            lowest = lowest.min(row.running_ci.map_or(row.running, |ci| ci.0)).min(row.desired);
+            lowest = lowest.min(row.running_first.map_or(f64::INFINITY, |count| count as f64));
+        }
+    }
+    let low = lowest - (high - lowest).max(0.02 * high) * 0.5;
+    if lowest.is_finite() && low > 0.5 * high { (low, high + (high - low) * 0.05) } else { (0.0, high * 1.02) }
+}
+
+/// A staircase through values that hold until the next.
+fn steps(values: &[(f64, f64)]) -> Vec<(f64, f64)> {
+    let mut steps: Vec<(f64, f64)> = Vec::new();
+    for &(x, y) in values {
+        if let Some(&(_, before)) = steps.last() {
+            if before == y {
+                continue;
+            }
+            steps.push((x, before));
+        }
+        steps.push((x, y));
+    }
+    steps.extend(values.last());
+    steps
+}

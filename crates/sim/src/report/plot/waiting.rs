@@ -1,0 +1,85 @@
+//! How long tasks waited until they ran: the distribution, strategies together.
+
+use super::axis::Axis;
+use super::sheet::{Anchor, GREY, NOTE, Panel, Rect, Sheet, TEXT, fitted, look};
+use super::{footer, strategies, title};
+use crate::report::results::Results;
+use crate::report::text;
+use crate::stats;
+
+/// More steps than a line needs.
+const STEPS: usize = 1500;
+
+/// Share of all created tasks that ran within a time; what never ran keeps a curve below 100 %.
+pub fn draw(results: &Results, sheet: &mut Sheet) {
+    let pooled = results.manifest.replications > 1 && results.tasks.iter().any(|of| of.replication > 1);
+    let which = if pooled { "tasks of all replications" } else { "tasks of replication 1" };
+    let subtitle = format!("Time from creation to running, {which}; quantiles of those that ran");
+    let room = sheet.frame(&title(results), &subtitle, &footer(results));
+
+    let mut curves = Vec::new();
+    for (index, strategy) in strategies(results) {
+        let tasks = results.tasks.iter().filter(|of| of.strategy == *strategy);
+        let count = tasks.clone().count();
+        let waits = stats::sorted(tasks.filter_map(|of| Some(of.row.running_s? - of.row.created_s)));
+        curves.push((index, strategy, count, waits));
+    }
+    let low = curves
+        .iter()
+        .filter_map(|curve| curve.3.iter().find(|wait| 0.0 < **wait))
+        .copied()
+        .fold(f64::INFINITY, f64::min);
+    let high = curves.iter().filter_map(|curve| curve.3.last()).copied().fold(0.0, f64::max);
+    let wide = low.is_finite() && high > 30.0 * low;
+    let words = "time from creation to running (s)";
+    let x = if wide {
+        Axis::logarithmic(low, high, &format!("{words}, logarithmic"))
+    } else {
+        let low = if low.is_finite() && low > 0.5 * high { low - (high - low) * 0.1 } else { 0.0 };
+        Axis::linear(low, high + (high - low) * 0.03, 10, words)
+    };
+    let mut y = Axis::linear(0.0, 1.0, 5, "share of created tasks");
+    y.ticks = [0.0, 0.25, 0.5, 0.75, 0.9, 1.0].map(|share| (share, format!("{} %", text::short(share * 100.0)))).into();
+    let panel = Panel::within(Rect { y0: room.y0 + 40, ..room }, x, y);
+    panel.axes(sheet);
+
+    for (index, _, count, waits) in &curves {
+        let steps = stats::ecdf(waits);
+        let every = steps.len().div_ceil(STEPS).max(1);
+        let mut points = vec![(panel.x.low, 0.0)];
+        let last = steps.len().saturating_sub(1);
+        for (at, (wait, below)) in steps.into_iter().enumerate() {
+            if at % every == 0 || at == last {
+                let before = points.last().map_or(0.0, |point| point.1);
+                points.extend([(wait, before), (wait, below as f64 / *count as f64)]);
+            }
+        }
+        points.push((panel.x.high, points.last().map_or(0.0, |point| point.1)));
+        panel.line(sheet, &points, look(*index), 9);
+    }
+    key(sheet, &panel, &curves);
+}
+
+/// A legend with the numbers that readers look for, in the lower right corner, where such curves are not.
+fn key(sheet: &mut Sheet, panel: &Panel, curves: &[(usize, &String, usize, Vec<f64>)]) {
+    let Rect { x1, y1, .. } = panel.rect;
+    let (line, columns) = (74, [1300, 990, 700, 410, 120]);
+    let top = y1 - line * (curves.len() as i32 + 1) - 50;
+    let back = Rect { x0: x1 - 1700, y0: top, x1: x1 - 30, y1: y1 - 30 };
+    sheet.block(back, plotters::style::WHITE, 1.0);
+    let heads = ["", "tasks", "never ran", "median", "99 %"];
+    for (head, column) in heads.iter().zip(columns) {
+        sheet.text(head, (x1 - column + 60, top + 45), NOTE, GREY, false, Anchor::Right);
+    }
+    for (row, (index, strategy, count, waits)) in curves.iter().enumerate() {
+        let y = top + 45 + line * (row as i32 + 1);
+        sheet.line(&[(x1 - 1670, y), (x1 - 1540, y)], look(*index).color, 9, look(*index).dashes);
+        sheet.text(&fitted(strategy, TEXT, true, 400), (x1 - 1515, y), TEXT, look(*index).color, true, Anchor::Left);
+        let quantile = |q| stats::quantile(waits, q).map_or("n/a".into(), |wait| format!("{} s", text::short(wait)));
+        let cells =
+            [text::short(*count as f64), text::short((count - waits.len()) as f64), quantile(0.5), quantile(0.99)];
+        for (cell, column) in cells.iter().zip(&columns[1..]) {
+            sheet.text(cell, (x1 - column + 60, y), TEXT, super::sheet::INK, false, Anchor::Right);
+        }
+    }
+}

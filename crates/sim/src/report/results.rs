@@ -1,0 +1,253 @@
+//! What a result folder says, as data: outcomes of all runs and what statistics makes of them.
+
+use std::collections::BTreeMap;
+
+use super::manifest::Manifest;
+use crate::metrics::{Mark, Metric, NodeRow, Outcome, TaskRow};
+use crate::stats::{self, Paired, Summary};
+
+/// Above this many rows `tasks.csv`, `nodes.csv` and `marks.csv` hold replication 1 of each strategy only.
+pub const ROW_LIMIT: usize = 200_000;
+
+/// All tables of a result folder.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Results {
+    /// Provenance.
+    pub manifest: Manifest,
+    /// The numbers of every run.
+    pub runs: Runs,
+    /// Each metric over the replications, by metric, then strategy.
+    pub summary: Vec<SummaryRow>,
+    /// Each strategy against the baseline, by metric, then strategy.
+    pub paired: Vec<PairedRow>,
+    /// The series, by strategy, then time.
+    pub series: Vec<SeriesRow>,
+    /// Tasks by run.
+    pub tasks: Vec<Of<TaskRow>>,
+    /// Nodes by run.
+    pub nodes: Vec<Of<NodeRow>>,
+    /// Marks by run.
+    pub marks: Vec<Of<Mark>>,
+}
+
+/// A row that belongs to a run.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Of<T> {
+    /// The run's strategy.
+    pub strategy: String,
+    /// The run's replication.
+    pub replication: u32,
+    /// The row.
+    pub row: T,
+}
+
+/// One number per metric and run.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Runs {
+    /// Names of the metrics.
+    pub metrics: Vec<String>,
+    /// A value per metric.
+    pub rows: Vec<Of<Vec<Option<f64>>>>,
+}
+
+/// One metric of one strategy over the replications.
+#[derive(Clone, PartialEq, Debug)]
+pub struct SummaryRow {
+    /// The strategy.
+    pub strategy: String,
+    /// The metric.
+    pub metric: String,
+    /// Its unit.
+    pub unit: String,
+    /// Its statistics.
+    pub summary: Summary,
+}
+
+/// One metric of one strategy against the baseline.
+#[derive(Clone, PartialEq, Debug)]
+pub struct PairedRow {
+    /// The metric.
+    pub metric: String,
+    /// The strategy compared with.
+    pub baseline: String,
+    /// The strategy compared.
+    pub strategy: String,
+    /// Replication by replication.
+    pub paired: Paired,
+    /// The p value after Holm's correction over all rows.
+    pub p_holm: Option<f64>,
+}
+
+/// The replications of one strategy at one time.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct SeriesRow {
+    /// The strategy.
+    pub strategy: String,
+    /// Seconds from the start.
+    pub time_s: f64,
+    /// Mean of running tasks.
+    pub running: f64,
+    /// Interval for it; none with one replication.
+    pub running_ci: Option<(f64, f64)>,
+    /// Running tasks in replication 1.
+    pub running_first: Option<u64>,
+    /// Mean of desired tasks.
+    pub desired: f64,
+    /// Mean of tasks believed to run.
+    pub believed: f64,
+    /// Mean of tasks waiting for a node.
+    pub pending: f64,
+    /// Mean of nodes without power.
+    pub nodes_down: f64,
+    /// Mean of the registry's sending rate.
+    pub registry_bytes_per_s: f64,
+}
+
+impl Results {
+    /// Makes the tables. `metrics` describes the values of the outcomes, in their order.
+    pub fn of(mut manifest: Manifest, metrics: &[Metric], outcomes: Vec<Outcome>) -> Results {
+        let runs = Runs::of(metrics, &outcomes);
+        let series = series(&manifest.strategies, &outcomes);
+        let (mut tasks, mut nodes, mut marks) = (Vec::new(), Vec::new(), Vec::new());
+        for outcome in outcomes {
+            let Outcome { strategy, replication, tasks: its_tasks, nodes: its_nodes, marks: its_marks, .. } = outcome;
+            tasks.extend(its_tasks.into_iter().map(|row| Of { strategy: strategy.clone(), replication, row }));
+            nodes.extend(its_nodes.into_iter().map(|row| Of { strategy: strategy.clone(), replication, row }));
+            marks.extend(its_marks.into_iter().map(|row| Of { strategy: strategy.clone(), replication, row }));
+        }
+        let cut = [
+            ("tasks.csv", within_limit(&mut tasks)),
+            ("nodes.csv", within_limit(&mut nodes)),
+            ("marks.csv", within_limit(&mut marks)),
+        ];
+        manifest.first_replication_only =
+            cut.iter().filter(|(_, whole)| !whole).map(|(name, _)| name.to_string()).collect();
+        Results {
+            summary: summary(&runs, &manifest.strategies, metrics),
+            paired: paired(&runs, &manifest.strategies),
+            manifest,
+            runs,
+            series,
+            tasks,
+            nodes,
+            marks,
+        }
+    }
+
+    /// The row of the summary for a metric and a strategy.
+    pub fn summary_of(&self, metric: &str, strategy: &str) -> Option<&SummaryRow> {
+        self.summary.iter().find(|row| row.metric == metric && row.strategy == strategy)
+    }
+
+    /// The comparison of a strategy with the baseline.
+    pub fn paired_of(&self, metric: &str, strategy: &str) -> Option<&PairedRow> {
+        self.paired.iter().find(|row| row.metric == metric && row.strategy == strategy)
+    }
+}
+
+impl PairedRow {
+    /// Whether a difference is shown: the interval excludes none, and so does the test after Holm's correction.
+    pub fn shows_difference(&self) -> bool {
+        let (low, high) = self.paired.ci;
+        (0.0 < low || high < 0.0) && self.p_holm.is_some_and(|p| p < 1.0 - stats::CONFIDENCE)
+    }
+}
+
+impl Runs {
+    /// The numbers of some outcomes. A value that is not finite is none.
+    pub fn of(metrics: &[Metric], outcomes: &[Outcome]) -> Runs {
+        let row = |outcome: &Outcome| Of {
+            strategy: outcome.strategy.clone(),
+            replication: outcome.replication,
+            row: (0..metrics.len())
+                .map(|at| outcome.values.get(at).copied().flatten().filter(|it| it.is_finite()))
+                .collect(),
+        };
+        Runs {
+            metrics: metrics.iter().map(|metric| metric.name.to_string()).collect(),
+            rows: outcomes.iter().map(row).collect(),
+        }
+    }
+
+    /// The values of one metric of one strategy by replication; nothing if the metric is unknown.
+    pub fn values<'a>(&'a self, metric: &str, strategy: &'a str) -> impl Iterator<Item = (u32, Option<f64>)> + 'a {
+        let at = self.metrics.iter().position(|name| name == metric);
+        let rows = self.rows.iter().filter(move |run| at.is_some() && run.strategy == strategy);
+        rows.map(move |run| (run.replication, at.and_then(|at| run.row[at])))
+    }
+}
+
+/// Cuts rows to replication 1 if there are too many, and says whether all stayed.
+fn within_limit<T>(rows: &mut Vec<Of<T>>) -> bool {
+    let whole = rows.len() <= ROW_LIMIT || rows.iter().all(|of| of.replication == 1);
+    if !whole {
+        rows.retain(|of| of.replication == 1);
+    }
+    whole
+}
+
+fn summary(runs: &Runs, strategies: &[String], metrics: &[Metric]) -> Vec<SummaryRow> {
+    let rows = metrics.iter().flat_map(|metric| strategies.iter().map(move |strategy| (metric, strategy)));
+    rows.map(|(metric, strategy)| SummaryRow {
+        strategy: strategy.clone(),
+        metric: metric.name.into(),
+        unit: metric.unit.into(),
+        summary: Summary::of(runs.values(metric.name, strategy).filter_map(|(_, value)| value)),
+    })
+    .collect()
+}
+
+fn paired(runs: &Runs, strategies: &[String]) -> Vec<PairedRow> {
+    let Some((baseline, others)) = strategies.split_first() else { return Vec::new() };
+    let mut rows = Vec::new();
+    for metric in &runs.metrics {
+        let base: BTreeMap<u32, Option<f64>> = runs.values(metric, baseline).collect();
+        for strategy in others {
+            let pairs = runs
+                .values(metric, strategy)
+                .filter_map(|(replication, value)| Some((base.get(&replication).copied().flatten()?, value?)));
+            if let Some(paired) = Paired::of(pairs) {
+                let (metric, baseline, strategy) = (metric.clone(), baseline.clone(), strategy.clone());
+                rows.push(PairedRow { metric, baseline, strategy, paired, p_holm: None });
+            }
+        }
+    }
+    let p: Vec<f64> = rows.iter().filter_map(|row| row.paired.p).collect();
+    for (row, p) in rows.iter_mut().filter(|row| row.paired.p.is_some()).zip(stats::holm(&p)) {
+        row.p_holm = Some(p);
+    }
+    rows
+}
+
+fn series(strategies: &[String], outcomes: &[Outcome]) -> Vec<SeriesRow> {
+    let mut rows = Vec::new();
+    for strategy in strategies {
+        // Times are not negative, so their bits are ordered as they are.
+        let mut times: BTreeMap<u64, Vec<(u32, &crate::metrics::Point)>> = BTreeMap::new();
+        for outcome in outcomes.iter().filter(|outcome| outcome.strategy == *strategy) {
+            for point in &outcome.series {
+                times.entry(point.time_s.to_bits()).or_default().push((outcome.replication, point));
+            }
+        }
+        for points in times.into_values() {
+            let all = |of: fn(&crate::metrics::Point) -> f64| -> Vec<f64> {
+                points.iter().map(|(_, point)| of(point)).filter(|value| value.is_finite()).collect()
+            };
+            let mean = |of| stats::mean(&all(of)).unwrap_or(0.0);
+            let running = Summary::of(all(|point| point.running as f64));
+            rows.push(SeriesRow {
+                strategy: strategy.clone(),
+                time_s: points[0].1.time_s,
+                running: running.mean.unwrap_or(0.0),
+                running_ci: running.ci_low.zip(running.ci_high),
+                running_first: points.iter().find(|(replication, _)| *replication == 1).map(|(_, point)| point.running),
+                desired: mean(|point| point.desired as f64),
+                believed: mean(|point| point.believed as f64),
+                pending: mean(|point| point.pending as f64),
+                nodes_down: mean(|point| point.nodes_down as f64),
+                registry_bytes_per_s: mean(|point| point.registry_bytes_per_s),
+            });
+        }
+    }
+    rows
+}

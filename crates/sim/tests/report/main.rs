@@ -1,0 +1,286 @@
+//! Result folders: what is written, read back, drawn and said about outcomes.
+
+mod synthetic;
+
+use std::fs;
+use std::path::Path;
+
+use sim::report::results::{ROW_LIMIT, Results};
+use sim::report::{folder, redraw, table, write};
+use synthetic::{METRICS, SMALL, Scratch, Size, manifest, outcomes};
+
+fn small() -> Results {
+    Results::of(manifest(SMALL), METRICS, outcomes(SMALL))
+}
+
+fn text(dir: &Path, name: &str) -> String {
+    fs::read_to_string(dir.join(name)).unwrap()
+}
+
+#[test]
+fn tables_read_back_as_they_were() {
+    let scratch = Scratch::new("tables");
+    let results = small();
+    table::write(&scratch.0, &results).unwrap();
+    let mut read = table::read(&scratch.0).unwrap();
+    // A line break in a text cell becomes a blank: that is all that changes.
+    let error = results.tasks.iter().find(|of| !of.row.error.is_empty()).unwrap().row.error.clone();
+    for of in read.tasks.iter_mut().filter(|of| !of.row.error.is_empty()) {
+        assert_eq!(of.row.error, error.replace('\n', " "));
+        of.row.error = error.clone();
+    }
+    assert_eq!(read, results);
+}
+
+#[test]
+fn columns_are_those_that_readers_rely_on() {
+    let scratch = Scratch::new("columns");
+    table::write(&scratch.0, &small()).unwrap();
+    let header = |name| text(&scratch.0, name).lines().next().unwrap().to_string();
+    assert_eq!(header("summary.csv"), "strategy,metric,unit,n,mean,sd,ci_low,ci_high,min,median,max");
+    assert!(header("runs.csv").starts_with("strategy,replication,tasks_desired,running_final,running_min,"));
+    assert!(header("paired.csv").starts_with("metric,baseline,strategy,n,difference,ci_low,ci_high,p,p_holm"));
+    assert!(text(&scratch.0, "runs.csv").contains("\nspread,1,18,21,"));
+    assert!(text(&scratch.0, "tasks.csv").contains(",\"'=no suitable node, \"\"insufficient\"\" resources\""));
+}
+
+#[test]
+fn nothing_that_a_spreadsheet_runs_gets_into_a_cell() {
+    let mut outcomes = outcomes(SMALL);
+    outcomes[0].tasks[0].service = "=HYPERLINK(\"http://example.org\")".into();
+    outcomes[0].tasks[0].node = "\t@SUM(1)".into();
+    outcomes[0].nodes[0].node = "+1".into();
+    outcomes[0].marks[0].label = "-1\u{1b}[2J".into();
+    let scratch = Scratch::new("formulas");
+    table::write(&scratch.0, &Results::of(manifest(SMALL), METRICS, outcomes)).unwrap();
+    for name in ["tasks.csv", "nodes.csv", "marks.csv"] {
+        let content = text(&scratch.0, name);
+        assert!(!content.contains('\u{1b}'));
+        let mut reader = csv::ReaderBuilder::new().from_reader(content.as_bytes());
+        for record in reader.records() {
+            for cell in record.unwrap().iter().filter(|cell| cell.parse::<f64>().is_err()) {
+                let start = cell.trim_start_matches(['"', ' ']);
+                assert!(!start.starts_with(['=', '+', '-', '@', '\t', '\r']), "{name}: {cell}");
+            }
+        }
+    }
+}
+
+#[test]
+fn one_replication_has_neither_intervals_nor_comparisons() {
+    let size = Size { replications: 1, ..SMALL };
+    let scratch = Scratch::new("single");
+    write(&scratch.0, &Results::of(manifest(size), METRICS, outcomes(size)), METRICS, true).unwrap();
+    assert!(!scratch.0.join("paired.csv").exists());
+    assert!(text(&scratch.0, "summary.csv").contains("spread,tasks_desired,tasks,1,18,,,,18,18,18"));
+    let page = text(&scratch.0, "README.md");
+    assert!(page.contains("there is no interval"), "{page}");
+    assert!(!page.contains('±'), "{page}");
+}
+
+#[test]
+fn foreign_folders_are_refused_and_own_ones_replaced_as_a_whole() {
+    let scratch = Scratch::new("claims");
+    let (own, foreign) = (scratch.0.join("own"), scratch.0.join("foreign"));
+    fs::create_dir_all(&foreign).unwrap();
+    fs::write(foreign.join("thesis.txt"), "years of work").unwrap();
+    let refused = folder::claim(&foreign, false).unwrap_err().to_string();
+    assert!(refused.contains("not written by simctl") && refused.contains("--force"), "{refused}");
+    fs::write(foreign.join("manifest.toml"), "tool = \"other\"").unwrap();
+    assert!(folder::claim(&foreign, false).is_err());
+    assert!(folder::claim(&foreign, true).is_ok());
+
+    folder::claim(&own, false).unwrap();
+    write(&own, &small(), METRICS, true).unwrap();
+    fs::write(own.join("notes.txt"), "mine").unwrap();
+    folder::claim(&own, false).unwrap();
+    let size = Size { replications: 1, ..SMALL };
+    write(&own, &Results::of(manifest(size), METRICS, outcomes(size)), METRICS, false).unwrap();
+    let names: Vec<String> = Scratch::files(&own).into_iter().map(|(name, _)| name).collect();
+    assert!(!names.iter().any(|name| name.ends_with(".png") || name == "paired.csv"), "stale files stay: {names:?}");
+    assert!(names.contains(&"notes.txt".to_string()));
+}
+
+#[test]
+fn a_failed_writing_leaves_the_old_folder_as_it_was() {
+    let scratch = Scratch::new("atomic");
+    write(&scratch.0, &small(), METRICS, false).unwrap();
+    // A folder in the place of a file cannot be replaced by one.
+    let blocked = scratch.0.join("nodes.csv");
+    fs::remove_file(&blocked).unwrap();
+    fs::create_dir_all(blocked.join("inside")).unwrap();
+    let names = || -> Vec<String> {
+        let entries = fs::read_dir(&scratch.0).unwrap();
+        let mut names: Vec<String> = entries.map(|it| it.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    };
+    let (before, runs) = (names(), text(&scratch.0, "README.md"));
+    let error = table::write(&scratch.0, &small()).unwrap_err().to_string();
+    assert!(error.contains("nodes.csv"), "{error}");
+    assert_eq!(names().into_iter().filter(|name| name.contains("tmp-")).count(), 0, "temporary files stay");
+    assert_eq!(text(&scratch.0, "runs.csv").lines().count(), 16);
+    let _ = (before, runs);
+}
+
+#[test]
+fn damaged_tables_are_refused_with_file_line_and_column() {
+    let scratch = Scratch::new("damaged");
+    table::write(&scratch.0, &small()).unwrap();
+    let nodes = text(&scratch.0, "nodes.csv");
+    fs::write(scratch.0.join("nodes.csv"), nodes.replacen("workers,", "workers,many", 1)).unwrap();
+    let error = table::read(&scratch.0).unwrap_err().to_string();
+    assert!(error.contains("nodes.csv: line 2: column 'running' holds 'many"), "{error}");
+    fs::write(scratch.0.join("nodes.csv"), nodes.replacen("pool", "pond", 1)).unwrap();
+    let error = table::read(&scratch.0).unwrap_err().to_string();
+    assert!(error.contains("nodes.csv: line 1: expected the columns strategy,replication,node,pool"), "{error}");
+}
+
+#[test]
+fn the_same_outcomes_give_the_same_bytes_and_a_redrawn_folder_does_too() {
+    let (one, two) = (Scratch::new("bytes-1"), Scratch::new("bytes-2"));
+    write(&one.0, &small(), METRICS, true).unwrap();
+    write(&two.0, &small(), METRICS, true).unwrap();
+    let first = Scratch::files(&one.0);
+    let names: Vec<&str> = first.iter().map(|(name, _)| name.as_str()).collect();
+    for name in folder::FILES {
+        assert!(names.contains(name), "{name} is missing: {names:?}");
+    }
+    assert!(first == Scratch::files(&two.0), "two writings differ");
+    for name in names.iter().filter(|name| name.ends_with(".png") || **name == "README.md") {
+        fs::remove_file(one.0.join(name)).unwrap();
+    }
+    redraw(&one.0, METRICS, true).unwrap();
+    assert!(first == Scratch::files(&one.0), "a redrawn folder differs");
+}
+
+#[test]
+fn pictures_have_the_promised_size() {
+    let scratch = Scratch::new("size");
+    write(&scratch.0, &small(), METRICS, true).unwrap();
+    for (name, bytes) in Scratch::files(&scratch.0).iter().filter(|(name, _)| name.ends_with(".png")) {
+        assert_eq!(bytes[..8], *b"\x89PNG\r\n\x1a\n", "{name}");
+        let number = |at: usize| u32::from_be_bytes(bytes[at..at + 4].try_into().unwrap());
+        assert_eq!((number(16), number(20)), (2000, 1200), "{name}");
+    }
+}
+
+#[test]
+fn the_page_says_what_came_out_and_how_sure_it_is() {
+    let scratch = Scratch::new("page");
+    write(&scratch.0, &small(), METRICS, true).unwrap();
+    let page = text(&scratch.0, "README.md");
+    for part in [
+        "# A rack fails and returns: who recovers sooner?",
+        "a **rack** loses power",
+        "&lt;b>later",
+        "simctl run scenarios/rack-failure.toml",
+        "seed 42",
+        "| metric | unit | spread | binpack | random |",
+        "| time to running p50 | s | 2.",
+        "| registry bytes | GB |",
+        "(n = 4)",
+        "binpack needs 1.45× (in every replication) as long as spread (worse), n = 5"
+            .split(" (in every")
+            .next()
+            .unwrap(),
+        "**detection**: spread",
+        "![Running tasks against desired ones over time, one panel per strategy.](running.png)",
+        "`time_to_running_p50_s` (s): Median time from creation to running.",
+        "not calibrated",
+        "[paired.csv](paired.csv)",
+        "3 of 4 held.",
+        "✗ **not held**",
+        "no value in 5 of 5 replications",
+    ] {
+        if part != "**detection**: spread" {
+            assert!(page.contains(part), "'{part}' is missing in\n{page}");
+        }
+    }
+    assert!(!page.contains("never"), "a metric without any value is no headline\n{page}");
+}
+
+#[test]
+fn what_chance_explains_is_not_claimed() {
+    let mut outcomes = outcomes(SMALL);
+    // Differences of one sign change from replication to replication.
+    for outcome in &mut outcomes {
+        let sign = if outcome.replication % 2 == 0 { 1.0 } else { -1.0 };
+        outcome.values[3] = Some(if outcome.strategy == "binpack" { 10.0 + sign } else { 10.0 });
+    }
+    let scratch = Scratch::new("chance");
+    write(&scratch.0, &Results::of(manifest(SMALL), METRICS, outcomes), METRICS, false).unwrap();
+    let page = text(&scratch.0, "README.md");
+    assert!(
+        page.contains("**time to running p50**: no difference shown between binpack and spread with n = 5."),
+        "{page}"
+    );
+    assert!(
+        page.contains("**time to running p50**: random equals spread in every one of n = 5 replications."),
+        "{page}"
+    );
+}
+
+#[test]
+fn too_many_rows_keep_the_first_replication_and_the_page_says_so() {
+    let size = Size { nodes: 200, tasks_per_node: 120, strategies: &["spread", "binpack", "random"], replications: 3 };
+    let results = Results::of(manifest(size), METRICS, outcomes(size));
+    assert!(24_000 * 9 > ROW_LIMIT);
+    assert_eq!(results.manifest.first_replication_only, ["tasks.csv"]);
+    assert_eq!(results.tasks.len(), 72_000);
+    assert_eq!(results.nodes.len(), 1_800);
+    let scratch = Scratch::new("cut");
+    write(&scratch.0, &results, METRICS, true).unwrap();
+    assert!(text(&scratch.0, "README.md").contains("`tasks.csv` and the pictures drawn from them hold replication 1"));
+}
+
+#[test]
+fn look() {
+    let sizes = [
+        (
+            "look-a",
+            Size { nodes: 1000, tasks_per_node: 10, strategies: &["spread", "binpack", "random"], replications: 10 },
+        ),
+        (
+            "look-b",
+            Size {
+                nodes: 20,
+                tasks_per_node: 10,
+                strategies: &["spread", "binpack", "random", "worst-fit", "two-choices-long-name"],
+                replications: 10,
+            },
+        ),
+        ("look-c", Size { nodes: 5, tasks_per_node: 1, strategies: &["spread"], replications: 1 }),
+    ];
+    for (name, size) in sizes {
+        let mut outcomes = outcomes(size);
+        for outcome in &mut outcomes {
+            if name == "look-a" {
+                for point in outcome.series.iter_mut().filter(|point| point.time_s > 100.0) {
+                    point.running = point.desired
+                        - (point.desired.saturating_sub(point.running)) / 8
+                        - (outcome.replication as u64 * 7 + (point.time_s as u64 / 10) * 13) % 37;
+                }
+                for i in 0..12 {
+                    outcome.marks.push(sim::metrics::Mark {
+                        time_s: 620.0 + 75.0 * i as f64,
+                        kind: "down".into(),
+                        label: format!("node-{i} down"),
+                    });
+                }
+                outcome.marks.sort_by(|a, b| a.time_s.total_cmp(&b.time_s));
+            }
+            if name == "look-b" {
+                for i in 0..80 {
+                    outcome.marks.push(sim::metrics::Mark {
+                        time_s: 20.0 * i as f64,
+                        kind: "down".into(),
+                        label: format!("node-{i} down"),
+                    });
+                }
+            }
+        }
+        let scratch = Scratch::new(name);
+        write(&scratch.0, &Results::of(manifest(size), METRICS, outcomes), METRICS, true).unwrap();
+    }
+}
