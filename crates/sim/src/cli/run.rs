@@ -215,7 +215,7 @@ fn job(mut scenario: Scenario, file: &Path, what: &What) -> Job {
     scenario.replications = what.replications.unwrap_or(scenario.replications);
     if !what.strategy.is_empty() {
         let mut strategies: Vec<String> = Vec::new();
-        for name in what.strategy.iter().filter(|name| !what.strategy.is_empty() && !name.is_empty()) {
+        for name in &what.strategy {
             if !strategies.contains(name) {
                 strategies.push(name.clone());
             }

@@ -1,6 +1,6 @@
 //! How results are printed: a table for people, JSON and CSV for programs.
 
-use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table, TableStyle};
 use serde_json::{Map, Value, json};
 
 use super::Console;
@@ -12,6 +12,12 @@ use crate::report::{headlines, table as tables, text};
 
 /// Version of the JSON document; it grows when a reader could break.
 const SCHEMA_VERSION: u32 = 1;
+
+/// Lines above, below and under the header only.
+const LINES: TableStyle = TableStyle::new()
+    .top_border(LineStyle::none().fill('─').junction('─'))
+    .header_separator(LineStyle::none().fill('─').junction('─'))
+    .bottom_border(LineStyle::none().fill('─').junction('─'));
 
 /// Widest table.
 const WIDTH: u16 = 100;
@@ -25,9 +31,7 @@ pub(super) fn table(done: &Done, console: &mut Console) {
     console.say(&format!("{name}{title}\n{replications}, seed {}\n", text::plain(&manifest.seed)));
 
     let mut grid = Table::new();
-    grid.load_style(presets::UTF8_HORIZONTAL_ONLY)
-        .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_width(WIDTH);
+    grid.load_style(LINES).set_content_arrangement(ContentArrangement::Dynamic).set_width(WIDTH);
     let strategies = manifest.strategies.iter().map(|name| text::plain(name));
     grid.set_header(["metric".to_string(), "unit".into()].into_iter().chain(strategies));
     let mut any_best = false;

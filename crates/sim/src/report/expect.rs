@@ -108,7 +108,7 @@ mod tests {
     #[test]
     fn a_missing_value_is_not_met_and_says_why() {
         let missing = judge(Some("spread"), "detection_s", None, Some(100.0));
-        assert_eq!(missing[0].1, false);
+        assert!(!missing[0].1);
         assert_eq!(missing[0].2, "no value in 1 of 2 replications, expected at most 100");
         assert_eq!(judge(Some("spread"), "nonsense", None, None)[0].2, "there is no metric 'nonsense'");
         assert_eq!(judge(Some("random"), "time_s", None, None)[0].2, "strategy 'random' was not run");

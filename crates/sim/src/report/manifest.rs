@@ -33,6 +33,8 @@ pub struct Manifest {
     pub replications: u32,
     /// Simulated seconds.
     pub duration_s: f64,
+    /// Metrics count from here on, in seconds.
+    pub warm_up_s: f64,
     /// The first is the baseline.
     pub strategies: Vec<String>,
     /// Files that hold replication 1 of each strategy only, because all would be too long.
@@ -72,6 +74,7 @@ impl Manifest {
             seed: scenario.seed.to_string(),
             replications: scenario.replications,
             duration_s: scenario.duration.as_secs_f64(),
+            warm_up_s: scenario.warm_up.as_secs_f64(),
             strategies: scenario.strategies.clone(),
             first_replication_only: Vec::new(),
             expect: scenario.expect.iter().map(Expected::of).collect(),
@@ -102,7 +105,7 @@ impl Manifest {
             let _ = writeln!(out, "{key} = {}", quoted(text));
         }
         let _ = writeln!(out, "replications = {}", self.replications);
-        let _ = writeln!(out, "duration_s = {:?}", self.duration_s);
+        let _ = writeln!(out, "duration_s = {:?}\nwarm_up_s = {:?}", self.duration_s, self.warm_up_s);
         for (key, texts) in [("strategies", &self.strategies), ("first_replication_only", &self.first_replication_only)]
         {
             let texts: Vec<String> = texts.iter().map(|text| quoted(text)).collect();
@@ -169,6 +172,7 @@ mod tests {
             seed: u64::MAX.to_string(),
             replications: 3,
             duration_s: 600.0,
+            warm_up_s: 0.0,
             strategies: vec!["spread".into(), "binpack".into()],
             first_replication_only: vec!["tasks.csv".into()],
             expect: vec![

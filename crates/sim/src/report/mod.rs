@@ -21,28 +21,27 @@ use results::Results;
 
 /// The metrics that comparisons show first, in this order, as far as a folder has them.
 pub const HEADLINES: &[&str] = &[
-    "time_to_converge_s",
     "time_to_running_p50_s",
     "time_to_running_p99_s",
+    "time_to_converge_s",
     "failover_p50_s",
     "failover_max_s",
     "replica_seconds_lost",
-    "availability",
-    "detection_mean_s",
-    "update_duration_s",
     "running_min",
-    "running_final",
-    "pending_max",
-    "moves",
-    "tasks_per_node_max",
-    "rack_share_max",
+    "update_duration_s",
     "pulled_bytes",
     "pull_p99_s",
-    "cache_hit_ratio",
+    "rack_share_max",
+    "tasks_per_node_max",
+    "moves",
+    "availability",
+    "detection_mean_s",
+    "pending_max",
+    "running_final",
 ];
 
 /// How many headline metrics are shown.
-const SHOWN: usize = 12;
+const SHOWN: usize = 14;
 
 /// Writes the CSV files of a folder, which [`folder::claim`] granted, and then its pictures and page from them.
 pub fn write(dir: &Path, results: &Results, metrics: &[Metric], pictures: bool) -> io::Result<()> {
@@ -59,14 +58,18 @@ pub fn redraw(dir: &Path, metrics: &[Metric], pictures: bool) -> io::Result<()> 
     stage.commit()
 }
 
-/// Names of the headline metrics of a folder: those of [`HEADLINES`] that have a value; if there is none of them, the
-/// first metrics that do.
+/// Names of the headline metrics of a folder: those of [`HEADLINES`] that have a value other than zero; if there is none
+/// of them, the first metrics that have one.
 pub fn headlines(results: &Results) -> Vec<String> {
-    let has_value = |name: &str| results.summary.iter().any(|row| row.metric == name && row.summary.n > 0);
-    let known = HEADLINES.iter().filter(|name| has_value(name)).map(|name| name.to_string());
+    let tells = |name: &str| {
+        let rows = results.summary.iter().filter(|row| row.metric == name);
+        rows.map(|row| row.summary)
+            .any(|it| it.min.is_some_and(|min| min != 0.0) || it.max.is_some_and(|max| max != 0.0))
+    };
+    let known = HEADLINES.iter().filter(|name| tells(name)).map(|name| name.to_string());
     let mut names: Vec<String> = known.take(SHOWN).collect();
     if names.is_empty() {
-        names = results.runs.metrics.iter().filter(|name| has_value(name)).take(SHOWN).cloned().collect();
+        names = results.runs.metrics.iter().filter(|name| tells(name)).take(SHOWN).cloned().collect();
     }
     names
 }

@@ -135,13 +135,21 @@ fn comparison(out: &mut String, results: &Results, metrics: &[Metric]) {
          claimed only if its 95 % interval excludes none and Holm's correction over all rows of \
          [paired.csv](paired.csv) leaves p < 0.05.\n\n",
     );
+    let mut equal = Vec::new();
     for metric in headlines(results) {
-        for strategy in &manifest.strategies[1..] {
-            if let Some(row) = results.paired_of(&metric, strategy) {
-                let unit = results.summary_of(&metric, strategy).map_or("", |row| row.unit.as_str());
-                let _ = writeln!(out, "- {}", sentence(row, unit, metrics));
-            }
+        let rows: Vec<&PairedRow> =
+            manifest.strategies[1..].iter().filter_map(|strategy| results.paired_of(&metric, strategy)).collect();
+        let unit = rows.iter().find_map(|row| results.summary_of(&metric, &row.strategy)).map_or("", |row| &row.unit);
+        if !rows.is_empty() && rows.iter().all(|row| row.paired.p.is_none()) {
+            equal.push(text::markdown(&text::title(&metric, unit)));
+            continue;
         }
+        for row in rows {
+            let _ = writeln!(out, "- {}", sentence(row, unit, metrics));
+        }
+    }
+    if !equal.is_empty() {
+        let _ = writeln!(out, "- Equal for all strategies in every replication: {}.", equal.join(", "));
     }
     out.push('\n');
 }
@@ -174,7 +182,7 @@ pub fn sentence(row: &PairedRow, unit: &str, metrics: &[Metric]) -> String {
         };
         let ratio = times(ratio);
         return match unit {
-            "s" => {
+            "s" if row.metric.ends_with("_s") => {
                 format!("**{name}**: {strategy} needs {ratio}× ({range}) as long as {baseline}{judgement}, n = {n}.")
             }
             _ => format!("**{name}**: {strategy} has {ratio}× ({range}) the value of {baseline}{judgement}, n = {n}."),
@@ -217,6 +225,14 @@ fn limits(out: &mut String, results: &Results) {
          - Tasks that had not run at the end have no time to running: curves stay below 100 %, and quantiles are over \
          those that ran.\n",
     );
+    let warm_up = results.manifest.warm_up_s;
+    if warm_up > 0.0 {
+        let warm_up = text::short(warm_up);
+        let _ = writeln!(
+            out,
+            "- Metrics and times to running count from {warm_up} s on; the other pictures show everything."
+        );
+    }
     let cut = &results.manifest.first_replication_only;
     if !cut.is_empty() {
         let names: Vec<String> = cut.iter().map(|name| format!("`{}`", text::plain(name))).collect();

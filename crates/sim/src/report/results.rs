@@ -116,9 +116,9 @@ impl Results {
             marks.extend(its_marks.into_iter().map(|row| Of { strategy: strategy.clone(), replication, row }));
         }
         let cut = [
-            ("tasks.csv", within_limit(&mut tasks)),
-            ("nodes.csv", within_limit(&mut nodes)),
-            ("marks.csv", within_limit(&mut marks)),
+            ("tasks.csv", within_limit(&mut tasks, |_| false)),
+            ("nodes.csv", within_limit(&mut nodes, |_| false)),
+            ("marks.csv", within_limit(&mut marks, |mark| mark.kind == "error")),
         ];
         manifest.first_replication_only =
             cut.iter().filter(|(_, whole)| !whole).map(|(name, _)| name.to_string()).collect();
@@ -177,13 +177,13 @@ impl Runs {
     }
 }
 
-/// Cuts rows to replication 1 if there are too many, and says whether all stayed.
-fn within_limit<T>(rows: &mut Vec<Of<T>>) -> bool {
-    let whole = rows.len() <= ROW_LIMIT || rows.iter().all(|of| of.replication == 1);
-    if !whole {
-        rows.retain(|of| of.replication == 1);
+/// Cuts rows to replication 1, and those that must `stay`, if there are too many; says whether all stayed.
+fn within_limit<T>(rows: &mut Vec<Of<T>>, stay: impl Fn(&T) -> bool) -> bool {
+    let before = rows.len();
+    if before > ROW_LIMIT {
+        rows.retain(|of| of.replication == 1 || stay(&of.row));
     }
-    whole
+    rows.len() == before
 }
 
 fn summary(runs: &Runs, strategies: &[String], metrics: &[Metric]) -> Vec<SummaryRow> {

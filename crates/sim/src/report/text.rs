@@ -28,7 +28,9 @@ pub fn plus_minus(mean: f64, half: Option<f64>) -> String {
         Some(half) => {
             // Two digits of the uncertainty; of the mean not more than six, else tiny noise prints long tails.
             let decimals = (1 - exponent(half)).min(5 - exponent(mean).max(exponent(half)));
-            format!("{} ± {}", fixed(mean, decimals), fixed(half, decimals))
+            let tiny = exponent(half) < -decimals;
+            let half = if tiny { with_decimals(half, -exponent(half)) } else { fixed(half, decimals) };
+            format!("{} ± {half}", fixed(mean, decimals))
         }
     }
 }
@@ -167,6 +169,7 @@ mod tests {
             (123456.0, Some(3456.0), "123,500 ± 3500"),
             (100.0, Some(0.05), "100.000 ± 0.050"),
             (0.5, Some(20.0), "0 ± 20"),
+            (151.546, Some(0.00043), "151.546 ± 0.0004"),
         ] {
             assert_eq!(plus_minus(mean, half), expected);
         }

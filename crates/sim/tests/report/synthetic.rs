@@ -17,8 +17,8 @@ pub const METRICS: &[Metric] = &[
     metric("running_min", "tasks", "Fewest running tasks after the start.", Some(false)),
     metric("time_to_running_p50_s", "s", "Median time from creation to running.", Some(true)),
     metric("time_to_running_p99_s", "s", "99th percentile of the time from creation to running.", Some(true)),
-    metric("detection_s", "s", "Mean time from power loss to the node being marked down.", Some(true)),
-    metric("registry_bytes", "B", "Bytes that the registry sent.", Some(true)),
+    metric("detection_mean_s", "s", "Mean time from power loss to the node being marked down.", Some(true)),
+    metric("pulled_bytes", "B", "Bytes that the registry sent.", Some(true)),
     metric("never_s", "s", "Has no value here.", Some(true)),
 ];
 
@@ -57,6 +57,7 @@ pub fn manifest(size: Size) -> Manifest {
         seed: "42".into(),
         replications: size.replications,
         duration_s: 1800.0,
+        warm_up_s: 0.0,
         strategies: size.strategies.iter().map(|name| name.to_string()).collect(),
         first_replication_only: vec![],
         expect: vec![
@@ -177,6 +178,7 @@ fn outcome(size: Size, at: usize, strategy: &str, replication: u32) -> Outcome {
             mark(1200.0, "script", "scale web to 7 a node"),
             mark(1500.0, "up", "rack=r1 up (5 nodes)"),
         ],
+        failed: None,
     }
 }
 

@@ -14,7 +14,7 @@ pub fn is_worth_it(results: &Results) -> bool {
 /// Draws up to six panels, each with an axis of its own.
 pub fn draw(results: &Results, sheet: &mut Sheet) {
     let bars = if results.manifest.replications > 1 {
-        "mean and 95 % interval of each strategy (n is the number of replications with a value where some have none)"
+        "mean and 95 % interval, metrics with a shown difference first (n: replications with a value, if not all)"
     } else {
         "each strategy, one replication: no intervals"
     };
@@ -43,7 +43,10 @@ fn panel(results: &Results, sheet: &mut Sheet, metric: &str, room: Rect) {
     let largest = rows.iter().map(|(_, row)| top(row)).fold(0.0, f64::max);
     let unit = rows.first().map_or("", |(_, row)| row.unit.as_str());
     let (factor, unit_shown) = text::scale(unit, largest);
-    let y = Axis::from_zero(largest / factor * 1.15, 4, "");
+    // Of a share there is never more than 1.
+    let is_share = unit == "1" && (0.7..=1.0).contains(&largest);
+    let room_for_values = largest / factor * 1.15;
+    let y = if is_share { Axis::linear(0.0, 1.15, 5, "") } else { Axis::from_zero(room_for_values, 4, "") };
     let each = (room.x1 - room.x0 - 200) / rows.len().max(1) as i32;
     let fits = |name: &str, size: i32| crisp::text_width(name, f64::from(size), false) <= each - 20;
     let names = rows.iter().map(|(_, row)| fitted(&text::plain(&row.strategy), TEXT, false, each - 20));
@@ -82,12 +85,14 @@ fn panel(results: &Results, sheet: &mut Sheet, metric: &str, room: Rect) {
     }
 }
 
-/// The headline metrics with a value that any strategy could change: not those that are the same everywhere.
+/// The headline metrics with a value that is not the same everywhere, first those in which a difference is shown.
 fn shown(results: &Results) -> Vec<String> {
-    let metrics = headlines(results).into_iter().filter(|metric| {
+    let differs = |metric: &String| {
         let means: Vec<f64> =
             strategies(results).filter_map(|(_, name)| results.summary_of(metric, name)?.summary.mean).collect();
         !means.is_empty() && means.iter().all(|mean| 0.0 <= *mean) && means.iter().any(|mean| *mean != means[0])
-    });
-    metrics.collect()
+    };
+    let mut metrics: Vec<String> = headlines(results).into_iter().filter(differs).collect();
+    metrics.sort_by_key(|metric| !results.paired.iter().any(|row| row.metric == *metric && row.shows_difference()));
+    metrics
 }

@@ -19,7 +19,7 @@ pub fn draw(results: &Results, stage: &mut Stage) -> io::Result<Vec<&'static str
     type Draw = fn(&Results, &mut sheet::Sheet);
     let pictures: [(&'static str, bool, Draw); 5] = [
         ("running.png", !results.series.is_empty(), series::running),
-        ("time-to-running.png", results.tasks.iter().any(|of| of.row.running_s.is_some()), waiting::draw),
+        ("time-to-running.png", waiting::is_worth_it(results), waiting::draw),
         ("nodes.png", !results.nodes.is_empty(), nodes::draw),
         ("metrics.png", metrics::is_worth_it(results), metrics::draw),
         ("registry.png", results.series.iter().any(|row| row.registry_bytes_per_s > 0.0), series::registry),

@@ -1,5 +1,7 @@
 //! Pictures over time: running tasks, and what the registry sends.
 
+use plotters::style::WHITE;
+
 use super::axis::Axis;
 use super::sheet::{Anchor, GREY, INK, Look, NOTE, Panel, Rect, Sample, Sheet, TEXT, fitted, look};
 use super::{crisp, footer, strategies, title};
@@ -69,7 +71,10 @@ pub fn running(results: &Results, sheet: &mut Sheet) {
         panel.line(sheet, &steps(&of(|row| row.desired)), DESIRED, 5);
         if low > 0.0 {
             let note = format!("axis starts at {}", text::short(low));
-            sheet.text(&note, (panel.rect.x1 - 20, panel.rect.y1 - 40), NOTE, GREY, false, Anchor::Right);
+            let (x1, y1) = (panel.rect.x1 - 20, panel.rect.y1 - 50);
+            let x0 = x1 - crisp::text_width(&note, f64::from(NOTE), false);
+            sheet.block(Rect { x0: x0 - 10, y0: y1 - 30, x1: x1 + 10, y1: y1 + 30 }, WHITE, 1.0);
+            sheet.text(&note, (x1, y1), NOTE, GREY, false, Anchor::Right);
         }
     }
 }
@@ -107,26 +112,17 @@ pub fn registry(results: &Results, sheet: &mut Sheet) {
     }
 }
 
-/// Upright lines where something happened, with words above them as far as there is room, if wanted; those of the lowest
-/// row begin right of `words_from`.
+/// Upright lines where something happened, with words above them as far as there is room, if wanted; words begin right of
+/// `words_from`. What is there from the start is no event.
 fn events(sheet: &mut Sheet, panel: &Panel, marks: &[&Mark], unit: f64, words_from: Option<i32>) {
     let Rect { y0, x1, y1, .. } = panel.rect;
-    // What happened together has one line and the words of the most telling: the user's own first.
-    let rank = |mark: &Mark| {
-        ["error", "refused", "script", "deploy", "down", "up", "detected"]
-            .iter()
-            .position(|kind| *kind == mark.kind)
-            .unwrap_or(9)
-    };
-    let mut lines: Vec<(i32, &Mark)> = Vec::new();
-    for mark in marks.iter().filter(|mark| (panel.x.low..=panel.x.high).contains(&(mark.time_s / unit))) {
-        let x = panel.at(mark.time_s / unit, panel.y.low).0;
-        match lines.iter_mut().find(|(other, _)| (x - *other).abs() < 8) {
-            Some(line) if rank(mark) < rank(line.1) => line.1 = mark,
-            Some(_) => {}
-            None => lines.push((x, mark)),
-        }
-    }
+    let shown =
+        |mark: &&&Mark| panel.x.share(mark.time_s / unit) <= 1.0 && (mark.kind != "deploy" || mark.time_s > 0.0);
+    let mut lines: Vec<(i32, &Mark)> =
+        marks.iter().filter(shown).map(|mark| (panel.at(mark.time_s / unit, panel.y.low).0, *mark)).collect();
+    // What happened together has one line, that of the most telling: the user's own first.
+    lines.sort_by_key(|(x, mark)| (*x, rank(mark)));
+    lines.dedup_by(|next, line| next.0 - line.0 < 8);
     let crowded = lines.len() > 40;
     for (x, mark) in &lines {
         let dashes: &[i32] = if mark.kind == "detected" { &[6, 14] } else { &[22, 12] };
@@ -134,24 +130,69 @@ fn events(sheet: &mut Sheet, panel: &Panel, marks: &[&Mark], unit: f64, words_fr
         sheet.line(&[(*x, from), (*x, y1)], GREY, 4, dashes);
     }
     let Some(words_from) = words_from else { return };
-    // The user's own events get their words first.
-    lines.sort_by_key(|(x, mark)| (rank(mark).min(3), -x));
-    let labels: Vec<(i32, String)> = lines.iter().map(|(x, mark)| (*x, text::plain(&mark.label))).collect();
-    let placed = if crowded { Vec::new() } else { place_words(&labels, (words_from, x1)) };
+    let groups = groups(&lines);
+    let placed = if crowded { Vec::new() } else { best_places(&groups, (words_from, x1)) };
     for word in &placed {
         let y = y0 - 32 - 50 * word.row;
         sheet.line(&[(word.x, y - 18), (word.x, y0)], GREY, 3, &[]);
         sheet.text(&word.text, (word.left, y), NOTE, INK, false, Anchor::Left);
     }
-    let silent = lines.len() - placed.len();
+    let silent = if crowded { lines.len() } else { groups.len() - placed.len() };
     if silent > 0 {
-        let note = format!(
-            "{silent}{} events of replication 1 are marked without words",
-            if placed.is_empty() { "" } else { " more" }
-        );
+        let note =
+            format!("{} marked without words", if silent == 1 { "1 event".into() } else { format!("{silent} events") });
         let left = x1 - crisp::text_width(&note, f64::from(NOTE), false);
         let y = if placed.is_empty() { y0 - 32 } else { y0 - 32 - 50 * ROWS };
         sheet.text(&note, (left, y), NOTE, GREY, false, Anchor::Left);
+    }
+}
+
+/// Of two orders of placing words the one that gives more of them a place, the user's own events first.
+fn best_places(groups: &[(i32, &Mark, usize)], range: (i32, i32)) -> Vec<Word> {
+    let place = |order: fn(&Mark) -> usize| {
+        let mut groups = groups.to_vec();
+        groups.sort_by_key(|(x, mark, _)| (order(mark), -x));
+        let labels: Vec<(i32, String)> = groups.iter().map(|(x, mark, more)| (*x, label(mark, *more))).collect();
+        place_words(&labels, range)
+    };
+    let own = |words: &[Word]| {
+        let is_own = |word: &&Word| groups.iter().any(|(x, mark, _)| *x == word.x && rank(mark) < 3);
+        (words.iter().filter(is_own).count(), words.len())
+    };
+    let (by_place, by_rank) = (place(|_| 0), place(|mark| rank(mark).min(3)));
+    if own(&by_rank) > own(&by_place) { by_rank } else { by_place }
+}
+
+/// How telling a mark is; the least is the most.
+fn rank(mark: &Mark) -> usize {
+    let kinds = ["error", "refused", "script", "deploy", "down", "up", "detected"];
+    kinds.iter().position(|kind| *kind == mark.kind).unwrap_or(kinds.len())
+}
+
+/// Marks of one kind that follow each other closely share their words: (place, first of them, how many more).
+fn groups<'a>(lines: &[(i32, &'a Mark)]) -> Vec<(i32, &'a Mark, usize)> {
+    let mut groups: Vec<(i32, &Mark, usize)> = Vec::new();
+    let mut last = 0;
+    for &(x, mark) in lines {
+        match groups.last_mut() {
+            Some(group) if group.1.kind == mark.kind && mark.kind != "script" && x - last < 160 => group.2 += 1,
+            _ => groups.push((x, mark, 0)),
+        }
+        last = x;
+    }
+    groups
+}
+
+/// A mark in words. Labels of some kinds are names alone.
+fn label(mark: &Mark, more: usize) -> String {
+    let name = text::plain(&mark.label);
+    let many = if more > 0 { format!(" and {more} more") } else { String::new() };
+    let is_name = !name.contains(' ');
+    match mark.kind.as_str() {
+        "detected" if is_name => format!("{name}{many} found down"),
+        "deploy" if is_name => format!("deploy {name}{many}"),
+        "down" | "up" if is_name => format!("{name}{many} {}", mark.kind),
+        _ => format!("{name}{many}"),
     }
 }
 
@@ -184,7 +225,7 @@ fn place_words(labels: &[(i32, String)], (from, to): (i32, i32)) -> Vec<Word> {
                 let my_line = other.row < *row && (other.left - 8..other.right + 8).contains(x);
                 words || its_line || my_line
             };
-            (*row > 0 || from < left) && !placed.iter().any(crosses)
+            from < *x.min(&left) && !placed.iter().any(crosses)
         };
         if let Some(row) = (0..ROWS).find(free) {
             placed.push(Word { x: *x, left, right, row, text });

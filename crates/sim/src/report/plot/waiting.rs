@@ -1,7 +1,7 @@
 //! How long tasks waited until they ran: the distribution, strategies together.
 
 use super::axis::Axis;
-use super::sheet::{Anchor, GREY, NOTE, Panel, Rect, Sheet, TEXT, fitted, look};
+use super::sheet::{Anchor, GREY, INK, NOTE, Panel, Rect, Sheet, TEXT, fitted, look};
 use super::{footer, strategies, title};
 use crate::report::results::Results;
 use crate::report::text;
@@ -10,16 +10,24 @@ use crate::stats;
 /// More steps than a line needs.
 const STEPS: usize = 1500;
 
+/// Whether any task ran that counts.
+pub fn is_worth_it(results: &Results) -> bool {
+    let warm_up = results.manifest.warm_up_s;
+    results.tasks.iter().any(|of| of.row.running_s.is_some() && warm_up <= of.row.created_s)
+}
+
 /// Share of all created tasks that ran within a time; what never ran keeps a curve below 100 %.
 pub fn draw(results: &Results, sheet: &mut Sheet) {
     let pooled = results.manifest.replications > 1 && results.tasks.iter().any(|of| of.replication > 1);
     let which = if pooled { "tasks of all replications" } else { "tasks of replication 1" };
-    let subtitle = format!("Time from creation to running, {which}; quantiles of those that ran");
+    let warm_up = results.manifest.warm_up_s;
+    let since = if warm_up > 0.0 { format!(" from {} s on", text::short(warm_up)) } else { String::new() };
+    let subtitle = format!("Time from creation to running, {which}{since}; quantiles of those that ran");
     let room = sheet.frame(&title(results), &subtitle, &footer(results));
 
     let mut curves = Vec::new();
     for (index, strategy) in strategies(results) {
-        let tasks = results.tasks.iter().filter(|of| of.strategy == *strategy);
+        let tasks = results.tasks.iter().filter(|of| of.strategy == *strategy && warm_up <= of.row.created_s);
         let count = tasks.clone().count();
         let waits = stats::sorted(tasks.filter_map(|of| Some(of.row.running_s? - of.row.created_s)));
         curves.push((index, strategy, count, waits));
@@ -38,9 +46,9 @@ pub fn draw(results: &Results, sheet: &mut Sheet) {
         let low = if low.is_finite() && low > 0.5 * high { low - (high - low) * 0.1 } else { 0.0 };
         Axis::linear(low, high + (high - low) * 0.03, 10, words)
     };
-    let mut y = Axis::linear(0.0, 1.0, 5, "share of created tasks");
+    let mut y = Axis::linear(0.0, 1.0, 5, "share of the created tasks");
     y.ticks = [0.0, 0.25, 0.5, 0.75, 0.9, 1.0].map(|share| (share, format!("{} %", text::short(share * 100.0)))).into();
-    let panel = Panel::within(Rect { y0: room.y0 + 40, ..room }, x, y);
+    let panel = Panel::within(Rect { y0: room.y0 + 60 + LINE * (curves.len() as i32 + 1), ..room }, x, y);
     panel.axes(sheet);
 
     for (index, _, count, waits) in &curves {
@@ -60,26 +68,26 @@ pub fn draw(results: &Results, sheet: &mut Sheet) {
     key(sheet, &panel, &curves);
 }
 
-/// A legend with the numbers that readers look for, in the lower right corner, where such curves are not.
+/// Height of a line of the key.
+const LINE: i32 = 74;
+
+/// A legend with the numbers that readers look for, above the panel: curves may be anywhere in it.
 fn key(sheet: &mut Sheet, panel: &Panel, curves: &[(usize, &String, usize, Vec<f64>)]) {
-    let Rect { x1, y1, .. } = panel.rect;
-    let (line, columns) = (74, [1300, 990, 700, 410, 120]);
-    let top = y1 - line * (curves.len() as i32 + 1) - 50;
-    let back = Rect { x0: x1 - 1700, y0: top, x1: x1 - 30, y1: y1 - 30 };
-    sheet.block(back, plotters::style::WHITE, 1.0);
-    let heads = ["", "tasks", "never ran", "median", "99 %"];
-    for (head, column) in heads.iter().zip(columns) {
-        sheet.text(head, (x1 - column + 60, top + 45), NOTE, GREY, false, Anchor::Right);
+    let x = panel.rect.x0;
+    let top = panel.rect.y0 - 30 - LINE * (curves.len() as i32 + 1);
+    let columns = [1100, 1420, 1740, 2060];
+    for (head, column) in ["tasks", "never ran", "median", "99 %"].iter().zip(columns) {
+        sheet.text(head, (x + column, top + 40), NOTE, GREY, false, Anchor::Right);
     }
     for (row, (index, strategy, count, waits)) in curves.iter().enumerate() {
-        let y = top + 45 + line * (row as i32 + 1);
-        sheet.line(&[(x1 - 1670, y), (x1 - 1540, y)], look(*index).color, 9, look(*index).dashes);
-        sheet.text(&fitted(strategy, TEXT, true, 400), (x1 - 1515, y), TEXT, look(*index).color, true, Anchor::Left);
+        let y = top + 40 + LINE * (row as i32 + 1);
+        sheet.line(&[(x, y), (x + 130, y)], look(*index).color, 9, look(*index).dashes);
+        sheet.text(&fitted(strategy, TEXT, true, 700), (x + 160, y), TEXT, look(*index).color, true, Anchor::Left);
         let quantile = |q| stats::quantile(waits, q).map_or("n/a".into(), |wait| format!("{} s", text::short(wait)));
         let cells =
             [text::short(*count as f64), text::short((count - waits.len()) as f64), quantile(0.5), quantile(0.99)];
-        for (cell, column) in cells.iter().zip(&columns[1..]) {
-            sheet.text(cell, (x1 - column + 60, y), TEXT, super::sheet::INK, false, Anchor::Right);
+        for (cell, column) in cells.iter().zip(columns) {
+            sheet.text(cell, (x + column, y), TEXT, INK, false, Anchor::Right);
         }
     }
 }
