@@ -1,8 +1,8 @@
 //! Docker stack files: from the bytes of one or more files to the services that `docker stack deploy` would submit.
 //!
-//! A file goes through [`yaml`] (text to tree), [`interpolate`] (variables), [`schema`] with its table `grammar`
-//! (Docker's complaints), [`sections`] with [`canonical`] and its table `shape` (the one form of every part), [`merge`]
-//! (one file over another), [`convert`] (services, networks, volumes) and [`engine`] (what the cluster refuses). Verdicts
+//! A file goes through `yaml` (text to tree), `interpolate` (variables), `schema` with its table `grammar`
+//! (Docker's complaints), `sections` with `canonical` and its table `shape` (the one form of every part), `merge`
+//! (one file over another), `convert` (services, networks, volumes) and `engine` (what the cluster refuses). Verdicts
 //! and messages are those of Docker's command line 28.2.2; all complaints of a step are given, the first is Docker's.
 //!
 //! Nothing is executed, pulled or resolved. Beside the stack files only the files of variables that they name are read,
