@@ -1,6 +1,6 @@
 //! The front door: an operator's verbs and the cluster's events in, commands out.
 
-use crate::api::{self, ApiError};
+use crate::api::{self, ApiError, Part, refuse};
 use crate::cluster::{Change, Cluster, Timer, UpdateState, UpdateStatus, Writer};
 use crate::event::{Commands, Event};
 use crate::id::{NodeId, Row, ServiceId, Slot, TaskId};
@@ -228,13 +228,13 @@ impl Manager {
     ) -> Result<(), ApiError> {
         api::validate(&spec)?;
         let Some(current) = self.cluster.service(service) else {
-            return Err(ApiError(format!("service {} not found", spec.name)));
+            return refuse(Part::Service, format!("service {} not found", spec.name));
         };
-        if spec.name != current.spec.name {
-            return Err(ApiError("renaming services is not supported".into()));
-        }
         if std::mem::discriminant(&spec.mode) != std::mem::discriminant(&current.spec.mode) {
-            return Err(ApiError("service mode change is not allowed".into()));
+            return refuse(Part::Mode, "service mode change is not allowed");
+        }
+        if spec.name != current.spec.name {
+            return refuse(Part::Name, "renaming services is not supported");
         }
         api::validate_among(&self.cluster, Some(service), &spec)?;
         self.cluster.advance(now);
@@ -258,7 +258,7 @@ impl Manager {
         let previous = self.cluster.service(service).and_then(|service| service.previous.clone());
         let Some((spec, version)) = previous else {
             let name = self.cluster.services().get(service).map_or("", |service| &service.spec.name);
-            return Err(ApiError(format!("service {name} does not have a previous spec")));
+            return refuse(Part::Service, format!("service {name} does not have a previous spec"));
         };
         self.cluster.advance(now);
         self.cluster.update_service(service, |service| {

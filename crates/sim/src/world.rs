@@ -258,7 +258,7 @@ impl<'a> World<'a> {
                 self.services[row] = Some(id);
                 self.observer.mark(now, "deploy", plan.spec.name.as_str());
             }
-            Err(refusal) => self.observer.mark(now, "refused", format!("{}: {}", plan.spec.name, refusal.0)),
+            Err(refusal) => self.observer.mark(now, "refused", format!("{}: {}", plan.spec.name, refusal.text)),
         }
     }
 
@@ -293,7 +293,7 @@ impl<'a> World<'a> {
             Action::Force(service) => self.update(now, *service, |spec| spec.task.force_update += 1),
             Action::Rollback(service) => {
                 let answer = self.service(*service).and_then(|id| {
-                    self.manager.rollback_service(now, id, &mut self.commands).map_err(|refusal| refusal.0)
+                    self.manager.rollback_service(now, id, &mut self.commands).map_err(|refusal| refusal.text)
                 });
                 self.note_refusal(now, answer);
             }
@@ -311,7 +311,7 @@ impl<'a> World<'a> {
         let answer = self.service(service).and_then(|id| {
             let mut spec = (*self.manager.cluster().services()[id].spec).clone();
             change(&mut spec);
-            self.manager.update_service(now, id, spec, &mut self.commands).map_err(|refusal| refusal.0)
+            self.manager.update_service(now, id, spec, &mut self.commands).map_err(|refusal| refusal.text)
         });
         self.note_refusal(now, answer);
     }

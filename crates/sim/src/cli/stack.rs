@@ -74,7 +74,7 @@ pub fn report(args: &Args, style: Style) -> Result<(String, bool), String> {
     let verdicts: Vec<Verdict> = stacks
         .into_iter()
         .map(|files| {
-            let name = args.name.clone().unwrap_or_else(|| name_of(&files[0]));
+            let name = args.name.clone().unwrap_or_else(|| compose::default_name(&files[0]));
             let outcome = compose::load(&name, &files, &variables);
             Verdict { name, files, outcome }
         })
@@ -138,10 +138,6 @@ fn variables(args: &Args) -> Result<BTreeMap<String, String>, String> {
         };
     }
     Ok(out)
-}
-
-fn name_of(file: &Path) -> String {
-    file.file_stem().map(|it| it.to_string_lossy().into_owned()).unwrap_or_else(|| "stack".to_string())
 }
 
 /// Text without what moves the cursor or turns its direction.

@@ -161,6 +161,16 @@ impl Source {
     }
 }
 
+/// The name of a stack whose user gave none: the file's name without its extension, as far as it can begin the names of
+/// services. Those have 63 characters at most, so no more than 24 are taken.
+pub fn default_name(file: &Path) -> String {
+    let stem = file.file_stem().map(|stem| stem.to_string_lossy()).unwrap_or_default();
+    let fits = |c: char| if c.is_ascii_alphanumeric() || c == '_' { c } else { '-' };
+    let name: String = stem.chars().map(fits).take(24).collect();
+    let name = name.trim_matches(|c: char| !c.is_ascii_alphanumeric());
+    if name.is_empty() { "stack".to_string() } else { name.to_string() }
+}
+
 /// Reads the files of one stack, later ones laid over earlier ones, and converts them.
 pub fn load(name: &str, files: &[PathBuf], variables: &BTreeMap<String, String>) -> Result<Stack, Vec<Problem>> {
     let sources: Result<Vec<Source>, Problem> = files.iter().map(|path| Source::read(path)).collect();

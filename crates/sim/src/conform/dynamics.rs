@@ -195,7 +195,7 @@ impl<'a> Run<'a> {
                 let name = event.name.clone().unwrap_or_default();
                 let done = self.manager.rollback_service(now, service, &mut self.out);
                 if let Err(refusal) = done {
-                    let text = refusal.0.replace(&format!("service {name} does"), "service <service-id> does");
+                    let text = refusal.text.replace(&format!("service {name} does"), "service <service-id> does");
                     self.reject(&name, text);
                 }
             }
@@ -249,7 +249,7 @@ impl<'a> Run<'a> {
                 let history = History { timeline: vec![(self.now, 0)], ..History::default() };
                 self.histories.insert(id, history);
             }
-            Err(refusal) => self.reject(&service.name, refusal.0),
+            Err(refusal) => self.reject(&service.name, refusal.text),
         }
     }
 
@@ -266,7 +266,7 @@ impl<'a> Run<'a> {
                 self.wires.insert(name.clone(), wire);
                 self.status(service, "none", "");
             }
-            Err(refusal) => self.reject(name, refusal.0),
+            Err(refusal) => self.reject(name, refusal.text),
         }
     }
 

@@ -90,7 +90,7 @@ impl<'a> Run<'a> {
         if !wire.bypass_api_validation
             && let Err(refusal) = sched::api::validate(&spec)
         {
-            self.rejected.insert(index, refusal.0);
+            self.rejected.insert(index, refusal.text);
             return false;
         }
         match self.services[index] {

@@ -11,7 +11,6 @@ mod image;
 mod model;
 mod pattern;
 mod pool;
-mod ports;
 mod read;
 mod reader;
 mod script;

@@ -8,7 +8,6 @@ use sched::{Span, Time};
 use toml::de::DeTable;
 
 use super::complaint::{Complaints, Place, suggest};
-use super::ports::Ports;
 use super::reader::{Sink, Table, Value};
 use super::service::{SERVICE, TASKS};
 use super::stack::{STACK, Stacks, read_text};
@@ -202,14 +201,17 @@ fn services(path: &Path, table: &Table<'_>) -> (Vec<ServicePlan>, BTreeMap<Strin
     located.append(&mut stacks.services);
 
     let mut names = BTreeSet::new();
-    let mut ports = Ports::default();
+    let mut ports = sched::api::PublishedPorts::default();
     for (service, place) in &located {
         let name = &service.spec.name;
         let complain = |message: String| table.sink.complain(Some(*place), message, None);
         if !names.insert(name) {
             complain(format!("there is already a service `{name}`"));
         }
-        ports.take(&service.spec).into_iter().for_each(|refusal| complain(format!("service `{name}`: {refusal}")));
+        ports
+            .take(None, &service.spec)
+            .into_iter()
+            .for_each(|refusal| complain(format!("service `{name}`: {refusal}")));
     }
 
     let mut networks = BTreeMap::new();

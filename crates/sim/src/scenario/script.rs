@@ -147,7 +147,7 @@ impl<'a> Script<'a> {
             spec.task.container.image = image.to_string();
             let before = sched::api::refusals(&self.services[row].spec);
             for refusal in sched::api::refusals(&spec).into_iter().filter(|refusal| !before.contains(refusal)) {
-                entry.value.complain(refusal.0);
+                entry.value.complain(refusal.text);
             }
             actions.push((format!("{} to {image}", entry.key), Action::Image(row, image.to_string())));
         }

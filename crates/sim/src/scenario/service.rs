@@ -1,5 +1,6 @@
 //! `[[service]]`: services in friendly names.
 
+use sched::api::Part;
 use sched::spec::{
     EndpointMode, FailureAction, GenericResource, Labels, Mode, Platform, Port, Protocol, PublishMode, Resources,
     RestartCondition, RestartPolicy, ServiceSpec, Units, UpdateConfig, UpdateOrder,
@@ -100,7 +101,7 @@ pub(super) fn services(table: &Table<'_>, services: &mut Vec<(ServicePlan, Place
         spec.task.container.image = image;
         for refusal in sched::api::refusals(&spec) {
             let message = format!("service `{}`: {refusal}", spec.name);
-            table.sink.complain(Some(place_of(table, &refusal.0).unwrap_or(named)), message, None);
+            table.sink.complain(Some(place_of(table, refusal.part).unwrap_or(named)), message, None);
         }
         let at = Time::ZERO + at + Span::from_nanos(stagger.as_nanos().saturating_mul(i));
         services.push((ServicePlan { spec, stack: None, at, behaviour }, named));
@@ -108,18 +109,16 @@ pub(super) fn services(table: &Table<'_>, services: &mut Vec<(ServicePlan, Place
 }
 
 /// Where the API's refusal points to.
-fn place_of(table: &Table<'_>, refusal: &str) -> Option<Place> {
-    let key = match refusal {
-        _ if refusal.starts_with("ContainerSpec") => "image",
-        _ if refusal.starts_with("EndpointSpec") => "ports",
-        _ if refusal.starts_with("key") || refusal.starts_with("value") || refusal.starts_with("constraint") => {
-            "constraints"
-        }
-        _ if refusal.starts_with("Jobs") => "update",
-        _ if refusal.starts_with("invalid") => {
-            return table.get("reserve").or_else(|| table.get("limit")).map(|value| value.place);
-        }
-        _ => "name",
+fn place_of(table: &Table<'_>, part: Part) -> Option<Place> {
+    let key = match part {
+        Part::Image => "image",
+        Part::Endpoint => "ports",
+        Part::Constraints => "constraints",
+        Part::Update => "update",
+        Part::Limits => "limit",
+        Part::Reservations => "reserve",
+        Part::Mode => "replicas",
+        Part::Name | Part::Mounts | Part::Health | Part::Service => "name",
     };
     table.get(key).map(|value| value.place)
 }

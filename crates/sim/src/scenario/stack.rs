@@ -55,7 +55,7 @@ impl Stacks<'_> {
     pub fn read_files(&mut self, value: &Value<'_>) {
         for file in value.list_or_one() {
             let Some(path) = file.text() else { continue };
-            self.read(&file, stem(path), &[path], &BTreeMap::new(), Time::ZERO);
+            self.read(&file, &crate::compose::default_name(Path::new(path)), &[path], &BTreeMap::new(), Time::ZERO);
         }
     }
 
@@ -79,7 +79,8 @@ impl Stacks<'_> {
             listed.complain("expected at least one file");
             return;
         };
-        self.read(&listed, name.unwrap_or_else(|| stem(first)), &files, &env, at);
+        let default = crate::compose::default_name(Path::new(first));
+        self.read(&listed, name.unwrap_or(&default), &files, &env, at);
     }
 
     fn read(&mut self, value: &Value<'_>, name: &str, files: &[&str], env: &BTreeMap<String, String>, at: Time) {
@@ -144,9 +145,4 @@ pub(super) fn read_text(path: &Path) -> Result<String, String> {
         return Err("it is not text: it contains a NUL".into());
     }
     Ok(text.strip_prefix('\u{feff}').map(str::to_string).unwrap_or(text))
-}
-
-/// The name of a file without folder and extension.
-fn stem(file: &str) -> &str {
-    Path::new(file).file_stem().and_then(|stem| stem.to_str()).unwrap_or(file)
 }
