@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use rand_chacha::rand_core::Rng;
 use sched::spec::{Availability, Mode, NodeState};
-use sched::{Allocation, Command, Commands, Config, Manager, NodeId, Row, ServiceId, TaskId, TieBreak, Time};
+use sched::{
+    Allocation, Command, Commands, Config, Manager, NodeId, Row, ServiceId, TaskId, TaskState, TieBreak, Time,
+};
 
 use crate::engine::Queue;
 use crate::engine::rng::{Seeds, Stream, entity, part};
@@ -241,7 +243,7 @@ impl<'a> World<'a> {
             if up {
                 self.agents.power_on(&mut self.queue, node);
             } else {
-                self.agents.power_off(node);
+                self.agents.power_off(now, node);
                 self.images.power_off(&mut self.queue, node, self.scenario.models.daemon.keep_cache);
                 self.heartbeats.silent(&mut self.queue, node);
             }
@@ -272,6 +274,34 @@ impl<'a> World<'a> {
                 self.failures.switch(nodes, on, &mut self.changes);
                 self.power(now, !on, None);
             }
+            Action::Cut(nodes) => {
+                let period = scenario.models.heartbeat.period;
+                for &node in nodes {
+                    self.agents.cut(now, node, period);
+                    self.images.link(&mut self.queue, node, false);
+                    self.heartbeats.silent(&mut self.queue, node);
+                    self.observer.silent(now, node);
+                }
+            }
+            Action::Mend(nodes) => {
+                for &node in nodes {
+                    self.observer.back(now, node);
+                    self.images.link(&mut self.queue, node, true);
+                    self.agents.mend(&mut self.queue, node);
+                }
+            }
+            Action::Restart(nodes, live) => {
+                for &node in nodes {
+                    self.agents.restart(&mut self.queue, node, *live);
+                    self.images.power_off(&mut self.queue, node, true);
+                    self.heartbeats.silent(&mut self.queue, node);
+                    self.observer.silent(now, node);
+                    self.observer.back(now, node);
+                }
+            }
+            Action::Slow(nodes, factor) => nodes.iter().for_each(|&node| self.agents.slow(node, *factor)),
+            Action::Kill(service, count) => self.kill(row, *service, *count),
+            Action::Registry(answers) => self.images.switch(&mut self.queue, *answers),
             Action::Availability(nodes, availability) => {
                 for &node in nodes {
                     let id = NodeId::from_index(node);
@@ -307,6 +337,19 @@ impl<'a> World<'a> {
         }
     }
 
+    /// Kills running containers of a service, chosen at random by a stream of the row of the script.
+    fn kill(&mut self, row: usize, service: usize, count: u64) {
+        let Some(id) = self.services[service] else { return };
+        let cluster = self.manager.cluster();
+        let runs = |id: &TaskId| cluster.task(*id).is_some_and(|it| it.state == TaskState::Running);
+        let mut tasks: Vec<TaskId> = cluster.services()[id].tasks().filter(runs).collect();
+        let mut rng = self.seeds.stream(Stream::Kill, row as u64);
+        for _ in 0..count.min(tasks.len() as u64) {
+            let chosen = tasks.swap_remove((rng.next_u64() % tasks.len() as u64) as usize);
+            self.agents.kill(&mut self.queue, self.numbers[chosen.row()]);
+        }
+    }
+
     fn update(&mut self, now: Time, service: usize, change: impl FnOnce(&mut sched::spec::ServiceSpec)) {
         let answer = self.service(service).and_then(|id| {
             let mut spec = (*self.manager.cluster().services()[id].spec).clone();
@@ -335,7 +378,9 @@ impl World<'_> {
         while !(self.commands.is_empty()
             && self.granted.is_empty()
             && self.agents.effects.is_empty()
-            && self.images.pulled.is_empty())
+            && !self.overlay.has_ended()
+            && self.images.pulled.is_empty()
+            && self.images.failed.is_empty())
         {
             let mut commands = std::mem::take(&mut self.commands);
             for command in commands.drain(..) {
@@ -344,8 +389,14 @@ impl World<'_> {
             if self.commands.capacity() == 0 {
                 self.commands = commands;
             }
+            if self.overlay.has_ended() {
+                self.overlay.give_out(&mut self.granted);
+            }
             for task in std::mem::take(&mut self.images.pulled) {
                 self.agents.pulled(&mut self.queue, task);
+            }
+            for (task, error) in std::mem::take(&mut self.images.failed) {
+                self.agents.not_pulled(&mut self.queue, task, error);
             }
             self.pass_effects(now);
             self.pass_granted(now);
@@ -393,7 +444,7 @@ impl World<'_> {
             Command::Remove { task, .. } => {
                 let number = self.numbers[task.row()];
                 self.observer.removed(now, number);
-                self.overlay.remove(number, &mut self.granted);
+                self.overlay.release(number);
                 self.agents.remove(&mut self.queue, number);
             }
         }
@@ -412,7 +463,8 @@ impl World<'_> {
         let chance = part(part(entity(&plan.spec.name), slot), u64::from(task.instance));
         let mut rng = self.seeds.stream(Stream::Task, chance);
         let container = &task.spec.task.container;
-        let life = Life::draw(&self.scenario.models.daemon, container, &plan.behaviour, &mut rng);
+        let models = &self.scenario.models;
+        let life = Life::draw(&models.daemon, &models.overlay, container, &plan.behaviour, &mut rng);
         let (service, desired) = (task.service, task.desired);
         let attached = self.overlay.assign(number, node);
         let joins = self.overlay.joins(service);
@@ -426,7 +478,9 @@ impl World<'_> {
         let number = self.numbers[id.row()];
         self.observer.seen(now, number, task.state, task.desired, &task.error);
         if task.state.is_terminal() {
-            self.overlay.release(number, &mut self.granted);
+            self.overlay.release(number);
+        } else {
+            self.overlay.stirred(number, &mut self.granted);
         }
     }
 
@@ -443,6 +497,7 @@ impl World<'_> {
                         // The order to remove it is on its way.
                         None => continue,
                     };
+                    self.observer.preparing(now, task);
                     self.images.pull(&mut self.queue, task, node, &image.task.container.image);
                 }
                 Effect::CancelPull(task) => self.images.cancel(&mut self.queue, task),
@@ -452,11 +507,14 @@ impl World<'_> {
                 Effect::Ended(task) => self.observer.ended(now, task),
                 Effect::Registered(node) => {
                     self.heartbeats.registered(node);
-                    self.observer.registered(node);
+                    self.observer.registered(now, node);
                     self.manager.handle(now, sched::Event::NodeUp(NodeId::from_index(node)), &mut self.commands);
                     self.observe_eligible(now, node);
                 }
-                Effect::Report { task, state, error } => {
+                Effect::Report { task, at, state, error } => {
+                    if state.is_terminal() {
+                        self.observer.noted_end(at, task);
+                    }
                     let task = self.ids[task.row()];
                     reports.push(sched::Event::TaskStatus { task, state, error });
                 }
@@ -477,6 +535,7 @@ impl World<'_> {
             for task in known {
                 self.see(now, task);
             }
+            self.overlay.give_out(&mut self.granted);
         }
     }
 

@@ -21,6 +21,12 @@ pub enum Stream {
     Placement = 5,
     /// Time from power on to registration; the entity is the node.
     Boot = 6,
+    /// When the dispatcher commits its first batch; there is one entity, 0.
+    Dispatcher = 7,
+    /// Heartbeats and calls of an agent around a cut of its network; the entity is the node.
+    Link = 8,
+    /// Which container is killed; there is one entity for each row of the script.
+    Kill = 9,
 }
 
 /// The root of all streams of a run.

@@ -32,6 +32,7 @@ pub(super) const SCENARIO: &[&str] = &[
     "stack",
     "event",
     "failure",
+    "profile",
     "daemon",
     "registry",
     "overlay",
@@ -84,10 +85,10 @@ fn read(path: &Path, text: &str, table: &Table<'_>) -> Scenario {
     let duration = given.unwrap_or(CENTURY);
     let nodes = pool::nodes(&table.tables("pool", pool::POOL));
     let (services, mut networks) = services(path, table);
-    let mut images = image::images(&table.tables("image", image::IMAGE));
+    let selectors = pool::Selectors::new(&nodes);
+    let mut images = image::images(&table.tables("image", image::IMAGE), &selectors);
     let models = model::models(table);
 
-    let selectors = pool::Selectors::new(&nodes);
     let script = script::Script::new(&selectors, &services, Time::ZERO + duration);
     let script = script.read(&table.tables("event", script::EVENT));
     let failures = failure::failures(&table.tables("failure", failure::FAILURE), &selectors);
@@ -292,11 +293,16 @@ mod tests {
             ("`service.update`", service::UPDATE),
             ("`service.ports`", service::PORT),
             ("`service.exits`", service::EXITS),
+            ("`service.leak`", service::LEAK),
+            ("`service.stops`", service::STOPS),
+            ("`service.health`", service::HEALTH),
             ("`stack`", STACK),
             ("`event`", script::EVENT),
+            ("`event`", script::SLOW),
             ("`failure`", failure::FAILURE),
             ("`daemon`", model::DAEMON),
             ("`registry`", model::REGISTRY),
+            ("`registry`", model::LIMIT),
             ("`overlay`", model::OVERLAY),
             ("`heartbeat`", model::HEARTBEAT),
             ("`expect`", expect::BOUNDS),
