@@ -205,6 +205,12 @@ pub const METRICS: &[Metric] = &[
         smaller_is_better: Some(true),
     },
     Metric {
+        name: "near_bytes",
+        unit: "B",
+        definition: "Bytes that nodes got from a mirror or from each other, broken-off transfers included.",
+        smaller_is_better: None,
+    },
+    Metric {
         name: "time_to_running_mean_s",
         unit: "s",
         definition: "Mean over all tasks that came to run of the time from a task's creation until the manager learned that it runs.",

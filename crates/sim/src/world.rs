@@ -3,6 +3,7 @@
 //! The world hands facts to the manager, its commands to the models, and their effects back; everything that happens
 //! passes through one `match`. It decides nothing itself.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use rand_chacha::rand_core::Rng;
@@ -21,7 +22,7 @@ use crate::model::failure::{self, Change, Failures};
 use crate::model::heartbeat::{self, Heartbeats};
 use crate::model::image::{self, Images};
 use crate::model::overlay::{Granted, Overlay};
-use crate::scenario::{Action, Scenario};
+use crate::scenario::{Action, Exit, NodePlan, Scenario};
 
 /// A run that handles more events than this at one instant goes in circles, unless its cluster is so large that every
 /// node and task has its events then.
@@ -70,6 +71,8 @@ pub struct World<'a> {
     manager: Manager,
     agents: Agents<'a>,
     images: Images<'a>,
+    /// Images whose containers end by themselves.
+    bad_images: BTreeMap<&'a str, Exit>,
     overlay: Overlay,
     failures: Failures<'a>,
     heartbeats: Heartbeats<'a>,
@@ -109,7 +112,8 @@ impl<'a> World<'a> {
             queue: Queue::new(),
             manager,
             agents: Agents::new(&models.daemon, &models.overlay, names(), seeds),
-            images: Images::new(&models.registry, &scenario.images, bandwidths),
+            images: Images::new(&models.registry, &scenario.images, bandwidths).with_racks(&racks(scenario)),
+            bad_images: scenario.images.iter().filter_map(|it| Some((it.name.as_str(), it.exit?))).collect(),
             overlay: Overlay::new(&models.overlay, &scenario.networks, scenario.nodes.len()),
             failures: Failures::new(&scenario.failures, scenario.nodes.len(), seeds),
             heartbeats: Heartbeats::new(&models.heartbeat, names(), seeds),
@@ -371,6 +375,15 @@ impl<'a> World<'a> {
     }
 }
 
+/// The racks of the nodes by number, in order of the values of their label; nodes without one are in a rack together.
+fn racks(scenario: &Scenario) -> Vec<usize> {
+    let value = |node: &NodePlan| node.spec.labels.get(&scenario.models.registry.rack).cloned().unwrap_or_default();
+    let values: Vec<String> = scenario.nodes.iter().map(value).collect();
+    let rows: BTreeMap<&String, usize> =
+        values.iter().collect::<BTreeSet<_>>().into_iter().enumerate().map(|(row, it)| (it, row)).collect();
+    values.iter().map(|it| rows[it]).collect()
+}
+
 // What one tells another.
 impl World<'_> {
     /// Passes on commands, effects and addresses until there are none left, then waits for what the manager waits for.
@@ -463,8 +476,12 @@ impl World<'_> {
         let chance = part(part(entity(&plan.spec.name), slot), u64::from(task.instance));
         let mut rng = self.seeds.stream(Stream::Task, chance);
         let container = &task.spec.task.container;
+        let mut behaviour = plan.behaviour;
+        if let Some(exit) = self.bad_images.get(container.image.as_str()) {
+            behaviour.exit = Some(*exit);
+        }
         let models = &self.scenario.models;
-        let life = Life::draw(&models.daemon, &models.overlay, container, &plan.behaviour, &mut rng);
+        let life = Life::draw(&models.daemon, &models.overlay, container, &behaviour, &mut rng);
         let (service, desired) = (task.service, task.desired);
         let attached = self.overlay.assign(number, node);
         let joins = self.overlay.joins(service);
@@ -500,6 +517,7 @@ impl World<'_> {
                     self.observer.preparing(now, task);
                     self.images.pull(&mut self.queue, task, node, &image.task.container.image);
                 }
+                Effect::Gone(task) => self.images.leave(task),
                 Effect::CancelPull(task) => self.images.cancel(&mut self.queue, task),
                 Effect::Prepared(task) => self.observer.prepared(now, task),
                 Effect::Started(task) => self.observer.started(now, task),

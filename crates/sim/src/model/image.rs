@@ -1,19 +1,19 @@
 //! The registry and the images on the nodes: which layers are there, which are on their way, and how long that takes.
 //!
 //! As moby's `distribution/xfer` does it: a daemon downloads a few layers at a time, a layer that two pulls want is
-//! downloaded once, one that breaks off is tried again, a layer is unpacked when its parent is, and nothing is ever
-//! evicted. The sharing of bandwidth is in [`super::flow`].
+//! downloaded once, one that breaks off is tried again, and a layer is unpacked when its parent is. Nothing is ever
+//! evicted unless the scenario gives the cache a limit. The sharing of bandwidth is in [`super::flow`].
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
 
 use sched::{Span, Time};
 
 use super::TaskNo;
-use super::flow::{FlowId, Flows};
+use super::flow::{FlowId, Flows, Source};
 use crate::engine::Queue;
-use crate::scenario::{Image, RegistryModel};
+use crate::scenario::{Image, Mirror, RegistryModel};
 
 /// moby `distribution/xfer/download.go`: a download is tried so many times, and the wait after each grows by so much.
 const ATTEMPTS: u32 = 5;
@@ -59,6 +59,8 @@ pub enum Event {
 pub struct Totals {
     /// Bytes that the registry sent, broken-off transfers included.
     pub sent: u64,
+    /// Bytes that nodes got from near, broken-off transfers included.
+    pub near: u64,
     /// Compressed bytes of all layers that pulls needed when they began.
     pub needed: u64,
     /// Those of them that were on the node already.
@@ -74,9 +76,13 @@ pub struct Images<'a> {
     layers: Vec<Size>,
     digests: Vec<&'a str>,
     images: BTreeMap<&'a str, Content<'a>>,
+    /// Who has which node's image, if the caches have a limit.
+    users: BTreeMap<TaskNo, (usize, &'a str)>,
+    /// Nodes that give each other what one of them has pulled, if any do.
+    circles: Vec<Circle>,
     /// Whether the registry answers.
     answers: bool,
-    nodes: Vec<Node>,
+    nodes: Vec<Node<'a>>,
     pulls: BTreeMap<TaskNo, Pull>,
     transfers: Vec<Transfer>,
     free: Vec<u32>,
@@ -89,6 +95,21 @@ pub struct Images<'a> {
     pub pulled: Vec<TaskNo>,
     /// Tasks whose image cannot be had, and why, since it was last drained.
     pub failed: Vec<(TaskNo, Arc<str>)>,
+}
+
+/// Nodes near each other: what one of them has fetched from the registry the others get from near.
+#[derive(Debug, Default)]
+struct Circle {
+    has: BTreeSet<u32>,
+    /// Layers that one of them fetches, and the transfers that wait for it.
+    fetching: BTreeMap<u32, (u32, Vec<u32>)>,
+}
+
+/// An image that a node keeps.
+#[derive(Clone, Copy, Debug, Default)]
+struct Kept {
+    used: Time,
+    users: u32,
 }
 
 /// What the registry knows of an image.
@@ -108,7 +129,7 @@ struct Size {
 }
 
 #[derive(Debug)]
-struct Node {
+struct Node<'a> {
     /// One bit per layer: it is there, unpacked.
     cached: Vec<u64>,
     /// Downloads that may still begin.
@@ -117,6 +138,10 @@ struct Node {
     waiting: VecDeque<u32>,
     transfers: Vec<u32>,
     pulls: Vec<TaskNo>,
+    /// Images that it keeps, if its cache has a limit.
+    kept: BTreeMap<&'a str, Kept>,
+    /// Its circle.
+    circle: usize,
     /// Whether its network carries anything.
     linked: bool,
     /// When it asked for manifests, as far as its allowance remembers.
@@ -151,12 +176,14 @@ enum Stage {
     Waiting,
     Requested,
     Flowing(FlowId),
+    /// It waits for the same layer on its way to somebody near.
+    Following,
     Arrived,
     Unpacking,
 }
 
 impl<'a> Images<'a> {
-    /// No node has any layer. `bandwidths` are those of the nodes' interfaces.
+    /// The nodes have the images that are present from the beginning. `bandwidths` are those of their interfaces.
     pub fn new(
         model: &'a RegistryModel,
         images: &'a [Image],
@@ -184,16 +211,19 @@ impl<'a> Images<'a> {
             waiting: VecDeque::new(),
             transfers: Vec::new(),
             pulls: Vec::new(),
+            kept: BTreeMap::new(),
+            circle: 0,
             linked: true,
             asked: VecDeque::new(),
         };
-        let mut nodes: Vec<Node> = (0..bandwidths.len()).map(|_| node()).collect();
+        let mut nodes: Vec<Node<'a>> = (0..bandwidths.len()).map(|_| node()).collect();
         for image in images {
             let present = image
                 .present
                 .iter()
                 .flat_map(|&node| by_name[image.name.as_str()].layers.iter().map(move |it| (node, *it)));
             present.for_each(|(node, layer)| nodes[node].keep(layer));
+            image.present.iter().for_each(|&node| _ = nodes[node].kept.insert(&image.name, Kept::default()));
         }
         Images {
             model,
@@ -201,6 +231,8 @@ impl<'a> Images<'a> {
             layers,
             digests,
             images: by_name,
+            users: BTreeMap::new(),
+            circles: Vec::new(),
             answers: true,
             pulls: BTreeMap::new(),
             transfers: Vec::new(),
@@ -232,6 +264,7 @@ impl<'a> Images<'a> {
         }
         let local = !missed && image.contains('@');
         if local && self.model.copy.is_none() {
+            self.keep(queue.now(), task, node, image);
             self.pulled.push(task);
             return;
         }
@@ -245,6 +278,38 @@ impl<'a> Images<'a> {
         }
         let round_trips = Span::from_nanos(self.model.latency.as_nanos().saturating_mul(2));
         queue.after(round_trips, Event::Manifest { task, serial });
+    }
+
+    /// Puts the nodes into racks, given by number: behind a line each, if the model has one, and giving each other what
+    /// they have pulled, if the model says so.
+    pub fn with_racks(mut self, racks: &[usize]) -> Self {
+        if let Some(line) = self.model.rack_bandwidth {
+            self.flows = self.flows.with_racks(racks, line);
+        }
+        let circle = |rack: usize| match self.model.mirror {
+            Mirror::None => None,
+            Mirror::Rack => Some(rack),
+            Mirror::All => Some(0),
+        };
+        for (row, rack) in racks.iter().enumerate() {
+            let Some(circle) = circle(*rack) else { break };
+            if self.circles.len() <= circle {
+                self.circles.resize_with(circle + 1, Circle::default);
+            }
+            self.nodes[row].circle = circle;
+            let has = (0..self.layers.len() as u32).filter(|&layer| self.nodes[row].has(layer));
+            self.circles[circle].has.extend(has);
+        }
+        self
+    }
+
+    /// The container of a task is gone: its image may be evicted.
+    pub fn leave(&mut self, task: TaskNo) {
+        if let Some((node, image)) = self.users.remove(&task)
+            && let Some(kept) = self.nodes[node].kept.get_mut(image)
+        {
+            kept.users -= 1;
+        }
     }
 
     /// The registry answers from now on, or does not.
@@ -266,7 +331,7 @@ impl<'a> Images<'a> {
     /// A task does not need its image any more. What only it wanted is broken off.
     pub fn cancel<E: From<Event>>(&mut self, queue: &mut Queue<E>, task: TaskNo) {
         let Some(node) = self.pulls.get(&task).map(|it| it.node) else { return };
-        self.drop_pull(queue.now(), task);
+        self.drop_pull(queue, task);
         self.fill_slots(queue, node);
         self.settle(queue);
     }
@@ -274,10 +339,12 @@ impl<'a> Images<'a> {
     /// A machine loses power: its pulls end. Without `keep_cache` its disk is lost too.
     pub fn power_off<E: From<Event>>(&mut self, queue: &mut Queue<E>, node: usize, keep_cache: bool) {
         for task in self.nodes[node].pulls.clone() {
-            self.drop_pull(queue.now(), task);
+            self.drop_pull(queue, task);
         }
         if !keep_cache {
             self.nodes[node].cached.fill(0);
+            self.nodes[node].kept.clear();
+            self.users.retain(|_, it| it.0 != node);
         }
         self.settle(queue);
     }
@@ -295,26 +362,26 @@ impl<'a> Images<'a> {
             }
             Event::Sending { transfer, serial } => {
                 if self.is_current(transfer, serial) {
-                    let it = &mut self.transfers[transfer as usize];
-                    if self.answers && self.nodes[it.node].linked {
-                        let bytes = self.layers[it.layer as usize].packed;
-                        it.stage = Stage::Flowing(self.flows.start(queue.now(), it.node, bytes, transfer));
-                    } else {
-                        self.retry(queue, transfer);
-                    }
+                    self.try_to_send(queue, transfer);
                 }
             }
             Event::Copied { task, serial } => {
                 if self.pulls.get(&task).is_some_and(|it| it.serial == serial) {
-                    self.drop_pull(queue.now(), task);
-                    self.pulled.push(task);
+                    self.done(queue, task);
                 }
             }
             Event::Arrived if self.armed == Some(queue.now()) => {
                 self.armed = None;
                 let mut done = Vec::new();
                 self.flows.complete(queue.now(), &mut done);
+                for &transfer in &done {
+                    let Transfer { stage, layer, .. } = self.transfers[transfer as usize];
+                    let near = matches!(stage, Stage::Flowing(flow) if self.flows.is_near(flow));
+                    let bytes = self.layers[layer as usize].packed;
+                    *(if near { &mut self.totals.near } else { &mut self.totals.sent }) += bytes;
+                }
                 for transfer in done {
+                    self.fetched(queue, transfer, true);
                     self.arrived(queue, transfer);
                 }
             }
@@ -340,6 +407,95 @@ impl<'a> Images<'a> {
 
     fn is_current(&self, transfer: u32, serial: u32) -> bool {
         self.transfers[transfer as usize].serial == serial
+    }
+
+    /// Whether a layer can come to its node.
+    fn can_come(&self, transfer: u32) -> bool {
+        let Transfer { node, layer, .. } = self.transfers[transfer as usize];
+        let is_near = || self.circles.get(self.nodes[node].circle).is_some_and(|it| it.has.contains(&layer));
+        self.nodes[node].linked && (self.answers || is_near())
+    }
+
+    fn try_to_send<E: From<Event>>(&mut self, queue: &mut Queue<E>, transfer: u32) {
+        if self.can_come(transfer) {
+            self.send(queue.now(), transfer);
+        } else {
+            self.retry(queue, transfer);
+        }
+    }
+
+    /// A layer begins to flow, from near if it is there; if it is on its way to somebody near, it waits for that.
+    fn send(&mut self, now: Time, transfer: u32) {
+        let it = &mut self.transfers[transfer as usize];
+        let bytes = self.layers[it.layer as usize].packed;
+        let mut source = Source::Registry;
+        if let Some(circle) = self.circles.get_mut(self.nodes[it.node].circle) {
+            if circle.has.contains(&it.layer) {
+                source = Source::Near;
+            } else if let Some((_, followers)) = circle.fetching.get_mut(&it.layer) {
+                followers.push(transfer);
+                it.stage = Stage::Following;
+                return;
+            } else {
+                circle.fetching.insert(it.layer, (transfer, Vec::new()));
+            }
+        }
+        it.stage = Stage::Flowing(self.flows.start(now, it.node, source, bytes, transfer));
+    }
+
+    /// A transfer does not flow any more, because its layer `came` or because it broke off. Whoever waited for it goes on.
+    fn fetched<E: From<Event>>(&mut self, queue: &mut Queue<E>, transfer: u32, came: bool) {
+        let Transfer { node, layer, .. } = self.transfers[transfer as usize];
+        let Some(circle) = self.circles.get_mut(self.nodes[node].circle) else { return };
+        if came {
+            circle.has.insert(layer);
+        }
+        let followers = match circle.fetching.get(&layer) {
+            Some(&(fetcher, _)) if fetcher == transfer => circle.fetching.remove(&layer).map(|it| it.1),
+            _ => None,
+        };
+        for follower in followers.unwrap_or_default() {
+            if self.transfers[follower as usize].stage == Stage::Following {
+                self.try_to_send(queue, follower);
+            }
+        }
+    }
+
+    /// A task has an image. If caches have a limit, those go that were not used for longest, until the rest fits.
+    fn keep(&mut self, now: Time, task: TaskNo, node: usize, image: &str) {
+        let Some(limit) = self.model.cache else { return };
+        let Some((&name, _)) = self.images.get_key_value(image) else { return };
+        let it = &mut self.nodes[node];
+        let kept = it.kept.entry(name).or_default();
+        kept.used = now;
+        kept.users += 1;
+        self.users.insert(task, (node, name));
+        while limit < self.disk(node) {
+            let idle = self.nodes[node].kept.iter().filter(|it| it.1.users == 0);
+            let Some((&oldest, _)) = idle.min_by_key(|it| it.1.used) else { return };
+            self.nodes[node].kept.remove(oldest);
+            self.evict(node);
+        }
+    }
+
+    /// Unpacked bytes on a node.
+    fn disk(&self, node: usize) -> u64 {
+        let there = (0..self.layers.len() as u32).filter(|&layer| self.nodes[node].has(layer));
+        there.map(|layer| self.layers[layer as usize].unpacked).sum()
+    }
+
+    /// Only layers of images that a node keeps or pulls stay.
+    fn evict(&mut self, node: usize) {
+        let it = &self.nodes[node];
+        let kept = it.kept.keys().map(|image| &self.images[image].layers);
+        let wanted = kept.chain(it.pulls.iter().map(|task| &self.pulls[task].layers));
+        let mut stay = vec![0u64; it.cached.len()];
+        for &layer in wanted.flat_map(|layers| layers.iter()) {
+            stay[layer as usize / 64] |= 1 << (layer % 64);
+        }
+        for (word, stay) in self.nodes[node].cached.iter_mut().zip(stay) {
+            *word &= stay;
+        }
     }
 
     /// Why the registry gives no manifest, if it gives none.
@@ -374,33 +530,45 @@ impl<'a> Images<'a> {
             return self.copy(queue, task);
         }
         let error = if self.model.tells { error.into() } else { format!("No such image: {image}").into() };
-        self.drop_pull(queue.now(), task);
+        self.drop_pull(queue, task);
         self.failed.push((task, error));
     }
 
     /// All layers are there. Some storage drivers copy them for every container.
     fn copy<E: From<Event>>(&mut self, queue: &mut Queue<E>, task: TaskNo) {
         let pull = self.pulls.get_mut(&task).expect("who copies is a pull");
-        let Some(rate) = self.model.copy else {
-            self.drop_pull(queue.now(), task);
-            return self.pulled.push(task);
-        };
+        let Some(rate) = self.model.copy else { return self.done(queue, task) };
         let bytes: u64 = pull.layers.iter().map(|&it| self.layers[it as usize].unpacked).sum();
         let serial = pull.serial;
         queue.after(Span::from_secs_f64(bytes as f64 / rate as f64), Event::Copied { task, serial });
     }
 
+    /// A task has its image.
+    fn done<E: From<Event>>(&mut self, queue: &mut Queue<E>, task: TaskNo) {
+        let (node, image) = (self.pulls[&task].node, Arc::clone(&self.pulls[&task].image));
+        self.drop_pull(queue, task);
+        self.keep(queue.now(), task, node, &image);
+        self.pulled.push(task);
+    }
+
     /// Downloads to a node break off where nothing comes through any more.
     fn break_off<E: From<Event>>(&mut self, queue: &mut Queue<E>, node: usize) {
-        if self.answers && self.nodes[node].linked {
-            return;
-        }
         for transfer in self.nodes[node].transfers.clone() {
-            if let Stage::Flowing(flow) = self.transfers[transfer as usize].stage {
-                self.totals.sent += self.flows.cancel(queue.now(), flow);
+            if let Stage::Flowing(flow) = self.transfers[transfer as usize].stage
+                && !self.can_come(transfer)
+            {
+                self.count(queue.now(), flow);
                 self.retry(queue, transfer);
+                self.fetched(queue, transfer, false);
             }
         }
+    }
+
+    /// Breaks a flow off and counts what it got.
+    fn count(&mut self, now: Time, flow: FlowId) {
+        let near = self.flows.is_near(flow);
+        let got = self.flows.cancel(now, flow);
+        *(if near { &mut self.totals.near } else { &mut self.totals.sent }) += got;
     }
 
     /// A download failed. It keeps its slot until it is tried again; at last its pulls fail.
@@ -477,7 +645,6 @@ impl<'a> Images<'a> {
         let it = &mut self.transfers[transfer as usize];
         it.stage = Stage::Arrived;
         let (node, layer) = (it.node, it.layer);
-        self.totals.sent += self.layers[layer as usize].packed;
         self.nodes[node].slots += 1;
         self.verify(queue, transfer);
         self.fill_slots(queue, node);
@@ -542,7 +709,7 @@ impl<'a> Images<'a> {
         }
     }
 
-    fn drop_pull(&mut self, now: Time, task: TaskNo) {
+    fn drop_pull<E: From<Event>>(&mut self, queue: &mut Queue<E>, task: TaskNo) {
         let Some(pull) = self.pulls.remove(&task) else { return };
         self.nodes[pull.node].pulls.retain(|&it| it != task);
         for transfer in self.nodes[pull.node].transfers.clone() {
@@ -553,14 +720,20 @@ impl<'a> Images<'a> {
                 continue;
             }
             let stage = it.stage;
+            let mut it_broke_off = false;
             match stage {
                 Stage::Waiting => self.nodes[pull.node].waiting.retain(|&it| it != transfer),
                 Stage::Requested => self.nodes[pull.node].slots += 1,
+                Stage::Following => self.nodes[pull.node].slots += 1,
                 Stage::Flowing(flow) => {
-                    self.totals.sent += self.flows.cancel(now, flow);
+                    self.count(queue.now(), flow);
                     self.nodes[pull.node].slots += 1;
+                    it_broke_off = true;
                 }
                 Stage::Arrived | Stage::Unpacking => {}
+            }
+            if it_broke_off {
+                self.fetched(queue, transfer, false);
             }
             self.forget(transfer);
         }
@@ -569,6 +742,14 @@ impl<'a> Images<'a> {
     fn forget(&mut self, transfer: u32) {
         let it = &mut self.transfers[transfer as usize];
         it.serial = 0;
+        it.stage = Stage::Unpacking;
+        let (layer, node) = (it.layer, it.node);
+        if let Some((_, followers)) =
+            self.circles.get_mut(self.nodes[node].circle).and_then(|it| it.fetching.get_mut(&layer))
+        {
+            followers.retain(|&it| it != transfer);
+        }
+        let it = &self.transfers[transfer as usize];
         self.nodes[it.node].transfers.retain(|&it| it != transfer);
         self.free.push(transfer);
     }
@@ -584,7 +765,7 @@ impl<'a> Images<'a> {
     }
 }
 
-impl Node {
+impl Node<'_> {
     fn keep(&mut self, layer: u32) {
         self.cached[layer as usize / 64] |= 1 << (layer % 64);
     }
@@ -848,5 +1029,68 @@ mod tests {
         assert_eq!(lab.until(60.0), [(0, 4.0)]);
         assert_eq!(lab.images.totals().sent, 0);
         assert_eq!(lab.images.totals().durations, []);
+    }
+
+    #[test]
+    fn what_one_node_has_fetched_the_others_of_its_rack_get_from_near() {
+        let model = RegistryModel { unpack: None, latency: Span::ZERO, mirror: Mirror::Rack, ..registry() };
+        let images = [image("web", &[("base", 20)])];
+        let mut lab = Lab {
+            images: Images::new(&model, &images, (0..4).map(|_| Some(20 * MB))).with_racks(&[0, 0, 0, 1]),
+            queue: Queue::new(),
+        };
+        for node in 0..4 {
+            lab.pull(node, node as usize, "web");
+        }
+        // The first of each rack share the uplink of 10 MB/s for 4 s; the others then take a second each.
+        let mut times = lab.until(60.0);
+        times.sort_by_key(|it| it.0);
+        assert_eq!(times, [(0, 4.0), (1, 5.0), (2, 5.0), (3, 4.0)]);
+        assert_eq!((lab.images.totals().sent, lab.images.totals().near), (40 * MB, 40 * MB));
+    }
+
+    #[test]
+    fn who_waits_for_a_fetch_that_breaks_off_fetches_itself() {
+        let model = RegistryModel { unpack: None, latency: Span::ZERO, mirror: Mirror::Rack, ..registry() };
+        let images = [image("web", &[("base", 20)])];
+        let mut lab = Lab {
+            images: Images::new(&model, &images, [None, None, None].into_iter()).with_racks(&[0, 0, 0]),
+            queue: Queue::new(),
+        };
+        for node in 0..3 {
+            lab.pull(node, node as usize, "web");
+        }
+        lab.until(1.0);
+        lab.images.cancel(&mut lab.queue, TaskNo(1));
+        lab.images.power_off(&mut lab.queue, 0, true);
+        assert_eq!(lab.until(60.0), [(2, 3.0)]);
+        assert_eq!(lab.images.totals().sent, 30 * MB);
+    }
+
+    #[test]
+    fn a_full_cache_evicts_what_was_not_used_for_longest() {
+        // Unpacked an image has 20 MB of its own and 20 MB of the base: three of them are 80 MB.
+        let model = RegistryModel { unpack: None, latency: Span::ZERO, cache: Some(60 * MB), ..registry() };
+        let own = |name: &'static str| image(name, &[("base", 10), (name, 10)]);
+        let images = [own("a"), own("b"), own("c")];
+        let mut lab = Lab::new(&model, &images);
+        lab.pull(0, 0, "a");
+        lab.until(10.0);
+        lab.pull(1, 0, "b");
+        lab.until(20.0);
+        lab.pull(2, 0, "c");
+        lab.until(30.0);
+        assert_eq!(lab.images.disk(0), 80 * MB, "all are in use");
+        lab.images.leave(TaskNo(1));
+        lab.images.leave(TaskNo(0));
+        lab.pull(3, 0, "a");
+        lab.until(40.0);
+        assert_eq!(lab.images.disk(0), 60 * MB, "b goes");
+        let sent = lab.images.totals().sent;
+        lab.images.leave(TaskNo(2));
+        lab.pull(4, 0, "b");
+        lab.until(50.0);
+        assert_eq!(lab.images.totals().sent - sent, 10 * MB, "the base stayed");
+        assert_eq!(lab.images.disk(0), 60 * MB, "c went");
     }
 }

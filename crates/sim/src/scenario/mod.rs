@@ -8,6 +8,7 @@ mod complaint;
 mod expect;
 mod failure;
 mod image;
+mod inspect;
 mod model;
 mod pattern;
 mod pool;
@@ -80,7 +81,7 @@ pub struct NodePlan {
 }
 
 /// An image as the registry holds it.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Debug, Default)]
 pub struct Image {
     /// Reference as services write it.
     pub name: String,
@@ -92,6 +93,8 @@ pub struct Image {
     pub missing: bool,
     /// The layer whose bytes do not match its digest, from 0.
     pub corrupt: Option<usize>,
+    /// How its containers end by themselves, whatever service they are of: a version that does not work.
+    pub exit: Option<Exit>,
 }
 
 /// A layer; layers of the same digest are the same bytes, whatever image they belong to.
@@ -310,11 +313,31 @@ pub struct RegistryModel {
     /// Bytes per second at which a node copies an unpacked image for every container (storage driver `vfs`); `None` makes
     /// no copy.
     pub copy: Option<u64>,
+    /// Label of the nodes that says in which rack they are.
+    pub rack: String,
+    /// Bytes per second of the line to each rack; `None` is unlimited.
+    pub rack_bandwidth: Option<u64>,
+    /// Who gets layers from near instead of from the registry.
+    pub mirror: Mirror,
+    /// Unpacked bytes that a node keeps at most, if not all of them are in use; `None` keeps everything, as Docker does.
+    pub cache: Option<u64>,
     /// How many pulls the registry allows each node; `None` is without limit.
     pub limit: Option<PullLimit>,
     /// Whether a task without its image says why the pull failed, or only that there is no such image (Docker up to
     /// version 20.10).
     pub tells: bool,
+}
+
+/// What one node has fetched, others get from near: only their own interface limits that.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Mirror {
+    /// Everybody fetches from the registry.
+    #[default]
+    None,
+    /// A mirror in every rack.
+    Rack,
+    /// All nodes give each other what they have.
+    All,
 }
 
 /// So many manifests within so long.
@@ -334,6 +357,10 @@ impl Default for RegistryModel {
             unpack: Some(150_000_000),
             downloads: 3,
             copy: None,
+            rack: "rack".into(),
+            rack_bandwidth: None,
+            mirror: Mirror::None,
+            cache: None,
             limit: None,
             tells: true,
         }

@@ -86,7 +86,8 @@ fn read(path: &Path, text: &str, table: &Table<'_>) -> Scenario {
     let nodes = pool::nodes(&table.tables("pool", pool::POOL));
     let (services, mut networks) = services(path, table);
     let selectors = pool::Selectors::new(&nodes);
-    let mut images = image::images(&table.tables("image", image::IMAGE), &selectors);
+    let mut images =
+        image::images(&table.tables("image", image::IMAGE), path.parent().unwrap_or(Path::new("")), &selectors);
     let models = model::models(table);
 
     let script = script::Script::new(&selectors, &services, Time::ZERO + duration);

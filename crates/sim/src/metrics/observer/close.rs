@@ -61,6 +61,7 @@ impl Observer<'_> {
             ("addresses_peak", Some(f64::from(addresses_peak))),
             ("update_duration_s", mean(&self.updates)),
             ("duplicate_seconds", Some(integral(&mut self.duplicates) / 1e9)),
+            ("near_bytes", Some((pulled.near - self.pulled_before.near) as f64)),
             ("time_to_running_mean_s", mean(&self.to_running)),
             ("prepare_mean_s", mean(&self.prepares)),
             ("return_mean_s", mean(&self.returns)),
