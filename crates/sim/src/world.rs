@@ -297,7 +297,7 @@ impl<'a> World<'a> {
             Action::Restart(nodes, live) => {
                 for &node in nodes {
                     self.agents.restart(&mut self.queue, node, *live);
-                    self.images.power_off(&mut self.queue, node, true);
+                    self.images.power_off(&mut self.queue, node, scenario.models.daemon.keep_cache);
                     self.heartbeats.silent(&mut self.queue, node);
                     self.observer.silent(now, node);
                     self.observer.back(now, node);

@@ -649,8 +649,8 @@ impl<'a> Images<'a> {
         self.verify(queue, transfer);
         self.fill_slots(queue, node);
         let waits = |task: &TaskNo| self.pulls[task].layers.get(self.pulls[task].next) == Some(&layer);
-        if self.transfers[transfer as usize].pulls.iter().any(waits) {
-            self.unpack(queue, transfer);
+        if let Some(&task) = self.transfers[transfer as usize].pulls.iter().find(|&it| waits(it)) {
+            self.unpack(queue, task, transfer);
         }
     }
 
@@ -667,11 +667,17 @@ impl<'a> Images<'a> {
         }
     }
 
-    fn unpack<E: From<Event>>(&mut self, queue: &mut Queue<E>, transfer: u32) {
+    /// The next layer of a pull is unpacked; a storage driver that copies begins with a copy of what is below it.
+    fn unpack<E: From<Event>>(&mut self, queue: &mut Queue<E>, task: TaskNo, transfer: u32) {
+        let pull = &self.pulls[&task];
+        let below: u64 = pull.layers[..pull.next].iter().map(|&it| self.layers[it as usize].unpacked).sum();
         let it = &mut self.transfers[transfer as usize];
         it.stage = Stage::Unpacking;
         let bytes = self.layers[it.layer as usize].unpacked;
-        let time = self.model.unpack.map_or(Span::ZERO, |rate| Span::from_secs_f64(bytes as f64 / rate as f64));
+        let time = |bytes: u64, rate: Option<u64>| {
+            rate.map_or(Span::ZERO, |rate| Span::from_secs_f64(bytes as f64 / rate as f64))
+        };
+        let time = time(below, self.model.copy) + time(bytes, self.model.unpack);
         queue.after(time, Event::Unpacked { transfer, serial: it.serial });
     }
 
@@ -703,7 +709,7 @@ impl<'a> Images<'a> {
                 let node = pull.node;
                 let transfer = self.transfer(node, layer).expect("a missing layer is on its way");
                 if self.transfers[transfer as usize].stage == Stage::Arrived {
-                    self.unpack(queue, transfer);
+                    self.unpack(queue, task, transfer);
                 }
             }
         }
@@ -1092,5 +1098,15 @@ mod tests {
         lab.until(50.0);
         assert_eq!(lab.images.totals().sent - sent, 10 * MB, "the base stayed");
         assert_eq!(lab.images.disk(0), 60 * MB, "c went");
+    }
+
+    #[test]
+    fn a_driver_that_copies_does_so_for_every_layer() {
+        let model = RegistryModel { copy: Some(10 * MB), bandwidth: None, latency: Span::ZERO, ..registry() };
+        let images = [image("web", &[("base", 10), ("app", 10)])];
+        let mut lab = Lab::new(&model, &images);
+        lab.pull(0, 0, "web");
+        // Unpacked 20 MB each, a second at 20 MB/s; the base copied for the upper layer, then both for the container.
+        assert_eq!(lab.until(60.0), [(0, 1.0 + 2.0 + 1.0 + 4.0)]);
     }
 }

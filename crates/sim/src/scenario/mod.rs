@@ -310,8 +310,8 @@ pub struct RegistryModel {
     pub unpack: Option<u64>,
     /// Layers that one daemon downloads at a time (moby: 3).
     pub downloads: u32,
-    /// Bytes per second at which a node copies an unpacked image for every container (storage driver `vfs`); `None` makes
-    /// no copy.
+    /// Bytes per second at which a node copies what is below for every layer and container (storage driver `vfs`); `None`
+    /// makes no copies.
     pub copy: Option<u64>,
     /// Label of the nodes that says in which rack they are.
     pub rack: String,
