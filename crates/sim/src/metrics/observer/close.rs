@@ -63,7 +63,10 @@ impl Observer<'_> {
             ("duplicate_seconds", Some(integral(&mut self.duplicates) / 1e9)),
             ("events", Some(events as f64)),
         ]);
-        self.outcome.values = METRICS.iter().map(|metric| values[metric.name]).collect();
+        self.outcome.values = METRICS
+            .iter()
+            .map(|metric| *values.get(metric.name).unwrap_or_else(|| panic!("{} has no value here", metric.name)))
+            .collect();
         self.give_up(now, None)
     }
 
