@@ -3,6 +3,7 @@
 //! The numbers in the names and comments (`RF-01`, `SP-20`) are those of the project's catalogue of behaviours.
 mod api;
 mod constraints;
+mod coverage;
 mod enforcer;
 mod filters;
 mod global;

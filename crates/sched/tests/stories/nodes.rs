@@ -38,6 +38,40 @@ fn dr_01_dr_05_only_nodes_that_are_down_or_drained_lose_their_tasks() {
 }
 
 #[test]
+fn dr_02_a_task_that_is_found_on_a_lost_node_is_shut_down() {
+    let mut swarm = Swarm::new();
+    swarm.add_all(&["a", "b"]);
+    swarm.down("a");
+    swarm.adopt(service("web"), &[(1, "a")]);
+    assert_eq!(swarm.desired("web.1#1"), DesiredState::Shutdown);
+    swarm.after(secs(10));
+    assert_eq!(swarm.live("web"), ["web.1#2 b Running/Running"]);
+}
+
+/// Removal is by force: without it the API refuses a node that is ready, here nobody asks.
+#[test]
+fn dr_08_dr_09_a_node_can_be_removed_in_any_state() {
+    for state in [NodeState::Ready, NodeState::Down, NodeState::Unknown] {
+        let mut swarm = Swarm::new();
+        swarm.add(node("a"));
+        swarm.create(service("web"));
+        swarm.create(service("all").global());
+        swarm.settle();
+        swarm.add(node("b").state(state));
+        swarm.settle();
+        if state == NodeState::Down {
+            swarm.down("a");
+        }
+        swarm.remove_node("a");
+        swarm.remove_node("b");
+        swarm.after(secs(10));
+        assert_eq!(swarm.live("web"), ["web.1#2 - Running/Pending"], "{state:?}");
+        assert_eq!(swarm.why("web.1"), "no suitable node", "it is not even counted");
+        assert!(swarm.live("all").is_empty());
+    }
+}
+
+#[test]
 fn dr_03_dr_04_a_paused_node_drains_and_a_node_is_removed() {
     let mut swarm = six(RestartCondition::Any);
     swarm.drain("pause");

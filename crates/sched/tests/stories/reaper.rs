@@ -149,6 +149,30 @@ fn tr_09_tr_14_an_outdated_task_that_never_had_a_node_is_not_kept() {
 }
 
 /// A record of a dead task beside one that lives, with a limit of one.
+/// A limit that is lowered later does not concern it, however often others are cleaned up.
+#[test]
+fn tr_10_a_slot_within_its_limit_is_done_with() {
+    let mut swarm = Swarm::new();
+    swarm.add(node("a"));
+    swarm.create(service("web").replicas(2).delay(Span::ZERO));
+    for _ in 0..3 {
+        swarm.settle();
+        swarm.fail("web.2");
+    }
+    swarm.settle();
+    let of_slot_2 = |swarm: &Swarm| swarm.ps("web").iter().filter(|row| row.starts_with("web.2#")).count();
+    assert_eq!(of_slot_2(&swarm), 4);
+    // The limit is two now; the update cannot get further than slot 1.
+    swarm.update("web", |it| it.attempts(1).constraint("node.labels.zone == nowhere"));
+    swarm.settle();
+    swarm.create(service("other"));
+    swarm.settle();
+    swarm.remove("other");
+    swarm.settle();
+    assert!(swarm.ps("other").is_empty(), "the reaper came by");
+    assert_eq!(of_slot_2(&swarm), 4);
+}
+
 #[test]
 fn tr_11_one_dead_and_one_living() {
     let mut swarm = one(1);

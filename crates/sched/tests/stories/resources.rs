@@ -241,6 +241,43 @@ fn gr_06_amounts_that_come_back_add_up() {
     assert_eq!(swarm.units("all.1"), ["apple=5"]);
 }
 
+/// What comes back comes to what is there, be it nothing; a name comes back as often as it was given, and then counts as
+/// often.
+#[test]
+fn gr_07_gr_08_gr_09_what_comes_back_is_offered_again() {
+    let mut swarm = Swarm::new();
+    let names = ["1", "2", "3", "4"];
+    swarm.add(node("a").named("gpu", &names).named("fpga", &["x"]).count("apple", 3).count("pear", 2));
+    let all = |name: &str| service(name).count("gpu", 4).count("fpga", 1).count("apple", 3).count("pear", 2);
+    swarm.create(all("first"));
+    swarm.settle();
+    swarm.create(service("next").count("pear", 1));
+    swarm.settle();
+    assert_eq!(swarm.why("next.1"), FULL);
+    swarm.remove("first");
+    swarm.settle();
+    assert_eq!(swarm.units("next.1"), ["pear=1"], "GR-07");
+    swarm.create(service("some").count("gpu", 2).count("apple", 1));
+    swarm.settle();
+    swarm.remove("next");
+    swarm.remove("some");
+    swarm.settle();
+    swarm.create(all("last"));
+    swarm.settle();
+    let units = ["gpu=3", "gpu=4", "gpu=1", "gpu=2", "fpga=x", "apple=3", "pear=2"];
+    assert_eq!(swarm.units("last.1"), units, "GR-09");
+
+    let mut swarm = Swarm::new();
+    swarm.add(node("a").named("gpu", &["x", "y"]));
+    swarm.create(service("twice").count("gpu", 1).count("gpu", 1));
+    swarm.settle();
+    swarm.remove("twice");
+    swarm.settle();
+    swarm.create(service("three").count("gpu", 3));
+    swarm.settle();
+    assert_eq!(swarm.units("three.1"), ["gpu=y", "gpu=x", "gpu=x"], "GR-08");
+}
+
 /// A task holds units while its node comes to declare others; then it ends. What can the next one get?
 #[test]
 fn units_that_a_node_does_not_declare_any_more_do_not_come_back() {

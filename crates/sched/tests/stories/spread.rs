@@ -17,7 +17,7 @@ fn grow(swarm: &mut Swarm, service: &str, from: u64, to: u64, one_by_one: bool) 
 }
 
 #[test]
-fn sp_01_to_04_and_06_two_services_share_five_nodes() {
+fn sp_01_to_04_sp_06_two_services_share_five_nodes() {
     for one_by_one in [false, true] {
         let mut swarm = five();
         // SP-01
