@@ -16,5 +16,6 @@ mod replicated;
 mod resources;
 mod restart;
 mod spread;
+mod storms;
 mod swarm;
 mod update;

@@ -251,10 +251,12 @@ fn rf_19_a_waiting_task_is_forgotten_after_a_harmless_update() {
     swarm.add(node("c"));
     swarm.settle();
     assert_eq!(swarm.ps("web"), ["web.1#1 - Running/Pending"], "not tried again");
-    // Touching it again before a pass would have helped: it is tried as long as it waits.
     swarm.create(service("other").cpus(2));
     swarm.settle();
-    assert_eq!(swarm.place("other.1"), "c");
+    assert_eq!(swarm.place("other.1"), "c", "there would be room");
+    swarm.update("web", ServiceBuilder::force);
+    swarm.settle();
+    assert_eq!(swarm.live("web"), ["web.1#2 c Running/Running"]);
 }
 
 #[test]

@@ -316,6 +316,36 @@ fn units_that_a_node_does_not_declare_any_more_do_not_come_back() {
     }
 }
 
+/// It is not remembered how much is held beyond what is declared: what comes back is offered while others hold it.
+#[test]
+fn gr_11_a_node_that_shrank_gives_out_too_much() {
+    let mut swarm = Swarm::new();
+    swarm.add(node("a").count("apple", 5));
+    for (name, count) in [("three", 3), ("two", 2)] {
+        swarm.create(service(name).count("apple", count));
+        swarm.settle();
+    }
+    // Paused, so that nothing is evicted.
+    swarm.pause("a");
+    swarm.resize(node("a").count("apple", 4));
+    swarm.activate("a");
+    assert_eq!(swarm.state("two.1#1"), TaskState::Rejected, "active again, it has to go");
+    let mut swarm = Swarm::new();
+    swarm.stop = secs(10);
+    swarm.add(node("a").count("apple", 5));
+    for (name, count) in [("three", 3), ("two", 2)] {
+        swarm.create(service(name).count("apple", count));
+        swarm.settle();
+    }
+    swarm.remove("three");
+    // What stops is not evicted, and does not count for those that stay.
+    swarm.resize(node("a").count("apple", 3));
+    swarm.create(service("next").count("apple", 3));
+    swarm.after(secs(20));
+    assert_eq!(swarm.units("two.1"), ["apple=2"]);
+    assert_eq!(swarm.units("next.1"), ["apple=3"], "two and three of three");
+}
+
 #[test]
 fn gr_16_what_is_held_is_not_offered_again_by_a_new_declaration() {
     let mut swarm = Swarm::new();

@@ -414,6 +414,12 @@ impl Swarm {
         self.obey();
     }
 
+    /// Somebody reports a state of a task that may be long gone.
+    pub fn claim(&mut self, task: TaskId, state: TaskState) {
+        let event = Event::TaskStatus { task, state, error: None };
+        self.act(|manager, now, out| manager.handle(now, event, out));
+    }
+
     /// Carries out the manager's commands and hands it the answers until both are silent.
     fn obey(&mut self) {
         while !self.out.is_empty() || !self.reports.is_empty() {
@@ -747,6 +753,11 @@ impl Swarm {
                 if *service == id && status.state == state)
         };
         self.log.iter().rfind(|(_, command)| hit(command)).expect("it came to that").0
+    }
+
+    /// The specification of a service.
+    pub fn spec(&self, service: &str) -> &ServiceSpec {
+        &self.cluster().services()[self.service_id(service)].spec
     }
 
     pub fn has_previous(&self, service: &str) -> bool {
