@@ -122,6 +122,22 @@ fn jb_07_jb_09_an_update_runs_the_job_again() {
     assert_eq!(slots(&swarm, TaskState::Complete).len(), 31);
 }
 
+/// The new run does not know of it, and so a slot can have two tasks.
+#[test]
+fn jb_09_a_restart_that_waits_outlives_its_run() {
+    let mut swarm = Swarm::new();
+    swarm.add(node("a"));
+    swarm.doom("v1", Fate::FailsToPrepare);
+    swarm.create(service("job").job(1, 1));
+    swarm.settle();
+    assert_eq!(swarm.ps("job"), ["job.0#1 a Shutdown/Rejected", "job.0#2 a Ready/Rejected"]);
+    swarm.update("job", |it| it.image("v2"));
+    swarm.settle();
+    assert_eq!(swarm.live("job"), ["job.0#2 a Ready/Rejected", "job.0#3 a Complete/Running"]);
+    swarm.after(secs(20));
+    assert_eq!(swarm.live("job"), ["job.0#3 a Complete/Running", "job.0#4 a Complete/Running"]);
+}
+
 #[test]
 fn jb_08_a_report_about_a_job_that_is_gone_does_nothing() {
     let mut swarm = job(2, 5, |it| it);
