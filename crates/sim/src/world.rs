@@ -132,6 +132,8 @@ impl<'a> World<'a> {
         let mut at_once = 0;
         while let Some((now, event)) = self.queue.pop() {
             if let Event::End = event {
+                // A million tasks weigh: what is not needed any more goes before the outcome comes.
+                drop((self.queue, self.manager, self.agents));
                 let (pulled, addresses) = (self.images.totals(), self.overlay.addresses_peak());
                 return self.observer.close(now, pulled, addresses, self.events);
             }
