@@ -346,7 +346,7 @@ impl World<'_> {
             if self.commands.capacity() == 0 {
                 self.commands = commands;
             }
-            for task in std::mem::take(&mut self.images.pulled) {
+            for task in self.images.pulled.drain(..) {
                 self.agents.pulled(&mut self.queue, task);
             }
             self.pass_effects(now);
