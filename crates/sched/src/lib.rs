@@ -123,6 +123,6 @@ pub use event::{Command, Commands, Event};
 pub use id::{IdVec, NodeId, Row, ServiceId, Slot, TaskId};
 pub use manager::{Allocation, Config, Manager};
 pub use scheduler::strategy::{Entry, STRATEGIES, Strategy};
-pub use scheduler::{Board, Rank, TieBreak};
+pub use scheduler::{Board, TieBreak};
 pub use task::{DesiredState, Task, TaskState};
 pub use time::{Span, Time};

@@ -76,7 +76,7 @@ pub struct Manager {
 impl Manager {
     /// A manager of an empty cluster. Fails if the strategy is unknown, and lists the known ones.
     pub fn new(config: Config) -> Result<Manager, String> {
-        let strategy = strategy::build(&config.strategy, config.seed)?;
+        let strategy = strategy::build(&config.strategy)?;
         Ok(Manager {
             cluster: Cluster::default(),
             allocation: config.allocation,

@@ -132,6 +132,8 @@ impl<'a> World<'a> {
         let mut at_once = 0;
         while let Some((now, event)) = self.queue.pop() {
             if let Event::End = event {
+                // A million tasks weigh: what is not needed any more goes before the outcome comes.
+                drop((self.queue, self.manager, self.agents));
                 let (pulled, addresses) = (self.images.totals(), self.overlay.addresses_peak());
                 return self.observer.close(now, pulled, addresses, self.events);
             }
@@ -344,7 +346,7 @@ impl World<'_> {
             if self.commands.capacity() == 0 {
                 self.commands = commands;
             }
-            for task in std::mem::take(&mut self.images.pulled) {
+            for task in self.images.pulled.drain(..) {
                 self.agents.pulled(&mut self.queue, task);
             }
             self.pass_effects(now);

@@ -42,12 +42,13 @@ struct History {
 
 impl History {
     fn new(seed: u64, strategy: &str) -> History {
-        let config = Config { strategy: strategy.into(), ties: TieBreak::LowestId, seed, ..Config::default() };
+        let ties = if seed / 4 % 3 == 0 { TieBreak::Seeded } else { TieBreak::LowestId };
+        let config = Config { strategy: strategy.into(), ties, seed, ..Config::default() };
         History {
             seed,
             rng: ChaCha8Rng::seed_from_u64(seed),
             manager: Manager::new(config).expect("a strategy of the registry"),
-            reading: Reading::new(strategy, seed),
+            reading: Reading::new(strategy, ties, seed),
             failures: Failures::default(),
             now: Time::ZERO,
             nodes: Vec::new(),

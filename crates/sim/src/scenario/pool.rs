@@ -95,7 +95,7 @@ fn read_pool(pool: &Table<'_>, name: &str, count: u64, names: &mut BTreeSet<Stri
                 generic: pool.read("generic", generic_units).unwrap_or_default(),
             },
             engine_labels: Labels::new(),
-            plugins: plugins(pool),
+            plugins: plugins(pool).into(),
         }),
     };
     let bandwidth = pool.read("network", Value::rate).unwrap_or(Some(DEFAULT_BANDWIDTH));

@@ -1,35 +1,34 @@
 //! No order at all: the yardstick for the others.
 
-use rand::RngExt;
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::SeedableRng;
-
+use super::super::board::{mix, scale};
 use super::{Board, Strategy};
-use crate::id::NodeId;
+use crate::id::{NodeId, Row};
 
-/// Any node that fits, with equal chance.
-pub(super) struct Random {
-    rng: ChaCha8Rng,
-}
+/// Nodes that are tried by chance before all that fit are listed.
+const TRIES: usize = 32;
 
-impl Random {
-    pub(super) fn new(seed: u64) -> Random {
-        let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        // Apart from the stream that breaks ties.
-        rng.set_stream(1);
-        Random { rng }
-    }
-}
+/// Any node that fits, with equal chance: nodes are drawn until one fits, and if most do not, one is drawn of a list of
+/// those that do.
+pub(super) struct Random;
 
 impl Strategy for Random {
     fn place(&mut self, board: &mut Board<'_>) {
-        let mut nodes: Vec<NodeId> = board.nodes().filter(|node| board.fits(*node)).collect();
-        while board.waiting() > 0 && !nodes.is_empty() {
-            let index = self.rng.random_range(0..nodes.len());
-            board.place(nodes[index]);
-            if !board.fits(nodes[index]) {
-                nodes.swap_remove(index);
-            }
+        let mut chance = board.chance();
+        let mut draw = |limit: usize| {
+            chance = mix(chance);
+            scale(chance, limit)
+        };
+        let nodes = board.nodes();
+        while board.waiting() > 0 && nodes > 0 {
+            let mut drawn = (0..TRIES).map(|_| NodeId::from_index(draw(nodes)));
+            let node = drawn.find(|node| board.fits(*node));
+            let node = node.or_else(|| {
+                let all = (0..nodes).map(NodeId::from_index);
+                let fitting: Vec<NodeId> = all.filter(|node| board.fits(*node)).collect();
+                (!fitting.is_empty()).then(|| fitting[draw(fitting.len())])
+            });
+            let Some(node) = node else { return };
+            board.place(node);
         }
     }
 }
