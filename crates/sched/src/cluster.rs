@@ -157,6 +157,8 @@ pub struct Cluster {
     journal: VecDeque<Change>,
     uncommitted: bool,
     timers: BinaryHeap<Reverse<(Time, u64, Timer)>>,
+    /// [`Timer::Schedule`], which every commit sets anew: only the last one counts.
+    debounce: Option<(Time, u64, Timer)>,
     next_timer: u64,
     pub(crate) commands: Commands,
 }
@@ -424,11 +426,17 @@ impl Cluster {
 impl Cluster {
     pub(crate) fn wake(&mut self, at: Time, timer: Timer) {
         self.next_timer += 1;
-        self.timers.push(Reverse((at, self.next_timer, timer)));
+        let timer = (at, self.next_timer, timer);
+        match timer.2 {
+            Timer::Schedule(_) => self.debounce = Some(timer),
+            _ => self.timers.push(Reverse(timer)),
+        }
     }
 
     pub(crate) fn next_timer_at(&self) -> Option<Time> {
-        self.timers.peek().map(|Reverse((at, _, _))| *at)
+        let timer = self.timers.peek().map(|Reverse((at, _, _))| *at);
+        let debounce = self.debounce.map(|(at, _, _)| at);
+        timer.into_iter().chain(debounce).min()
     }
 
     /// The next timer that is due, in order of time, equal times in order of setting.
@@ -436,6 +444,12 @@ impl Cluster {
         if self.next_timer_at()? > self.now {
             return None;
         }
-        self.timers.pop().map(|Reverse((_, _, timer))| timer)
+        match (self.debounce, self.timers.peek()) {
+            (Some(debounce), timer) if timer.is_none_or(|Reverse(timer)| debounce < *timer) => {
+                self.debounce = None;
+                Some(debounce.2)
+            }
+            _ => self.timers.pop().map(|Reverse((_, _, timer))| timer),
+        }
     }
 }
