@@ -427,6 +427,11 @@ impl Cluster {
         self.timers.push(Reverse((at, self.next_timer, timer)));
     }
 
+    /// Nothing waits for time any more.
+    pub(crate) fn forget_timers(&mut self) {
+        self.timers.clear();
+    }
+
     pub(crate) fn next_timer_at(&self) -> Option<Time> {
         self.timers.peek().map(|Reverse((at, _, _))| *at)
     }

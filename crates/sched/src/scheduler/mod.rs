@@ -21,8 +21,6 @@ use board::{Load, Ties};
 use filter::Pipeline;
 use strategy::Strategy;
 
-/// SwarmKit `commitDebounceGap`.
-const DEBOUNCE_GAP: Span = Span::from_millis(50);
 /// SwarmKit `maxLatency`.
 const DEBOUNCE_MAX: Span = Span::from_secs(1);
 
@@ -45,6 +43,8 @@ struct Held {
 pub(crate) struct Scheduler {
     strategy: Box<dyn Strategy>,
     ties: Ties,
+    /// How long a pass waits for further changes.
+    debounce: Span,
     loads: IdVec<NodeId, Load>,
     /// By row of the task.
     held: Vec<Option<Held>>,
@@ -58,9 +58,10 @@ pub(crate) struct Scheduler {
 }
 
 impl Scheduler {
-    pub(crate) fn new(strategy: Box<dyn Strategy>, ties: TieBreak, seed: u64) -> Scheduler {
+    pub(crate) fn new(strategy: Box<dyn Strategy>, ties: TieBreak, seed: u64, debounce: Span) -> Scheduler {
         Scheduler {
             strategy,
+            debounce,
             ties: Ties::new(ties, seed),
             loads: IdVec::new(),
             held: Vec::new(),
@@ -206,7 +207,7 @@ impl Scheduler {
 
     fn arm(&mut self, cluster: &mut Cluster) {
         self.generation += 1;
-        let at = cluster.now() + DEBOUNCE_GAP;
+        let at = cluster.now() + self.debounce;
         cluster.wake(at, Timer::Schedule(self.generation));
     }
 

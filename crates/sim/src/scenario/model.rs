@@ -4,13 +4,15 @@ use sched::Span;
 
 use super::reader::{Table, Value};
 use super::unit::human;
-use super::{DaemonModel, HeartbeatModel, Models, OverlayModel, RegistryModel};
+use super::{DaemonModel, GossipModel, HeartbeatModel, ManagersModel, Models, OverlayModel, RegistryModel};
 use crate::engine::law::Law;
 
 pub(super) const DAEMON: &[&str] =
     &["ideal", "create", "start", "stop", "boot", "keep_cache", "status_batch", "assignment_batch"];
 pub(super) const REGISTRY: &[&str] = &["ideal", "bandwidth", "latency", "unpack", "downloads"];
 pub(super) const OVERLAY: &[&str] = &["ideal", "pool", "subnet", "latency", "leave"];
+pub(super) const MANAGERS: &[&str] = &["ideal", "debounce", "history", "tick", "election", "backoff"];
+pub(super) const GOSSIP: &[&str] = &["interval", "fanout", "retransmit", "sync"];
 pub(super) const HEARTBEAT: &[&str] = &["period", "jitter", "grace"];
 
 /// Heartbeats at least this far apart: a thousand nodes would otherwise do nothing else.
@@ -24,11 +26,43 @@ pub(super) fn models(scenario: &Table<'_>) -> Models {
         registry: table("registry", REGISTRY).as_ref().map(registry).unwrap_or_default(),
         overlay: table("overlay", OVERLAY).as_ref().map(overlay).unwrap_or_default(),
         heartbeat: table("heartbeat", HEARTBEAT).as_ref().map(heartbeat).unwrap_or_default(),
+        gossip: table("gossip", GOSSIP).as_ref().map(gossip).unwrap_or_default(),
+        managers: table("managers", MANAGERS).as_ref().map(managers).unwrap_or_default(),
     }
 }
 
 fn is_ideal(table: &Table<'_>) -> bool {
     table.read("ideal", Value::boolean).unwrap_or(false)
+}
+
+fn managers(table: &Table<'_>) -> ManagersModel {
+    let default = ManagersModel::default();
+    let ideal = is_ideal(table);
+    let debounce = if ideal { Span::ZERO } else { default.debounce };
+    let backoff = if ideal { Law::Fixed(Span::ZERO) } else { default.backoff };
+    ManagersModel {
+        debounce: table.read("debounce", Value::duration).unwrap_or(debounce),
+        history: table.read("history", |value| value.count(0..=1_000_000)).unwrap_or(default.history),
+        tick: table.read("tick", |value| value.duration_from(SHORTEST_PERIOD)).unwrap_or(default.tick),
+        election: small(table, "election").unwrap_or(default.election),
+        backoff: table.read("backoff", Value::law).unwrap_or(backoff),
+    }
+}
+
+/// networkdb's values; without the table all know at once.
+fn gossip(table: &Table<'_>) -> GossipModel {
+    let interval = table.read("interval", |value| value.duration_from(SHORTEST_PERIOD));
+    let retransmit = table.read("retransmit", |value| value.count(0..=1000)).unwrap_or(4);
+    GossipModel {
+        interval: Some(interval.unwrap_or(Span::from_millis(200))),
+        fanout: small(table, "fanout").unwrap_or(3),
+        retransmit: u32::try_from(retransmit).unwrap_or(0),
+        sync: table.read("sync", Value::duration).unwrap_or(Span::from_secs(30)),
+    }
+}
+
+fn small(table: &Table<'_>, key: &str) -> Option<u32> {
+    table.read(key, |value| value.count(1..=1000)).and_then(|count| u32::try_from(count).ok())
 }
 
 fn daemon(table: &Table<'_>) -> DaemonModel {

@@ -26,6 +26,9 @@ pub(super) const EVENT: &[&str] = &[
     "force",
     "rollback",
     "remove",
+    "promote",
+    "demote",
+    "remove_node",
 ];
 /// Keys of [`EVENT`] from here on say what happens.
 const ACTIONS: usize = 3;
@@ -115,6 +118,9 @@ impl<'a> Script<'a> {
             "drain" => availability(Availability::Drain),
             "pause" => availability(Availability::Pause),
             "activate" => availability(Availability::Active),
+            "promote" => nodes("promoted", &Action::Promote),
+            "demote" => nodes("demoted", &Action::Demote),
+            "remove_node" => nodes("removed", &Action::RemoveNode),
             "scale" => self.scales(value),
             "update_image" => self.images(value),
             "force" => services("restarted by force", Action::Force),
@@ -196,6 +202,9 @@ impl<'a> Script<'a> {
             Action::Down(rows) => each(rows, "down", &Action::Down),
             Action::Up(rows) => each(rows, "up", &Action::Up),
             Action::Availability(rows, to) => each(rows, word(to), &|rows| Action::Availability(rows, to)),
+            Action::Promote(rows) => each(rows, "promoted", &Action::Promote),
+            Action::Demote(rows) => each(rows, "demoted", &Action::Demote),
+            Action::RemoveNode(rows) => each(rows, "removed", &Action::RemoveNode),
             other => vec![(name, other)],
         }
     }
@@ -213,6 +222,7 @@ impl<'a> Script<'a> {
                 Action::Scale(row, _) | Action::Image(row, _) | Action::Force(row) => row,
                 Action::Rollback(row) | Action::Remove(row) => row,
                 Action::Down(_) | Action::Up(_) | Action::Availability(..) => continue,
+                Action::Promote(_) | Action::Demote(_) | Action::RemoveNode(_) => continue,
             };
             let created = self.services[row].at;
             if event.at < created {

@@ -38,6 +38,7 @@ pub(super) const SERVICE: &[&str] = &[
     "at",
     "stagger",
     "exits",
+    "quorum",
 ];
 pub(super) const RESOURCES: &[&str] = &["cpus", "memory", "generic"];
 pub(super) const RESTART: &[&str] = &["condition", "delay", "max_attempts", "window"];
@@ -82,6 +83,7 @@ pub(super) fn services(table: &Table<'_>, services: &mut Vec<(ServicePlan, Place
     let at = table.read("at", Value::duration).unwrap_or_default();
     let stagger = table.read("stagger", Value::duration).unwrap_or_default();
     let behaviour = table.read("exits", exits).unwrap_or_default();
+    let quorum = table.read("quorum", |value| value.count(1..=TASKS));
     let template = specification(table);
     let (Some(name), Some(image)) = (name, image) else { return };
     if SERVICES < services.len() as u64 + count {
@@ -104,7 +106,7 @@ pub(super) fn services(table: &Table<'_>, services: &mut Vec<(ServicePlan, Place
             table.sink.complain(Some(place_of(table, refusal.part).unwrap_or(named)), message, None);
         }
         let at = Time::ZERO + at + Span::from_nanos(stagger.as_nanos().saturating_mul(i));
-        services.push((ServicePlan { spec, stack: None, at, behaviour }, named));
+        services.push((ServicePlan { spec, stack: None, at, behaviour, quorum }, named));
     }
 }
 
