@@ -149,7 +149,7 @@ impl Manager {
         self.update_node(now, node, out, |spec| spec.description.get_or_insert_default().resources = resources);
     }
 
-    /// `docker node rm --force`: its tasks become orphans.
+    /// `docker node rm --force`, which asks for no state of the node: its tasks become orphans.
     pub fn remove_node(&mut self, now: Time, node: NodeId, out: &mut Commands) {
         self.cluster.advance(now);
         if self.cluster.node(node).is_none() {
@@ -227,6 +227,11 @@ impl Manager {
     }
 
     /// `docker service update` and `docker service scale`.
+    ///
+    /// SwarmKit has a defect here that is reproduced (moby#53722): every update, even one that changes nothing, gives the
+    /// service a new version. A task that is still waiting for a node and is not out of date stays, but if it finds no
+    /// node at the next pass either, it is not tried again, and its explanation stays as it was. Only an update that
+    /// replaces it, or a scaling that removes it, puts an end to that.
     pub fn update_service(
         &mut self,
         now: Time,

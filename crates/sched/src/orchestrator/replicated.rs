@@ -36,6 +36,12 @@ impl Replicated {
             }
             Change::NodeRemoved(node) => self.restart_all_on(cluster, node),
             Change::ServiceCreated(service) | Change::ServiceUpdated(service) if is_replicated(cluster, service) => {
+                // It has tasks already if it was taken over, and they may be where they cannot stay.
+                if matches!(change, Change::ServiceCreated(_)) {
+                    for task in cluster.services()[service].tasks() {
+                        self.task_changed(cluster, task);
+                    }
+                }
                 self.reconcile.insert(service);
             }
             Change::ServiceRemoved(service) => {

@@ -1,7 +1,7 @@
 //! How a group of equal tasks is placed: the one thing that a cluster's operator may want to be different.
 //!
 //! A strategy chooses among the nodes that the filters let pass; filters, restarts and updates are the same for all. To
-//! add one, write a file beside these with a function like [`spread`]'s and a line in [`STRATEGIES`].
+//! add one, write a file beside these with a type that implements [`Strategy`] and a line in [`STRATEGIES`].
 
 mod binpack;
 mod random;

@@ -87,7 +87,10 @@ impl Observer<'_> {
             ("gossip_time_mean_s", mean(&self.told)),
             ("events", Some(events as f64)),
         ]);
-        self.outcome.values = METRICS.iter().map(|metric| values[metric.name]).collect();
+        self.outcome.values = METRICS
+            .iter()
+            .map(|metric| *values.get(metric.name).unwrap_or_else(|| panic!("{} has no value here", metric.name)))
+            .collect();
         self.give_up(now, None)
     }
 
