@@ -8,7 +8,7 @@ use std::sync::Arc;
 use rand_chacha::rand_core::Rng;
 use sched::spec::{Availability, Mode, NodeState, Role};
 use sched::{
-    Allocation, Command, Commands, Config, Manager, NodeId, Row, ServiceId, TaskId, TaskState, TieBreak, Time,
+    Allocation, Command, Commands, Config, Manager, NodeId, Row, ServiceId, Span, TaskId, TaskState, TieBreak, Time,
 };
 
 use crate::engine::Queue;
@@ -25,7 +25,7 @@ use crate::model::image::{self, Images};
 use crate::model::managers::{self, Managers};
 use crate::model::overlay::{Granted, Overlay};
 use crate::model::workload::{self, JobNo, Order, Workload};
-use crate::scenario::{Action, Behaviour, NodePlan, Scenario};
+use crate::scenario::{Action, Behaviour, Exit, NodePlan, Scenario};
 
 /// A run that handles more events than this at one instant goes in circles, unless its cluster is so large that every
 /// node and task has its events then.
@@ -104,6 +104,8 @@ struct Sessions {
     /// For each node, whether its agent is up, and whether it has a session.
     up: Vec<bool>,
     open: Vec<bool>,
+    /// For each node, whether its network is cut.
+    cut: Vec<bool>,
     /// Whether every session is open; then nothing is held.
     all_open: bool,
     held: Vec<Vec<sched::Event>>,
@@ -115,6 +117,7 @@ impl Sessions {
             leader: 0,
             up: vec![true; nodes],
             open: vec![true; nodes],
+            cut: vec![false; nodes],
             all_open: true,
             held: vec![Vec::new(); nodes],
         }
@@ -336,11 +339,11 @@ impl<'a> World<'a> {
             self.sessions.up[node] &= up;
             let chance = part(entity(&self.scenario.nodes[node].spec.id), now.as_nanos());
             let boot = || self.scenario.models.daemon.boot.sample(&mut self.seeds.stream(Stream::ManagerBoot, chance));
-            self.managers.power(&mut self.queue, node, up, boot);
+            self.managers.power(&mut self.queue, node, up && !self.sessions.cut[node], boot);
             if up {
                 self.agents.power_on(&mut self.queue, node);
             } else {
-                self.agents.power_off(node);
+                self.agents.power_off(now, node);
                 self.images.power_off(&mut self.queue, node, self.scenario.models.daemon.keep_cache);
                 self.heartbeats.silent(&mut self.queue, node);
             }
@@ -405,11 +408,11 @@ impl<'a> World<'a> {
             Mode::ReplicatedJob { total_completions, .. } => Some(total_completions),
             _ => None,
         };
-        let behaviour = match (arrival.kind.behaviour, arrival.run) {
-            (Behaviour::Exits { code, .. }, Some(run)) => Behaviour::Exits { after: Law::Fixed(run), code },
-            (Behaviour::Forever, Some(run)) => Behaviour::Exits { after: Law::Fixed(run), code: 0 },
-            (behaviour, None) => behaviour,
-        };
+        let mut behaviour = arrival.kind.behaviour;
+        if let Some(run) = arrival.run {
+            let code = behaviour.exit.map_or(0, |it| it.code);
+            behaviour.exit = Some(Exit { after: Law::Fixed(run), code });
+        }
         let origin = Origin { entity: entity(&spec.name), behaviour, quorum: arrival.kind.quorum, job: Some(job) };
         match self.manager.create_service(now, spec, &mut self.commands) {
             Ok(id) => {
@@ -429,7 +432,17 @@ impl<'a> World<'a> {
         let scenario = self.scenario;
         let scripted = &scenario.script[row];
         self.observer.mark(now, "script", scripted.label.as_str());
-        let is_order = !matches!(scripted.action, Action::Down(_) | Action::Up(_));
+        let is_order = !matches!(
+            scripted.action,
+            Action::Down(_)
+                | Action::Up(_)
+                | Action::Cut(_)
+                | Action::Mend(_)
+                | Action::Restart(..)
+                | Action::Slow(..)
+                | Action::Registry(_)
+                | Action::Kill(..)
+        );
         if is_order && !self.managers.lead() {
             return self.note_refusal(now, Err(NO_LEADER.into()));
         }
@@ -439,6 +452,41 @@ impl<'a> World<'a> {
                 self.failures.switch(nodes, on, &mut self.changes);
                 self.power(now, !on, None);
             }
+            Action::Cut(nodes) => {
+                let period = scenario.models.heartbeat.period;
+                for &node in nodes {
+                    self.agents.cut(now, node, period);
+                    self.images.link(&mut self.queue, node, false);
+                    self.heartbeats.silent(&mut self.queue, node);
+                    self.observer.silent(now, node);
+                    (self.sessions.up[node], self.sessions.cut[node]) = (false, true);
+                    self.managers.power(&mut self.queue, node, false, Span::default);
+                }
+            }
+            Action::Mend(nodes) => {
+                for &node in nodes {
+                    self.sessions.cut[node] = false;
+                    if self.failures.is_up(node) {
+                        self.managers.power(&mut self.queue, node, true, Span::default);
+                    }
+                    self.observer.back(now, node);
+                    self.images.link(&mut self.queue, node, true);
+                    self.agents.mend(&mut self.queue, node);
+                }
+            }
+            Action::Restart(nodes, live) => {
+                for &node in nodes {
+                    self.agents.restart(&mut self.queue, node, *live);
+                    self.sessions.up[node] = false;
+                    self.images.power_off(&mut self.queue, node, true);
+                    self.heartbeats.silent(&mut self.queue, node);
+                    self.observer.silent(now, node);
+                    self.observer.back(now, node);
+                }
+            }
+            Action::Slow(nodes, factor) => nodes.iter().for_each(|&node| self.agents.slow(node, *factor)),
+            Action::Kill(service, count) => self.kill(row, *service, *count),
+            Action::Registry(answers) => self.images.switch(&mut self.queue, *answers),
             Action::Availability(nodes, availability) => {
                 for &node in nodes {
                     let id = NodeId::from_index(node);
@@ -492,6 +540,19 @@ impl<'a> World<'a> {
                 });
                 self.note_refusal(now, answer);
             }
+        }
+    }
+
+    /// Kills running containers of a service, chosen at random by a stream of the row of the script.
+    fn kill(&mut self, row: usize, service: usize, count: u64) {
+        let Some(id) = self.services[service] else { return };
+        let cluster = self.manager.cluster();
+        let runs = |id: &TaskId| cluster.task(*id).is_some_and(|it| it.state == TaskState::Running);
+        let mut tasks: Vec<TaskId> = cluster.services()[id].tasks().filter(runs).collect();
+        let mut rng = self.seeds.stream(Stream::Kill, row as u64);
+        for _ in 0..count.min(tasks.len() as u64) {
+            let chosen = tasks.swap_remove((rng.next_u64() % tasks.len() as u64) as usize);
+            self.agents.kill(&mut self.queue, self.numbers[chosen.row()]);
         }
     }
 
@@ -568,7 +629,7 @@ impl World<'_> {
         self.sessions.open[node] = true;
         self.sessions.all_open = self.sessions.open.iter().all(|it| *it);
         self.heartbeats.registered(node);
-        self.observer.registered(node);
+        self.observer.registered(now, node);
         self.manager.handle(now, sched::Event::NodeUp(NodeId::from_index(node)), &mut self.commands);
         self.observe_eligible(now, node);
         let held = std::mem::take(&mut self.sessions.held[node]);
@@ -600,7 +661,9 @@ impl World<'_> {
         while !(self.commands.is_empty()
             && self.granted.is_empty()
             && self.agents.effects.is_empty()
+            && !self.overlay.has_ended()
             && self.images.pulled.is_empty()
+            && self.images.failed.is_empty()
             && self.workload.orders.is_empty())
         {
             let mut commands = std::mem::take(&mut self.commands);
@@ -610,8 +673,14 @@ impl World<'_> {
             if self.commands.capacity() == 0 {
                 self.commands = commands;
             }
+            if self.overlay.has_ended() {
+                self.overlay.give_out(&mut self.granted);
+            }
             for task in std::mem::take(&mut self.images.pulled) {
                 self.agents.pulled(&mut self.queue, task);
+            }
+            for (task, error) in std::mem::take(&mut self.images.failed) {
+                self.agents.not_pulled(&mut self.queue, task, error);
             }
             self.pass_effects(now);
             self.pass_granted(now);
@@ -664,7 +733,7 @@ impl World<'_> {
             Command::Remove { task, .. } => {
                 let number = self.numbers[task.row()];
                 self.observer.removed(now, number);
-                self.overlay.remove(number, &mut self.granted);
+                self.overlay.release(number);
                 self.agents.remove(&mut self.queue, number);
             }
         }
@@ -683,7 +752,8 @@ impl World<'_> {
         let chance = part(part(origin.entity, slot), u64::from(task.instance));
         let mut rng = self.seeds.stream(Stream::Task, chance);
         let container = &task.spec.task.container;
-        let life = Life::draw(&self.scenario.models.daemon, container, &origin.behaviour, &mut rng);
+        let models = &self.scenario.models;
+        let life = Life::draw(&models.daemon, &models.overlay, container, &origin.behaviour, &mut rng);
         let (service, desired) = (task.service, task.desired);
         let attached = self.overlay.assign(number, node);
         let joins = self.overlay.joins(service);
@@ -697,7 +767,9 @@ impl World<'_> {
         let number = self.numbers[id.row()];
         self.observer.seen(now, number, task.state, task.desired, &task.error);
         if task.state.is_terminal() {
-            self.overlay.release(number, &mut self.granted);
+            self.overlay.release(number);
+        } else {
+            self.overlay.stirred(number, &mut self.granted);
         }
     }
 
@@ -714,6 +786,7 @@ impl World<'_> {
                         // The order to remove it is on its way.
                         None => continue,
                     };
+                    self.observer.preparing(now, task);
                     self.images.pull(&mut self.queue, task, node, &image.task.container.image);
                 }
                 Effect::CancelPull(task) => self.images.cancel(&mut self.queue, task),
@@ -736,7 +809,10 @@ impl World<'_> {
                         self.rejoin(now, node);
                     }
                 }
-                Effect::Report { task, state, error } => {
+                Effect::Report { task, at, state, error } => {
+                    if state.is_terminal() {
+                        self.observer.noted_end(at, task);
+                    }
                     let task = self.ids[task.row()];
                     reports.push(sched::Event::TaskStatus { task, state, error });
                 }
@@ -771,6 +847,7 @@ impl World<'_> {
                     self.workload.completed(job);
                 }
             }
+            self.overlay.give_out(&mut self.granted);
         }
     }
 

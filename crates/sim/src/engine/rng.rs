@@ -31,6 +31,12 @@ pub enum Stream {
     ManagerBoot = 23,
     /// When an agent calls a new leader; the entity is the node and the number of the leader.
     Rejoin = 24,
+    /// When the dispatcher commits its first batch; there is one entity, 0.
+    Dispatcher = 7,
+    /// Heartbeats and calls of an agent around a cut of its network; the entity is the node.
+    Link = 8,
+    /// Which container is killed; there is one entity for each row of the script.
+    Kill = 9,
 }
 
 /// The root of all streams of a run.

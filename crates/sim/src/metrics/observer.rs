@@ -59,6 +59,10 @@ pub struct Observer<'a> {
     detections: Vec<Span>,
     failovers: Vec<Span>,
     updates: Vec<Span>,
+    returns: Vec<Span>,
+    prepares: Vec<Span>,
+    // Counts since the last scripted event, as times from it.
+    since_script: SinceScript,
     pulled_before: Totals,
     /// When the managers lost their majority first, and how often since the warm-up.
     majority_lost: Option<Time>,
@@ -76,6 +80,24 @@ pub struct Observer<'a> {
     /// Since when all services have what they want, if they have.
     settled: Option<Time>,
     converged: Option<Time>,
+}
+
+/// What came to pass since the last scripted event.
+#[derive(Debug, Default)]
+struct SinceScript {
+    at: Option<Time>,
+    created: Vec<Span>,
+    ready: Vec<Span>,
+    running: Vec<Span>,
+    ended: Vec<Span>,
+    removed: Vec<Span>,
+}
+
+impl SinceScript {
+    /// The time from the event to `now`, if that is not earlier.
+    fn passed(&self, now: Time) -> Option<Span> {
+        self.at.filter(|&at| at <= now).map(|at| now - at)
+    }
 }
 
 #[derive(Debug)]
@@ -102,8 +124,9 @@ struct Node<'a> {
     up: bool,
     /// When it last lost power.
     lost: Time,
-    /// Since when its agent is silent, if it is.
+    /// Since when its agent is silent, if it is, and since when it could call again.
     silent: Option<Time>,
+    back: Option<Time>,
     down: u64,
     eligible: bool,
     running: u64,
@@ -138,6 +161,7 @@ struct Record {
     memory: u64,
     created: Time,
     assigned: Option<Time>,
+    asked: Option<Time>,
     ready: Option<Time>,
     running: Option<Time>,
     ended: Option<Time>,
@@ -212,6 +236,7 @@ impl<'a> Observer<'a> {
                 up: true,
                 lost: Time::ZERO,
                 silent: None,
+                back: None,
                 down: 0,
                 eligible: false,
                 running: 0,
@@ -261,6 +286,12 @@ impl<'a> Observer<'a> {
             detections: Vec::new(),
             failovers: Vec::new(),
             updates: Vec::new(),
+            returns: Vec::new(),
+            prepares: Vec::new(),
+            since_script: SinceScript {
+                at: scenario.script.iter().map(|it| it.at).filter(within).max(),
+                ..SinceScript::default()
+            },
             pulled_before: Totals::default(),
             last_deploy,
             last_event: last_deploy.max(last_script),
@@ -385,6 +416,7 @@ impl<'a> Observer<'a> {
             memory: amount(spec.task.reservations.memory),
             created: now,
             assigned: None,
+            asked: None,
             ready: None,
             running: None,
             ended: None,
@@ -396,6 +428,7 @@ impl<'a> Observer<'a> {
             holds: false,
             gone: false,
         });
+        self.since_script.created.extend(self.since_script.passed(now));
         self.change(now, service, |it| it.tasks += 1);
         TaskNo(self.tasks.len() as u32 - 1)
     }
@@ -443,12 +476,36 @@ impl<'a> Observer<'a> {
 
     /// The manager deleted its record of a task.
     pub fn removed(&mut self, now: Time, task: TaskNo) {
+        self.since_script.removed.extend(self.since_script.passed(now));
         self.rewrite(now, task, |it| it.gone = true);
+    }
+
+    /// An agent asks for the image of a task.
+    pub fn preparing(&mut self, now: Time, task: TaskNo) {
+        self.tasks[task.row()].asked.get_or_insert(now);
     }
 
     /// The container of a task is created.
     pub fn prepared(&mut self, now: Time, task: TaskNo) {
-        self.tasks[task.row()].ready.get_or_insert(now);
+        let it = &mut self.tasks[task.row()];
+        if it.ready.is_some() {
+            return;
+        }
+        it.ready = Some(now);
+        if self.warm <= it.created {
+            self.prepares.extend(it.asked.map(|asked| now - asked));
+        }
+        if self.since_script.passed(it.created).is_some() {
+            self.since_script.ready.extend(self.since_script.passed(now));
+        }
+    }
+
+    /// An agent noted at a time `at`, for a report that has arrived now, that a task has ended.
+    pub fn noted_end(&mut self, at: Time, task: TaskNo) {
+        let it = &self.tasks[task.row()];
+        if !it.state.is_terminal() && self.since_script.at.is_some_and(|event| it.created < event) {
+            self.since_script.ended.extend(self.since_script.passed(at));
+        }
     }
 
     /// A task runs.
@@ -456,6 +513,9 @@ impl<'a> Observer<'a> {
         self.note_settled(now);
         let it = &mut self.tasks[task.row()];
         (it.serves, it.alive) = (true, true);
+        if self.since_script.passed(it.created).is_some() {
+            self.since_script.running.extend(self.since_script.passed(now));
+        }
         let (service, slot) = (it.service as usize, it.slot_row as usize);
         let node = &mut self.nodes[it.node.expect("what runs has a node") as usize];
         node.running += 1;
@@ -509,6 +569,7 @@ impl<'a> Observer<'a> {
         it.up = up;
         if up {
             it.down += (now - it.lost).as_nanos();
+            it.back = Some(now);
             self.down.add(now, -1);
         } else {
             it.lost = now;
@@ -526,9 +587,25 @@ impl<'a> Observer<'a> {
         }
     }
 
+    /// A node's agent cannot be heard any more, although the machine has power.
+    pub fn silent(&mut self, now: Time, node: usize) {
+        self.nodes[node].silent.get_or_insert(now);
+    }
+
+    /// Nothing keeps a node's agent from calling any more.
+    pub fn back(&mut self, now: Time, node: usize) {
+        self.nodes[node].back = Some(now);
+    }
+
     /// A node's agent registered (again).
-    pub fn registered(&mut self, node: usize) {
-        self.nodes[node].silent = None;
+    pub fn registered(&mut self, now: Time, node: usize) {
+        let it = &mut self.nodes[node];
+        it.silent = None;
+        if let Some(back) = it.back.take()
+            && self.warm <= back
+        {
+            self.returns.push(now - back);
+        }
     }
 
     /// A node is ready and active, or is not.
@@ -599,7 +676,14 @@ impl<'a> Observer<'a> {
         self.rounds.clear();
         self.told.clear();
         self.elections.clear();
-        for samples in [&mut self.to_running, &mut self.detections, &mut self.failovers, &mut self.updates] {
+        for samples in [
+            &mut self.to_running,
+            &mut self.detections,
+            &mut self.failovers,
+            &mut self.updates,
+            &mut self.returns,
+            &mut self.prepares,
+        ] {
             samples.clear();
         }
         if self.first_settled.is_some() {

@@ -5,6 +5,7 @@
 //! What one model needs of another, [`crate::world`] hands over.
 
 pub mod agent;
+pub mod cores;
 pub mod failure;
 pub mod flow;
 pub mod gossip;

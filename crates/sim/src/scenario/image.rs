@@ -6,10 +6,11 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::complaint::suggest;
+use super::pool::Selectors;
 use super::reader::{Table, Value};
 use super::{Image, Layer};
 
-pub(super) const IMAGE: &[&str] = &["name", "size", "layers", "base"];
+pub(super) const IMAGE: &[&str] = &["name", "size", "layers", "base", "present", "missing", "corrupt"];
 pub(super) const LAYER: &[&str] = &["digest", "size", "unpacked"];
 
 /// Bytes of a layer or an image at most: far more than any registry takes.
@@ -29,7 +30,7 @@ const WEIGHT_SIGMA: f64 = 1.5;
 const UNPACKED_TENTHS: u64 = 26;
 
 /// The described images by name.
-pub(super) fn images(tables: &[Table<'_>]) -> BTreeMap<String, Image> {
+pub(super) fn images(tables: &[Table<'_>], nodes: &Selectors<'_>) -> BTreeMap<String, Image> {
     let mut drafts: BTreeMap<&str, Draft<'_>> = BTreeMap::new();
     for table in tables {
         let Some(draft) = read_image(table) else { continue };
@@ -42,7 +43,16 @@ pub(super) fn images(tables: &[Table<'_>]) -> BTreeMap<String, Image> {
         drafts.insert(draft.name, draft);
     }
     let resolve = |draft: &Draft<'_>| {
-        (draft.name.to_string(), Image { name: draft.name.to_string(), layers: layers_of(draft, &drafts) })
+        let layers = layers_of(draft, &drafts);
+        let corrupt = draft.corrupt.as_ref().and_then(|value| value.count(1..=layers.len().max(1) as u64));
+        let image = Image {
+            name: draft.name.to_string(),
+            layers,
+            present: draft.present.as_ref().map(|value| nodes.rows(value)).unwrap_or_default(),
+            missing: draft.missing,
+            corrupt: corrupt.map(|number| number as usize - 1),
+        };
+        (image.name.clone(), image)
     };
     drafts.values().map(resolve).collect()
 }
@@ -51,13 +61,16 @@ pub(super) fn images(tables: &[Table<'_>]) -> BTreeMap<String, Image> {
 pub(super) fn implied(name: &str) -> Image {
     let mut rng = rng_of(name);
     let size = (SIZE.0 * libm::exp(SIZE.1 * normal(&mut rng))).clamp(SIZE_BOUNDS.0, SIZE_BOUNDS.1);
-    Image { name: name.to_string(), layers: split(name, size as u64) }
+    Image { name: name.to_string(), layers: split(name, size as u64), ..Image::default() }
 }
 
 struct Draft<'a> {
     name: &'a str,
     layers: Vec<Layer>,
     base: Option<Value<'a>>,
+    present: Option<Value<'a>>,
+    missing: bool,
+    corrupt: Option<Value<'a>>,
 }
 
 fn read_image<'a>(table: &Table<'a>) -> Option<Draft<'a>> {
@@ -80,7 +93,9 @@ fn read_image<'a>(table: &Table<'a>) -> Option<Draft<'a>> {
         (None, Some(size)) => split(name, size),
         (None, None) => implied(name).layers,
     };
-    Some(Draft { name, layers, base: table.get("base") })
+    let missing = table.read("missing", Value::boolean).unwrap_or(false);
+    let (base, present, corrupt) = (table.get("base"), table.get("present"), table.get("corrupt"));
+    Some(Draft { name, layers, base, present, missing, corrupt })
 }
 
 fn bytes(value: &Value<'_>) -> Option<u64> {

@@ -85,12 +85,18 @@ pub struct NodePlan {
 }
 
 /// An image as the registry holds it.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Image {
     /// Reference as services write it.
     pub name: String,
     /// From the base up.
     pub layers: Vec<Layer>,
+    /// Rows of the nodes that have it from the beginning.
+    pub present: Vec<usize>,
+    /// The registry does not have it.
+    pub missing: bool,
+    /// The layer whose bytes do not match its digest, from 0.
+    pub corrupt: Option<usize>,
 }
 
 /// A layer; layers of the same digest are the same bytes, whatever image they belong to.
@@ -124,25 +130,43 @@ pub struct ServicePlan {
     pub stack: Option<String>,
     /// When it is submitted.
     pub at: Time,
-    /// How its containers end by themselves.
+    /// How its containers behave.
     pub behaviour: Behaviour,
     /// Running tasks that it needs to be of use.
     pub quorum: Option<u64>,
 }
 
-/// How a container behaves once it runs.
+/// How the containers of a service behave. By default they run until they are stopped, and are always well.
 #[derive(Clone, Copy, PartialEq, Debug, Default)]
-pub enum Behaviour {
-    /// Runs until it is stopped.
-    #[default]
-    Forever,
-    /// Exits by itself.
-    Exits {
-        /// How long after it started.
-        after: Law,
-        /// With this code; 0 is success.
-        code: i32,
-    },
+pub struct Behaviour {
+    /// How they end by themselves, if they do.
+    pub exit: Option<Exit>,
+    /// From the stop signal to the exit; `None` is the daemon model's.
+    pub stop: Option<Law>,
+    /// Exit code of a container that stops by itself; one that is killed has 137.
+    pub stop_code: i32,
+    /// From the start until their health checks find them well; `None` is at once.
+    pub warm_up: Option<Law>,
+    /// From the start until their health checks find them ill; `None` is never.
+    pub sick: Option<Law>,
+    /// Whether the probes of an ill container hang until their timeout instead of failing at once.
+    pub hangs: bool,
+}
+
+impl Behaviour {
+    /// Containers that exit by themselves.
+    pub fn exiting(after: Law, code: i32) -> Behaviour {
+        Behaviour { exit: Some(Exit { after, code }), ..Behaviour::default() }
+    }
+}
+
+/// The end of a container by itself.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Exit {
+    /// How long after it started.
+    pub after: Law,
+    /// With this code; 0 is success, 137 is what the kernel leaves of a container that is out of memory.
+    pub code: i32,
 }
 
 /// A stream of arrivals: each is a service or a job that is created when it comes.
@@ -250,6 +274,18 @@ pub enum Action {
     Down(Vec<usize>),
     /// Machines come back.
     Up(Vec<usize>),
+    /// Networks of machines carry nothing any more; their containers run on.
+    Cut(Vec<usize>),
+    /// Networks of machines are whole again.
+    Mend(Vec<usize>),
+    /// Engines are started anew; with `true` their containers live on.
+    Restart(Vec<usize>, bool),
+    /// Machines take so many times as long for everything.
+    Slow(Vec<usize>, f64),
+    /// So many running containers of a service, chosen at random, are killed.
+    Kill(usize, u64),
+    /// The registry answers, or does not.
+    Registry(bool),
     /// `docker node update --availability`.
     Availability(Vec<usize>, Availability),
     /// `docker service scale`.
@@ -364,18 +400,33 @@ impl Default for ManagersModel {
 /// How an engine and its agent take their time.
 #[derive(Clone, PartialEq, Debug)]
 pub struct DaemonModel {
+    /// Taking up a task that arrived.
+    pub accept: Law,
     /// Creating a container, image present.
     pub create: Law,
     /// Starting a container.
     pub start: Law,
-    /// From the stop signal to the exit of a well-behaved container; cut at the stop grace period.
+    /// From the stop signal to the exit of a container; at the end of the stop grace period it is killed.
     pub stop: Law,
+    /// What the engine does to stop a container beside that.
+    pub halt: Law,
+    /// From the end of the stop grace period until a process that is killed is gone.
+    pub kill: Law,
+    /// From the end of a container's process until its agent knows.
+    pub notice: Law,
+    /// CPU cores that all daemons share for taking up, creating, starting and stopping containers, as virtual machines of one host do; `None`
+    /// gives every container a core of its own.
+    pub cores: Option<f64>,
     /// Time that a machine needs from power on until its agent registers.
     pub boot: Law,
+    /// Time that an engine needs when it is started anew, until its agent registers.
+    pub restart: Law,
     /// Whether images stay in a node's cache over a failure.
     pub keep_cache: bool,
     /// Agent reports are committed this often (SwarmKit dispatcher: 100 ms).
     pub status_batch: Span,
+    /// From the beginning until the first of these commits.
+    pub status_phase: Law,
     /// Assignments are sent after this much quiet (SwarmKit dispatcher: 100 ms).
     pub assignment_batch: Span,
 }
@@ -386,9 +437,16 @@ impl Default for DaemonModel {
             create: Law::Lognormal { median: Span::from_millis(200), sigma: 0.3 },
             start: Law::Lognormal { median: Span::from_millis(400), sigma: 0.3 },
             stop: Law::Exponential { mean: Span::from_secs(1) },
+            accept: Law::Fixed(Span::ZERO),
+            halt: Law::Fixed(Span::ZERO),
+            kill: Law::Fixed(Span::ZERO),
+            notice: Law::Fixed(Span::ZERO),
+            cores: None,
             boot: Law::Fixed(Span::from_secs(30)),
+            restart: Law::Uniform { min: Span::from_secs(1), max: Span::from_secs(3) },
             keep_cache: true,
             status_batch: Span::from_millis(100),
+            status_phase: Law::Fixed(Span::ZERO),
             assignment_batch: Span::from_millis(100),
         }
     }
@@ -405,6 +463,23 @@ pub struct RegistryModel {
     pub unpack: Option<u64>,
     /// Layers that one daemon downloads at a time (moby: 3).
     pub downloads: u32,
+    /// Bytes per second at which a node copies an unpacked image for every container (storage driver `vfs`); `None` makes
+    /// no copy.
+    pub copy: Option<u64>,
+    /// How many pulls the registry allows each node; `None` is without limit.
+    pub limit: Option<PullLimit>,
+    /// Whether a task without its image says why the pull failed, or only that there is no such image (Docker up to
+    /// version 20.10).
+    pub tells: bool,
+}
+
+/// So many manifests within so long.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PullLimit {
+    /// How many.
+    pub pulls: u64,
+    /// In which time.
+    pub window: Span,
 }
 
 impl Default for RegistryModel {
@@ -414,6 +489,9 @@ impl Default for RegistryModel {
             latency: Span::from_millis(1),
             unpack: Some(150_000_000),
             downloads: 3,
+            copy: None,
+            limit: None,
+            tells: true,
         }
     }
 }
@@ -427,8 +505,15 @@ pub struct OverlayModel {
     pub subnet: u8,
     /// One-way delay between manager and agent.
     pub latency: Law,
+    /// How long it takes an agent that cannot reach the manager to notice that a call has failed (SwarmKit: 5 s, if nothing
+    /// answers).
+    pub unreachable: Span,
     /// Pause between leaving the mesh and the stop signal (moby: 2 s), for tasks on an overlay network.
     pub leave: Span,
+    /// What it takes to start a container on overlay networks, beside its start, and to stop it, beside its stop.
+    pub attach: Law,
+    /// See there.
+    pub detach: Law,
 }
 
 impl Default for OverlayModel {
@@ -437,7 +522,10 @@ impl Default for OverlayModel {
             pool: (0x0A00_0000, 8),
             subnet: 24,
             latency: Law::Uniform { min: Span::from_nanos(100_000), max: Span::from_nanos(400_000) },
+            unreachable: Span::from_secs(5),
             leave: Span::from_secs(2),
+            attach: Law::Fixed(Span::ZERO),
+            detach: Law::Fixed(Span::ZERO),
         }
     }
 }

@@ -34,6 +34,7 @@ pub(super) const SCENARIO: &[&str] = &[
     "queue",
     "event",
     "failure",
+    "profile",
     "daemon",
     "registry",
     "overlay",
@@ -91,9 +92,9 @@ fn read(path: &Path, text: &str, table: &Table<'_>) -> Scenario {
     let ideal = models.registry.latency == Span::ZERO && models.registry.unpack.is_none();
     let nodes = pool::nodes(&table.tables("pool", pool::POOL), ideal);
     let (services, mut networks) = services(path, table);
-    let mut images = image::images(&table.tables("image", image::IMAGE));
-
     let selectors = pool::Selectors::new(&nodes);
+    let mut images = image::images(&table.tables("image", image::IMAGE), &selectors);
+
     let script = script::Script::new(&selectors, &services, Time::ZERO + duration);
     let script = script.read(&table.tables("event", script::EVENT));
     let failures = failure::failures(&table.tables("failure", failure::FAILURE), &selectors);
@@ -307,11 +308,16 @@ mod tests {
             ("`service.update`", service::UPDATE),
             ("`service.ports`", service::PORT),
             ("`service.exits`", service::EXITS),
+            ("`service.leak`", service::LEAK),
+            ("`service.stops`", service::STOPS),
+            ("`service.health`", service::HEALTH),
             ("`stack`", STACK),
             ("`event`", script::EVENT),
+            ("`event`", script::SLOW),
             ("`failure`", failure::FAILURE),
             ("`daemon`", model::DAEMON),
             ("`registry`", model::REGISTRY),
+            ("`registry`", model::LIMIT),
             ("`overlay`", model::OVERLAY),
             ("`heartbeat`", model::HEARTBEAT),
             ("`managers`", model::MANAGERS),

@@ -73,7 +73,7 @@ fn cluster(nodes: usize) -> Scenario {
 fn service(name: &str, replicas: u64) -> ServicePlan {
     let mut spec = ServiceSpec::new(name, name);
     spec.mode = sched::spec::Mode::Replicated { replicas };
-    ServicePlan { spec, stack: None, at: Time::ZERO, behaviour: Behaviour::Forever, quorum: None }
+    ServicePlan { spec, stack: None, at: Time::ZERO, behaviour: Behaviour::default(), quorum: None }
 }
 
 fn script(at: u64, action: Action) -> Scripted {
@@ -222,9 +222,10 @@ fn a_drained_node_stops_containers_on_overlays_two_seconds_later() {
 fn nodes_share_the_registry_and_tasks_of_a_node_share_layers() {
     let mut scenario = cluster(2);
     let layer = |digest: &str, size| Layer { digest: digest.into(), size, unpacked: 0 };
-    scenario.images = vec![Image { name: "web".into(), layers: vec![layer("a", 30 * MB), layer("b", 20 * MB)] }];
+    scenario.images =
+        vec![Image { name: "web".into(), layers: vec![layer("a", 30 * MB), layer("b", 20 * MB)], ..Image::default() }];
     scenario.models.registry =
-        RegistryModel { bandwidth: Some(10 * MB), latency: Span::ZERO, unpack: None, downloads: 3 };
+        RegistryModel { bandwidth: Some(10 * MB), latency: Span::ZERO, unpack: None, ..RegistryModel::default() };
     scenario.services = vec![service("web", 4)];
     let outcome = run(&scenario);
     assert_eq!(is(&outcome, "pulled_bytes"), 100e6);
@@ -265,10 +266,10 @@ fn jobs_run_to_completion_and_crashes_are_restarted() {
     let mut scenario = cluster(2);
     let mut job = service("job", 0);
     job.spec.mode = sched::spec::Mode::ReplicatedJob { max_concurrent: 2, total_completions: 5 };
-    job.behaviour = Behaviour::Exits { after: fixed(3000), code: 0 };
+    job.behaviour = Behaviour::exiting(fixed(3000), 0);
     let mut bad = service("bad", 1);
     bad.spec.task.restart = Some(RestartPolicy { max_attempts: 2, ..RestartPolicy::default() });
-    bad.behaviour = Behaviour::Exits { after: fixed(1000), code: 3 };
+    bad.behaviour = Behaviour::exiting(fixed(1000), 3);
     scenario.services = vec![job, bad];
     let outcome = run(&scenario);
     let of = |service: &str| outcome.tasks.iter().filter(|it| it.service == service).collect::<Vec<_>>();
@@ -322,15 +323,15 @@ fn busy() -> Scenario {
     scenario.networks = vec![NetworkPlan { name: "net".into(), subnet: None, external: false }];
     let layer = |digest: &str, size| Layer { digest: digest.into(), size, unpacked: 3 * size };
     scenario.images = vec![
-        Image { name: "web".into(), layers: vec![layer("base", 30 * MB), layer("web", 20 * MB)] },
-        Image { name: "api".into(), layers: vec![layer("base", 30 * MB), layer("api", 120 * MB)] },
+        Image { name: "web".into(), layers: vec![layer("base", 30 * MB), layer("web", 20 * MB)], ..Image::default() },
+        Image { name: "api".into(), layers: vec![layer("base", 30 * MB), layer("api", 120 * MB)], ..Image::default() },
     ];
     let mut web = service("web", 20);
     web.spec.task.networks = vec!["net".into()];
     web.spec.task.reservations.nano_cpus = 500_000_000;
     let mut api = service("api", 10);
     api.at = secs(60);
-    api.behaviour = Behaviour::Exits { after: Law::Exponential { mean: Span::from_secs(600) }, code: 1 };
+    api.behaviour = Behaviour::exiting(Law::Exponential { mean: Span::from_secs(600) }, 1);
     scenario.services = vec![web, api];
     scenario.script = vec![
         script(1000, Action::Image(0, "api".into())),

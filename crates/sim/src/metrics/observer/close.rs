@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use sched::{Row, Slot, Span, Time};
+use sched::{Row, Slot, Span, TaskState, Time};
 
 use super::{Area, Observer, Record, Service};
 use crate::metrics::{METRICS, NodeRow, Outcome, TaskRow};
@@ -85,6 +85,25 @@ impl Observer<'_> {
             ("majority_lost_s", self.majority_lost.map(Time::as_secs_f64)),
             ("gossip_rounds_mean", rounds),
             ("gossip_time_mean_s", mean(&self.told)),
+            ("time_to_running_mean_s", mean(&self.to_running)),
+            ("prepare_mean_s", mean(&self.prepares)),
+            ("return_mean_s", mean(&self.returns)),
+            ("event_to_created_mean_s", mean(&self.since_script.created)),
+            ("event_to_ready_mean_s", mean(&self.since_script.ready)),
+            ("event_to_running_mean_s", mean(&self.since_script.running)),
+            ("event_to_running_max_s", self.since_script.running.iter().max().map(|it| it.as_secs_f64())),
+            ("event_to_ended_mean_s", mean(&self.since_script.ended)),
+            ("event_to_removed_mean_s", mean(&self.since_script.removed)),
+            ("state_new", self.in_state(TaskState::New)),
+            ("state_pending", self.in_state(TaskState::Pending)),
+            ("state_preparing", self.in_state(TaskState::Preparing)),
+            ("state_ready", self.in_state(TaskState::Ready)),
+            ("state_running", self.in_state(TaskState::Running)),
+            ("state_complete", self.in_state(TaskState::Complete)),
+            ("state_shutdown", self.in_state(TaskState::Shutdown)),
+            ("state_failed", self.in_state(TaskState::Failed)),
+            ("state_rejected", self.in_state(TaskState::Rejected)),
+            ("state_orphaned", self.in_state(TaskState::Orphaned)),
             ("events", Some(events as f64)),
         ]);
         self.outcome.values = METRICS
@@ -105,6 +124,11 @@ impl Observer<'_> {
         self.outcome.tasks = self.tasks.iter().map(|it| self.task_row(it)).collect();
         self.outcome.nodes = (0..self.nodes.len()).map(|node| self.node_row(now, node)).collect();
         self.outcome
+    }
+
+    /// Records of tasks that the manager has and that are so far.
+    fn in_state(&self, state: TaskState) -> Option<f64> {
+        Some(self.tasks.iter().filter(|it| !it.gone && it.state == state).count() as f64)
     }
 
     fn task_row(&self, it: &Record) -> TaskRow {
