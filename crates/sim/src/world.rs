@@ -765,9 +765,10 @@ impl World<'_> {
     fn see(&mut self, now: Time, id: TaskId) {
         let Some(task) = self.manager.cluster().task(id) else { return };
         let number = self.numbers[id.row()];
-        self.observer.seen(now, number, task.state, task.desired, &task.error);
+        self.observer.seen(now, number, task.state, task.desired, &task.error().cloned());
         if task.state.is_terminal() {
             self.overlay.release(number);
+            self.images.release(number);
         } else {
             self.overlay.stirred(number, &mut self.granted);
         }
@@ -802,7 +803,10 @@ impl World<'_> {
                     self.observer.leaving(now, task);
                     self.spread(task);
                 }
-                Effect::Ended(task) => self.observer.ended(now, task),
+                Effect::Ended(task) => {
+                    self.observer.ended(now, task);
+                    self.images.release(task);
+                }
                 Effect::Registered(node) => {
                     self.sessions.up[node] = true;
                     if self.managers.lead() {

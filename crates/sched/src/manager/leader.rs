@@ -28,6 +28,9 @@ impl Manager {
         let nodes: Vec<NodeId> = self.cluster.nodes().ids().collect();
         for &node in &nodes {
             self.scheduler.observe(&mut self.cluster, Change::NodeCreated(node));
+            if self.cluster.node(node).is_none() {
+                self.scheduler.observe(&mut self.cluster, Change::NodeRemoved(node));
+            }
         }
         for node in nodes {
             match self.cluster.node(node).map(|it| it.spec.state) {
@@ -48,7 +51,7 @@ impl Manager {
     fn forget(&mut self) {
         self.leaders += 1;
         let (config, seed) = (&self.config, self.config.seed.wrapping_add(self.leaders));
-        let strategy = strategy::build(&config.strategy, seed).expect("it was built before");
+        let strategy = strategy::build(&config.strategy).expect("it was built before");
         self.scheduler = Scheduler::new(strategy, config.ties, seed, config.debounce);
         self.replicated = Replicated::default();
         self.global = Global::default();
@@ -79,8 +82,8 @@ impl Manager {
                 continue;
             };
             // The oldest task of a slot is no replacement.
-            let first = owner.slots.get(&slot).and_then(|tasks| tasks.first());
-            if first != Some(&id) {
+            let first = owner.slots.tasks_in(slot).next();
+            if first != Some(id) {
                 self.restarts.recall(&self.cluster, id);
             }
             self.cluster.later(Change::TaskUpdated { task: id, desired, state });

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use sched::{Span, Time};
 
 use super::TaskNo;
+use super::disk::Disks;
 use super::flow::{FlowId, Flows};
 use crate::engine::Queue;
 use crate::scenario::{Image, RegistryModel};
@@ -77,6 +78,8 @@ pub struct Images<'a> {
     /// Whether the registry answers.
     answers: bool,
     nodes: Vec<Node>,
+    /// What the disks keep, if they do not keep everything.
+    disks: Option<Disks>,
     pulls: BTreeMap<TaskNo, Pull>,
     transfers: Vec<Transfer>,
     free: Vec<u32>,
@@ -195,9 +198,20 @@ impl<'a> Images<'a> {
                 .flat_map(|&node| by_name[image.name.as_str()].layers.iter().map(move |it| (node, *it)));
             present.for_each(|(node, layer)| nodes[node].keep(layer));
         }
+        let mut disks = model.cache.map(|limit| Disks::new(limit, nodes.len(), layers.len()));
+        if let Some(disks) = &mut disks {
+            for (row, node) in nodes.iter_mut().enumerate() {
+                for layer in (0..layers.len() as u32).filter(|layer| node.has(*layer)).collect::<Vec<_>>() {
+                    let mut gone = Vec::new();
+                    disks.keep(row, layer, layers[layer as usize].unpacked, &mut gone);
+                    gone.into_iter().for_each(|layer| node.lose(layer));
+                }
+            }
+        }
         Images {
             model,
             nodes,
+            disks,
             layers,
             digests,
             images: by_name,
@@ -230,6 +244,9 @@ impl<'a> Images<'a> {
                 missed = true;
             }
         }
+        if let Some(disks) = &mut self.disks {
+            disks.hold(task, node, &layers);
+        }
         let local = !missed && image.contains('@');
         if local && self.model.copy.is_none() {
             self.pulled.push(task);
@@ -245,6 +262,15 @@ impl<'a> Images<'a> {
         }
         let round_trips = Span::from_nanos(self.model.latency.as_nanos().saturating_mul(2));
         queue.after(round_trips, Event::Manifest { task, serial });
+    }
+
+    /// A task is over: nothing holds its image any more.
+    pub fn release(&mut self, task: TaskNo) {
+        let Some(disks) = &mut self.disks else { return };
+        let mut gone = Vec::new();
+        if let Some(node) = disks.release(task, &mut gone) {
+            gone.into_iter().for_each(|layer| self.nodes[node].lose(layer));
+        }
     }
 
     /// The registry answers from now on, or does not.
@@ -278,6 +304,7 @@ impl<'a> Images<'a> {
         }
         if !keep_cache {
             self.nodes[node].cached.fill(0);
+            self.disks.iter_mut().for_each(|it| it.clear(node));
         }
         self.settle(queue);
     }
@@ -512,6 +539,11 @@ impl<'a> Images<'a> {
         let it = &mut self.transfers[transfer as usize];
         let (node, layer, pulls) = (it.node, it.layer, std::mem::take(&mut it.pulls));
         self.nodes[node].keep(layer);
+        if let Some(disks) = &mut self.disks {
+            let mut gone = Vec::new();
+            disks.keep(node, layer, self.layers[layer as usize].unpacked, &mut gone);
+            gone.into_iter().for_each(|layer| self.nodes[node].lose(layer));
+        }
         self.forget(transfer);
         for task in pulls {
             self.go_on(queue, task);
@@ -587,6 +619,9 @@ impl<'a> Images<'a> {
 impl Node {
     fn keep(&mut self, layer: u32) {
         self.cached[layer as usize / 64] |= 1 << (layer % 64);
+    }
+    fn lose(&mut self, layer: u32) {
+        self.cached[layer as usize / 64] &= !(1 << (layer % 64));
     }
     fn has(&self, layer: u32) -> bool {
         self.cached[layer as usize / 64] & (1 << (layer % 64)) != 0

@@ -6,6 +6,7 @@
 
 pub mod agent;
 pub mod cores;
+pub mod disk;
 pub mod failure;
 pub mod flow;
 pub mod gossip;

@@ -468,6 +468,8 @@ pub struct RegistryModel {
     pub copy: Option<u64>,
     /// How many pulls the registry allows each node; `None` is without limit.
     pub limit: Option<PullLimit>,
+    /// Bytes of unpacked layers that a node keeps beyond those in use; `None` keeps everything, as Docker does.
+    pub cache: Option<u64>,
     /// Whether a task without its image says why the pull failed, or only that there is no such image (Docker up to
     /// version 20.10).
     pub tells: bool,
@@ -491,6 +493,7 @@ impl Default for RegistryModel {
             downloads: 3,
             copy: None,
             limit: None,
+            cache: None,
             tells: true,
         }
     }

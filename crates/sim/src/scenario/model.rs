@@ -6,9 +6,7 @@ use toml::de::DeTable;
 use super::complaint::{Place, suggest};
 use super::reader::{Sink, Table, Value};
 use super::unit::human;
-use super::{
-    DaemonModel, GossipModel, HeartbeatModel, ManagersModel, Models, OverlayModel, PullLimit, RegistryModel,
-};
+use super::{DaemonModel, GossipModel, HeartbeatModel, ManagersModel, Models, OverlayModel, PullLimit, RegistryModel};
 use crate::engine::law::Law;
 
 pub(super) const MANAGERS: &[&str] = &["ideal", "debounce", "history", "tick", "election", "backoff"];
@@ -31,7 +29,7 @@ pub(super) const DAEMON: &[&str] = &[
     "assignment_batch",
 ];
 pub(super) const REGISTRY: &[&str] =
-    &["ideal", "bandwidth", "latency", "unpack", "downloads", "copy", "limit", "pull_errors"];
+    &["ideal", "bandwidth", "latency", "unpack", "downloads", "copy", "limit", "cache", "pull_errors"];
 pub(super) const LIMIT: &[&str] = &["pulls", "window"];
 pub(super) const OVERLAY: &[&str] = &["ideal", "pool", "subnet", "latency", "unreachable", "leave", "attach", "detach"];
 pub(super) const HEARTBEAT: &[&str] = &["period", "jitter", "grace"];
@@ -180,6 +178,7 @@ fn registry(table: &Table<'_>, base: RegistryModel) -> RegistryModel {
         downloads: downloads.and_then(|count| u32::try_from(count).ok()).unwrap_or(base.downloads),
         copy: table.read("copy", Value::rate).unwrap_or(base.copy),
         limit: table.read("limit", limit).or(base.limit),
+        cache: table.read("cache", Value::bytes).or(base.cache),
         tells: table.read("pull_errors", Value::boolean).unwrap_or(base.tells),
     }
 }
