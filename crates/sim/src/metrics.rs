@@ -8,6 +8,10 @@
 
 pub mod observer;
 
+use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
+
 /// A number that a run yields.
 #[derive(Debug)]
 pub struct Metric {
@@ -486,9 +490,9 @@ pub struct TaskRow {
     /// `service.slot`, or `service.node` for global services, then `#` and the number of the task in that slot.
     pub name: String,
     /// Its service.
-    pub service: String,
+    pub service: Shared,
     /// Its node's name; empty if it never had one.
-    pub node: String,
+    pub node: Shared,
     /// Creation.
     pub created_s: f64,
     /// Assignment to the node.
@@ -500,11 +504,11 @@ pub struct TaskRow {
     /// End of the container, or of the task if it had none.
     pub ended_s: Option<f64>,
     /// Last observed state.
-    pub state: String,
+    pub state: Shared,
     /// Last desired state.
-    pub desired: String,
+    pub desired: Shared,
     /// Error text.
-    pub error: String,
+    pub error: Shared,
 }
 
 /// A node at the end.
@@ -535,6 +539,78 @@ pub struct Mark {
     pub kind: String,
     /// In words: `rack=r1 down (5 nodes)`.
     pub label: String,
+}
+
+/// A text that many rows have in common: a million tasks have few services and states.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Shared(Arc<str>);
+
+impl Shared {
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Deref for Shared {
+    type Target = str;
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Default for Shared {
+    fn default() -> Self {
+        "".into()
+    }
+}
+
+impl From<&str> for Shared {
+    fn from(text: &str) -> Shared {
+        Shared(text.into())
+    }
+}
+
+impl From<String> for Shared {
+    fn from(text: String) -> Shared {
+        Shared(text.into())
+    }
+}
+
+impl From<Arc<str>> for Shared {
+    fn from(text: Arc<str>) -> Shared {
+        Shared(text)
+    }
+}
+
+impl PartialEq<str> for Shared {
+    fn eq(&self, other: &str) -> bool {
+        **self == *other
+    }
+}
+
+impl PartialEq<&str> for Shared {
+    fn eq(&self, other: &&str) -> bool {
+        **self == **other
+    }
+}
+
+impl PartialEq<String> for Shared {
+    fn eq(&self, other: &String) -> bool {
+        **self == **other
+    }
+}
+
+impl fmt::Display for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
 }
 
 #[cfg(test)]

@@ -214,6 +214,8 @@ impl<'a> World<'a> {
         let mut at_once = 0;
         while let Some((now, event)) = self.queue.pop() {
             if let Event::End = event {
+                // A million tasks weigh: what is not needed any more goes before the outcome comes.
+                drop((self.queue, self.manager, self.agents));
                 let (pulled, addresses) = (self.images.totals(), self.overlay.addresses_peak());
                 return self.observer.close(now, pulled, addresses, self.events);
             }
@@ -676,7 +678,7 @@ impl World<'_> {
             if self.overlay.has_ended() {
                 self.overlay.give_out(&mut self.granted);
             }
-            for task in std::mem::take(&mut self.images.pulled) {
+            for task in self.images.pulled.drain(..) {
                 self.agents.pulled(&mut self.queue, task);
             }
             for (task, error) in std::mem::take(&mut self.images.failed) {

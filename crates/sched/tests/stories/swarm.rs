@@ -819,7 +819,7 @@ impl NodeBuilder {
     }
 
     pub fn plugin(self, kind: PluginKind, name: &str) -> Self {
-        self.describe(|it| it.plugins.push((kind, name.into())))
+        self.describe(|it| it.plugins = it.plugins.iter().cloned().chain([(kind, name.into())]).collect())
     }
 
     pub fn engine_label(self, key: &str, value: &str) -> Self {

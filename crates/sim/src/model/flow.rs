@@ -27,6 +27,9 @@ pub struct Flows {
     flows: Vec<Flow>,
     free: Vec<FlowId>,
     now: Time,
+    // Buffers.
+    moving: Vec<(FlowId, f64)>,
+    finished: Vec<FlowId>,
 }
 
 #[derive(Debug)]
@@ -70,6 +73,8 @@ impl Flows {
             flows: Vec::new(),
             free: Vec::new(),
             now: Time::ZERO,
+            moving: Vec::new(),
+            finished: Vec::new(),
         }
     }
 
@@ -113,19 +118,20 @@ impl Flows {
     /// Takes out the flows that are done; their tags are added to `done`.
     pub fn complete(&mut self, now: Time, done: &mut Vec<u32>) {
         self.advance(now);
-        let mut finished = Vec::new();
+        let mut finished = std::mem::take(&mut self.finished);
         for class in &self.classes {
             // Times are whole nanoseconds: what is left for less than one is done.
             let reached = class.clock + class.rate * 1e-9 + class.clock * 1e-15;
             let marks = class.marks.iter().take_while(|it| f64::from_bits(it.0) <= reached);
             finished.extend(marks.map(|it| it.1));
         }
-        for id in finished {
+        for id in finished.drain(..) {
             let Flow { node, tag, .. } = self.flows[id.0 as usize];
             self.regroup(node as usize, Some(id), None);
             self.free.push(id);
             done.push(tag);
         }
+        self.finished = finished;
         self.share();
     }
 
@@ -150,7 +156,7 @@ impl Flows {
     /// Takes a flow from a node or adds one with so many bytes, and moves all that the node has to its new class.
     fn regroup(&mut self, node: usize, gone: Option<FlowId>, new: Option<(FlowId, f64)>) {
         let old = self.nodes[node].class;
-        let mut moving: Vec<(FlowId, f64)> = Vec::with_capacity(self.nodes[node].flows.len() + 1);
+        let mut moving = std::mem::take(&mut self.moving);
         for id in self.nodes[node].flows.drain(..) {
             let mark = self.flows[id.0 as usize].mark;
             self.classes[old].marks.remove(&(mark.to_bits(), id));
@@ -160,11 +166,12 @@ impl Flows {
         }
         moving.extend(new);
         if moving.is_empty() {
+            self.moving = moving;
             return;
         }
         let class = self.class(self.nodes[node].bandwidth, moving.len());
         self.nodes[node].class = class;
-        for (id, left) in moving {
+        for (id, left) in moving.drain(..) {
             let it = &mut self.classes[class];
             if it.marks.is_empty() {
                 it.clock = 0.0;
@@ -174,6 +181,7 @@ impl Flows {
             self.flows[id.0 as usize].mark = mark;
             self.nodes[node].flows.push(id);
         }
+        self.moving = moving;
     }
 
     fn class(&mut self, bandwidth: Option<u64>, flows: usize) -> usize {

@@ -88,6 +88,8 @@ pub struct Images<'a> {
     /// The earliest pending [`Event::Arrived`].
     armed: Option<Time>,
     totals: Totals,
+    /// A buffer.
+    done: Vec<u32>,
     /// Tasks whose image is there, since it was last drained.
     pub pulled: Vec<TaskNo>,
     /// Tasks whose image cannot be had, and why, since it was last drained.
@@ -223,6 +225,7 @@ impl<'a> Images<'a> {
             flows: Flows::new(model.bandwidth, bandwidths),
             armed: None,
             totals: Totals::default(),
+            done: Vec::new(),
             pulled: Vec::new(),
             failed: Vec::new(),
         }
@@ -339,11 +342,12 @@ impl<'a> Images<'a> {
             }
             Event::Arrived if self.armed == Some(queue.now()) => {
                 self.armed = None;
-                let mut done = Vec::new();
+                let mut done = std::mem::take(&mut self.done);
                 self.flows.complete(queue.now(), &mut done);
-                for transfer in done {
+                for transfer in done.drain(..) {
                     self.arrived(queue, transfer);
                 }
+                self.done = done;
             }
             Event::Arrived => return,
             Event::Unpacked { transfer, serial } => {
@@ -476,12 +480,16 @@ impl<'a> Images<'a> {
 
     fn order(&mut self, node: usize, layer: u32) -> u32 {
         self.serial += 1;
-        let new = Transfer { node, layer, serial: self.serial, stage: Stage::Waiting, attempts: 0, pulls: Vec::new() };
+        let mut new = Transfer { node, layer, serial: self.serial, stage: Stage::Waiting, attempts: 0, pulls: Vec::new() };
         let row = self.free.pop().unwrap_or(self.transfers.len() as u32);
         if row as usize == self.transfers.len() {
             self.transfers.push(new);
         } else {
-            self.transfers[row as usize] = new;
+            // The list's memory stays with the row.
+            let old = &mut self.transfers[row as usize];
+            old.pulls.clear();
+            std::mem::swap(&mut new.pulls, &mut old.pulls);
+            *old = new;
         }
         self.nodes[node].transfers.push(row);
         self.nodes[node].waiting.push_back(row);
@@ -537,7 +545,7 @@ impl<'a> Images<'a> {
 
     fn unpacked<E: From<Event>>(&mut self, queue: &mut Queue<E>, transfer: u32) {
         let it = &mut self.transfers[transfer as usize];
-        let (node, layer, pulls) = (it.node, it.layer, std::mem::take(&mut it.pulls));
+        let (node, layer, mut pulls) = (it.node, it.layer, std::mem::take(&mut it.pulls));
         self.nodes[node].keep(layer);
         if let Some(disks) = &mut self.disks {
             let mut gone = Vec::new();
@@ -545,9 +553,10 @@ impl<'a> Images<'a> {
             gone.into_iter().for_each(|layer| self.nodes[node].lose(layer));
         }
         self.forget(transfer);
-        for task in pulls {
+        for task in pulls.drain(..) {
             self.go_on(queue, task);
         }
+        self.transfers[transfer as usize].pulls = pulls;
     }
 
     /// Takes a pull past the layers that are there, and unpacks its next one if that has arrived.

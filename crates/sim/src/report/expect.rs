@@ -102,7 +102,7 @@ mod tests {
 
     fn runs() -> Runs {
         let run = |strategy: &str, replication, time, detection| Of {
-            strategy: strategy.to_string(),
+            strategy: strategy.into(),
             replication,
             row: vec![Some(time), detection],
         };

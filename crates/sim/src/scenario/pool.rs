@@ -105,7 +105,7 @@ fn read_pool(
                 generic: pool.read("generic", generic_units).unwrap_or_default(),
             },
             engine_labels: Labels::new(),
-            plugins: plugins(pool),
+            plugins: plugins(pool).into(),
         }),
     };
     let bandwidth = pool.read("network", Value::rate).unwrap_or(network);

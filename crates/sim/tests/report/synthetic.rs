@@ -128,7 +128,7 @@ fn outcome(size: Size, at: usize, strategy: &str, replication: u32) -> Outcome {
         tasks.push(TaskRow {
             name: format!("web.{}#1", number + 1),
             service: "web".into(),
-            node: format!("node-{}", number % size.nodes + 1),
+            node: format!("node-{}", number % size.nodes + 1).into(),
             created_s,
             assigned_s: Some(created_s + 0.05),
             ready_s: ran.then_some(created_s + wait * 0.9),

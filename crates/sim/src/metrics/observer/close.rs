@@ -1,11 +1,12 @@
 //! What was counted becomes an outcome.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use sched::{Row, Slot, Span, TaskState, Time};
 
 use super::{Area, Observer, Record, Service};
-use crate::metrics::{METRICS, NodeRow, Outcome, TaskRow};
+use crate::metrics::{METRICS, NodeRow, Outcome, Shared, TaskRow};
 use crate::model::image::Totals;
 
 /// Marks that are kept of a run that broke off.
@@ -121,7 +122,7 @@ impl Observer<'_> {
             self.outcome.values = vec![None; METRICS.len()];
         }
         self.outcome.failed = reason;
-        self.outcome.tasks = self.tasks.iter().map(|it| self.task_row(it)).collect();
+        self.outcome.tasks = self.task_rows();
         self.outcome.nodes = (0..self.nodes.len()).map(|node| self.node_row(now, node)).collect();
         self.outcome
     }
@@ -131,27 +132,34 @@ impl Observer<'_> {
         Some(self.tasks.iter().filter(|it| !it.gone && it.state == state).count() as f64)
     }
 
-    fn task_row(&self, it: &Record) -> TaskRow {
+    fn task_rows(&self) -> Vec<TaskRow> {
+        let services: Vec<Shared> = self.services.iter().map(|it| it.name.as_str().into()).collect();
+        let nodes: Vec<Shared> = self.scenario.nodes.iter().map(|it| it.spec.id.as_str().into()).collect();
+        let none = Shared::default();
+        let mut words: BTreeMap<String, Shared> = BTreeMap::new();
+        let mut word = |text: String| words.entry(text).or_insert_with_key(|text| text.as_str().into()).clone();
         let secs = |at: Option<Time>| at.map(Time::as_secs_f64);
-        let service = self.services[it.service as usize].name.clone();
-        let node = |node: usize| self.scenario.nodes[node].spec.id.as_str();
-        let slot = match it.slot {
-            Slot::Number(number) => number.to_string(),
-            Slot::Node(id) => node(id.index()).to_string(),
+        let row = |it: &Record| {
+            let service = services[it.service as usize].clone();
+            let name = match it.slot {
+                Slot::Number(number) => format!("{service}.{number}#{}", it.number),
+                Slot::Node(id) => format!("{service}.{}#{}", nodes[id.index()], it.number),
+            };
+            TaskRow {
+                name,
+                service,
+                node: it.node.map_or_else(|| none.clone(), |node| nodes[node as usize].clone()),
+                created_s: it.created.as_secs_f64(),
+                assigned_s: secs(it.assigned),
+                ready_s: secs(it.ready),
+                running_s: secs(it.running),
+                ended_s: secs(it.ended),
+                state: word(it.state.to_string()),
+                desired: word(it.desired.to_string()),
+                error: it.error.as_ref().map_or_else(|| none.clone(), |error| Arc::clone(error).into()),
+            }
         };
-        TaskRow {
-            name: format!("{service}.{slot}#{}", it.number),
-            service,
-            node: it.node.map_or_else(String::new, |it| node(it as usize).into()),
-            created_s: it.created.as_secs_f64(),
-            assigned_s: secs(it.assigned),
-            ready_s: secs(it.ready),
-            running_s: secs(it.running),
-            ended_s: secs(it.ended),
-            state: it.state.to_string(),
-            desired: it.desired.to_string(),
-            error: it.error.as_deref().unwrap_or_default().into(),
-        }
+        self.tasks.iter().map(row).collect()
     }
 
     fn node_row(&self, now: Time, node: usize) -> NodeRow {

@@ -1,6 +1,7 @@
 //! Pictures of a result folder, drawn from its CSV files and from nothing else.
 
 mod axis;
+pub mod cost;
 mod crisp;
 mod metrics;
 mod nodes;
