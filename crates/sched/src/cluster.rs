@@ -442,6 +442,11 @@ impl Cluster {
         }
     }
 
+    /// Nothing waits for time any more.
+    pub(crate) fn forget_timers(&mut self) {
+        self.timers.clear();
+    }
+
     pub(crate) fn next_timer_at(&self) -> Option<Time> {
         let timer = self.timers.peek().map(|Reverse((at, _, _))| *at);
         let debounce = self.debounce.map(|(at, _, _)| at);

@@ -1,5 +1,7 @@
 //! The front door: an operator's verbs and the cluster's events in, commands out.
 
+mod leader;
+
 use crate::api::{self, ApiError, Part, refuse};
 use crate::cluster::{Change, Cluster, Timer, UpdateState, UpdateStatus, Writer};
 use crate::event::{Commands, Event};
@@ -39,6 +41,8 @@ pub struct Config {
     pub task_history: i64,
     /// Who allocates networks.
     pub allocation: Allocation,
+    /// How long the scheduler waits for further changes before a pass (SwarmKit `commitDebounceGap`: 50 ms).
+    pub debounce: Span,
 }
 
 impl Default for Config {
@@ -50,6 +54,7 @@ impl Default for Config {
             seed: 0,
             task_history: 5,
             allocation: Allocation::Instant,
+            debounce: Span::from_millis(50),
         }
     }
 }
@@ -61,8 +66,10 @@ impl Default for Config {
 /// report takes the time, which must not run backwards, and appends to `out` all that it caused, in order; nothing waits
 /// inside but what `deadline` announces. When that time comes, report [`Event::Deadline`].
 pub struct Manager {
+    config: Config,
+    /// Changes of the leader so far.
+    leaders: u64,
     cluster: Cluster,
-    allocation: Allocation,
     scheduler: Scheduler,
     replicated: Replicated,
     global: Global,
@@ -78,15 +85,16 @@ impl Manager {
     pub fn new(config: Config) -> Result<Manager, String> {
         let strategy = strategy::build(&config.strategy)?;
         Ok(Manager {
+            leaders: 0,
             cluster: Cluster::default(),
-            allocation: config.allocation,
-            scheduler: Scheduler::new(strategy, config.ties, config.seed),
+            scheduler: Scheduler::new(strategy, config.ties, config.seed, config.debounce),
             replicated: Replicated::default(),
             global: Global::default(),
             restarts: restart::Supervisor::default(),
             updates: update::Supervisor::default(),
             reaper: Reaper::new(config.task_history),
             downs: Vec::new(),
+            config,
         })
     }
 
@@ -388,7 +396,7 @@ impl Manager {
         let cluster = &mut self.cluster;
         match change {
             Change::TaskCreated(task)
-                if self.allocation == Allocation::Instant
+                if self.config.allocation == Allocation::Instant
                     && cluster.task(task).is_some_and(|task| task.state == TaskState::New) =>
             {
                 cluster.set_state(task, TaskState::Pending, None, Writer::Manager);

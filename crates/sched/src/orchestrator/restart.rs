@@ -72,7 +72,7 @@ impl Supervisor {
         let down = record.is_some_and(|node| node.spec.state == NodeState::Down);
         let delay = if drained { Span::ZERO } else { policy.delay.unwrap_or(RestartPolicy::DELAY) };
         let new = cluster.add_task(service, slot, DesiredState::Ready);
-        self.remember(cluster, new);
+        self.recall(cluster, new);
         let old = if down || ended { None } else { Some(id) };
         self.delay_start(cluster, new, delay, old);
     }
@@ -110,8 +110,9 @@ impl Supervisor {
         (before as u64) < policy.max_attempts
     }
 
-    fn remember(&mut self, cluster: &Cluster, new: TaskId) {
-        let task = cluster.task(new).expect("just created");
+    /// A task replaced another when it was created.
+    pub(crate) fn recall(&mut self, cluster: &Cluster, new: TaskId) {
+        let task = cluster.task(new).expect("the caller has it");
         let policy = task.spec.task.restart.unwrap_or_default();
         if policy.max_attempts == 0 {
             return;
@@ -122,7 +123,7 @@ impl Supervisor {
         }
         history.total += 1;
         if policy.window != Span::ZERO {
-            history.created.push_back(cluster.now());
+            history.created.push_back(task.created);
         }
     }
 

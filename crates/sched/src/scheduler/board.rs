@@ -101,6 +101,11 @@ impl<'a> Board<'a> {
         self.ledger.len()
     }
 
+    /// Active tasks on a node, those of this pass included.
+    pub fn active(&self, node: NodeId) -> u32 {
+        self.ledger.active(node)
+    }
+
     /// The number that belongs to the group by chance.
     pub fn chance(&self) -> u64 {
         self.chance

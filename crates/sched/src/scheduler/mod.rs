@@ -29,8 +29,6 @@ use ledger::{Depth, Group, Ledger};
 use strategy::Strategy;
 use view::Views;
 
-/// SwarmKit `commitDebounceGap`.
-const DEBOUNCE_GAP: Span = Span::from_millis(50);
 /// SwarmKit `maxLatency`.
 const DEBOUNCE_MAX: Span = Span::from_secs(1);
 
@@ -79,6 +77,8 @@ struct Member {
 /// Places tasks. It learns of the cluster by the journal only.
 pub(crate) struct Scheduler {
     strategy: Box<dyn Strategy>,
+    /// How long a pass waits for further changes.
+    debounce: Span,
     ties: (TieBreak, u64),
     ledger: Ledger,
     views: Views,
@@ -114,9 +114,10 @@ struct Bound {
 }
 
 impl Scheduler {
-    pub(crate) fn new(strategy: Box<dyn Strategy>, ties: TieBreak, seed: u64) -> Scheduler {
+    pub(crate) fn new(strategy: Box<dyn Strategy>, ties: TieBreak, seed: u64, debounce: Span) -> Scheduler {
         Scheduler {
             strategy,
+            debounce,
             ties: (ties, seed),
             ledger: Ledger::default(),
             views: Views::new(ties, seed),
@@ -383,7 +384,7 @@ impl Scheduler {
 
     fn arm(&mut self, cluster: &mut Cluster) {
         self.generation += 1;
-        let at = cluster.now() + DEBOUNCE_GAP;
+        let at = cluster.now() + self.debounce;
         cluster.wake(at, Timer::Schedule(self.generation));
     }
 

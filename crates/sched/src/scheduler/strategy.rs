@@ -43,7 +43,16 @@ pub const STRATEGIES: &[Entry] = &[
         summary: "Fullest node first, by the larger of its reserved shares of CPU and memory, until it is full",
         build: || Box::<binpack::Binpack>::default(),
     },
-    Entry { name: "random", summary: "Any node that fits, with equal chance", build: || Box::new(random::Random) },
+    Entry {
+        name: "random",
+        summary: "Any node that fits, with equal chance",
+        build: || Box::new(random::Random { choices: 1 }),
+    },
+    Entry {
+        name: "two-choices",
+        summary: "Of two nodes that fit, drawn by chance, the one with fewer tasks",
+        build: || Box::new(random::Random { choices: 2 }),
+    },
 ];
 
 /// The strategy of a name; the error lists the names there are.

@@ -118,7 +118,8 @@ impl Reading {
                 "spread" => table.spread(task, &mut group_tasks),
                 "spread-even" => while table.spread_even(task, &mut group_tasks) {},
                 "binpack" => while table.binpack(task, &mut group_tasks) {},
-                "random" => table.random(task, &mut group_tasks),
+                "random" => table.random(task, &mut group_tasks, 1),
+                "two-choices" => table.random(task, &mut group_tasks, 2),
                 other => panic!("'{other}' has no reading: write one"),
             }
             if group_tasks.len() == group.len() && before == table.assigned.len() {
@@ -420,21 +421,27 @@ impl Table<'_> {
     }
 
     /// Nodes are drawn until one fits; after 32 that do not, one is drawn of those that do.
-    fn random(&mut self, task: &Task, waiting: &mut Vec<TaskId>) {
+    fn random(&mut self, task: &Task, waiting: &mut Vec<TaskId>, choices: usize) {
         let (all, mut chance) = (self.cluster.nodes().len(), self.chance);
         let mut draw = |limit: usize| {
             chance = mix(chance);
             scale(chance, limit)
         };
         while !waiting.is_empty() {
-            let fitting = self.fitting(task);
-            let mut drawn = (0..32).map(|_| NodeId::from_index(draw(all)));
-            let node = drawn.find(|node| fitting.contains(node));
-            let node = match node {
-                None if fitting.is_empty() => return,
-                None => fitting[draw(fitting.len())],
-                Some(node) => node,
-            };
+            let mut fitting = self.fitting(task);
+            let mut seen: Vec<NodeId> = Vec::new();
+            for _ in 0..choices {
+                let mut drawn = (0..32).map(|_| NodeId::from_index(draw(all)));
+                let node = match drawn.find(|node| fitting.contains(node)) {
+                    None if fitting.is_empty() => break,
+                    None => fitting[draw(fitting.len())],
+                    Some(node) => node,
+                };
+                fitting.retain(|other| *other != node);
+                seen.push(node);
+            }
+            let least = seen.into_iter().min_by_key(|node| self.rank(task, *node).2);
+            let Some(node) = least else { return };
             self.assigned.insert(waiting.remove(0), node);
         }
     }

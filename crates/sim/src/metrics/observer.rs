@@ -1,6 +1,7 @@
 //! Watches a run and counts. Every change costs O(1); integrals are exact, in whole nanoseconds.
 
 mod close;
+mod jobs;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,9 +10,11 @@ use sched::cluster::{UpdateState, UpdateStatus};
 use sched::spec::{Mode, ServiceSpec};
 use sched::{DesiredState, Slot, Span, TaskState, Time};
 
+use self::jobs::Jobs;
 use super::{Mark, Outcome, Point};
 use crate::model::TaskNo;
 use crate::model::image::Totals;
+use crate::model::workload::JobNo;
 use crate::scenario::Scenario;
 
 /// How long a cluster must be as wanted to have converged.
@@ -35,11 +38,15 @@ pub struct Observer<'a> {
     cpu_total: Area,
     memory: Area,
     memory_total: Area,
+    down: Area,
+    jobs: Jobs,
+    /// Whether managers lack a leader, and a majority.
+    leaderless: Area,
+    minority: Area,
     // Counts of now.
     running: u64,
     running_min: u64,
     believed: u64,
-    nodes_down: u64,
     /// Services that have not exactly as many running tasks as they want.
     unsettled: u64,
     // Counts since the warm-up.
@@ -52,7 +59,20 @@ pub struct Observer<'a> {
     detections: Vec<Span>,
     failovers: Vec<Span>,
     updates: Vec<Span>,
+    returns: Vec<Span>,
+    prepares: Vec<Span>,
+    // Counts since the last scripted event, as times from it.
+    since_script: SinceScript,
     pulled_before: Totals,
+    /// When the managers lost their majority first, and how often since the warm-up.
+    majority_lost: Option<Time>,
+    majority_losses: u64,
+    /// Since when there is a majority but no leader.
+    vacant: Option<Time>,
+    elections: Vec<Span>,
+    /// Rounds and time that news took to reach every node.
+    rounds: Vec<u32>,
+    told: Vec<Span>,
     // Convergence.
     last_deploy: Time,
     last_event: Time,
@@ -60,6 +80,24 @@ pub struct Observer<'a> {
     /// Since when all services have what they want, if they have.
     settled: Option<Time>,
     converged: Option<Time>,
+}
+
+/// What came to pass since the last scripted event.
+#[derive(Debug, Default)]
+struct SinceScript {
+    at: Option<Time>,
+    created: Vec<Span>,
+    ready: Vec<Span>,
+    running: Vec<Span>,
+    ended: Vec<Span>,
+    removed: Vec<Span>,
+}
+
+impl SinceScript {
+    /// The time from the event to `now`, if that is not earlier.
+    fn passed(&self, now: Time) -> Option<Span> {
+        self.at.filter(|&at| at <= now).map(|at| now - at)
+    }
 }
 
 #[derive(Debug)]
@@ -72,6 +110,10 @@ struct Service {
     running: u64,
     slots: BTreeMap<Slot, usize>,
     update: Option<UpdateState>,
+    /// Running tasks that it needs, if it says so, and whether it has them.
+    quorum: Option<u64>,
+    created: Time,
+    enough: Area,
 }
 
 #[derive(Debug)]
@@ -82,8 +124,9 @@ struct Node<'a> {
     up: bool,
     /// When it last lost power.
     lost: Time,
-    /// Since when its agent is silent, if it is.
+    /// Since when its agent is silent, if it is, and since when it could call again.
     silent: Option<Time>,
+    back: Option<Time>,
     down: u64,
     eligible: bool,
     running: u64,
@@ -118,6 +161,7 @@ struct Record {
     memory: u64,
     created: Time,
     assigned: Option<Time>,
+    asked: Option<Time>,
     ready: Option<Time>,
     running: Option<Time>,
     ended: Option<Time>,
@@ -192,6 +236,7 @@ impl<'a> Observer<'a> {
                 up: true,
                 lost: Time::ZERO,
                 silent: None,
+                back: None,
                 down: 0,
                 eligible: false,
                 running: 0,
@@ -218,10 +263,19 @@ impl<'a> Observer<'a> {
             cpu_total: Area::default(),
             memory: Area::default(),
             memory_total: Area::default(),
+            down: Area::default(),
+            jobs: Jobs::default(),
+            leaderless: Area::default(),
+            minority: Area::default(),
+            majority_lost: None,
+            majority_losses: 0,
+            vacant: None,
+            elections: Vec::new(),
+            rounds: Vec::new(),
+            told: Vec::new(),
             running: 0,
             running_min: u64::MAX,
             believed: 0,
-            nodes_down: 0,
             unsettled: 0,
             warm: Time::ZERO,
             created: 0,
@@ -232,6 +286,12 @@ impl<'a> Observer<'a> {
             detections: Vec::new(),
             failovers: Vec::new(),
             updates: Vec::new(),
+            returns: Vec::new(),
+            prepares: Vec::new(),
+            since_script: SinceScript {
+                at: scenario.script.iter().map(|it| it.at).filter(within).max(),
+                ..SinceScript::default()
+            },
             pulled_before: Totals::default(),
             last_deploy,
             last_event: last_deploy.max(last_script),
@@ -256,6 +316,9 @@ impl<'a> Observer<'a> {
                 running: 0,
                 slots: BTreeMap::new(),
                 update: None,
+                quorum: None,
+                created: now,
+                enough: Area::default(),
             });
         }
         let replicas = match spec.mode {
@@ -263,6 +326,59 @@ impl<'a> Observer<'a> {
             _ => None,
         };
         self.change(now, service, |it| it.replicas = replicas);
+    }
+
+    /// A service needs so many running tasks to be of use.
+    pub fn quorum(&mut self, service: usize, quorum: u64) {
+        self.services[service].quorum = Some(quorum);
+    }
+
+    /// A majority of the managers is up, or is not.
+    pub fn majority(&mut self, now: Time, there: bool) {
+        self.minority.set(now, u64::from(!there));
+        if there {
+            self.vacant = Some(now);
+        } else {
+            self.majority_lost.get_or_insert(now);
+            self.majority_losses += 1;
+            self.vacant = None;
+        }
+    }
+
+    /// Somebody leads, or nobody.
+    pub fn leader(&mut self, now: Time, there: bool) {
+        self.leaderless.set(now, u64::from(!there));
+        if !there {
+            self.vacant = (self.minority.value == 0).then_some(now);
+        } else if let Some(since) = self.vacant.take() {
+            self.elections.push(now - since);
+        }
+    }
+
+    /// A piece of news reached every node.
+    pub fn told(&mut self, rounds: u32, span: Span) {
+        self.rounds.push(rounds);
+        self.told.push(span);
+    }
+
+    /// A job or service arrived.
+    pub fn job_arrived(&mut self, now: Time, job: JobNo) {
+        self.jobs.arrived(now, job);
+    }
+
+    /// It found its line full.
+    pub fn job_lost(&mut self, now: Time, job: JobNo) {
+        self.jobs.lost(now, job);
+    }
+
+    /// A container of it runs.
+    pub fn job_started(&mut self, now: Time, job: JobNo) {
+        self.jobs.started(now, job);
+    }
+
+    /// It is over.
+    pub fn job_done(&mut self, now: Time, job: JobNo) {
+        self.jobs.done(now, job);
     }
 
     /// A service is removed.
@@ -300,6 +416,7 @@ impl<'a> Observer<'a> {
             memory: amount(spec.task.reservations.memory),
             created: now,
             assigned: None,
+            asked: None,
             ready: None,
             running: None,
             ended: None,
@@ -311,6 +428,7 @@ impl<'a> Observer<'a> {
             holds: false,
             gone: false,
         });
+        self.since_script.created.extend(self.since_script.passed(now));
         self.change(now, service, |it| it.tasks += 1);
         TaskNo(self.tasks.len() as u32 - 1)
     }
@@ -358,12 +476,36 @@ impl<'a> Observer<'a> {
 
     /// The manager deleted its record of a task.
     pub fn removed(&mut self, now: Time, task: TaskNo) {
+        self.since_script.removed.extend(self.since_script.passed(now));
         self.rewrite(now, task, |it| it.gone = true);
+    }
+
+    /// An agent asks for the image of a task.
+    pub fn preparing(&mut self, now: Time, task: TaskNo) {
+        self.tasks[task.row()].asked.get_or_insert(now);
     }
 
     /// The container of a task is created.
     pub fn prepared(&mut self, now: Time, task: TaskNo) {
-        self.tasks[task.row()].ready.get_or_insert(now);
+        let it = &mut self.tasks[task.row()];
+        if it.ready.is_some() {
+            return;
+        }
+        it.ready = Some(now);
+        if self.warm <= it.created {
+            self.prepares.extend(it.asked.map(|asked| now - asked));
+        }
+        if self.since_script.passed(it.created).is_some() {
+            self.since_script.ready.extend(self.since_script.passed(now));
+        }
+    }
+
+    /// An agent noted at a time `at`, for a report that has arrived now, that a task has ended.
+    pub fn noted_end(&mut self, at: Time, task: TaskNo) {
+        let it = &self.tasks[task.row()];
+        if !it.state.is_terminal() && self.since_script.at.is_some_and(|event| it.created < event) {
+            self.since_script.ended.extend(self.since_script.passed(at));
+        }
     }
 
     /// A task runs.
@@ -371,6 +513,9 @@ impl<'a> Observer<'a> {
         self.note_settled(now);
         let it = &mut self.tasks[task.row()];
         (it.serves, it.alive) = (true, true);
+        if self.since_script.passed(it.created).is_some() {
+            self.since_script.running.extend(self.since_script.passed(now));
+        }
         let (service, slot) = (it.service as usize, it.slot_row as usize);
         let node = &mut self.nodes[it.node.expect("what runs has a node") as usize];
         node.running += 1;
@@ -424,24 +569,43 @@ impl<'a> Observer<'a> {
         it.up = up;
         if up {
             it.down += (now - it.lost).as_nanos();
-            self.nodes_down -= 1;
+            it.back = Some(now);
+            self.down.add(now, -1);
         } else {
             it.lost = now;
             it.silent.get_or_insert(now);
-            self.nodes_down += 1;
+            self.down.add(now, 1);
             self.failures += 1;
         }
     }
 
     /// The manager marks a node down.
     pub fn detected(&mut self, now: Time, node: usize) {
-        let since = self.nodes[node].silent.expect("only a silent node is marked down");
-        self.detections.push(now - since);
+        // A node that did not register with a new leader in time may have been up.
+        if let Some(since) = self.nodes[node].silent {
+            self.detections.push(now - since);
+        }
+    }
+
+    /// A node's agent cannot be heard any more, although the machine has power.
+    pub fn silent(&mut self, now: Time, node: usize) {
+        self.nodes[node].silent.get_or_insert(now);
+    }
+
+    /// Nothing keeps a node's agent from calling any more.
+    pub fn back(&mut self, now: Time, node: usize) {
+        self.nodes[node].back = Some(now);
     }
 
     /// A node's agent registered (again).
-    pub fn registered(&mut self, node: usize) {
-        self.nodes[node].silent = None;
+    pub fn registered(&mut self, now: Time, node: usize) {
+        let it = &mut self.nodes[node];
+        it.silent = None;
+        if let Some(back) = it.back.take()
+            && self.warm <= back
+        {
+            self.returns.push(now - back);
+        }
     }
 
     /// A node is ready and active, or is not.
@@ -479,7 +643,7 @@ impl<'a> Observer<'a> {
             running: self.running,
             believed: self.believed,
             pending: self.pending.value,
-            nodes_down: self.nodes_down,
+            nodes_down: self.down.value,
             registry_bytes_per_s,
         });
     }
@@ -498,11 +662,28 @@ impl<'a> Observer<'a> {
             &mut self.cpu_total,
             &mut self.memory,
             &mut self.memory_total,
+            &mut self.down,
+            &mut self.leaderless,
+            &mut self.minority,
         ] {
             area.reset(now);
         }
-        (self.created, self.restarts, self.failures, self.moves) = (0, 0, 0, 0);
-        for samples in [&mut self.to_running, &mut self.detections, &mut self.failovers, &mut self.updates] {
+        self.jobs.warmed_up(now);
+        for service in &mut self.services {
+            service.enough.reset(now);
+        }
+        (self.created, self.restarts, self.failures, self.moves, self.majority_losses) = (0, 0, 0, 0, 0);
+        self.rounds.clear();
+        self.told.clear();
+        self.elections.clear();
+        for samples in [
+            &mut self.to_running,
+            &mut self.detections,
+            &mut self.failovers,
+            &mut self.updates,
+            &mut self.returns,
+            &mut self.prepares,
+        ] {
             samples.clear();
         }
         if self.first_settled.is_some() {
@@ -543,6 +724,9 @@ impl<'a> Observer<'a> {
         let before = (it.wants(), it.missing(), it.wants() == it.running);
         change(it);
         let after = (it.wants(), it.missing(), it.wants() == it.running);
+        if let Some(quorum) = it.quorum {
+            it.enough.set(now, u64::from(quorum <= it.running));
+        }
         self.wanted.set(now, self.wanted.value + after.0 - before.0);
         self.missing.set(now, self.missing.value + after.1 - before.1);
         self.unsettled = self.unsettled + u64::from(before.2) - u64::from(after.2);

@@ -3,8 +3,10 @@
 //! An agent takes each task one step at a time (SwarmKit `agent/exec/controller.go`, moby's container executor): accepted,
 //! prepared (networks, image, container), ready, started, running, ended; or towards its end as soon as that is wanted.
 //! Reports reach the manager in the dispatcher's batches, assignments reach an agent in others; a machine without power
-//! says and hears nothing. Images and networks are other models: the agent asks for them by an [`Effect`].
+//! says and hears nothing; one whose network is cut goes on with what it has and calls again when it can. Images and
+//! networks are other models: the agent asks for them by an [`Effect`].
 
+mod health;
 mod session;
 
 use std::collections::VecDeque;
@@ -14,8 +16,11 @@ use rand_chacha::ChaCha8Rng;
 use sched::spec::ContainerSpec;
 use sched::{DesiredState, Span, TaskState, Time};
 
+use self::health::{Condition, Course};
 use super::TaskNo;
+use super::cores::Cores;
 use crate::engine::Queue;
+use crate::engine::law::{Law, unit};
 use crate::engine::rng::{Seeds, Stream, entity, part};
 use crate::scenario::{Behaviour, DaemonModel, OverlayModel};
 
@@ -24,11 +29,14 @@ use crate::scenario::{Behaviour, DaemonModel, OverlayModel};
 const STEP_RETRY: Span = Span::from_secs(1);
 /// moby executor: a task waits this long for its node's network attachments.
 const ATTACHMENT_WAIT: Span = Span::from_secs(30);
+/// SwarmKit `agent/session.go`: a heartbeat without an answer is given up.
+const TIMEOUT: Span = Span::from_secs(5);
 /// SwarmKit `api/defaults`: from the stop signal to the kill.
 const STOP_GRACE: Span = Span::from_secs(10);
-/// moby `daemon/health.go`: gap between probes, and within the start period.
-const PROBE_INTERVAL: Span = Span::from_secs(30);
-const PROBE_START_INTERVAL: Span = Span::from_secs(5);
+/// What the kernel says of a process that was killed: 128 + SIGKILL.
+const KILLED: i32 = 137;
+/// What a container says that lost its engine (measured on a killed one).
+const LOST: i32 = 255;
 
 /// Something comes to pass on a node or on the way to or from it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -44,17 +52,17 @@ pub enum Event {
     Quiet {
         /// Row of the node.
         node: u32,
-        /// Its power cycle.
-        cycle: u32,
+        /// Its link.
+        link: u32,
     },
     /// A batch of assignments arrives.
     Assignments {
         /// Row of the node.
         node: u32,
-        /// Its power cycle.
-        cycle: u32,
+        /// Its link.
+        link: u32,
     },
-    /// A machine is up and its agent calls.
+    /// An agent that can call the manager does so.
     Booted {
         /// Row of the node.
         node: u32,
@@ -65,18 +73,20 @@ pub enum Event {
     Registered {
         /// Row of the node.
         node: u32,
-        /// Its power cycle.
-        cycle: u32,
+        /// Its link.
+        link: u32,
     },
     /// The complete set of assignments arrives that follows a registration.
     CompleteSet {
         /// Row of the node.
         node: u32,
-        /// Its power cycle.
-        cycle: u32,
+        /// Its link.
+        link: u32,
     },
     /// The dispatcher commits a batch of reports.
     Commit,
+    /// The work of a task on the shared cores is done, unless others came or went in the meantime.
+    Worked,
 }
 
 /// What the rest of the world must know or do, in the order in which it happened.
@@ -100,6 +110,8 @@ pub enum Effect {
     Report {
         /// Whose.
         task: TaskNo,
+        /// When its agent noted it.
+        at: Time,
         /// How far it is.
         state: TaskState,
         /// What went wrong.
@@ -110,44 +122,56 @@ pub enum Effect {
 /// How long the steps of a task take: drawn once, so that they belong to the task and not to what happens around it.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Life {
+    accept: Span,
     create: Span,
     start: Span,
+    /// From the stop signal to the end of the process, and how it ends.
     stop: Span,
-    /// From the start to the first probe.
-    probe: Option<Span>,
+    stop_code: i32,
+    /// What the engine does to stop it when the process is over.
+    halt: Span,
+    /// What joining and leaving its overlay networks takes.
+    attach: Span,
+    detach: Span,
+    /// From the end of the process until the agent knows.
+    notice: Span,
+    /// What its probes find, if it has a health check.
+    course: Option<Course>,
     /// When it ends by itself, from the start, and with which code.
     exit: Option<(Span, i32)>,
 }
 
 impl Life {
-    /// Draws the life of a task. A well-behaved container stops by itself, but has no more than the stop grace period,
-    /// of which the engine counts whole seconds.
-    pub fn draw(model: &DaemonModel, spec: &ContainerSpec, behaviour: &Behaviour, rng: &mut ChaCha8Rng) -> Life {
+    /// Draws the life of a task. A container that has not stopped by itself at the end of the stop grace period, of which
+    /// the engine counts whole seconds, is killed.
+    pub fn draw(
+        model: &DaemonModel,
+        overlay: &OverlayModel,
+        spec: &ContainerSpec,
+        behaviour: &Behaviour,
+        rng: &mut ChaCha8Rng,
+    ) -> Life {
         let create = model.create.sample(rng);
         let start = model.start.sample(rng);
         let grace = spec.stop_grace.unwrap_or(STOP_GRACE);
         let grace = Span::from_secs(grace.as_nanos() / Span::from_secs(1).as_nanos());
-        let stop = model.stop.sample(rng).min(grace);
-        let exit = match behaviour {
-            Behaviour::Forever => None,
-            Behaviour::Exits { after, code } => Some((after.sample(rng), *code)),
+        let stop = behaviour.stop.unwrap_or(model.stop).sample(rng);
+        let exit = behaviour.exit.map(|exit| (exit.after.sample(rng), exit.code));
+        let kill = model.kill.sample(rng);
+        let notice = model.notice.sample(rng);
+        let halt = model.halt.sample(rng);
+        let accept = model.accept.sample(rng);
+        let (attach, detach) = (overlay.attach.sample(rng), overlay.detach.sample(rng));
+        let mut drawn = |law: Option<Law>| law.map(|law| law.sample(rng));
+        let condition = Condition {
+            ready: drawn(behaviour.warm_up).unwrap_or_default(),
+            sick: drawn(behaviour.sick),
+            hangs: behaviour.hangs,
         };
-        Life { create, start, stop, probe: first_probe(spec), exit }
+        let (stop, stop_code) = if stop < grace { (stop, behaviour.stop_code) } else { (grace + kill, KILLED) };
+        let course = health::course(spec, condition);
+        Life { accept, create, start, stop, stop_code, halt, attach, detach, notice, course, exit }
     }
-}
-
-/// The first probe comes one gap after the start, and finds the container well.
-fn first_probe(spec: &ContainerSpec) -> Option<Span> {
-    let health = spec.health.as_ref()?;
-    if health.test.first().is_none_or(|it| it == "NONE") {
-        return None;
-    }
-    let given = |span: Option<Span>, default| span.filter(|&it| it != Span::ZERO).unwrap_or(default);
-    Some(if health.start_period == Span::ZERO {
-        given(health.interval, PROBE_INTERVAL)
-    } else {
-        given(health.start_interval, PROBE_START_INTERVAL)
-    })
 }
 
 /// All agents of a cluster, and the dispatcher's side of their sessions.
@@ -159,8 +183,12 @@ pub struct Agents<'a> {
     nodes: Vec<Node>,
     /// By number of the task; `None` for those that never came to an agent or are gone.
     containers: Vec<Option<Container>>,
-    /// Reports on their way into the manager's store, by time of the commit.
+    /// Reports on their way into the manager's store, by time of the commit; and when the first batch is committed.
     commits: VecDeque<(Time, Vec<Report>)>,
+    first_commit: Span,
+    /// The cores that all daemons share, if they do, and when the earliest pending [`Event::Worked`] is due.
+    cores: Option<Cores>,
+    working: Option<Time>,
     /// What happened since it was last drained.
     pub effects: Vec<Effect>,
 }
@@ -168,10 +196,17 @@ pub struct Agents<'a> {
 #[derive(Debug)]
 struct Node {
     entity: u64,
-    /// Counts losses of power: what was under way in an earlier cycle is void.
+    /// Counts losses of power, and those of the link to the manager too: what was under way before is void.
     cycle: u32,
-    /// Whether the agent has a session.
+    link: u32,
+    /// Whether its engine runs, whether its network carries anything, and whether the agent has a session.
+    alive: bool,
+    linked: bool,
     connected: bool,
+    /// Since when the agent calls in vain, or will if the network stays cut.
+    calls: Time,
+    /// Everything takes so many times as long.
+    slow: f64,
     latency: ChaCha8Rng,
     /// Messages do not overtake each other: when the last one arrives there, and here.
     down: Time,
@@ -206,17 +241,45 @@ struct Container {
     wanted: DesiredState,
     phase: Phase,
     timer: u32,
+    /// Until then nobody looks whether its image is there.
+    resume: Time,
+    /// Whether its process lives, and whether it serves.
+    lives: bool,
     runs: bool,
+    /// Since when its process lives.
+    since: Time,
+    /// How its process ended, or will when it is stopped.
+    end: End,
+    /// Whether its engine was lost under it.
+    lost: bool,
+    /// Whether the manager has forgotten it, which its node does not know.
+    forgotten: bool,
+    error: Option<Arc<str>>,
     /// Its newest report, if that is not committed yet.
     report: Option<(Time, usize)>,
+}
+
+/// How a process ends.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum End {
+    /// As the manager wants it.
+    Stopped,
+    /// By itself.
+    Exited(i32),
+    /// It is stopped because its probes failed.
+    Unhealthy(i32),
 }
 
 /// What an agent is doing for a task.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Phase {
     Idle,
+    /// The agent takes it up.
+    Accepting,
     Attaching,
     Pulling,
+    /// The agent has broken off a step, without breaking off the pull, and will come back to it.
+    Resuming,
     Creating,
     Starting,
     Probing,
@@ -225,11 +288,16 @@ enum Phase {
     Cancelled,
     Leaving,
     Stopping,
+    /// The process is over; the engine clears up after it.
+    Halting,
+    /// The process is over, but the agent does not know yet.
+    Noticing,
 }
 
 #[derive(Debug)]
 struct Report {
     task: TaskNo,
+    at: Time,
     state: TaskState,
     error: Option<Arc<str>>,
 }
@@ -246,7 +314,12 @@ impl<'a> Agents<'a> {
         let node = |name| Node {
             entity: entity(name),
             cycle: 0,
+            link: 0,
+            alive: true,
+            linked: true,
             connected: true,
+            calls: Time::ZERO,
+            slow: 1.0,
             latency: seeds.stream(Stream::Latency, entity(name)),
             down: Time::ZERO,
             up: Time::ZERO,
@@ -256,7 +329,18 @@ impl<'a> Agents<'a> {
             sent: VecDeque::new(),
         };
         let nodes = names.map(node).collect();
-        Agents { model, overlay, seeds, nodes, containers: Vec::new(), commits: VecDeque::new(), effects: Vec::new() }
+        Agents {
+            model,
+            overlay,
+            seeds,
+            nodes,
+            containers: Vec::new(),
+            commits: VecDeque::new(),
+            first_commit: model.status_phase.sample(&mut seeds.stream(Stream::Dispatcher, 0)),
+            cores: model.cores.map(Cores::new),
+            working: None,
+            effects: Vec::new(),
+        }
     }
 
     /// The manager gives a task to a node. `joins` says whether it joins an overlay network, `attached` whether the node
@@ -286,7 +370,14 @@ impl<'a> Agents<'a> {
             wanted: desired,
             phase: Phase::Idle,
             timer: 0,
+            resume: Time::ZERO,
+            lives: false,
             runs: false,
+            since: Time::ZERO,
+            end: End::Stopped,
+            lost: false,
+            forgotten: false,
+            error: None,
             report: None,
         });
         self.nodes[node].tasks.push(task);
@@ -301,22 +392,35 @@ impl<'a> Agents<'a> {
         self.send(queue, node, Assignment::Desired(task, desired));
     }
 
-    /// The manager forgets a task: its container goes, whatever it does.
+    /// The manager forgets a task: its container goes, whatever it does, as soon as its node hears of it.
     pub fn remove<E: From<Event>>(&mut self, queue: &mut Queue<E>, task: TaskNo) {
         let Some(it) = self.container(task) else { return };
+        it.forgotten = true;
         let node = it.node as usize;
         if self.nodes[node].connected {
             self.send(queue, node, Assignment::Remove(task));
-        } else {
-            self.discard(task);
+        } else if !self.nodes[node].alive {
+            self.discard(queue.now(), task);
         }
     }
 
     /// The image of a task is on its node.
     pub fn pulled<E: From<Event>>(&mut self, queue: &mut Queue<E>, task: TaskNo) {
+        let Some(it) = self.container(task).filter(|it| it.phase == Phase::Pulling) else { return };
+        let now = queue.now();
+        if now < it.resume {
+            let rest = it.resume - now;
+            it.wait(queue, task, Phase::Resuming, rest);
+        } else {
+            self.create(queue, task);
+        }
+    }
+
+    /// The image of a task cannot be had.
+    pub fn not_pulled<E: From<Event>>(&mut self, queue: &mut Queue<E>, task: TaskNo, error: Arc<str>) {
         if let Some(it) = self.container(task).filter(|it| it.phase == Phase::Pulling) {
-            let create = it.life.create;
-            it.wait(queue, task, Phase::Creating, create);
+            it.phase = Phase::Idle;
+            self.report(queue, task, TaskState::Rejected, Some(error));
         }
     }
 
@@ -331,31 +435,115 @@ impl<'a> Agents<'a> {
     }
 
     /// A machine loses power: its containers are gone, its agent is silent, what was sent to it is lost.
-    pub fn power_off(&mut self, node: usize) {
+    pub fn power_off(&mut self, now: Time, node: usize) {
         let it = &mut self.nodes[node];
         it.cycle += 1;
-        it.connected = false;
-        let lost: Vec<Assignment> = it.sent.drain(..).flatten().chain(it.outbox.drain(..)).collect();
+        it.alive = false;
+        self.unlink(node);
         for task in self.nodes[node].tasks.clone() {
-            let it = self.containers[task.row()].as_mut().expect("a node's tasks have containers");
-            it.timer += 1;
-            it.phase = Phase::Idle;
-            if std::mem::take(&mut it.runs) {
-                self.effects.push(Effect::Ended(task));
-            }
-        }
-        for assignment in lost {
-            if let Assignment::Remove(task) = assignment {
-                self.discard(task);
+            self.lose(now, task);
+            if self.containers[task.row()].as_ref().is_some_and(|it| it.forgotten) {
+                self.discard(now, task);
             }
         }
     }
 
     /// A machine gets power.
     pub fn power_on<E: From<Event>>(&mut self, queue: &mut Queue<E>, node: usize) {
+        let boot = self.model.boot;
+        self.boot(queue, node, boot);
+    }
+
+    /// An engine is started anew. It comes back sooner than a machine, and may find its containers alive.
+    pub fn restart<E: From<Event>>(&mut self, queue: &mut Queue<E>, node: usize, keeps: bool) {
+        if !self.nodes[node].alive {
+            return;
+        }
+        if keeps {
+            let it = &mut self.nodes[node];
+            it.cycle += 1;
+            it.alive = false;
+            self.unlink(node);
+            for task in self.nodes[node].tasks.clone() {
+                if self.containers[task.row()].as_ref().is_some_and(|it| it.phase != Phase::Running) {
+                    self.lose(queue.now(), task);
+                }
+            }
+        } else {
+            self.power_off(queue.now(), node);
+        }
+        let restart = self.model.restart;
+        self.boot(queue, node, restart);
+    }
+
+    fn boot<E: From<Event>>(&mut self, queue: &mut Queue<E>, node: usize, law: Law) {
         let it = &self.nodes[node];
         let mut rng = self.seeds.stream(Stream::Boot, part(it.entity, u64::from(it.cycle)));
-        queue.after(self.model.boot.sample(&mut rng), Event::Booted { node: node as u32, cycle: it.cycle });
+        queue.after(law.sample(&mut rng), Event::Booted { node: node as u32, cycle: it.cycle });
+    }
+
+    /// A node's network carries nothing any more. Its containers go on; its agent notices by a heartbeat that is not
+    /// answered, and calls from then on.
+    pub fn cut(&mut self, now: Time, node: usize, period: Span) {
+        let it = &mut self.nodes[node];
+        if !std::mem::replace(&mut it.linked, false) {
+            return;
+        }
+        if it.connected {
+            let mut rng = self.seeds.stream(Stream::Link, part(it.entity, u64::from(it.link)));
+            let beat = Span::from_secs_f64(unit(&mut rng) * period.as_secs_f64());
+            it.calls = now + beat + TIMEOUT;
+        }
+        self.unlink(node);
+    }
+
+    /// A node's network is whole again. A session that the agent still believes in goes on at once.
+    pub fn mend<E: From<Event>>(&mut self, queue: &mut Queue<E>, node: usize) {
+        let it = &mut self.nodes[node];
+        if std::mem::replace(&mut it.linked, true) || !it.alive {
+            return;
+        }
+        let mut rng = self.seeds.stream(Stream::Link, part(it.entity, u64::from(it.link)));
+        let next = session::next_call(it.calls, queue.now(), self.overlay.unreachable, &mut rng);
+        queue.at(next, Event::Booted { node: node as u32, cycle: it.cycle });
+    }
+
+    /// What containers of a node do takes so many times as long from now on.
+    pub fn slow(&mut self, node: usize, factor: f64) {
+        self.nodes[node].slow = factor;
+    }
+
+    /// The process of a task is killed. Says whether there was one.
+    pub fn kill<E: From<Event>>(&mut self, queue: &mut Queue<E>, task: TaskNo) -> bool {
+        let Some(it) = self.container(task).filter(|it| it.lives) else { return false };
+        let end = if it.desired >= DesiredState::Shutdown { End::Stopped } else { End::Exited(KILLED) };
+        self.end(queue, task, end);
+        true
+    }
+
+    /// The session of a node is gone, with all that was on its way.
+    fn unlink(&mut self, node: usize) {
+        let it = &mut self.nodes[node];
+        it.link += 1;
+        it.connected = false;
+        it.sent.clear();
+        it.outbox.clear();
+    }
+
+    /// The engine is lost under a container.
+    fn lose(&mut self, now: Time, task: TaskNo) {
+        let it = self.containers[task.row()].as_mut().expect("a node's tasks have containers");
+        it.timer += 1;
+        it.phase = Phase::Idle;
+        it.lost = it.known && !it.state.is_terminal();
+        it.lives = false;
+        let served = std::mem::take(&mut it.runs);
+        if let Some(cores) = &mut self.cores {
+            cores.cancel(now, task);
+        }
+        if served {
+            self.effects.push(Effect::Ended(task));
+        }
     }
 }
 
@@ -370,22 +558,23 @@ impl Agents<'_> {
                 }
             }
             Event::Commit => self.commit(queue.now()),
-            Event::Quiet { node, cycle }
-            | Event::Assignments { node, cycle }
-            | Event::Booted { node, cycle }
-            | Event::Registered { node, cycle }
-            | Event::CompleteSet { node, cycle } => {
+            Event::Worked => self.worked(queue),
+            Event::Booted { node, cycle } => {
+                if self.nodes[node as usize].cycle == cycle {
+                    self.call(queue, node as usize);
+                }
+            }
+            Event::Quiet { node, link }
+            | Event::Assignments { node, link }
+            | Event::Registered { node, link }
+            | Event::CompleteSet { node, link } => {
                 let node = node as usize;
-                if self.nodes[node].cycle != cycle {
+                if self.nodes[node].link != link {
                     return;
                 }
                 match event {
                     Event::Quiet { .. } => self.send_if_quiet(queue, node),
                     Event::Assignments { .. } => self.take_assignments(queue, node),
-                    Event::Booted { node: row, .. } => {
-                        let arrival = self.arrival_up(queue.now(), node);
-                        queue.at(arrival, Event::Registered { node: row, cycle });
-                    }
                     Event::Registered { .. } => self.register(queue, node),
                     _ => self.take_complete_set(queue, node),
                 }
@@ -405,12 +594,15 @@ impl Agents<'_> {
         }
         if it.desired >= DesiredState::Shutdown {
             match it.phase {
-                Phase::Cancelled | Phase::Leaving | Phase::Stopping => {}
+                Phase::Cancelled | Phase::Leaving | Phase::Stopping | Phase::Halting | Phase::Noticing => {}
                 Phase::Idle => self.leave(queue, task),
                 phase => {
                     it.wait(queue, task, Phase::Cancelled, STEP_RETRY);
                     if phase == Phase::Pulling {
                         self.effects.push(Effect::CancelPull(task));
+                    }
+                    if let Some(cores) = &mut self.cores {
+                        cores.cancel(queue.now(), task);
                     }
                 }
             }
@@ -418,22 +610,64 @@ impl Agents<'_> {
         }
         match (it.phase, it.state) {
             (Phase::Idle, TaskState::Assigned) => {
-                let attached = it.attached;
-                if !attached {
-                    it.wait(queue, task, Phase::Attaching, ATTACHMENT_WAIT);
-                }
-                self.report(queue, task, TaskState::Preparing, None);
-                if attached {
-                    self.pull(task);
+                let accept = it.life.accept;
+                if accept == Span::ZERO {
+                    self.prepare(queue, task);
+                } else {
+                    self.work(queue, task, Phase::Accepting, accept);
                 }
             }
             (Phase::Idle, TaskState::Ready) if it.desired > DesiredState::Ready => {
-                let start = it.life.start;
-                it.wait(queue, task, Phase::Starting, start);
+                let start = if it.joins { it.life.start + it.life.attach } else { it.life.start };
+                self.work(queue, task, Phase::Starting, start);
                 self.report(queue, task, TaskState::Starting, None);
             }
             _ => {}
         }
+    }
+
+    /// Begins with the networks of a task.
+    fn prepare<E: From<Event>>(&mut self, queue: &mut Queue<E>, task: TaskNo) {
+        let Some(it) = self.container(task) else { return };
+        let attached = it.attached;
+        if !attached {
+            it.wait(queue, task, Phase::Attaching, ATTACHMENT_WAIT);
+        }
+        self.report(queue, task, TaskState::Preparing, None);
+        if attached {
+            self.pull(task);
+        }
+    }
+
+    /// The manager wants a task that is being prepared to run. That breaks off the step that is under way: the wait for
+    /// the networks has failed then, any other step is tried again after a second (SwarmKit `agent/task.go`).
+    pub(super) fn disturb<E: From<Event>>(&mut self, queue: &mut Queue<E>, task: TaskNo) {
+        let Some(it) = self.container(task) else { return };
+        match it.phase {
+            Phase::Attaching => self.not_attached(queue, task),
+            Phase::Pulling => it.resume = queue.now() + STEP_RETRY,
+            Phase::Creating | Phase::Resuming => {
+                it.wait(queue, task, Phase::Resuming, STEP_RETRY);
+                if let Some(cores) = &mut self.cores {
+                    cores.cancel(queue.now(), task);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn not_attached<E: From<Event>>(&mut self, queue: &mut Queue<E>, task: TaskNo) {
+        let Some(it) = self.container(task) else { return };
+        it.phase = Phase::Idle;
+        it.timer += 1;
+        let error = "node is missing network attachments, ip addresses may be exhausted".into();
+        self.report(queue, task, TaskState::Rejected, Some(error));
+    }
+
+    fn create<E: From<Event>>(&mut self, queue: &mut Queue<E>, task: TaskNo) {
+        let Some(it) = self.container(task) else { return };
+        let create = it.life.create;
+        self.work(queue, task, Phase::Creating, create);
     }
 
     fn pull(&mut self, task: TaskNo) {
@@ -449,52 +683,70 @@ impl Agents<'_> {
         let life = it.life;
         match std::mem::replace(&mut it.phase, Phase::Idle) {
             Phase::Idle | Phase::Pulling => unreachable!("nothing is timed"),
-            Phase::Attaching => {
-                let error = "node is missing network attachments, ip addresses may be exhausted".into();
-                self.report(queue, task, TaskState::Rejected, Some(error));
-            }
+            Phase::Accepting => self.prepare(queue, task),
+            Phase::Attaching => self.not_attached(queue, task),
+            Phase::Resuming => self.create(queue, task),
             Phase::Creating => {
                 self.effects.push(Effect::Prepared(task));
                 self.report(queue, task, TaskState::Ready, None);
                 self.step(queue, task);
             }
-            Phase::Starting => match (life.probe, life.exit) {
-                (Some(probe), Some((exit, _))) => it.wait(queue, task, Phase::Probing, probe.min(exit)),
-                (Some(probe), None) => it.wait(queue, task, Phase::Probing, probe),
-                (None, _) => self.run(queue, task, Span::ZERO),
-            },
-            Phase::Probing => match life.exit {
-                Some((exit, code)) if exit < life.probe.unwrap_or_default() => self.exited(queue, task, code),
-                _ => self.run(queue, task, life.probe.unwrap_or_default()),
-            },
-            Phase::Running => {
-                let (_, code) = life.exit.expect("only a container that exits is waited for");
-                self.exited(queue, task, code);
+            Phase::Starting => {
+                it.lives = true;
+                it.since = queue.now();
+                match life.course {
+                    None => self.run(queue, task),
+                    Some(course) => {
+                        let probed = [course.healthy, course.unhealthy, life.exit.map(|it| it.0)];
+                        let first = probed.into_iter().flatten().min().expect("probes find one or the other");
+                        it.wait(queue, task, Phase::Probing, first);
+                    }
+                }
             }
+            Phase::Probing => {
+                let age = queue.now() - it.since;
+                if life.course.is_some_and(|it| it.healthy == Some(age)) {
+                    self.run(queue, task);
+                } else {
+                    self.run_out(queue, task);
+                }
+            }
+            Phase::Running => self.run_out(queue, task),
             Phase::Cancelled => self.leave(queue, task),
             Phase::Leaving => self.stop(queue, task),
-            Phase::Stopping => self.ended(queue, task, TaskState::Shutdown, None),
+            Phase::Stopping => {
+                let end = it.end;
+                self.end(queue, task, end);
+            }
+            Phase::Halting => self.notice(queue, task),
+            Phase::Noticing => self.noticed(queue, task),
         }
     }
 
-    /// A container runs, and has run for `since` before that was known.
-    fn run<E: From<Event>>(&mut self, queue: &mut Queue<E>, task: TaskNo, since: Span) {
+    /// A container serves, and does until it ends by itself or its probes find it unhealthy.
+    fn run<E: From<Event>>(&mut self, queue: &mut Queue<E>, task: TaskNo) {
         let Some(it) = self.container(task) else { return };
         it.runs = true;
         it.phase = Phase::Running;
-        if let Some((exit, _)) = it.life.exit {
-            let rest = Span::from_nanos(exit.as_nanos().saturating_sub(since.as_nanos()));
+        let ends = [it.life.course.and_then(|it| it.unhealthy), it.life.exit.map(|it| it.0)];
+        if let Some(end) = ends.into_iter().flatten().min() {
+            let rest = Span::from_nanos(end.as_nanos().saturating_sub((queue.now() - it.since).as_nanos()));
             it.wait(queue, task, Phase::Running, rest);
         }
         self.effects.push(Effect::Started(task));
         self.report(queue, task, TaskState::Running, None);
     }
 
-    /// A container ended by itself.
-    fn exited<E: From<Event>>(&mut self, queue: &mut Queue<E>, task: TaskNo, code: i32) {
-        match code {
-            0 => self.ended(queue, task, TaskState::Complete, None),
-            _ => self.ended(queue, task, TaskState::Failed, Some(exit_error(code))),
+    /// A container ends by itself, or is unhealthy: then the engine's agent stops it.
+    fn run_out<E: From<Event>>(&mut self, queue: &mut Queue<E>, task: TaskNo) {
+        let Some(it) = self.container(task) else { return };
+        let age = queue.now() - it.since;
+        match it.life.exit {
+            Some((after, code)) if after <= age => self.end(queue, task, End::Exited(code)),
+            _ => {
+                it.end = End::Unhealthy(it.life.stop_code);
+                self.leave(queue, task);
+            }
         }
     }
 
@@ -518,25 +770,101 @@ impl Agents<'_> {
     fn stop<E: From<Event>>(&mut self, queue: &mut Queue<E>, task: TaskNo) {
         let Some(it) = self.container(task) else { return };
         if it.state < TaskState::Starting {
-            self.ended(queue, task, TaskState::Shutdown, None);
+            it.phase = Phase::Idle;
+            self.report(queue, task, TaskState::Shutdown, None);
         } else {
-            let stop = it.life.stop;
+            let (stop, node) = (it.life.stop, it.node as usize);
+            let stop = times(stop, self.nodes[node].slow);
+            let it = self.containers[task.row()].as_mut().expect("as above");
             it.wait(queue, task, Phase::Stopping, stop);
         }
     }
 
-    fn ended<E: From<Event>>(&mut self, queue: &mut Queue<E>, task: TaskNo, state: TaskState, error: Option<Arc<str>>) {
+    /// The process of a container is over; its agent will know.
+    fn end<E: From<Event>>(&mut self, queue: &mut Queue<E>, task: TaskNo, end: End) {
         let Some(it) = self.container(task) else { return };
+        (it.end, it.lives) = (end, false);
         it.phase = Phase::Idle;
+        it.timer += 1;
+        let halt = match end {
+            End::Exited(_) => Span::ZERO,
+            End::Stopped | End::Unhealthy(_) if it.joins => it.life.halt + it.life.detach,
+            End::Stopped | End::Unhealthy(_) => it.life.halt,
+        };
         if std::mem::take(&mut it.runs) {
             self.effects.push(Effect::Ended(task));
         }
+        if halt == Span::ZERO {
+            self.notice(queue, task);
+        } else {
+            self.work(queue, task, Phase::Halting, halt);
+        }
+    }
+
+    /// It takes the agent a moment to notice.
+    fn notice<E: From<Event>>(&mut self, queue: &mut Queue<E>, task: TaskNo) {
+        let Some(it) = self.container(task) else { return };
+        if it.life.notice == Span::ZERO {
+            return self.noticed(queue, task);
+        }
+        let notice = it.life.notice;
+        it.wait(queue, task, Phase::Noticing, notice);
+    }
+
+    /// The agent knows that a process is over.
+    fn noticed<E: From<Event>>(&mut self, queue: &mut Queue<E>, task: TaskNo) {
+        let Some(it) = self.container(task) else { return };
+        let (state, error) = match it.end {
+            End::Stopped => (TaskState::Shutdown, None),
+            End::Exited(0) | End::Unhealthy(0) => (TaskState::Complete, None),
+            End::Exited(code) => (TaskState::Failed, Some(exit_error(code))),
+            End::Unhealthy(code) => {
+                (TaskState::Failed, Some(format!("{}: dockerexec: unhealthy container", exit_error(code)).into()))
+            }
+        };
         self.report(queue, task, state, error);
     }
 
+    /// A step of a task that keeps a processor busy.
+    fn work<E: From<Event>>(&mut self, queue: &mut Queue<E>, task: TaskNo, phase: Phase, work: Span) {
+        let Some(it) = self.containers.get_mut(task.row()).and_then(Option::as_mut) else { return };
+        let work = times(work, self.nodes[it.node as usize].slow);
+        match &mut self.cores {
+            None => it.wait(queue, task, phase, work),
+            Some(cores) => {
+                it.phase = phase;
+                it.timer += 1;
+                cores.begin(queue.now(), task, work);
+                self.await_cores(queue);
+            }
+        }
+    }
+
+    fn worked<E: From<Event>>(&mut self, queue: &mut Queue<E>) {
+        if self.working != Some(queue.now()) {
+            return;
+        }
+        self.working = None;
+        while let Some(task) = self.cores.as_mut().and_then(|cores| cores.complete(queue.now())) {
+            self.step_over(queue, task);
+        }
+        self.await_cores(queue);
+    }
+
+    fn await_cores<E: From<Event>>(&mut self, queue: &mut Queue<E>) {
+        let next = self.cores.as_ref().and_then(Cores::next);
+        if let Some(next) = next.filter(|&next| self.working != Some(next)) {
+            self.working = Some(next);
+            queue.at(next, Event::Worked);
+        }
+    }
+
     /// Removes a container, whatever it does.
-    fn discard(&mut self, task: TaskNo) {
+    fn discard(&mut self, now: Time, task: TaskNo) {
         let Some(it) = self.containers.get_mut(task.row()).and_then(Option::take) else { return };
+        if let Some(cores) = &mut self.cores {
+            cores.cancel(now, task);
+        }
         self.nodes[it.node as usize].tasks.retain(|&other| other != task);
         if it.phase == Phase::Pulling {
             self.effects.push(Effect::CancelPull(task));
@@ -556,6 +884,10 @@ impl Container {
     }
 }
 
+fn times(span: Span, factor: f64) -> Span {
+    if factor == 1.0 { span } else { Span::from_secs_f64(span.as_secs_f64() * factor) }
+}
+
 /// moby's words for a container that ended with an error.
 fn exit_error(code: i32) -> Arc<str> {
     format!("task: non-zero exit ({code})").into()
@@ -567,7 +899,6 @@ mod tests {
 
     use super::session::ASSIGNMENTS_MAX;
     use super::*;
-    use crate::engine::law::Law;
 
     /// Two nodes, laws without chance: created in 0.2 s, started in 0.4 s, stopped in 0.3 s, booted in 30 s.
     struct Lab<'a> {
@@ -593,7 +924,7 @@ mod tests {
     impl Lab<'_> {
         fn assign(&mut self, desired: DesiredState, joins: bool, spec: &ContainerSpec, behaviour: Behaviour) -> TaskNo {
             let mut rng = Seeds::of(1, 1).stream(Stream::Task, 0);
-            let life = Life::draw(self.agents.model, spec, &behaviour, &mut rng);
+            let life = Life::draw(self.agents.model, self.agents.overlay, spec, &behaviour, &mut rng);
             let task = TaskNo(self.tasks);
             self.tasks += 1;
             self.agents.assign(&mut self.queue, task, 0, desired, life, joins, true);
@@ -601,7 +932,7 @@ mod tests {
         }
 
         fn run_one(&mut self) -> TaskNo {
-            self.assign(DesiredState::Running, false, &ContainerSpec::default(), Behaviour::Forever)
+            self.assign(DesiredState::Running, false, &ContainerSpec::default(), Behaviour::default())
         }
 
         fn desire(&mut self, task: TaskNo, desired: DesiredState) {
@@ -626,7 +957,7 @@ mod tests {
                         Effect::Leaving(task) => format!("leaving {}", task.0),
                         Effect::Ended(task) => format!("ended {}", task.0),
                         Effect::Registered(node) => format!("registered {node}"),
-                        Effect::Report { task, state, error } => {
+                        Effect::Report { task, state, error, .. } => {
                             let error = error.map(|it| format!(" {it}")).unwrap_or_default();
                             format!("report {} {state}{error}", task.0)
                         }
@@ -663,7 +994,7 @@ mod tests {
     #[test]
     fn a_replacement_is_prepared_and_waits_until_it_may_start() {
         with_lab(|lab| {
-            let task = lab.assign(DesiredState::Ready, false, &ContainerSpec::default(), Behaviour::Forever);
+            let task = lab.assign(DesiredState::Ready, false, &ContainerSpec::default(), Behaviour::default());
             assert_eq!(lab.until(5.0), ["0.2s report 0 Preparing", "0.301s prepared 0", "0.4s report 0 Ready"]);
             lab.desire(task, DesiredState::Running);
             assert_eq!(lab.until(7.0), ["5.2s report 0 Starting", "5.501s started 0", "5.6s report 0 Running"]);
@@ -676,7 +1007,7 @@ mod tests {
             [(false, "11.101", "11.401", "11.5"), (true, "11.101", "13.401", "13.5")]
         {
             with_lab(|lab| {
-                let task = lab.assign(DesiredState::Running, joins, &ContainerSpec::default(), Behaviour::Forever);
+                let task = lab.assign(DesiredState::Running, joins, &ContainerSpec::default(), Behaviour::default());
                 lab.until(10.0);
                 lab.desire(task, DesiredState::Shutdown);
                 let expected = [
@@ -698,7 +1029,7 @@ mod tests {
             |lab| {
                 let spec = ContainerSpec { stop_grace: Some(Span::from_millis(3900)), ..ContainerSpec::default() };
                 let first = lab.run_one();
-                let second = lab.assign(DesiredState::Running, false, &spec, Behaviour::Forever);
+                let second = lab.assign(DesiredState::Running, false, &spec, Behaviour::default());
                 lab.until(10.0);
                 lab.desire(first, DesiredState::Shutdown);
                 lab.desire(second, DesiredState::Shutdown);
@@ -711,7 +1042,7 @@ mod tests {
     #[test]
     fn what_was_not_started_stops_without_a_signal() {
         with_lab(|lab| {
-            let task = lab.assign(DesiredState::Ready, false, &ContainerSpec::default(), Behaviour::Forever);
+            let task = lab.assign(DesiredState::Ready, false, &ContainerSpec::default(), Behaviour::default());
             lab.until(5.0);
             lab.desire(task, DesiredState::Shutdown);
             assert_eq!(lab.until(9.0), ["5.2s report 0 Shutdown"]);
@@ -721,7 +1052,7 @@ mod tests {
     #[test]
     fn containers_end_by_themselves_with_their_code() {
         with_lab(|lab| {
-            let exits = |code| Behaviour::Exits { after: Law::Fixed(Span::from_secs(2)), code };
+            let exits = |code| Behaviour::exiting(Law::Fixed(Span::from_secs(2)), code);
             lab.assign(DesiredState::Complete, false, &ContainerSpec::default(), exits(0));
             lab.assign(DesiredState::Running, false, &ContainerSpec::default(), exits(3));
             let log = lab.until(9.0);
@@ -752,7 +1083,7 @@ mod tests {
             let off = HealthCheck { test: vec!["NONE".into()], ..health.clone() };
             for health in [health, quick, off] {
                 let spec = ContainerSpec { health: Some(health), ..ContainerSpec::default() };
-                lab.assign(DesiredState::Running, false, &spec, Behaviour::Forever);
+                lab.assign(DesiredState::Running, false, &spec, Behaviour::default());
             }
             let started: Vec<_> = lab.until(60.0).into_iter().filter(|it| it.contains("started")).collect();
             assert_eq!(started, ["0.701s started 2", "5.701s started 1", "30.701s started 0"]);
@@ -763,9 +1094,9 @@ mod tests {
     fn loss_of_power_ends_containers_at_once_and_is_reported_after_the_boot() {
         with_lab(|lab| {
             lab.run_one();
-            let waits = lab.assign(DesiredState::Ready, false, &ContainerSpec::default(), Behaviour::Forever);
+            let waits = lab.assign(DesiredState::Ready, false, &ContainerSpec::default(), Behaviour::default());
             lab.until(10.0);
-            lab.agents.power_off(0);
+            lab.agents.power_off(lab.queue.now(), 0);
             lab.desire(waits, DesiredState::Running);
             let unheard = lab.run_one();
             assert_eq!(lab.until(20.0), ["10s ended 0"]);
@@ -792,10 +1123,10 @@ mod tests {
     #[test]
     fn a_power_cut_during_the_boot_begins_it_again() {
         with_lab(|lab| {
-            lab.agents.power_off(0);
+            lab.agents.power_off(lab.queue.now(), 0);
             lab.agents.power_on(&mut lab.queue, 0);
             lab.until(20.0);
-            lab.agents.power_off(0);
+            lab.agents.power_off(lab.queue.now(), 0);
             lab.agents.power_on(&mut lab.queue, 0);
             assert_eq!(lab.until(60.0), ["50.001s registered 0"]);
         });
@@ -810,7 +1141,7 @@ mod tests {
             assert_eq!(lab.until(6.0), ["5.101s ended 0"]);
             // An order that was under way when the power failed is carried out all the same: nothing is left.
             lab.agents.remove(&mut lab.queue, gone);
-            lab.agents.power_off(0);
+            lab.agents.power_off(lab.queue.now(), 0);
             lab.agents.power_on(&mut lab.queue, 0);
             assert_eq!(lab.until(60.0), ["6s ended 1", "36.001s registered 0"]);
         });
@@ -822,8 +1153,9 @@ mod tests {
             for task in [TaskNo(0), TaskNo(1)] {
                 let life = Life::draw(
                     lab.agents.model,
+                    lab.agents.overlay,
                     &ContainerSpec::default(),
-                    &Behaviour::Forever,
+                    &Behaviour::default(),
                     &mut Seeds::of(1, 1).stream(Stream::Task, 0),
                 );
                 lab.agents.assign(&mut lab.queue, task, 0, DesiredState::Running, life, true, false);
@@ -851,6 +1183,194 @@ mod tests {
             }
             let log = lab.until(0.15);
             assert_eq!(log.iter().filter(|it| it.starts_with("0.1s report")).count(), 100);
+        });
+    }
+
+    #[test]
+    fn a_cut_network_stops_nothing_and_hides_everything() {
+        with_models(
+            |_, overlay| overlay.unreachable = Span::ZERO,
+            |lab| {
+                let exits = Behaviour::exiting(Law::Fixed(Span::from_secs(9)), 3);
+                lab.assign(DesiredState::Running, false, &ContainerSpec::default(), exits);
+                let (stays, goes) = (lab.run_one(), lab.run_one());
+                lab.until(5.0);
+                lab.agents.cut(lab.queue.now(), 0, Span::from_secs(5));
+                lab.desire(stays, DesiredState::Shutdown);
+                lab.agents.remove(&mut lab.queue, goes);
+                assert_eq!(lab.until(60.0), ["9.701s ended 0"], "nobody hears of it");
+                lab.agents.mend(&mut lab.queue, 0);
+                let log = lab.until(80.0);
+                let words: Vec<&str> = log.iter().map(|it| it.split_once(' ').unwrap().1).collect();
+                assert_eq!(
+                    words,
+                    [
+                        "registered 0",
+                        "ended 2",
+                        "report 0 Failed task: non-zero exit (3)",
+                        "report 1 Running",
+                        "report 2 Running",
+                        "leaving 1",
+                        "ended 1",
+                        "report 1 Shutdown",
+                    ]
+                );
+                let registered: f64 = log[0].split_once('s').unwrap().0.parse().unwrap();
+                assert!((60.0..=68.01).contains(&registered), "the agent calls within eight seconds: {registered}");
+            },
+        );
+    }
+
+    #[test]
+    fn a_short_cut_leaves_the_session_whole() {
+        with_lab(|lab| {
+            let task = lab.run_one();
+            lab.until(5.0);
+            lab.agents.cut(lab.queue.now(), 0, Span::from_secs(5));
+            lab.desire(task, DesiredState::Shutdown);
+            lab.until(9.0);
+            lab.agents.mend(&mut lab.queue, 0);
+            let log = lab.until(20.0);
+            assert_eq!(
+                log,
+                [
+                    "9.001s registered 0",
+                    "9.1s report 0 Running",
+                    "10.002s leaving 0",
+                    "10.302s ended 0",
+                    "10.4s report 0 Shutdown"
+                ]
+            );
+        });
+    }
+
+    #[test]
+    fn an_engine_that_is_restarted_finds_its_containers_or_loses_them() {
+        for (keeps, report) in [(true, "Running"), (false, "Failed task: non-zero exit (255)")] {
+            with_models(
+                |daemon, _| daemon.restart = Law::Fixed(Span::from_secs(2)),
+                |lab| {
+                    lab.run_one();
+                    lab.until(5.0);
+                    lab.agents.restart(&mut lab.queue, 0, keeps);
+                    let log = lab.until(20.0);
+                    assert_eq!(log.last().unwrap(), &format!("7.1s report 0 {report}"));
+                    assert_eq!(log.iter().any(|it| it.contains("ended")), !keeps);
+                },
+            );
+        }
+    }
+
+    #[test]
+    fn a_killed_process_is_noticed_and_reported() {
+        with_models(
+            |daemon, _| daemon.notice = Law::Fixed(Span::from_millis(150)),
+            |lab| {
+                let task = lab.run_one();
+                lab.until(5.0);
+                assert!(lab.agents.kill(&mut lab.queue, task));
+                assert!(!lab.agents.kill(&mut lab.queue, task), "it is dead already");
+                assert_eq!(lab.until(9.0), ["5s ended 0", "5.2s report 0 Failed task: non-zero exit (137)"]);
+            },
+        );
+    }
+
+    #[test]
+    fn an_unhealthy_container_is_stopped_and_fails_with_its_code() {
+        let health = HealthCheck {
+            test: vec!["CMD".into(), "true".into()],
+            interval: Some(Span::from_secs(1)),
+            timeout: None,
+            retries: 2,
+            start_period: Span::ZERO,
+            start_interval: None,
+        };
+        let spec = ContainerSpec { health: Some(health), ..ContainerSpec::default() };
+        let secs = |secs| Law::Fixed(Span::from_secs(secs));
+        let sick = Behaviour { sick: Some(secs(5)), ..Behaviour::default() };
+        // Started at 0.701 s; probes fail 5 and 6 s later. On an overlay it leaves for two seconds.
+        for (behaviour, reported, words) in [
+            (
+                Behaviour { stop_code: 143, ..sick },
+                "9.1",
+                "Failed task: non-zero exit (143): dockerexec: unhealthy container",
+            ),
+            (sick, "9.1", "Complete"),
+            (
+                Behaviour { stop: Some(secs(100)), ..sick },
+                "18.8",
+                "Failed task: non-zero exit (137): dockerexec: unhealthy container",
+            ),
+        ] {
+            with_lab(|lab| {
+                lab.assign(DesiredState::Running, true, &spec, behaviour);
+                let log = lab.until(30.0);
+                assert_eq!(log.last().unwrap(), &format!("{reported}s report 0 {words}"));
+                assert!(log.contains(&"1.8s report 0 Running".to_string()), "{log:?}");
+                assert!(log.contains(&"6.701s leaving 0".to_string()), "{log:?}");
+            });
+        }
+    }
+
+    #[test]
+    fn what_never_becomes_healthy_never_runs() {
+        let health = HealthCheck {
+            test: vec!["CMD".into(), "true".into()],
+            interval: Some(Span::from_secs(1)),
+            timeout: None,
+            retries: 3,
+            start_period: Span::ZERO,
+            start_interval: None,
+        };
+        with_lab(|lab| {
+            let spec = ContainerSpec { health: Some(health), ..ContainerSpec::default() };
+            let never = Some(Law::Fixed(Span::from_secs(1_000_000)));
+            let behaviour = Behaviour { warm_up: never, stop_code: 1, ..Behaviour::default() };
+            lab.assign(DesiredState::Running, false, &spec, behaviour);
+            let log = lab.until(30.0);
+            assert!(!log.iter().any(|it| it.contains("started") || it.contains("Running")), "{log:?}");
+            assert_eq!(
+                log.last().unwrap(),
+                "4.1s report 0 Failed task: non-zero exit (1): dockerexec: unhealthy container"
+            );
+        });
+    }
+
+    #[test]
+    fn daemons_that_share_cores_start_together_more_slowly() {
+        with_models(
+            |daemon, _| daemon.cores = Some(2.0),
+            |lab| {
+                for _ in 0..4 {
+                    lab.run_one();
+                }
+                let started: Vec<_> = lab.until(10.0).into_iter().filter(|it| it.contains("started")).collect();
+                // Four creations of 0.2 s on two cores take 0.4 s, four starts of 0.4 s take 0.8 s.
+                assert_eq!(started, ["1.301s started 0", "1.301s started 1", "1.301s started 2", "1.301s started 3"]);
+            },
+        );
+    }
+
+    #[test]
+    fn a_slow_node_takes_its_time() {
+        with_lab(|lab| {
+            lab.agents.slow(0, 3.0);
+            lab.run_one();
+            let log = lab.until(10.0);
+            assert!(log.contains(&"1.901s started 0".to_string()), "{log:?}");
+        });
+    }
+
+    #[test]
+    fn to_be_wanted_disturbs_what_is_being_prepared() {
+        with_lab(|lab| {
+            // Creation would be over at 0.301 s; broken off at 0.251 s it begins again a second later.
+            let task = lab.assign(DesiredState::Ready, false, &ContainerSpec::default(), Behaviour::default());
+            lab.until(0.15);
+            lab.desire(task, DesiredState::Running);
+            let log = lab.until(5.0);
+            assert!(log.contains(&"1.451s prepared 0".to_string()), "{log:?}");
+            assert!(log.contains(&"1.851s started 0".to_string()), "{log:?}");
         });
     }
 }

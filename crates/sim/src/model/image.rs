@@ -1,18 +1,24 @@
 //! The registry and the images on the nodes: which layers are there, which are on their way, and how long that takes.
 //!
 //! As moby's `distribution/xfer` does it: a daemon downloads a few layers at a time, a layer that two pulls want is
-//! downloaded once, a layer is unpacked when its parent is, and nothing is ever evicted. The sharing of bandwidth is in
-//! [`super::flow`].
+//! downloaded once, one that breaks off is tried again, a layer is unpacked when its parent is, and nothing is ever
+//! evicted. The sharing of bandwidth is in [`super::flow`].
 
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use sched::{Span, Time};
 
 use super::TaskNo;
+use super::disk::Disks;
 use super::flow::{FlowId, Flows};
 use crate::engine::Queue;
 use crate::scenario::{Image, RegistryModel};
+
+/// moby `distribution/xfer/download.go`: a download is tried so many times, and the wait after each grows by so much.
+const ATTEMPTS: u32 = 5;
+const RETRY: Span = Span::from_secs(5);
 
 /// Something comes to pass between registry and nodes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -40,6 +46,13 @@ pub enum Event {
         /// Which transfer.
         serial: u32,
     },
+    /// A container's copy of its image is made, unless the task does not need it any more.
+    Copied {
+        /// For which task.
+        task: TaskNo,
+        /// Which pull.
+        serial: u32,
+    },
 }
 
 /// What was pulled so far.
@@ -60,8 +73,13 @@ pub struct Totals {
 pub struct Images<'a> {
     model: &'a RegistryModel,
     layers: Vec<Size>,
-    images: BTreeMap<&'a str, Rc<[u32]>>,
+    digests: Vec<&'a str>,
+    images: BTreeMap<&'a str, Content<'a>>,
+    /// Whether the registry answers.
+    answers: bool,
     nodes: Vec<Node>,
+    /// What the disks keep, if they do not keep everything.
+    disks: Option<Disks>,
     pulls: BTreeMap<TaskNo, Pull>,
     transfers: Vec<Transfer>,
     free: Vec<u32>,
@@ -74,6 +92,18 @@ pub struct Images<'a> {
     done: Vec<u32>,
     /// Tasks whose image is there, since it was last drained.
     pub pulled: Vec<TaskNo>,
+    /// Tasks whose image cannot be had, and why, since it was last drained.
+    pub failed: Vec<(TaskNo, Arc<str>)>,
+}
+
+/// What the registry knows of an image.
+#[derive(Clone, Debug)]
+struct Content<'a> {
+    layers: Rc<[u32]>,
+    /// It does not have it.
+    missing: bool,
+    /// Digest of a layer that does not match its bytes.
+    corrupt: Option<&'a str>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -92,6 +122,10 @@ struct Node {
     waiting: VecDeque<u32>,
     transfers: Vec<u32>,
     pulls: Vec<TaskNo>,
+    /// Whether its network carries anything.
+    linked: bool,
+    /// When it asked for manifests, as far as its allowance remembers.
+    asked: VecDeque<Time>,
 }
 
 #[derive(Debug)]
@@ -99,6 +133,7 @@ struct Pull {
     node: usize,
     serial: u32,
     since: Time,
+    image: Arc<str>,
     layers: Rc<[u32]>,
     /// The first layer that is not unpacked yet.
     next: usize,
@@ -112,6 +147,7 @@ struct Transfer {
     layer: u32,
     serial: u32,
     stage: Stage,
+    attempts: u32,
     pulls: Vec<TaskNo>,
 }
 
@@ -132,16 +168,20 @@ impl<'a> Images<'a> {
         bandwidths: impl ExactSizeIterator<Item = Option<u64>>,
     ) -> Self {
         let mut layers = Vec::new();
+        let mut digests = Vec::new();
         let mut rows: BTreeMap<&str, u32> = BTreeMap::new();
         let mut by_name = BTreeMap::new();
         for image in images {
             let row = |layer: &'a crate::scenario::Layer| {
                 *rows.entry(&layer.digest).or_insert_with(|| {
                     layers.push(Size { packed: layer.size, unpacked: layer.unpacked });
+                    digests.push(layer.digest.as_str());
                     layers.len() as u32 - 1
                 })
             };
-            by_name.insert(image.name.as_str(), image.layers.iter().map(row).collect());
+            let layers = image.layers.iter().map(row).collect();
+            let corrupt = image.corrupt.and_then(|number| Some(image.layers.get(number)?.digest.as_str()));
+            by_name.insert(image.name.as_str(), Content { layers, missing: image.missing, corrupt });
         }
         let node = || Node {
             cached: vec![0; layers.len().div_ceil(64)],
@@ -149,12 +189,35 @@ impl<'a> Images<'a> {
             waiting: VecDeque::new(),
             transfers: Vec::new(),
             pulls: Vec::new(),
+            linked: true,
+            asked: VecDeque::new(),
         };
+        let mut nodes: Vec<Node> = (0..bandwidths.len()).map(|_| node()).collect();
+        for image in images {
+            let present = image
+                .present
+                .iter()
+                .flat_map(|&node| by_name[image.name.as_str()].layers.iter().map(move |it| (node, *it)));
+            present.for_each(|(node, layer)| nodes[node].keep(layer));
+        }
+        let mut disks = model.cache.map(|limit| Disks::new(limit, nodes.len(), layers.len()));
+        if let Some(disks) = &mut disks {
+            for (row, node) in nodes.iter_mut().enumerate() {
+                for layer in (0..layers.len() as u32).filter(|layer| node.has(*layer)).collect::<Vec<_>>() {
+                    let mut gone = Vec::new();
+                    disks.keep(row, layer, layers[layer as usize].unpacked, &mut gone);
+                    gone.into_iter().for_each(|layer| node.lose(layer));
+                }
+            }
+        }
         Images {
             model,
-            nodes: (0..bandwidths.len()).map(|_| node()).collect(),
+            nodes,
+            disks,
             layers,
+            digests,
             images: by_name,
+            answers: true,
             pulls: BTreeMap::new(),
             transfers: Vec::new(),
             free: Vec::new(),
@@ -164,14 +227,16 @@ impl<'a> Images<'a> {
             totals: Totals::default(),
             done: Vec::new(),
             pulled: Vec::new(),
+            failed: Vec::new(),
         }
     }
 
     /// A task needs an image on its node. It appears in [`Images::pulled`] when all layers are there; at once if the image
     /// is given by digest and complete. Every other reference costs at least the manifest. An image that the registry
-    /// does not describe has no layers.
+    /// does not describe has no layers. If it cannot be pulled, a copy on the node will do; without one the task appears
+    /// in [`Images::failed`].
     pub fn pull<E: From<Event>>(&mut self, queue: &mut Queue<E>, task: TaskNo, node: usize, image: &str) {
-        let layers = self.images.get(image).cloned().unwrap_or_default();
+        let layers = self.images.get(image).map(|it| Rc::clone(&it.layers)).unwrap_or_default();
         let mut missed = false;
         for &layer in layers.iter() {
             let packed = self.layers[layer as usize].packed;
@@ -182,16 +247,49 @@ impl<'a> Images<'a> {
                 missed = true;
             }
         }
-        if !missed && image.contains('@') {
+        if let Some(disks) = &mut self.disks {
+            disks.hold(task, node, &layers);
+        }
+        let local = !missed && image.contains('@');
+        if local && self.model.copy.is_none() {
             self.pulled.push(task);
             return;
         }
         self.serial += 1;
         let serial = self.serial;
-        self.pulls.insert(task, Pull { node, serial, since: queue.now(), layers, next: 0, missed });
+        let pull = Pull { node, serial, since: queue.now(), image: image.into(), layers, next: 0, missed };
+        self.pulls.insert(task, pull);
         self.nodes[node].pulls.push(task);
+        if local {
+            return self.copy(queue, task);
+        }
         let round_trips = Span::from_nanos(self.model.latency.as_nanos().saturating_mul(2));
         queue.after(round_trips, Event::Manifest { task, serial });
+    }
+
+    /// A task is over: nothing holds its image any more.
+    pub fn release(&mut self, task: TaskNo) {
+        let Some(disks) = &mut self.disks else { return };
+        let mut gone = Vec::new();
+        if let Some(node) = disks.release(task, &mut gone) {
+            gone.into_iter().for_each(|layer| self.nodes[node].lose(layer));
+        }
+    }
+
+    /// The registry answers from now on, or does not.
+    pub fn switch<E: From<Event>>(&mut self, queue: &mut Queue<E>, answers: bool) {
+        self.answers = answers;
+        for node in 0..self.nodes.len() {
+            self.break_off(queue, node);
+        }
+        self.settle(queue);
+    }
+
+    /// A node's network is cut or whole again.
+    pub fn link<E: From<Event>>(&mut self, queue: &mut Queue<E>, node: usize, linked: bool) {
+        self.nodes[node].linked = linked;
+        self.break_off(queue, node);
+        self.settle(queue);
     }
 
     /// A task does not need its image any more. What only it wanted is broken off.
@@ -209,6 +307,7 @@ impl<'a> Images<'a> {
         }
         if !keep_cache {
             self.nodes[node].cached.fill(0);
+            self.disks.iter_mut().for_each(|it| it.clear(node));
         }
         self.settle(queue);
     }
@@ -218,14 +317,27 @@ impl<'a> Images<'a> {
         match event {
             Event::Manifest { task, serial } => {
                 if self.pulls.get(&task).is_some_and(|it| it.serial == serial) {
-                    self.want_layers(queue, task);
+                    match self.refusal(queue.now(), task) {
+                        None => self.want_layers(queue, task),
+                        Some(error) => self.do_without(queue, task, &error),
+                    }
                 }
             }
             Event::Sending { transfer, serial } => {
                 if self.is_current(transfer, serial) {
                     let it = &mut self.transfers[transfer as usize];
-                    let bytes = self.layers[it.layer as usize].packed;
-                    it.stage = Stage::Flowing(self.flows.start(queue.now(), it.node, bytes, transfer));
+                    if self.answers && self.nodes[it.node].linked {
+                        let bytes = self.layers[it.layer as usize].packed;
+                        it.stage = Stage::Flowing(self.flows.start(queue.now(), it.node, bytes, transfer));
+                    } else {
+                        self.retry(queue, transfer);
+                    }
+                }
+            }
+            Event::Copied { task, serial } => {
+                if self.pulls.get(&task).is_some_and(|it| it.serial == serial) {
+                    self.drop_pull(queue.now(), task);
+                    self.pulled.push(task);
                 }
             }
             Event::Arrived if self.armed == Some(queue.now()) => {
@@ -261,6 +373,89 @@ impl<'a> Images<'a> {
         self.transfers[transfer as usize].serial == serial
     }
 
+    /// Why the registry gives no manifest, if it gives none.
+    fn refusal(&mut self, now: Time, task: TaskNo) -> Option<String> {
+        let Pull { node, ref image, .. } = self.pulls[&task];
+        if !(self.answers && self.nodes[node].linked) {
+            let first = image.split('/').next().filter(|it| *it != &**image && it.contains(['.', ':']));
+            let host = first.unwrap_or("registry-1.docker.io");
+            return Some(format!("Get \"https://{host}/v2/\": dial tcp: connect: connection refused"));
+        }
+        if let Some(limit) = self.model.limit {
+            let asked = &mut self.nodes[node].asked;
+            while asked.front().is_some_and(|&at| at + limit.window <= now) {
+                asked.pop_front();
+            }
+            if limit.pulls <= asked.len() as u64 {
+                let more = "You may increase the limit by authenticating and upgrading: https://www.docker.com/increase-rate-limit";
+                return Some(format!("toomanyrequests: You have reached your pull rate limit. {more}"));
+            }
+            asked.push_back(now);
+        }
+        let missing = self.images.get(&**image).is_some_and(|it| it.missing);
+        missing.then(|| format!("manifest for {image} not found: manifest unknown: manifest unknown"))
+    }
+
+    /// An image cannot be pulled: a copy on the node will do.
+    fn do_without<E: From<Event>>(&mut self, queue: &mut Queue<E>, task: TaskNo, error: &str) {
+        let Pull { node, ref image, ref layers, .. } = self.pulls[&task];
+        let node = &self.nodes[node];
+        let known = self.images.get(&**image).is_some_and(|it| !it.missing);
+        if known && layers.iter().all(|&layer| node.has(layer)) {
+            return self.copy(queue, task);
+        }
+        let error = if self.model.tells { error.into() } else { format!("No such image: {image}").into() };
+        self.drop_pull(queue.now(), task);
+        self.failed.push((task, error));
+    }
+
+    /// All layers are there. Some storage drivers copy them for every container.
+    fn copy<E: From<Event>>(&mut self, queue: &mut Queue<E>, task: TaskNo) {
+        let pull = self.pulls.get_mut(&task).expect("who copies is a pull");
+        let Some(rate) = self.model.copy else {
+            self.drop_pull(queue.now(), task);
+            return self.pulled.push(task);
+        };
+        let bytes: u64 = pull.layers.iter().map(|&it| self.layers[it as usize].unpacked).sum();
+        let serial = pull.serial;
+        queue.after(Span::from_secs_f64(bytes as f64 / rate as f64), Event::Copied { task, serial });
+    }
+
+    /// Downloads to a node break off where nothing comes through any more.
+    fn break_off<E: From<Event>>(&mut self, queue: &mut Queue<E>, node: usize) {
+        if self.answers && self.nodes[node].linked {
+            return;
+        }
+        for transfer in self.nodes[node].transfers.clone() {
+            if let Stage::Flowing(flow) = self.transfers[transfer as usize].stage {
+                self.totals.sent += self.flows.cancel(queue.now(), flow);
+                self.retry(queue, transfer);
+            }
+        }
+    }
+
+    /// A download failed. It keeps its slot until it is tried again; at last its pulls fail.
+    fn retry<E: From<Event>>(&mut self, queue: &mut Queue<E>, transfer: u32) {
+        let it = &mut self.transfers[transfer as usize];
+        it.stage = Stage::Requested;
+        it.attempts += 1;
+        if it.attempts < ATTEMPTS {
+            let wait = Span::from_nanos(RETRY.as_nanos() * u64::from(it.attempts));
+            queue.after(wait, Event::Sending { transfer, serial: it.serial });
+            return;
+        }
+        self.give_up(queue, transfer, "connection refused");
+    }
+
+    /// A layer cannot be had.
+    fn give_up<E: From<Event>>(&mut self, queue: &mut Queue<E>, transfer: u32, error: &str) {
+        let node = self.transfers[transfer as usize].node;
+        for task in self.transfers[transfer as usize].pulls.clone() {
+            self.do_without(queue, task, error);
+        }
+        self.fill_slots(queue, node);
+    }
+
     /// The layers of an image are known: those that are neither there nor on their way are ordered.
     fn want_layers<E: From<Event>>(&mut self, queue: &mut Queue<E>, task: TaskNo) {
         let Pull { node, ref layers, .. } = self.pulls[&task];
@@ -285,7 +480,7 @@ impl<'a> Images<'a> {
 
     fn order(&mut self, node: usize, layer: u32) -> u32 {
         self.serial += 1;
-        let mut new = Transfer { node, layer, serial: self.serial, stage: Stage::Waiting, pulls: Vec::new() };
+        let mut new = Transfer { node, layer, serial: self.serial, stage: Stage::Waiting, attempts: 0, pulls: Vec::new() };
         let row = self.free.pop().unwrap_or(self.transfers.len() as u32);
         if row as usize == self.transfers.len() {
             self.transfers.push(new);
@@ -319,10 +514,24 @@ impl<'a> Images<'a> {
         let (node, layer) = (it.node, it.layer);
         self.totals.sent += self.layers[layer as usize].packed;
         self.nodes[node].slots += 1;
+        self.verify(queue, transfer);
         self.fill_slots(queue, node);
         let waits = |task: &TaskNo| self.pulls[task].layers.get(self.pulls[task].next) == Some(&layer);
         if self.transfers[transfer as usize].pulls.iter().any(waits) {
             self.unpack(queue, transfer);
+        }
+    }
+
+    /// What arrived must match its digest; if not, it is not tried again.
+    fn verify<E: From<Event>>(&mut self, queue: &mut Queue<E>, transfer: u32) {
+        for task in self.transfers[transfer as usize].pulls.clone() {
+            let layer = self.transfers[transfer as usize].layer;
+            let pull = &self.pulls[&task];
+            let Some(digest) = self.images.get(&*pull.image).and_then(|it| it.corrupt) else { continue };
+            if self.digests[layer as usize] == digest {
+                let error = format!("filesystem layer verification failed for digest {digest}");
+                self.do_without(queue, task, &error);
+            }
         }
     }
 
@@ -337,7 +546,12 @@ impl<'a> Images<'a> {
     fn unpacked<E: From<Event>>(&mut self, queue: &mut Queue<E>, transfer: u32) {
         let it = &mut self.transfers[transfer as usize];
         let (node, layer, mut pulls) = (it.node, it.layer, std::mem::take(&mut it.pulls));
-        self.nodes[node].cached[layer as usize / 64] |= 1 << (layer % 64);
+        self.nodes[node].keep(layer);
+        if let Some(disks) = &mut self.disks {
+            let mut gone = Vec::new();
+            disks.keep(node, layer, self.layers[layer as usize].unpacked, &mut gone);
+            gone.into_iter().for_each(|layer| self.nodes[node].lose(layer));
+        }
         self.forget(transfer);
         for task in pulls.drain(..) {
             self.go_on(queue, task);
@@ -354,12 +568,10 @@ impl<'a> Images<'a> {
         }
         match pull.layers.get(pull.next) {
             None => {
-                let pull = self.pulls.remove(&task).expect("as above");
-                self.nodes[pull.node].pulls.retain(|&it| it != task);
                 if pull.missed {
                     self.totals.durations.push(queue.now() - pull.since);
                 }
-                self.pulled.push(task);
+                self.copy(queue, task);
             }
             Some(&layer) => {
                 let node = pull.node;
@@ -414,6 +626,12 @@ impl<'a> Images<'a> {
 }
 
 impl Node {
+    fn keep(&mut self, layer: u32) {
+        self.cached[layer as usize / 64] |= 1 << (layer % 64);
+    }
+    fn lose(&mut self, layer: u32) {
+        self.cached[layer as usize / 64] &= !(1 << (layer % 64));
+    }
     fn has(&self, layer: u32) -> bool {
         self.cached[layer as usize / 64] & (1 << (layer % 64)) != 0
     }
@@ -422,19 +640,24 @@ impl Node {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scenario::Layer;
+    use crate::scenario::{Layer, PullLimit};
 
     const MB: u64 = 1_000_000;
 
     fn image(name: &str, layers: &[(&str, u64)]) -> Image {
         let layer =
             |&(digest, size): &(&str, u64)| Layer { digest: digest.into(), size: size * MB, unpacked: 2 * size * MB };
-        Image { name: name.into(), layers: layers.iter().map(layer).collect() }
+        Image { name: name.into(), layers: layers.iter().map(layer).collect(), ..Image::default() }
     }
 
     /// Uplink of 10 MB/s, 0.1 s latency, unpacking 20 MB/s.
     fn registry() -> RegistryModel {
-        RegistryModel { bandwidth: Some(10 * MB), latency: Span::from_millis(100), unpack: Some(20 * MB), downloads: 3 }
+        RegistryModel {
+            bandwidth: Some(10 * MB),
+            latency: Span::from_millis(100),
+            unpack: Some(20 * MB),
+            ..RegistryModel::default()
+        }
     }
 
     struct Lab<'a> {
@@ -449,6 +672,10 @@ mod tests {
 
         fn pull(&mut self, task: u32, node: usize, image: &str) {
             self.images.pull(&mut self.queue, TaskNo(task), node, image);
+        }
+
+        fn failed(&mut self) -> Vec<(u32, String)> {
+            self.images.failed.drain(..).map(|it| (it.0.0, it.1.to_string())).collect()
         }
 
         /// Handles everything before `end`; when each pull was done, in seconds.
@@ -572,5 +799,98 @@ mod tests {
         lab.pull(1, 1, "web");
         // The first has 5 MB left, at 5 MB/s; then the second has 5 MB left, at 10 MB/s.
         assert_eq!(lab.until(60.0), [(0, 1.5), (1, 2.0)]);
+    }
+
+    #[test]
+    fn a_copy_on_the_node_stands_in_for_a_registry_that_does_not_answer() {
+        let model = registry();
+        let images = [image("web", &[("base", 20)]), image("host.example:5000/api", &[("other", 20)])];
+        let mut lab = Lab::new(&model, &images);
+        lab.pull(0, 0, "web");
+        lab.until(60.0);
+        lab.images.switch(&mut lab.queue, false);
+        lab.pull(1, 0, "web");
+        lab.pull(2, 1, "web");
+        lab.pull(3, 0, "host.example:5000/api");
+        assert_eq!(lab.until(70.0), [(1, 60.2)]);
+        let refused = |host: &str| format!("Get \"https://{host}/v2/\": dial tcp: connect: connection refused");
+        assert_eq!(lab.failed(), [(2, refused("registry-1.docker.io")), (3, refused("host.example:5000"))]);
+        lab.images.switch(&mut lab.queue, true);
+        lab.pull(4, 1, "web");
+        assert_eq!(lab.until(90.0).len(), 1);
+    }
+
+    #[test]
+    fn an_older_engine_only_says_that_there_is_no_such_image() {
+        let model = RegistryModel { tells: false, ..registry() };
+        let images = [Image { missing: true, ..image("nope:1", &[]) }];
+        let mut lab = Lab::new(&model, &images);
+        lab.pull(0, 0, "nope:1");
+        lab.until(1.0);
+        assert_eq!(lab.failed(), [(0, "No such image: nope:1".to_string())]);
+    }
+
+    #[test]
+    fn a_download_that_breaks_off_is_tried_five_times() {
+        let model = RegistryModel { unpack: None, latency: Span::ZERO, ..registry() };
+        let images = [image("web", &[("base", 100)])];
+        let mut lab = Lab::new(&model, &images);
+        lab.pull(0, 0, "web");
+        lab.until(4.0);
+        lab.images.switch(&mut lab.queue, false);
+        // Broken off at 4 s; tried in vain at 9 s; at 19 s the registry is back and sends it from the beginning.
+        lab.until(12.0);
+        lab.images.switch(&mut lab.queue, true);
+        assert_eq!(lab.until(60.0), [(0, 29.0)]);
+        assert_eq!(lab.images.totals().sent, 140 * MB);
+        lab.pull(1, 1, "web");
+        lab.until(61.0);
+        lab.images.link(&mut lab.queue, 1, false);
+        assert_eq!(lab.until(61.0 + 49.0), []);
+        assert_eq!(lab.failed(), []);
+        lab.until(61.0 + 51.0);
+        assert_eq!(lab.failed(), [(1, "connection refused".to_string())]);
+    }
+
+    #[test]
+    fn a_layer_that_does_not_match_its_digest_is_refused_at_once() {
+        let model = RegistryModel { unpack: None, latency: Span::ZERO, ..registry() };
+        let images =
+            [Image { corrupt: Some(1), ..image("web", &[("base", 10), ("app", 10)]) }, image("api", &[("base", 10)])];
+        let mut lab = Lab::new(&model, &images);
+        lab.pull(0, 0, "web");
+        lab.pull(1, 0, "api");
+        assert_eq!(lab.until(60.0), [(1, 2.0)], "the good layer is of use to others");
+        assert_eq!(lab.failed(), [(0, "filesystem layer verification failed for digest app".to_string())]);
+    }
+
+    #[test]
+    fn an_allowance_of_pulls_comes_back_with_time() {
+        let limit = PullLimit { pulls: 2, window: Span::from_secs(100) };
+        let model = RegistryModel { latency: Span::ZERO, limit: Some(limit), ..registry() };
+        let images = [image("a", &[]), image("b", &[("base", 1)])];
+        let mut lab = Lab::new(&model, &images);
+        for task in 0..2 {
+            lab.pull(task, 0, "a");
+        }
+        lab.pull(2, 0, "b");
+        lab.pull(3, 1, "b");
+        assert_eq!(lab.until(50.0).iter().map(|it| it.0).collect::<Vec<_>>(), [0, 1, 3]);
+        let failed = lab.failed();
+        assert!(failed[0].1.starts_with("toomanyrequests: "), "{failed:?}");
+        lab.until(100.0);
+        lab.pull(4, 0, "b");
+        assert_eq!(lab.until(200.0).len(), 1);
+    }
+
+    #[test]
+    fn what_is_present_from_the_beginning_is_copied_for_each_container_if_the_driver_does() {
+        let model = RegistryModel { copy: Some(10 * MB), latency: Span::ZERO, ..registry() };
+        let images = [Image { present: vec![0], ..image("web@sha256:1", &[("base", 20)]) }];
+        let mut lab = Lab::new(&model, &images);
+        lab.pull(0, 0, "web@sha256:1");
+        assert_eq!(lab.until(60.0), [(0, 4.0)]);
+        assert_eq!(lab.images.totals().sent, 0);
+        assert_eq!(lab.images.totals().durations, []);
     }
 }

@@ -30,10 +30,14 @@ pub struct Overlay {
     networks: Vec<Network>,
     names: BTreeMap<String, usize>,
     services: BTreeMap<ServiceId, Service>,
-    /// Tasks as far as they join networks, until their records are deleted.
+    /// Tasks that have not ended, as far as they join networks.
     tasks: BTreeMap<TaskNo, Attached>,
     /// Those without addresses.
     waiting: BTreeSet<TaskNo>,
+    /// Tasks that ended since addresses were last given out.
+    ended: Vec<Attached>,
+    /// Networks and nodes that have tasks there but no load balancer.
+    in_need: BTreeSet<(usize, usize)>,
 }
 
 #[derive(Debug)]
@@ -41,8 +45,6 @@ struct Network {
     /// `None`: the pool was used up, no address is ever available.
     subnet: Option<Subnet>,
     nodes: BTreeMap<usize, Balancer>,
-    /// Nodes without a load balancer although they have tasks.
-    unbalanced: BTreeSet<usize>,
 }
 
 /// A node's load balancer endpoint in a network.
@@ -84,12 +86,20 @@ impl Overlay {
         {
             let subnet = subnet.or_else(|| pool.next()).map(|(address, length)| Subnet::new(address, length));
             names.insert(name.to_string(), networks.len());
-            networks.push(Network { subnet, nodes: BTreeMap::new(), unbalanced: BTreeSet::new() });
+            networks.push(Network { subnet, nodes: BTreeMap::new() });
         }
         for node in 0..nodes {
             networks[0].balance(node);
         }
-        Overlay { networks, names, services: BTreeMap::new(), tasks: BTreeMap::new(), waiting: BTreeSet::new() }
+        Overlay {
+            networks,
+            names,
+            services: BTreeMap::new(),
+            tasks: BTreeMap::new(),
+            waiting: BTreeSet::new(),
+            ended: Vec::new(),
+            in_need: BTreeSet::new(),
+        }
     }
 
     /// A service is created. It gets a virtual address in each of its networks, unless it resolves to its tasks.
@@ -142,36 +152,81 @@ impl Overlay {
         let Some(task) = self.tasks.get_mut(&id) else { return true };
         task.node = Some(node);
         for &network in task.networks.iter() {
-            let network = &mut self.networks[network];
-            network.balance(node);
-            network.nodes.entry(node).or_default().tasks.push(id);
+            let it = &mut self.networks[network];
+            if !it.balance(node) {
+                self.in_need.insert((network, node));
+            }
+            it.nodes.entry(node).or_default().tasks.push(id);
         }
         is_attached(&self.networks, &task.networks, node)
     }
 
-    /// A task has ended: its addresses are free. To tell again changes nothing.
-    pub fn release(&mut self, id: TaskNo, granted: &mut Vec<Granted>) {
-        let Some(task) = self.tasks.get_mut(&id) else { return };
+    /// A task has ended, or its record is deleted. Its addresses are free as soon as all that ended with it have been told:
+    /// see [`Overlay::give_out`]. To tell again changes nothing.
+    pub fn release(&mut self, id: TaskNo) {
+        let Some(task) = self.tasks.remove(&id) else { return };
         self.waiting.remove(&id);
-        let networks = Rc::clone(&task.networks);
-        if let Some(addresses) = task.addresses.take() {
-            free(&mut self.networks, &networks, &addresses);
-            self.retry(&networks, granted);
+        if let Some(node) = task.node {
+            for &network in task.networks.iter() {
+                if let Some(balancer) = self.networks[network].nodes.get_mut(&node) {
+                    balancer.tasks.retain(|&it| it != id);
+                }
+            }
+        }
+        self.ended.push(task);
+    }
+
+    /// Whether something ended that [`Overlay::give_out`] has not heard of.
+    pub fn has_ended(&self) -> bool {
+        !self.ended.is_empty()
+    }
+
+    /// Frees the addresses of tasks that ended and gives them out again. With each of them the allocator looks at its node
+    /// first: the node loses its load balancer if no task is left there that needs it, and gets one if it needs one and
+    /// has none. Then come services, then tasks in order of creation. So tasks that fail together leave their node
+    /// without an address, and a task that is left there gets one for it.
+    pub fn give_out(&mut self, granted: &mut Vec<Granted>) {
+        let ended = std::mem::take(&mut self.ended);
+        for task in &ended {
+            if let Some(addresses) = &task.addresses {
+                free(&mut self.networks, &task.networks, addresses);
+            }
+            if let Some(node) = task.node {
+                for &network in task.networks.iter() {
+                    self.look_at(network, node, granted);
+                }
+            }
+        }
+        let networks: BTreeSet<usize> = ended.iter().flat_map(|it| it.networks.iter().copied()).collect();
+        self.retry(&networks.into_iter().collect::<Vec<_>>(), granted);
+    }
+
+    /// A task on a node changed its state: the allocator looks whether the node has what it needs.
+    pub fn stirred(&mut self, id: TaskNo, granted: &mut Vec<Granted>) {
+        if self.in_need.is_empty() {
+            return;
+        }
+        let Some(Attached { networks, node: Some(node), .. }) = self.tasks.get(&id) else { return };
+        let (networks, node) = (Rc::clone(networks), *node);
+        for &network in networks.iter() {
+            self.look_at(network, node, granted);
         }
     }
 
-    /// The record of a task is deleted. Until then it keeps its node attached, whether it has ended or not: so a node
-    /// whose tasks all failed for want of an attachment gets one before the next tasks come.
-    pub fn remove(&mut self, id: TaskNo, granted: &mut Vec<Granted>) {
-        self.release(id, granted);
-        let Some(Attached { networks, node: Some(node), .. }) = self.tasks.remove(&id) else { return };
-        let mut is_freed = false;
-        for &network in networks.iter() {
+    /// Gives a node what its tasks need of a network, or takes from it what they do not need any more.
+    fn look_at(&mut self, network: usize, node: usize, granted: &mut Vec<Granted>) {
+        let it = &mut self.networks[network];
+        let Some(balancer) = it.nodes.get(&node) else { return };
+        if balancer.tasks.is_empty() {
             // Every node keeps its place on the ingress network.
-            is_freed |= self.networks[network].leave(node, id, network != 0);
-        }
-        if is_freed {
-            self.retry(&networks, granted);
+            if network != 0 {
+                it.leave(node);
+                self.in_need.remove(&(network, node));
+            }
+        } else if balancer.address.is_none() && it.balance(node) {
+            self.in_need.remove(&(network, node));
+            let tasks = self.networks[network].nodes[&node].tasks.iter();
+            granted.extend(tasks.filter(|id| self.is_attached(**id)).map(|&id| Granted::Attachment(id)));
         }
     }
 
@@ -180,20 +235,8 @@ impl Overlay {
         self.networks.iter().filter_map(|it| it.subnet.as_ref()).map(Subnet::peak).max().unwrap_or(0)
     }
 
-    /// Addresses of `networks` were released: services first, then nodes, then tasks in order of creation.
+    /// Addresses of `networks` were released: services first, then tasks in order of creation.
     fn retry(&mut self, networks: &[usize], granted: &mut Vec<Granted>) {
-        for &network in networks {
-            if self.networks[network].unbalanced.is_empty() {
-                continue;
-            }
-            for node in self.networks[network].unbalanced.clone() {
-                if !self.networks[network].balance(node) {
-                    break;
-                }
-                let tasks = self.networks[network].nodes[&node].tasks.iter();
-                granted.extend(tasks.filter(|id| self.is_attached(**id)).map(|&id| Granted::Attachment(id)));
-            }
-        }
         if self.waiting.is_empty() {
             return;
         }
@@ -280,28 +323,15 @@ impl Network {
         if balancer.address.is_none() {
             balancer.address = self.subnet.as_mut().and_then(Subnet::allocate);
         }
-        let has_one = balancer.address.is_some();
-        if has_one {
-            self.unbalanced.remove(&node);
-        } else {
-            self.unbalanced.insert(node);
-        }
-        has_one
+        balancer.address.is_some()
     }
 
-    /// A task leaves a node; with the last one the node's load balancer goes, if it may. Says whether it went.
-    fn leave(&mut self, node: usize, task: TaskNo, may_go: bool) -> bool {
-        let Some(balancer) = self.nodes.get_mut(&node) else { return false };
-        balancer.tasks.retain(|&it| it != task);
-        if !balancer.tasks.is_empty() || !may_go {
-            return false;
-        }
-        if let (Some(address), Some(subnet)) = (balancer.address, &mut self.subnet) {
+    /// A node does not need its load balancer any more.
+    fn leave(&mut self, node: usize) {
+        let address = self.nodes.remove(&node).and_then(|it| it.address);
+        if let (Some(address), Some(subnet)) = (address, &mut self.subnet) {
             subnet.free(address);
         }
-        self.nodes.remove(&node);
-        self.unbalanced.remove(&node);
-        true
     }
 
     fn is_full(&self) -> bool {
@@ -373,21 +403,52 @@ mod tests {
         assert_eq!(created, [true, true, true, true, false, false]);
         let mut granted = Vec::new();
         assert!(!overlay.assign(TaskNo(0), 0), "no address is left for the node");
-        overlay.release(TaskNo(3), &mut granted);
-        assert_eq!(std::mem::take(&mut granted), [Granted::Attachment(TaskNo(0))], "nodes come first");
+        assert!(!overlay.assign(TaskNo(3), 0));
+        overlay.release(TaskNo(3));
+        overlay.give_out(&mut granted);
+        assert_eq!(std::mem::take(&mut granted), [Granted::Attachment(TaskNo(0))], "its node comes first");
         assert!(overlay.assign(TaskNo(1), 0));
-        overlay.release(TaskNo(2), &mut granted);
-        overlay.release(TaskNo(2), &mut granted);
+        overlay.release(TaskNo(2));
+        overlay.release(TaskNo(2));
+        overlay.give_out(&mut granted);
         assert_eq!(std::mem::take(&mut granted), [Granted::Task(TaskNo(4))]);
-        overlay.release(TaskNo(0), &mut granted);
+        overlay.release(TaskNo(0));
+        overlay.release(TaskNo(1));
+        overlay.give_out(&mut granted);
         assert_eq!(std::mem::take(&mut granted), [Granted::Task(TaskNo(5))]);
-        overlay.release(TaskNo(1), &mut granted);
-        for task in [1, 0] {
-            overlay.remove(TaskNo(task), &mut granted);
-        }
         // With its last task the node's load balancer goes: gateway, service, tasks 4 and 5 are left.
         assert_eq!(overlay.networks[1].subnet.as_ref().unwrap().used(), 4);
-        assert_eq!(granted, []);
+    }
+
+    #[test]
+    fn what_fails_together_leaves_its_node_and_what_is_left_gets_an_address_for_it() {
+        let service = ServiceId::from_index(0);
+        let fails = |together: &[u32]| {
+            let mut overlay = small(1);
+            (0..6).for_each(|it| _ = overlay.create(TaskNo(it), service));
+            (0..4).for_each(|it| _ = overlay.assign(TaskNo(it), it as usize / 2));
+            let mut granted = Vec::new();
+            together.iter().for_each(|&it| overlay.release(TaskNo(it)));
+            overlay.give_out(&mut granted);
+            granted
+        };
+        assert_eq!(fails(&[0, 1]), [Granted::Task(TaskNo(4)), Granted::Task(TaskNo(5))]);
+        assert_eq!(fails(&[0]), [Granted::Attachment(TaskNo(1))]);
+        assert_eq!(fails(&[0, 2]), [Granted::Attachment(TaskNo(1)), Granted::Attachment(TaskNo(3))]);
+    }
+
+    #[test]
+    fn a_node_in_need_is_looked_at_when_one_of_its_tasks_stirs() {
+        let service = ServiceId::from_index(0);
+        let mut overlay = small(1);
+        (0..4).for_each(|it| _ = overlay.create(TaskNo(it), service));
+        overlay.assign(TaskNo(0), 0);
+        let mut granted = Vec::new();
+        overlay.release(TaskNo(3));
+        overlay.give_out(&mut granted);
+        assert_eq!(granted, [], "an address is free, but nobody looks");
+        overlay.stirred(TaskNo(0), &mut granted);
+        assert_eq!(granted, [Granted::Attachment(TaskNo(0))]);
     }
 
     #[test]

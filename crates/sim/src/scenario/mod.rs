@@ -17,6 +17,7 @@ mod script;
 mod service;
 mod stack;
 mod unit;
+mod workload;
 
 use std::path::PathBuf;
 
@@ -58,6 +59,10 @@ pub struct Scenario {
     pub networks: Vec<NetworkPlan>,
     /// Services, in order of the file; stacks after inline ones.
     pub services: Vec<ServicePlan>,
+    /// Services and jobs that come by chance, or from a list.
+    pub arrivals: Vec<ArrivalPlan>,
+    /// Lines in which arriving jobs wait before they are submitted.
+    pub queues: Vec<QueuePlan>,
     /// Scripted events, in order of time, equal times in order of the file.
     pub script: Vec<Scripted>,
     /// Random failures.
@@ -80,12 +85,18 @@ pub struct NodePlan {
 }
 
 /// An image as the registry holds it.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Image {
     /// Reference as services write it.
     pub name: String,
     /// From the base up.
     pub layers: Vec<Layer>,
+    /// Rows of the nodes that have it from the beginning.
+    pub present: Vec<usize>,
+    /// The registry does not have it.
+    pub missing: bool,
+    /// The layer whose bytes do not match its digest, from 0.
+    pub corrupt: Option<usize>,
 }
 
 /// A layer; layers of the same digest are the same bytes, whatever image they belong to.
@@ -119,23 +130,130 @@ pub struct ServicePlan {
     pub stack: Option<String>,
     /// When it is submitted.
     pub at: Time,
-    /// How its containers end by themselves.
+    /// How its containers behave.
     pub behaviour: Behaviour,
+    /// Running tasks that it needs to be of use.
+    pub quorum: Option<u64>,
 }
 
-/// How a container behaves once it runs.
+/// How the containers of a service behave. By default they run until they are stopped, and are always well.
 #[derive(Clone, Copy, PartialEq, Debug, Default)]
-pub enum Behaviour {
-    /// Runs until it is stopped.
-    #[default]
-    Forever,
-    /// Exits by itself.
-    Exits {
-        /// How long after it started.
-        after: Law,
-        /// With this code; 0 is success.
-        code: i32,
+pub struct Behaviour {
+    /// How they end by themselves, if they do.
+    pub exit: Option<Exit>,
+    /// From the stop signal to the exit; `None` is the daemon model's.
+    pub stop: Option<Law>,
+    /// Exit code of a container that stops by itself; one that is killed has 137.
+    pub stop_code: i32,
+    /// From the start until their health checks find them well; `None` is at once.
+    pub warm_up: Option<Law>,
+    /// From the start until their health checks find them ill; `None` is never.
+    pub sick: Option<Law>,
+    /// Whether the probes of an ill container hang until their timeout instead of failing at once.
+    pub hangs: bool,
+}
+
+impl Behaviour {
+    /// Containers that exit by themselves.
+    pub fn exiting(after: Law, code: i32) -> Behaviour {
+        Behaviour { exit: Some(Exit { after, code }), ..Behaviour::default() }
+    }
+}
+
+/// The end of a container by itself.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Exit {
+    /// How long after it started.
+    pub after: Law,
+    /// With this code; 0 is success, 137 is what the kernel leaves of a container that is out of memory.
+    pub code: i32,
+}
+
+/// A stream of arrivals: each is a service or a job that is created when it comes.
+#[derive(Clone, PartialEq, Debug)]
+pub struct ArrivalPlan {
+    /// The user's name for it.
+    pub name: String,
+    /// When they come.
+    pub process: ArrivalProcess,
+    /// How many come each time.
+    pub batch: Batch,
+    /// The first may come from here on.
+    pub from: Time,
+    /// None comes after this.
+    pub until: Option<Time>,
+    /// So many come at most.
+    pub limit: Option<u64>,
+    /// What comes: each arrival is one of these.
+    pub kinds: Vec<ServicePlan>,
+    /// How often each kind comes, relative to the others.
+    pub weights: Vec<f64>,
+    /// The row of [`Scenario::queues`] in which it waits to be submitted.
+    pub queue: Option<usize>,
+    /// It is removed this long after it was submitted.
+    pub lifetime: Option<Law>,
+}
+
+/// When arrivals come.
+#[derive(Clone, PartialEq, Debug)]
+pub enum ArrivalProcess {
+    /// Times between arrivals are independent draws; a Poisson process if the law is exponential.
+    Renewal(Law),
+    /// A Poisson process whose rate is a sine over the day: 1 + amplitude times the cosine of the distance from the peak.
+    Diurnal {
+        /// Mean time between arrivals over a whole period.
+        mean: Span,
+        /// 0 to 1.
+        amplitude: f64,
+        /// Length of the day.
+        period: Span,
+        /// When the rate is highest.
+        peak: Span,
     },
+    /// A Poisson process with two rates that take turns, each for an exponential time (MMPP-2). It starts calm.
+    Bursty {
+        /// Mean time between arrivals when it is calm.
+        calm: Span,
+        /// Mean time between arrivals in a burst.
+        burst: Span,
+        /// Mean length of a calm.
+        calm_for: Span,
+        /// Mean length of a burst.
+        burst_for: Span,
+    },
+    /// At given times, in order.
+    Listed(Vec<Listed>),
+}
+
+/// An arrival from a list.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Listed {
+    /// When it comes.
+    pub at: Time,
+    /// How long its containers run, if not as the kind says.
+    pub run: Option<Span>,
+    /// How many replicas, or completions of a job, if not as the kind says.
+    pub replicas: Option<u64>,
+}
+
+/// How many arrive together.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Batch {
+    /// Always so many.
+    Fixed(u64),
+    /// A geometric number, at least 1, with this mean.
+    Geometric(f64),
+}
+
+/// A line for jobs, first come, first served.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct QueuePlan {
+    /// The user's name for it.
+    pub name: String,
+    /// So many of its jobs are in the cluster at a time; `None` is without limit.
+    pub running: Option<u64>,
+    /// So many wait; who comes when as many wait is lost. `None` is without limit.
+    pub waiting: Option<u64>,
 }
 
 /// A scripted event.
@@ -156,6 +274,18 @@ pub enum Action {
     Down(Vec<usize>),
     /// Machines come back.
     Up(Vec<usize>),
+    /// Networks of machines carry nothing any more; their containers run on.
+    Cut(Vec<usize>),
+    /// Networks of machines are whole again.
+    Mend(Vec<usize>),
+    /// Engines are started anew; with `true` their containers live on.
+    Restart(Vec<usize>, bool),
+    /// Machines take so many times as long for everything.
+    Slow(Vec<usize>, f64),
+    /// So many running containers of a service, chosen at random, are killed.
+    Kill(usize, u64),
+    /// The registry answers, or does not.
+    Registry(bool),
     /// `docker node update --availability`.
     Availability(Vec<usize>, Availability),
     /// `docker service scale`.
@@ -168,6 +298,12 @@ pub enum Action {
     Rollback(usize),
     /// `docker service rm`.
     Remove(usize),
+    /// `docker node promote`.
+    Promote(Vec<usize>),
+    /// `docker node demote`.
+    Demote(Vec<usize>),
+    /// `docker node rm --force`.
+    RemoveNode(Vec<usize>),
 }
 
 /// A renewal process that takes nodes down, alone or together.
@@ -181,6 +317,10 @@ pub struct FailurePlan {
     pub up: Law,
     /// Time to repair.
     pub repair: Law,
+    /// Repairs that go on at a time, the others wait in the order of failure; `None` is without limit.
+    pub crews: Option<u64>,
+    /// Whether every unit is new at the start; otherwise its up time has been going on for ever.
+    pub new: bool,
 }
 
 /// Nodes that one failure takes down.
@@ -203,23 +343,90 @@ pub struct Models {
     pub overlay: OverlayModel,
     /// Liveness.
     pub heartbeat: HeartbeatModel,
+    /// Managers.
+    pub managers: ManagersModel,
+    /// News among the nodes.
+    pub gossip: GossipModel,
+}
+
+/// The managers.
+#[derive(Clone, PartialEq, Debug)]
+pub struct ManagersModel {
+    /// How long the scheduler waits for further changes (SwarmKit `commitDebounceGap`: 50 ms).
+    pub debounce: Span,
+    /// Task records kept per slot (SwarmKit: 5).
+    pub history: u64,
+    /// A tick of Raft (SwarmKit: 1 s).
+    pub tick: Span,
+    /// A manager waits so many ticks for a leader, and up to twice as many less one (SwarmKit: 10).
+    pub election: u32,
+    /// How long an agent takes to call a new leader (SwarmKit: a random part of up to 8 s).
+    pub backoff: Law,
+}
+
+/// How news of tasks spreads among the nodes.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct GossipModel {
+    /// Time between rounds (networkdb: 200 ms); `None`: all know at once.
+    pub interval: Option<Span>,
+    /// Others that a node tells in a round (networkdb: 3).
+    pub fanout: u32,
+    /// A node tells a piece of news so many times the digits of the number of nodes (memberlist: 4); 0 is without limit.
+    pub retransmit: u32,
+    /// Time between comparisons of whole tables (networkdb: 30 s); zero is never.
+    pub sync: Span,
+}
+
+impl GossipModel {
+    /// How often a node tells a piece of news, if there is a limit (memberlist `retransmitLimit`).
+    pub fn retransmits(&self, nodes: usize) -> Option<u64> {
+        let digits = libm::ceil(libm::log10(nodes as f64 + 1.0)) as u64;
+        (self.retransmit > 0).then(|| u64::from(self.retransmit) * digits)
+    }
+}
+
+impl Default for ManagersModel {
+    fn default() -> Self {
+        ManagersModel {
+            debounce: Span::from_millis(50),
+            history: 5,
+            tick: Span::from_secs(1),
+            election: 10,
+            backoff: Law::Uniform { min: Span::ZERO, max: Span::from_secs(8) },
+        }
+    }
 }
 
 /// How an engine and its agent take their time.
 #[derive(Clone, PartialEq, Debug)]
 pub struct DaemonModel {
+    /// Taking up a task that arrived.
+    pub accept: Law,
     /// Creating a container, image present.
     pub create: Law,
     /// Starting a container.
     pub start: Law,
-    /// From the stop signal to the exit of a well-behaved container; cut at the stop grace period.
+    /// From the stop signal to the exit of a container; at the end of the stop grace period it is killed.
     pub stop: Law,
+    /// What the engine does to stop a container beside that.
+    pub halt: Law,
+    /// From the end of the stop grace period until a process that is killed is gone.
+    pub kill: Law,
+    /// From the end of a container's process until its agent knows.
+    pub notice: Law,
+    /// CPU cores that all daemons share for taking up, creating, starting and stopping containers, as virtual machines of one host do; `None`
+    /// gives every container a core of its own.
+    pub cores: Option<f64>,
     /// Time that a machine needs from power on until its agent registers.
     pub boot: Law,
+    /// Time that an engine needs when it is started anew, until its agent registers.
+    pub restart: Law,
     /// Whether images stay in a node's cache over a failure.
     pub keep_cache: bool,
     /// Agent reports are committed this often (SwarmKit dispatcher: 100 ms).
     pub status_batch: Span,
+    /// From the beginning until the first of these commits.
+    pub status_phase: Law,
     /// Assignments are sent after this much quiet (SwarmKit dispatcher: 100 ms).
     pub assignment_batch: Span,
 }
@@ -230,9 +437,16 @@ impl Default for DaemonModel {
             create: Law::Lognormal { median: Span::from_millis(200), sigma: 0.3 },
             start: Law::Lognormal { median: Span::from_millis(400), sigma: 0.3 },
             stop: Law::Exponential { mean: Span::from_secs(1) },
+            accept: Law::Fixed(Span::ZERO),
+            halt: Law::Fixed(Span::ZERO),
+            kill: Law::Fixed(Span::ZERO),
+            notice: Law::Fixed(Span::ZERO),
+            cores: None,
             boot: Law::Fixed(Span::from_secs(30)),
+            restart: Law::Uniform { min: Span::from_secs(1), max: Span::from_secs(3) },
             keep_cache: true,
             status_batch: Span::from_millis(100),
+            status_phase: Law::Fixed(Span::ZERO),
             assignment_batch: Span::from_millis(100),
         }
     }
@@ -249,6 +463,25 @@ pub struct RegistryModel {
     pub unpack: Option<u64>,
     /// Layers that one daemon downloads at a time (moby: 3).
     pub downloads: u32,
+    /// Bytes per second at which a node copies an unpacked image for every container (storage driver `vfs`); `None` makes
+    /// no copy.
+    pub copy: Option<u64>,
+    /// How many pulls the registry allows each node; `None` is without limit.
+    pub limit: Option<PullLimit>,
+    /// Bytes of unpacked layers that a node keeps beyond those in use; `None` keeps everything, as Docker does.
+    pub cache: Option<u64>,
+    /// Whether a task without its image says why the pull failed, or only that there is no such image (Docker up to
+    /// version 20.10).
+    pub tells: bool,
+}
+
+/// So many manifests within so long.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PullLimit {
+    /// How many.
+    pub pulls: u64,
+    /// In which time.
+    pub window: Span,
 }
 
 impl Default for RegistryModel {
@@ -258,6 +491,10 @@ impl Default for RegistryModel {
             latency: Span::from_millis(1),
             unpack: Some(150_000_000),
             downloads: 3,
+            copy: None,
+            limit: None,
+            cache: None,
+            tells: true,
         }
     }
 }
@@ -271,8 +508,15 @@ pub struct OverlayModel {
     pub subnet: u8,
     /// One-way delay between manager and agent.
     pub latency: Law,
+    /// How long it takes an agent that cannot reach the manager to notice that a call has failed (SwarmKit: 5 s, if nothing
+    /// answers).
+    pub unreachable: Span,
     /// Pause between leaving the mesh and the stop signal (moby: 2 s), for tasks on an overlay network.
     pub leave: Span,
+    /// What it takes to start a container on overlay networks, beside its start, and to stop it, beside its stop.
+    pub attach: Law,
+    /// See there.
+    pub detach: Law,
 }
 
 impl Default for OverlayModel {
@@ -281,7 +525,10 @@ impl Default for OverlayModel {
             pool: (0x0A00_0000, 8),
             subnet: 24,
             latency: Law::Uniform { min: Span::from_nanos(100_000), max: Span::from_nanos(400_000) },
+            unreachable: Span::from_secs(5),
             leave: Span::from_secs(2),
+            attach: Law::Fixed(Span::ZERO),
+            detach: Law::Fixed(Span::ZERO),
         }
     }
 }
@@ -303,7 +550,7 @@ impl Default for HeartbeatModel {
     }
 }
 
-/// One line of `[expect]`: a bound on the mean of a metric over the replications.
+/// One line of `[expect]`: bounds on the mean of a metric over the replications, or what theory says of it.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Expectation {
     /// As written, for messages.
@@ -316,4 +563,8 @@ pub struct Expectation {
     pub min: Option<f64>,
     /// Largest allowed mean.
     pub max: Option<f64>,
+    /// The true mean, if it is known: the difference must be explained by chance.
+    pub theory: Option<f64>,
+    /// Largest allowed half width of the interval for the mean.
+    pub within: Option<f64>,
 }

@@ -1,29 +1,93 @@
-//! `[daemon]`, `[registry]`, `[overlay]`, `[heartbeat]`: parameters of the models.
+//! `profile`, `[daemon]`, `[registry]`, `[overlay]`, `[heartbeat]`: parameters of the models.
 
 use sched::Span;
+use toml::de::DeTable;
 
-use super::reader::{Table, Value};
+use super::complaint::{Place, suggest};
+use super::reader::{Sink, Table, Value};
 use super::unit::human;
-use super::{DaemonModel, HeartbeatModel, Models, OverlayModel, RegistryModel};
+use super::{DaemonModel, GossipModel, HeartbeatModel, ManagersModel, Models, OverlayModel, PullLimit, RegistryModel};
 use crate::engine::law::Law;
 
-pub(super) const DAEMON: &[&str] =
-    &["ideal", "create", "start", "stop", "boot", "keep_cache", "status_batch", "assignment_batch"];
-pub(super) const REGISTRY: &[&str] = &["ideal", "bandwidth", "latency", "unpack", "downloads"];
-pub(super) const OVERLAY: &[&str] = &["ideal", "pool", "subnet", "latency", "leave"];
+pub(super) const MANAGERS: &[&str] = &["ideal", "debounce", "history", "tick", "election", "backoff"];
+pub(super) const GOSSIP: &[&str] = &["interval", "fanout", "retransmit", "sync"];
+pub(super) const DAEMON: &[&str] = &[
+    "ideal",
+    "accept",
+    "create",
+    "start",
+    "stop",
+    "halt",
+    "kill",
+    "notice",
+    "cores",
+    "boot",
+    "restart",
+    "keep_cache",
+    "status_batch",
+    "status_phase",
+    "assignment_batch",
+];
+pub(super) const REGISTRY: &[&str] =
+    &["ideal", "bandwidth", "latency", "unpack", "downloads", "copy", "limit", "cache", "pull_errors"];
+pub(super) const LIMIT: &[&str] = &["pulls", "window"];
+pub(super) const OVERLAY: &[&str] = &["ideal", "pool", "subnet", "latency", "unreachable", "leave", "attach", "detach"];
 pub(super) const HEARTBEAT: &[&str] = &["period", "jitter", "grace"];
 
+/// Named sets of parameters, calibrated on real swarms: a scenario's own tables come on top of them.
+const PROFILES: &[(&str, &str)] = &[("docker-20.10-small", include_str!("profiles/docker-20.10-small.toml"))];
+const PROFILE: &[&str] = &["daemon", "registry", "overlay", "heartbeat"];
+
+/// Of an ideal model.
+const AT_ONCE: Law = Law::Fixed(Span::ZERO);
 /// Heartbeats at least this far apart: a thousand nodes would otherwise do nothing else.
 const SHORTEST_PERIOD: Span = Span::from_millis(10);
 
-/// All models; what is not given is Swarm's default.
+/// All models; what is not given is the profile's, and without one Swarm's default.
 pub(super) fn models(scenario: &Table<'_>) -> Models {
+    let base = scenario.read("profile", profile).unwrap_or_default();
     let table = |key, keys| scenario.read(key, |value| value.table(keys));
     Models {
-        daemon: table("daemon", DAEMON).as_ref().map(daemon).unwrap_or_default(),
-        registry: table("registry", REGISTRY).as_ref().map(registry).unwrap_or_default(),
-        overlay: table("overlay", OVERLAY).as_ref().map(overlay).unwrap_or_default(),
-        heartbeat: table("heartbeat", HEARTBEAT).as_ref().map(heartbeat).unwrap_or_default(),
+        gossip: table("gossip", GOSSIP).as_ref().map(gossip).unwrap_or_default(),
+        managers: table("managers", MANAGERS).as_ref().map(managers).unwrap_or_default(),
+        ..over(scenario, base)
+    }
+}
+
+fn profile(value: &Value<'_>) -> Option<Models> {
+    let name = value.text()?;
+    let Some((_, text)) = PROFILES.iter().find(|it| it.0 == name) else {
+        value.complain_with(format!("no profile `{name}`"), suggest(name, PROFILES.iter().map(|it| it.0)));
+        return None;
+    };
+    let sink = Sink::default();
+    let root = DeTable::parse(text).expect("profiles are TOML");
+    let models = over(&Table::new(&sink, "", Place { start: 0, end: 0 }, root.get_ref(), PROFILE), Models::default());
+    assert!(sink.into_list().is_empty(), "nothing is wrong with the profile `{name}`");
+    Some(models)
+}
+
+fn over(tables: &Table<'_>, base: Models) -> Models {
+    let table = |key, keys| tables.read(key, |value| value.table(keys));
+    Models {
+        gossip: base.gossip,
+        managers: base.managers,
+        daemon: match table("daemon", DAEMON) {
+            Some(it) => daemon(&it, base.daemon),
+            None => base.daemon,
+        },
+        registry: match table("registry", REGISTRY) {
+            Some(it) => registry(&it, base.registry),
+            None => base.registry,
+        },
+        overlay: match table("overlay", OVERLAY) {
+            Some(it) => overlay(&it, base.overlay),
+            None => base.overlay,
+        },
+        heartbeat: match table("heartbeat", HEARTBEAT) {
+            Some(it) => heartbeat(&it, base.heartbeat),
+            None => base.heartbeat,
+        },
     }
 }
 
@@ -31,38 +95,80 @@ fn is_ideal(table: &Table<'_>) -> bool {
     table.read("ideal", Value::boolean).unwrap_or(false)
 }
 
-fn daemon(table: &Table<'_>) -> DaemonModel {
-    const AT_ONCE: Law = Law::Fixed(Span::ZERO);
+fn managers(table: &Table<'_>) -> ManagersModel {
+    let default = ManagersModel::default();
+    let ideal = is_ideal(table);
+    let debounce = if ideal { Span::ZERO } else { default.debounce };
+    let backoff = if ideal { Law::Fixed(Span::ZERO) } else { default.backoff };
+    ManagersModel {
+        debounce: table.read("debounce", Value::duration).unwrap_or(debounce),
+        history: table.read("history", |value| value.count(0..=1_000_000)).unwrap_or(default.history),
+        tick: table.read("tick", |value| value.duration_from(SHORTEST_PERIOD)).unwrap_or(default.tick),
+        election: small(table, "election").unwrap_or(default.election),
+        backoff: table.read("backoff", Value::law).unwrap_or(backoff),
+    }
+}
+
+/// networkdb's values; without the table all know at once.
+fn gossip(table: &Table<'_>) -> GossipModel {
+    let interval = table.read("interval", |value| value.duration_from(SHORTEST_PERIOD));
+    let retransmit = table.read("retransmit", |value| value.count(0..=1000)).unwrap_or(4);
+    GossipModel {
+        interval: Some(interval.unwrap_or(Span::from_millis(200))),
+        fanout: small(table, "fanout").unwrap_or(3),
+        retransmit: u32::try_from(retransmit).unwrap_or(0),
+        sync: table.read("sync", Value::duration).unwrap_or(Span::from_secs(30)),
+    }
+}
+
+fn small(table: &Table<'_>, key: &str) -> Option<u32> {
+    table.read(key, |value| value.count(1..=1000)).and_then(|count| u32::try_from(count).ok())
+}
+
+fn daemon(table: &Table<'_>, base: DaemonModel) -> DaemonModel {
     let base = if is_ideal(table) {
         DaemonModel {
+            accept: AT_ONCE,
             create: AT_ONCE,
             start: AT_ONCE,
             stop: AT_ONCE,
+            halt: AT_ONCE,
+            kill: AT_ONCE,
+            notice: AT_ONCE,
+            cores: None,
             boot: AT_ONCE,
+            restart: AT_ONCE,
             keep_cache: true,
             status_batch: Span::ZERO,
+            status_phase: AT_ONCE,
             assignment_batch: Span::ZERO,
         }
     } else {
-        DaemonModel::default()
+        base
     };
     DaemonModel {
+        accept: table.read("accept", Value::law).unwrap_or(base.accept),
         create: table.read("create", Value::law).unwrap_or(base.create),
         start: table.read("start", Value::law).unwrap_or(base.start),
         stop: table.read("stop", Value::law).unwrap_or(base.stop),
+        halt: table.read("halt", Value::law).unwrap_or(base.halt),
+        kill: table.read("kill", Value::law).unwrap_or(base.kill),
+        notice: table.read("notice", Value::law).unwrap_or(base.notice),
+        cores: table.read("cores", |value| value.number(0.01..=1e6)).or(base.cores),
         boot: table.read("boot", Value::law).unwrap_or(base.boot),
+        restart: table.read("restart", Value::law).unwrap_or(base.restart),
         keep_cache: table.read("keep_cache", Value::boolean).unwrap_or(base.keep_cache),
         status_batch: table.read("status_batch", Value::duration).unwrap_or(base.status_batch),
+        status_phase: table.read("status_phase", Value::law).unwrap_or(base.status_phase),
         assignment_batch: table.read("assignment_batch", Value::duration).unwrap_or(base.assignment_batch),
     }
 }
 
-fn registry(table: &Table<'_>) -> RegistryModel {
-    let default = RegistryModel::default();
+fn registry(table: &Table<'_>, base: RegistryModel) -> RegistryModel {
     let base = if is_ideal(table) {
-        RegistryModel { bandwidth: None, latency: Span::ZERO, unpack: None, ..default }
+        RegistryModel { bandwidth: None, latency: Span::ZERO, unpack: None, copy: None, limit: None, ..base }
     } else {
-        default
+        base
     };
     let downloads = table.read("downloads", |value| value.count(1..=1000));
     RegistryModel {
@@ -70,15 +176,33 @@ fn registry(table: &Table<'_>) -> RegistryModel {
         latency: table.read("latency", Value::duration).unwrap_or(base.latency),
         unpack: table.read("unpack", Value::rate).unwrap_or(base.unpack),
         downloads: downloads.and_then(|count| u32::try_from(count).ok()).unwrap_or(base.downloads),
+        copy: table.read("copy", Value::rate).unwrap_or(base.copy),
+        limit: table.read("limit", limit).or(base.limit),
+        cache: table.read("cache", Value::bytes).or(base.cache),
+        tells: table.read("pull_errors", Value::boolean).unwrap_or(base.tells),
     }
 }
 
-fn overlay(table: &Table<'_>) -> OverlayModel {
-    let default = OverlayModel::default();
+/// `{ pulls = 100, window = "6h" }`.
+fn limit(value: &Value<'_>) -> Option<PullLimit> {
+    let table = value.table(LIMIT)?;
+    let pulls = table.need("pulls", |value| value.count(0..=1_000_000));
+    let window = table.need("window", |value| value.duration_from(Span::from_nanos(1)));
+    Some(PullLimit { pulls: pulls?, window: window? })
+}
+
+fn overlay(table: &Table<'_>, base: OverlayModel) -> OverlayModel {
     let base = if is_ideal(table) {
-        OverlayModel { latency: Law::Fixed(Span::ZERO), leave: Span::ZERO, ..default }
+        OverlayModel {
+            latency: AT_ONCE,
+            unreachable: Span::ZERO,
+            leave: Span::ZERO,
+            attach: AT_ONCE,
+            detach: AT_ONCE,
+            ..base
+        }
     } else {
-        default
+        base
     };
     let pool = table.read("pool", subnet).unwrap_or(base.pool);
     let prefix = table.read("subnet", |value| value.count(u64::from(pool.1)..=30));
@@ -91,12 +215,14 @@ fn overlay(table: &Table<'_>) -> OverlayModel {
         pool,
         subnet: prefix,
         latency: table.read("latency", Value::law).unwrap_or(base.latency),
+        unreachable: table.read("unreachable", Value::duration).unwrap_or(base.unreachable),
         leave: table.read("leave", Value::duration).unwrap_or(base.leave),
+        attach: table.read("attach", Value::law).unwrap_or(base.attach),
+        detach: table.read("detach", Value::law).unwrap_or(base.detach),
     }
 }
 
-fn heartbeat(table: &Table<'_>) -> HeartbeatModel {
-    let default = HeartbeatModel::default();
+fn heartbeat(table: &Table<'_>, default: HeartbeatModel) -> HeartbeatModel {
     let grace = table.read("grace", |value| value.count(1..=1000));
     let model = HeartbeatModel {
         period: table.read("period", |value| value.duration_from(SHORTEST_PERIOD)).unwrap_or(default.period),
@@ -132,4 +258,27 @@ pub(super) fn ipv4_network(text: &str) -> Option<(u32, u8)> {
     let address = u32::from(address.parse::<std::net::Ipv4Addr>().ok()?);
     let prefix = prefix.parse::<u8>().ok().filter(|prefix| (1..=30).contains(prefix))?;
     Some((address & (u32::MAX << (32 - prefix)), prefix))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_profile_can_be_read_and_differs_from_the_default() {
+        for (name, _) in PROFILES {
+            let text = format!("profile = \"{name}\"");
+            let root = DeTable::parse(&text).unwrap();
+            let sink = Sink::default();
+            let models = models(&Table::new(
+                &sink,
+                "",
+                Place { start: 0, end: 0 },
+                root.get_ref(),
+                &["profile", "daemon", "registry", "overlay", "heartbeat"],
+            ));
+            assert!(sink.into_list().is_empty());
+            assert_ne!(models, Models::default());
+        }
+    }
 }

@@ -18,6 +18,13 @@ pub(super) const EVENT: &[&str] = &[
     "stagger",
     "down",
     "up",
+    "cut",
+    "mend",
+    "restart",
+    "restart_live",
+    "slow",
+    "kill",
+    "registry",
     "drain",
     "pause",
     "activate",
@@ -26,7 +33,11 @@ pub(super) const EVENT: &[&str] = &[
     "force",
     "rollback",
     "remove",
+    "promote",
+    "demote",
+    "remove_node",
 ];
+pub(super) const SLOW: &[&str] = &["nodes", "factor"];
 /// Keys of [`EVENT`] from here on say what happens.
 const ACTIONS: usize = 3;
 /// Events of a script at most.
@@ -112,15 +123,60 @@ impl<'a> Script<'a> {
         match key {
             "down" => nodes("down", &Action::Down),
             "up" => nodes("up", &Action::Up),
+            "cut" => nodes("cut off", &Action::Cut),
+            "mend" => nodes("connected", &Action::Mend),
+            "restart" => nodes("engine restarted", &|rows| Action::Restart(rows, false)),
+            "restart_live" => nodes("engine restarted under its containers", &|rows| Action::Restart(rows, true)),
+            "slow" => self.slowness(value),
+            "kill" => self.kills(value),
+            "registry" => {
+                let answers = value.choice(&[("up", true), ("down", false)]);
+                answers
+                    .map(|it| (format!("registry {}", if it { "up" } else { "down" }), Action::Registry(it)))
+                    .into_iter()
+                    .collect()
+            }
             "drain" => availability(Availability::Drain),
             "pause" => availability(Availability::Pause),
             "activate" => availability(Availability::Active),
+            "promote" => nodes("promoted", &Action::Promote),
+            "demote" => nodes("demoted", &Action::Demote),
+            "remove_node" => nodes("removed", &Action::RemoveNode),
             "scale" => self.scales(value),
             "update_image" => self.images(value),
             "force" => services("restarted by force", Action::Force),
             "rollback" => services("rolled back", Action::Rollback),
             _ => self.removals(value),
         }
+    }
+
+    /// `{ nodes = "node-1", factor = 4 }`.
+    fn slowness(&self, value: &Value<'_>) -> Vec<(String, Action)> {
+        let Some(table) = value.table(SLOW) else { return Vec::new() };
+        let factor = table.need("factor", |value| value.number(1.0..=1e6));
+        let named = table.need("nodes", |value| Some((words(value), self.nodes.rows(value))));
+        let (Some(factor), Some((words, rows))) = (factor, named) else { return Vec::new() };
+        vec![(format!("{words} slower by {factor}"), Action::Slow(rows, factor))]
+    }
+
+    /// A service, or a table of services and how many of their containers.
+    fn kills(&self, value: &Value<'_>) -> Vec<(String, Action)> {
+        let killed = |row: usize, count: u64| {
+            let containers = if count == 1 { "a container" } else { "containers" };
+            (format!("{containers} of {} killed", self.services[row].spec.name), Action::Kill(row, count))
+        };
+        if let Some(name) = value.as_text() {
+            return self.service(value, name).map(|row| killed(row, 1)).into_iter().collect();
+        }
+        let mut actions = Vec::new();
+        for entry in value.entries() {
+            let count = entry.value.count(1..=TASKS);
+            let row = self.service_of_key(value, entry.key, entry.place);
+            if let (Some(count), Some(row)) = (count, row) {
+                actions.push(killed(row, count));
+            }
+        }
+        actions
     }
 
     fn scales(&self, value: &Value<'_>) -> Vec<(String, Action)> {
@@ -195,7 +251,14 @@ impl<'a> Script<'a> {
         match action {
             Action::Down(rows) => each(rows, "down", &Action::Down),
             Action::Up(rows) => each(rows, "up", &Action::Up),
+            Action::Cut(rows) => each(rows, "cut off", &Action::Cut),
+            Action::Mend(rows) => each(rows, "connected", &Action::Mend),
+            Action::Restart(rows, live) => each(rows, "engine restarted", &|rows| Action::Restart(rows, live)),
+            Action::Slow(rows, factor) => each(rows, "slower", &|rows| Action::Slow(rows, factor)),
             Action::Availability(rows, to) => each(rows, word(to), &|rows| Action::Availability(rows, to)),
+            Action::Promote(rows) => each(rows, "promoted", &Action::Promote),
+            Action::Demote(rows) => each(rows, "demoted", &Action::Demote),
+            Action::RemoveNode(rows) => each(rows, "removed", &Action::RemoveNode),
             other => vec![(name, other)],
         }
     }
@@ -212,7 +275,18 @@ impl<'a> Script<'a> {
             let row = match event.action {
                 Action::Scale(row, _) | Action::Image(row, _) | Action::Force(row) => row,
                 Action::Rollback(row) | Action::Remove(row) => row,
-                Action::Down(_) | Action::Up(_) | Action::Availability(..) => continue,
+                Action::Kill(row, _) => row,
+                Action::Down(_)
+                | Action::Up(_)
+                | Action::Cut(_)
+                | Action::Mend(_)
+                | Action::Restart(..)
+                | Action::Slow(..)
+                | Action::Registry(_)
+                | Action::Promote(_)
+                | Action::Demote(_)
+                | Action::RemoveNode(_)
+                | Action::Availability(..) => continue,
             };
             let created = self.services[row].at;
             if event.at < created {
@@ -224,6 +298,7 @@ impl<'a> Script<'a> {
             }
             match event.action {
                 Action::Remove(_) => removed.insert(row),
+                Action::Kill(..) => continue,
                 _ => changed.insert(row),
             };
         }

@@ -2,15 +2,16 @@
 
 use sched::api::Part;
 use sched::spec::{
-    EndpointMode, FailureAction, GenericResource, Labels, Mode, Platform, Port, Protocol, PublishMode, Resources,
-    RestartCondition, RestartPolicy, ServiceSpec, Units, UpdateConfig, UpdateOrder,
+    EndpointMode, FailureAction, GenericResource, HealthCheck, Labels, Mode, Platform, Port, Protocol, PublishMode,
+    Resources, RestartCondition, RestartPolicy, ServiceSpec, Units, UpdateConfig, UpdateOrder,
 };
 use sched::{Span, Time};
 
 use super::complaint::{Place, suggest};
 use super::pattern::expand;
 use super::reader::{Entry, Table, Value};
-use super::{Behaviour, ServicePlan};
+use super::{Behaviour, Exit, ServicePlan};
+use crate::engine::law::Law;
 
 pub(super) const SERVICE: &[&str] = &[
     "name",
@@ -38,16 +39,26 @@ pub(super) const SERVICE: &[&str] = &[
     "at",
     "stagger",
     "exits",
+    "quorum",
+    "leak",
+    "stops",
+    "health",
 ];
 pub(super) const RESOURCES: &[&str] = &["cpus", "memory", "generic"];
 pub(super) const RESTART: &[&str] = &["condition", "delay", "max_attempts", "window"];
 pub(super) const UPDATE: &[&str] = &["parallelism", "delay", "failure_action", "monitor", "max_failure_ratio", "order"];
 pub(super) const PORT: &[&str] = &["target", "published", "protocol", "mode"];
 pub(super) const EXITS: &[&str] = &["after", "code"];
+pub(super) const LEAK: &[&str] = &["from", "rate"];
+pub(super) const STOPS: &[&str] = &["after", "code"];
+pub(super) const HEALTH: &[&str] =
+    &["interval", "timeout", "retries", "start_period", "start_interval", "ready", "sick", "hangs"];
 
 /// Services of a scenario at most, and tasks of all of them.
 pub(super) const SERVICES: u64 = 100_000;
 pub(super) const TASKS: u64 = 10_000_000;
+/// Exit code of a process that the kernel killed for want of memory: 128 + SIGKILL.
+const OUT_OF_MEMORY: i32 = 137;
 const CONSTRAINTS: usize = 128;
 const PREFERENCES: usize = 8;
 
@@ -81,8 +92,9 @@ pub(super) fn services(table: &Table<'_>, services: &mut Vec<(ServicePlan, Place
     let image = table.need("image", Value::text);
     let at = table.read("at", Value::duration).unwrap_or_default();
     let stagger = table.read("stagger", Value::duration).unwrap_or_default();
-    let behaviour = table.read("exits", exits).unwrap_or_default();
+    let quorum = table.read("quorum", |value| value.count(1..=TASKS));
     let template = specification(table);
+    let behaviour = behaviour(table, template.task.limits.memory);
     let (Some(name), Some(image)) = (name, image) else { return };
     if SERVICES < services.len() as u64 + count {
         table.complain(format!("more than {SERVICES} services"));
@@ -104,7 +116,7 @@ pub(super) fn services(table: &Table<'_>, services: &mut Vec<(ServicePlan, Place
             table.sink.complain(Some(place_of(table, refusal.part).unwrap_or(named)), message, None);
         }
         let at = Time::ZERO + at + Span::from_nanos(stagger.as_nanos().saturating_mul(i));
-        services.push((ServicePlan { spec, stack: None, at, behaviour }, named));
+        services.push((ServicePlan { spec, stack: None, at, behaviour, quorum }, named));
     }
 }
 
@@ -118,7 +130,8 @@ fn place_of(table: &Table<'_>, part: Part) -> Option<Place> {
         Part::Limits => "limit",
         Part::Reservations => "reserve",
         Part::Mode => "replicas",
-        Part::Name | Part::Mounts | Part::Health | Part::Service => "name",
+        Part::Health => "health",
+        Part::Name | Part::Mounts | Part::Service => "name",
     };
     table.get(key).map(|value| value.place)
 }
@@ -140,6 +153,7 @@ fn specification(table: &Table<'_>) -> ServiceSpec {
     task.restart = table.read("restart", restart);
     task.networks = table.read("networks", Value::texts).unwrap_or_default();
     task.log_driver = table.read("log_driver", Value::text).map(str::to_string);
+    task.container.health = table.read("health", health);
     task.container.stop_grace = table.read("stop_grace", Value::duration);
     task.container.volume_drivers = table.read("volume_drivers", Value::texts).unwrap_or_default();
     task.placement.constraints = table.read("constraints", constraints).unwrap_or_default();
@@ -304,8 +318,56 @@ fn port(value: &Value<'_>) -> Option<Port> {
     }
 }
 
-fn exits(value: &Value<'_>) -> Option<Behaviour> {
+/// How containers end, react to signals and feel; `memory` is their limit.
+fn behaviour(table: &Table<'_>, memory: i64) -> Behaviour {
+    let mut behaviour = Behaviour { exit: table.read("exits", exits), ..Behaviour::default() };
+    if let Some(value) = table.get("leak") {
+        if behaviour.exit.is_some() {
+            value.complain("give either `exits` or `leak`");
+        }
+        behaviour.exit = leak(&value, memory);
+    }
+    if let Some(stops) = table.read("stops", |value| value.table(STOPS)) {
+        behaviour.stop = stops.read("after", Value::law);
+        behaviour.stop_code = stops.read("code", code).unwrap_or(0);
+    }
+    if let Some(health) = table.read("health", |value| value.table(HEALTH)) {
+        behaviour.warm_up = health.read("ready", Value::law);
+        behaviour.sick = health.read("sick", Value::law);
+        behaviour.hangs = health.read("hangs", Value::boolean).unwrap_or(false);
+    }
+    behaviour
+}
+
+fn code(value: &Value<'_>) -> Option<i32> {
+    value.integer(0..=255).and_then(|code| i32::try_from(code).ok())
+}
+
+fn exits(value: &Value<'_>) -> Option<Exit> {
     let table = value.table(EXITS)?;
-    let code = table.read("code", |value| value.integer(0..=255)).unwrap_or(0);
-    Some(Behaviour::Exits { after: table.need("after", Value::law)?, code: i32::try_from(code).unwrap_or(0) })
+    Some(Exit { after: table.need("after", Value::law)?, code: table.read("code", code).unwrap_or(0) })
+}
+
+/// Memory that grows to the limit: the kernel kills the container there.
+fn leak(value: &Value<'_>, limit: i64) -> Option<Exit> {
+    let table = value.table(LEAK)?;
+    let from = table.read("from", Value::bytes).unwrap_or(0);
+    let rate = table.need("rate", Value::rate)?;
+    let Some(room) = u64::try_from(limit).ok().filter(|it| 0 < *it).and_then(|limit| limit.checked_sub(from)) else {
+        return value.expected("a `limit` with more memory than it begins with");
+    };
+    let after = rate.map_or(Span::ZERO, |rate| Span::from_secs_f64(room as f64 / rate as f64));
+    Some(Exit { after: Law::Fixed(after), code: OUT_OF_MEMORY })
+}
+
+fn health(value: &Value<'_>) -> Option<HealthCheck> {
+    let table = value.table(HEALTH)?;
+    Some(HealthCheck {
+        test: vec!["CMD".into(), "probe".into()],
+        interval: table.read("interval", Value::duration),
+        timeout: table.read("timeout", Value::duration),
+        retries: table.read("retries", |value| value.count(0..=1_000_000)).unwrap_or(0),
+        start_period: table.read("start_period", Value::duration).unwrap_or_default(),
+        start_interval: table.read("start_interval", Value::duration),
+    })
 }

@@ -67,6 +67,8 @@ pub fn manifest(size: Size) -> Manifest {
                 metric: "running_final".into(),
                 min: Some(1.0),
                 max: None,
+                theory: None,
+                within: None,
             },
             Expected {
                 text: "never_s <= 3".into(),
@@ -74,6 +76,8 @@ pub fn manifest(size: Size) -> Manifest {
                 metric: "never_s".into(),
                 min: None,
                 max: Some(3.0),
+                theory: None,
+                within: None,
             },
         ],
     }

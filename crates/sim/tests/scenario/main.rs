@@ -163,7 +163,7 @@ fn what_is_not_said_has_a_default() {
     let description = node.spec.description.as_ref().unwrap();
     assert_eq!((description.resources.nano_cpus, description.resources.memory), (4_000_000_000, 8 << 30));
     assert_eq!(scenario.services[0].spec, sched::spec::ServiceSpec::new("web", "nginx"));
-    assert_eq!(scenario.services[0].behaviour, Behaviour::Forever);
+    assert_eq!(scenario.services[0].behaviour, Behaviour::default());
     assert_eq!(scenario.images[0].name, "nginx");
 }
 
@@ -242,7 +242,7 @@ fn services_become_specifications() {
     let service = &scenario.services[1];
     assert_eq!((service.spec.name.as_str(), service.at), ("app-2", Time::ZERO + secs(15)));
     let after = Law::Weibull { shape: 0.7, mean: secs(3600) };
-    assert_eq!(service.behaviour, Behaviour::Exits { after, code: 3 });
+    assert_eq!(service.behaviour, Behaviour::exiting(after, 3));
     let task = &service.spec.task;
     assert_eq!(task.container.image, "app:1");
     assert_eq!((task.reservations.nano_cpus, task.reservations.memory), (500_000_000, 1 << 30));

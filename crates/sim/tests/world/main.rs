@@ -61,6 +61,8 @@ fn cluster(nodes: usize) -> Scenario {
         images: Vec::new(),
         networks: Vec::new(),
         services: Vec::new(),
+        arrivals: Vec::new(),
+        queues: Vec::new(),
         script: Vec::new(),
         failures: Vec::new(),
         models: Models { daemon, overlay, ..Models::default() },
@@ -71,7 +73,7 @@ fn cluster(nodes: usize) -> Scenario {
 fn service(name: &str, replicas: u64) -> ServicePlan {
     let mut spec = ServiceSpec::new(name, name);
     spec.mode = sched::spec::Mode::Replicated { replicas };
-    ServicePlan { spec, stack: None, at: Time::ZERO, behaviour: Behaviour::Forever }
+    ServicePlan { spec, stack: None, at: Time::ZERO, behaviour: Behaviour::default(), quorum: None }
 }
 
 fn script(at: u64, action: Action) -> Scripted {
@@ -220,9 +222,10 @@ fn a_drained_node_stops_containers_on_overlays_two_seconds_later() {
 fn nodes_share_the_registry_and_tasks_of_a_node_share_layers() {
     let mut scenario = cluster(2);
     let layer = |digest: &str, size| Layer { digest: digest.into(), size, unpacked: 0 };
-    scenario.images = vec![Image { name: "web".into(), layers: vec![layer("a", 30 * MB), layer("b", 20 * MB)] }];
+    scenario.images =
+        vec![Image { name: "web".into(), layers: vec![layer("a", 30 * MB), layer("b", 20 * MB)], ..Image::default() }];
     scenario.models.registry =
-        RegistryModel { bandwidth: Some(10 * MB), latency: Span::ZERO, unpack: None, downloads: 3 };
+        RegistryModel { bandwidth: Some(10 * MB), latency: Span::ZERO, unpack: None, ..RegistryModel::default() };
     scenario.services = vec![service("web", 4)];
     let outcome = run(&scenario);
     assert_eq!(is(&outcome, "pulled_bytes"), 100e6);
@@ -263,10 +266,10 @@ fn jobs_run_to_completion_and_crashes_are_restarted() {
     let mut scenario = cluster(2);
     let mut job = service("job", 0);
     job.spec.mode = sched::spec::Mode::ReplicatedJob { max_concurrent: 2, total_completions: 5 };
-    job.behaviour = Behaviour::Exits { after: fixed(3000), code: 0 };
+    job.behaviour = Behaviour::exiting(fixed(3000), 0);
     let mut bad = service("bad", 1);
     bad.spec.task.restart = Some(RestartPolicy { max_attempts: 2, ..RestartPolicy::default() });
-    bad.behaviour = Behaviour::Exits { after: fixed(1000), code: 3 };
+    bad.behaviour = Behaviour::exiting(fixed(1000), 3);
     scenario.services = vec![job, bad];
     let outcome = run(&scenario);
     let of = |service: &str| outcome.tasks.iter().filter(|it| it.service == service).collect::<Vec<_>>();
@@ -320,15 +323,15 @@ fn busy() -> Scenario {
     scenario.networks = vec![NetworkPlan { name: "net".into(), subnet: None, external: false }];
     let layer = |digest: &str, size| Layer { digest: digest.into(), size, unpacked: 3 * size };
     scenario.images = vec![
-        Image { name: "web".into(), layers: vec![layer("base", 30 * MB), layer("web", 20 * MB)] },
-        Image { name: "api".into(), layers: vec![layer("base", 30 * MB), layer("api", 120 * MB)] },
+        Image { name: "web".into(), layers: vec![layer("base", 30 * MB), layer("web", 20 * MB)], ..Image::default() },
+        Image { name: "api".into(), layers: vec![layer("base", 30 * MB), layer("api", 120 * MB)], ..Image::default() },
     ];
     let mut web = service("web", 20);
     web.spec.task.networks = vec!["net".into()];
     web.spec.task.reservations.nano_cpus = 500_000_000;
     let mut api = service("api", 10);
     api.at = secs(60);
-    api.behaviour = Behaviour::Exits { after: Law::Exponential { mean: Span::from_secs(600) }, code: 1 };
+    api.behaviour = Behaviour::exiting(Law::Exponential { mean: Span::from_secs(600) }, 1);
     scenario.services = vec![web, api];
     scenario.script = vec![
         script(1000, Action::Image(0, "api".into())),
@@ -342,12 +345,16 @@ fn busy() -> Scenario {
             units: (0..12).map(|it| unit(format!("n{it}"), vec![it])).collect(),
             up: Law::Weibull { shape: 0.7, mean: Span::from_secs(3000) },
             repair: mean(200),
+            crews: None,
+            new: false,
         },
         FailurePlan {
             name: "rack".into(),
             units: (0..6).map(|it| unit(format!("rack=r{it}"), vec![2 * it, 2 * it + 1])).collect(),
             up: mean(10_000),
             repair: mean(100),
+            crews: None,
+            new: false,
         },
     ];
     scenario
@@ -430,7 +437,8 @@ fn a_panic_in_one_run_is_an_outcome_too() {
 fn a_run_that_goes_in_circles_ends_and_says_so() {
     let mut scenario = cluster(1);
     let units = vec![FailureUnit { name: "n0".into(), nodes: vec![0] }];
-    scenario.failures = vec![FailurePlan { name: "flicker".into(), units, up: fixed(0), repair: fixed(0) }];
+    scenario.failures =
+        vec![FailurePlan { name: "flicker".into(), units, up: fixed(0), repair: fixed(0), crews: None, new: false }];
     let outcomes = execute(&scenario, &plan(&scenario), 1, &|_| {});
     assert!(outcomes[0].failed.as_ref().is_some_and(|it| it.contains("circles")), "{:?}", outcomes[0].failed);
 }

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use sched::{Row, Slot, Span, Time};
+use sched::{Row, Slot, Span, TaskState, Time};
 
-use super::{Area, Observer, Record};
+use super::{Area, Observer, Record, Service};
 use crate::metrics::{METRICS, NodeRow, Outcome, Shared, TaskRow};
 use crate::model::image::Totals;
 
@@ -30,6 +30,11 @@ impl Observer<'_> {
             samples.sort_unstable();
         }
         let loads: Vec<f64> = self.nodes.iter().filter(|it| it.up).map(|it| it.running as f64).collect();
+        let jobs = self.jobs.any();
+        let (present_jobs, waiting_jobs) = self.jobs.areas(now);
+        let quorum = self.quorum_share(now);
+        let rounds: u64 = self.rounds.iter().map(|it| u64::from(*it)).sum();
+        let rounds = ratio(rounds as f64, self.rounds.len() as f64);
         let converged = self.converged.map(|it| it.since(self.last_event).as_secs_f64());
         let values = BTreeMap::from([
             ("tasks_desired", Some(self.wanted.value as f64)),
@@ -62,6 +67,44 @@ impl Observer<'_> {
             ("addresses_peak", Some(f64::from(addresses_peak))),
             ("update_duration_s", mean(&self.updates)),
             ("duplicate_seconds", Some(integral(&mut self.duplicates) / 1e9)),
+            ("nodes_down_mean", ratio(integral(&mut self.down), span as f64)),
+            ("quorum_share", quorum),
+            ("jobs_arrived", jobs.then_some(self.jobs.arrived as f64)),
+            ("jobs_lost_ratio", ratio(self.jobs.lost as f64, self.jobs.arrived as f64)),
+            ("jobs_done", jobs.then_some(self.jobs.done as f64)),
+            ("jobs_present_mean", ratio(present_jobs as f64, span as f64).filter(|_| jobs)),
+            ("jobs_waiting_mean", ratio(waiting_jobs as f64, span as f64).filter(|_| jobs)),
+            ("job_waited_ratio", self.jobs.waited()),
+            ("job_wait_mean_s", mean(&self.jobs.waits)),
+            ("job_time_mean_s", mean(&self.jobs.times)),
+            ("little_gap_s", jobs.then(|| self.jobs.gap(now) as f64 / 1e9)),
+            ("pull_mean_s", mean(&pulls)),
+            ("leaderless_share", ratio(integral(&mut self.leaderless), span as f64)),
+            ("election_mean_s", mean(&self.elections)),
+            ("majority_share", ratio(span as f64 - integral(&mut self.minority), span as f64)),
+            ("majority_losses", Some(self.majority_losses as f64)),
+            ("majority_lost_s", self.majority_lost.map(Time::as_secs_f64)),
+            ("gossip_rounds_mean", rounds),
+            ("gossip_time_mean_s", mean(&self.told)),
+            ("time_to_running_mean_s", mean(&self.to_running)),
+            ("prepare_mean_s", mean(&self.prepares)),
+            ("return_mean_s", mean(&self.returns)),
+            ("event_to_created_mean_s", mean(&self.since_script.created)),
+            ("event_to_ready_mean_s", mean(&self.since_script.ready)),
+            ("event_to_running_mean_s", mean(&self.since_script.running)),
+            ("event_to_running_max_s", self.since_script.running.iter().max().map(|it| it.as_secs_f64())),
+            ("event_to_ended_mean_s", mean(&self.since_script.ended)),
+            ("event_to_removed_mean_s", mean(&self.since_script.removed)),
+            ("state_new", self.in_state(TaskState::New)),
+            ("state_pending", self.in_state(TaskState::Pending)),
+            ("state_preparing", self.in_state(TaskState::Preparing)),
+            ("state_ready", self.in_state(TaskState::Ready)),
+            ("state_running", self.in_state(TaskState::Running)),
+            ("state_complete", self.in_state(TaskState::Complete)),
+            ("state_shutdown", self.in_state(TaskState::Shutdown)),
+            ("state_failed", self.in_state(TaskState::Failed)),
+            ("state_rejected", self.in_state(TaskState::Rejected)),
+            ("state_orphaned", self.in_state(TaskState::Orphaned)),
             ("events", Some(events as f64)),
         ]);
         self.outcome.values = METRICS
@@ -82,6 +125,11 @@ impl Observer<'_> {
         self.outcome.tasks = self.task_rows();
         self.outcome.nodes = (0..self.nodes.len()).map(|node| self.node_row(now, node)).collect();
         self.outcome
+    }
+
+    /// Records of tasks that the manager has and that are so far.
+    fn in_state(&self, state: TaskState) -> Option<f64> {
+        Some(self.tasks.iter().filter(|it| !it.gone && it.state == state).count() as f64)
     }
 
     fn task_rows(&self) -> Vec<TaskRow> {
@@ -127,6 +175,17 @@ impl Observer<'_> {
             memory_reserved: share(it.memory_reserved, it.memory),
             down_s: (it.down + since) as f64 / 1e9,
         }
+    }
+
+    /// Mean over the services that name a quorum of the share of time in which they had it.
+    fn quorum_share(&mut self, now: Time) -> Option<f64> {
+        let warm = self.warm;
+        let share = |it: &mut Service| {
+            let span = (now - it.created.max(warm)).as_nanos();
+            it.quorum.filter(|_| span > 0).map(|_| it.enough.total(now) as f64 / span as f64)
+        };
+        let shares: Vec<f64> = self.services.iter_mut().filter_map(share).collect();
+        (!shares.is_empty()).then(|| shares.iter().sum::<f64>() / shares.len() as f64)
     }
 
     /// Mean over services of the largest share of running tasks in one rack.

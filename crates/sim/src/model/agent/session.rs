@@ -2,14 +2,39 @@
 
 use std::sync::Arc;
 
-use sched::{TaskState, Time};
+use rand_chacha::ChaCha8Rng;
+use sched::{DesiredState, Span, TaskState, Time};
 
-use super::{Agents, Assignment, Effect, Event, Report, exit_error};
+use super::{Agents, Assignment, Effect, Event, LOST, Report, exit_error};
 use crate::engine::Queue;
+use crate::engine::law::unit;
 use crate::model::TaskNo;
 
 /// SwarmKit dispatcher: as many changes are sent without waiting for quiet.
 pub(super) const ASSIGNMENTS_MAX: usize = 100;
+/// SwarmKit `agent/agent.go`: after a session that failed the agent waits a random part of a span that grows.
+const BACKOFF_BASE: Span = Span::from_millis(100);
+const BACKOFF_MAX: Span = Span::from_secs(8);
+
+/// When an agent that calls in vain since `first` calls next, seen from `now`. A call that cannot reach anybody takes
+/// `unreachable` to fail; one that is under way gets through. Before `first` the agent still has its session.
+pub(super) fn next_call(first: Time, now: Time, unreachable: Span, rng: &mut ChaCha8Rng) -> Time {
+    if now < first {
+        return now;
+    }
+    let (mut at, mut backoff) = (first, Span::ZERO);
+    loop {
+        backoff = (BACKOFF_BASE + backoff + backoff).min(BACKOFF_MAX);
+        at = at + Span::from_secs_f64(unit(rng) * backoff.as_secs_f64());
+        if now <= at {
+            return at;
+        }
+        at = at + unreachable;
+        if now <= at {
+            return now;
+        }
+    }
+}
 
 impl Agents<'_> {
     /// The dispatcher queues an assignment. It goes out after some quiet, or with as many as fit.
@@ -21,7 +46,7 @@ impl Agents<'_> {
         it.outbox.push(assignment);
         it.changed = queue.now();
         if it.outbox.len() == 1 {
-            queue.after(self.model.assignment_batch, Event::Quiet { node: node as u32, cycle: it.cycle });
+            queue.after(self.model.assignment_batch, Event::Quiet { node: node as u32, link: it.link });
         } else if it.outbox.len() == ASSIGNMENTS_MAX {
             self.post(queue, node);
         }
@@ -34,7 +59,7 @@ impl Agents<'_> {
         }
         let due = it.changed + self.model.assignment_batch;
         if queue.now() < due {
-            queue.at(due, Event::Quiet { node: node as u32, cycle: it.cycle });
+            queue.at(due, Event::Quiet { node: node as u32, link: it.link });
         } else {
             self.post(queue, node);
         }
@@ -44,7 +69,7 @@ impl Agents<'_> {
         let arrival = self.arrival_down(queue.now(), node);
         let it = &mut self.nodes[node];
         it.sent.push_back(std::mem::take(&mut it.outbox));
-        queue.at(arrival, Event::Assignments { node: node as u32, cycle: it.cycle });
+        queue.at(arrival, Event::Assignments { node: node as u32, link: it.link });
     }
 
     pub(super) fn take_assignments<E: From<Event>>(&mut self, queue: &mut Queue<E>, node: usize) {
@@ -59,11 +84,15 @@ impl Agents<'_> {
                 }
                 Assignment::Desired(task, desired) => {
                     if let Some(it) = self.container(task) {
+                        let raised = it.desired < desired;
                         it.desired = it.desired.max(desired);
+                        if raised && desired < DesiredState::Shutdown {
+                            self.disturb(queue, task);
+                        }
                         self.step(queue, task);
                     }
                 }
-                Assignment::Remove(task) => self.discard(task),
+                Assignment::Remove(task) => self.discard(queue.now(), task),
             }
         }
         // The batch's memory serves the next one.
@@ -73,31 +102,53 @@ impl Agents<'_> {
         }
     }
 
-    /// The agent has a session. It reports what it finds of the tasks that it had: a container that the loss of power
-    /// ended is one that exited with 255 (measured on a killed engine). What was not started yet goes on, as far as its
-    /// container is still on the disk, once the complete set of assignments is there.
+    /// An agent calls the manager, if its network lets it.
+    pub(super) fn call<E: From<Event>>(&mut self, queue: &mut Queue<E>, node: usize) {
+        let it = &mut self.nodes[node];
+        it.alive = true;
+        if !it.linked {
+            it.calls = queue.now();
+        } else if !it.connected {
+            let link = it.link;
+            let arrival = self.arrival_up(queue.now(), node);
+            queue.at(arrival, Event::Registered { node: node as u32, link });
+        }
+    }
+
+    /// The agent has a session. It reports what it knows of the tasks that it had: a container that the loss of its engine
+    /// ended is one that exited with 255. What was not started yet goes on, as far as its container is still on the disk,
+    /// once the complete set of assignments is there.
     pub(super) fn register<E: From<Event>>(&mut self, queue: &mut Queue<E>, node: usize) {
         self.nodes[node].connected = true;
         self.effects.push(Effect::Registered(node));
+        let keep_cache = self.model.keep_cache;
         for task in self.nodes[node].tasks.clone() {
-            let keep_cache = self.model.keep_cache;
             let it = self.containers[task.row()].as_mut().expect("a node's tasks have containers");
-            if !it.known || it.state.is_terminal() {
+            if !it.known {
                 continue;
             }
-            if it.state >= TaskState::Starting {
-                self.report(queue, task, TaskState::Failed, Some(exit_error(255)));
+            if !std::mem::take(&mut it.lost) {
+                if it.state > TaskState::Assigned {
+                    let (state, error) = (it.state, it.error.clone());
+                    self.report(queue, task, state, error);
+                }
+            } else if it.state >= TaskState::Starting {
+                self.report(queue, task, TaskState::Failed, Some(exit_error(LOST)));
             } else if it.state < TaskState::Ready || !keep_cache {
                 it.state = TaskState::Assigned;
             }
         }
         let arrival = self.arrival_down(queue.now(), node);
-        queue.at(arrival, Event::CompleteSet { node: node as u32, cycle: self.nodes[node].cycle });
+        queue.at(arrival, Event::CompleteSet { node: node as u32, link: self.nodes[node].link });
     }
 
     pub(super) fn take_complete_set<E: From<Event>>(&mut self, queue: &mut Queue<E>, node: usize) {
         for task in self.nodes[node].tasks.clone() {
             let it = self.containers[task.row()].as_mut().expect("a node's tasks have containers");
+            if it.forgotten {
+                self.discard(queue.now(), task);
+                continue;
+            }
             it.known = true;
             it.desired = it.wanted;
             self.step(queue, task);
@@ -115,17 +166,23 @@ impl Agents<'_> {
     ) {
         let it = self.containers[task.row()].as_mut().expect("who reports exists");
         it.state = state;
+        it.error.clone_from(&error);
         let (node, pending) = (it.node as usize, it.report);
+        if !self.nodes[node].connected {
+            return; // The next session begins with it.
+        }
         let arrival = self.arrival_up(queue.now(), node).as_nanos();
-        let batch = self.model.status_batch.as_nanos();
-        let at = Time::from_nanos(arrival.checked_div(batch).map_or(arrival, |full| (full + 1) * batch));
+        let (first, batch) = (self.first_commit.as_nanos(), self.model.status_batch.as_nanos());
+        let full =
+            arrival.saturating_sub(first).checked_div(batch).map(|full| if arrival < first { 0 } else { full + 1 });
+        let at = Time::from_nanos(full.map_or(arrival, |full| first + full * batch));
         let position = self.commits.partition_point(|commit| commit.0 < at);
         if self.commits.get(position).is_none_or(|commit| commit.0 != at) {
             self.commits.insert(position, (at, Vec::new()));
             queue.at(at, Event::Commit);
         }
         let reports = &mut self.commits[position].1;
-        let report = Report { task, state, error };
+        let report = Report { task, at: queue.now(), state, error };
         match pending {
             Some((commit, index)) if commit == at => reports[index] = report,
             _ => {
@@ -138,11 +195,11 @@ impl Agents<'_> {
     pub(super) fn commit(&mut self, now: Time) {
         let (at, reports) = self.commits.pop_front().expect("a commit was announced");
         assert_eq!(at, now, "commits come in order");
-        for Report { task, state, error } in reports {
+        for Report { task, at: noted, state, error } in reports {
             if let Some(it) = self.container(task).filter(|it| it.report.is_some_and(|it| it.0 == at)) {
                 it.report = None;
             }
-            self.effects.push(Effect::Report { task, state, error });
+            self.effects.push(Effect::Report { task, at: noted, state, error });
         }
     }
 
