@@ -147,7 +147,7 @@ impl Manager {
         if self.cluster.node(node).is_none() {
             return;
         }
-        for task in self.cluster.nodes()[node].tasks.clone() {
+        for task in self.cluster.tasks_on(node).collect::<Vec<_>>() {
             if self.cluster.task(task).is_some_and(|task| task.state < TaskState::Complete) {
                 self.cluster.set_state(task, TaskState::Orphaned, None, Writer::Manager);
             }
@@ -362,7 +362,7 @@ impl Manager {
     }
 
     fn orphan_tasks(&mut self, node: NodeId) {
-        for task in self.cluster.nodes()[node].tasks.clone() {
+        for task in self.cluster.tasks_on(node).collect::<Vec<_>>() {
             let lives = |state| (TaskState::Assigned..=TaskState::Running).contains(&state);
             if self.cluster.task(task).is_some_and(|task| lives(task.state)) {
                 self.cluster.set_state(task, TaskState::Orphaned, None, Writer::Untimed);

@@ -426,7 +426,7 @@ impl World<'_> {
     fn see(&mut self, now: Time, id: TaskId) {
         let Some(task) = self.manager.cluster().task(id) else { return };
         let number = self.numbers[id.row()];
-        self.observer.seen(now, number, task.state, task.desired, &task.error);
+        self.observer.seen(now, number, task.state, task.desired, &task.error().cloned());
         if task.state.is_terminal() {
             self.overlay.release(number, &mut self.granted);
         }

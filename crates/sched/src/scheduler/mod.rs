@@ -356,11 +356,11 @@ impl Scheduler {
     /// Takes over the totals that a node reports now, less what its tasks hold.
     fn measure(&mut self, cluster: &Cluster, node: NodeId) {
         let record = &cluster.nodes()[node];
-        let held = record.tasks.iter().filter_map(|id| {
+        let held = cluster.tasks_on(node).filter_map(|id| {
             let entry = self.entries.get(id.row())?;
             let is_held = entry.generation == id.generation && entry.stage == Stage::Placed;
             let group = &self.groups[entry.group as usize].as_ref().filter(|_| is_held)?.group;
-            Some((&group.spec.task.reservations, self.units.get(id).map_or(&[][..], Vec::as_slice)))
+            Some((&group.spec.task.reservations, self.units.get(&id).map_or(&[][..], Vec::as_slice)))
         });
         self.ledger.update_node(node, &record.spec, held);
     }
@@ -580,7 +580,7 @@ fn waits(cluster: &Cluster, id: TaskId) -> bool {
 /// Writes an explanation, if the task still needs one and it is news.
 fn explain(cluster: &mut Cluster, id: TaskId, text: &Arc<str>) {
     let pending = cluster.task(id).filter(|task| task.state == TaskState::Pending);
-    if pending.is_some_and(|task| task.error.as_deref() != Some(&**text)) {
+    if pending.is_some_and(|task| task.error() != Some(text)) {
         cluster.set_state(id, TaskState::Pending, Some(text.clone()), Writer::Manager);
     }
 }

@@ -147,6 +147,8 @@ fn reserved_ppm(ledger: &Ledger, node: NodeId) -> u64 {
 const STEPS: usize = 8;
 /// A group that wants a sixteenth of the nodes looks at all of them.
 const FEW: usize = 16;
+/// Requirements that are remembered, used or not.
+const MANY: usize = 64;
 
 /// Requirements, layouts and views.
 pub(super) struct Views {
@@ -187,6 +189,9 @@ impl Views {
 
     /// The number of a requirement; every call is paid back by [`Views::release`].
     pub(super) fn requirement(&mut self, requirement: Requirement) -> usize {
+        if self.requirement_numbers.len() >= MANY && !self.requirement_numbers.contains_key(&requirement) {
+            self.forget_requirements();
+        }
         let free = self.requirements.iter().position(|it| it.requirement.is_none());
         let number = *self.requirement_numbers.entry(requirement).or_insert_with_key(|requirement| {
             let verdicts = Verdicts::new(requirement.clone());
@@ -209,19 +214,27 @@ impl Views {
 
     /// The group of a number is no more, and the number will be given to another.
     pub(super) fn release(&mut self, id: usize, group: &Group) {
-        let verdicts = &mut self.requirements[group.requirement];
-        verdicts.users -= 1;
-        let forgotten = verdicts.users == 0;
-        if forgotten {
-            self.requirement_numbers.remove(verdicts.requirement.as_ref().expect("in use"));
-            *verdicts = Verdicts::default();
+        self.requirements[group.requirement].users -= 1;
+        self.close(|scope| scope.depth == Depth::All && scope.number == id);
+    }
+
+    /// Forgets what no group asks for. Until there are many, a requirement that was asked for may come again.
+    fn forget_requirements(&mut self) {
+        for number in 0..self.requirements.len() {
+            let verdicts = &mut self.requirements[number];
+            if verdicts.users == 0
+                && let Some(requirement) = &verdicts.requirement
+            {
+                self.requirement_numbers.remove(requirement);
+                *verdicts = Verdicts::default();
+                self.close(|scope| scope.depth != Depth::All && scope.number == number);
+            }
         }
+    }
+
+    fn close(&mut self, is_over: impl Fn(&Scope) -> bool) {
         for view in &mut self.views {
-            let is_over = |scope: &Scope| match scope.depth {
-                Depth::All => scope.number == id,
-                _ => forgotten && scope.number == group.requirement,
-            };
-            if let Some(scope) = view.scope.filter(is_over) {
+            if let Some(scope) = view.scope.filter(&is_over) {
                 self.view_numbers.remove(&scope);
                 view.scope = None;
             }

@@ -272,7 +272,7 @@ impl Table<'_> {
         }
         for candidates in leaves.values_mut() {
             candidates.retain(|node| self.refusal(task, *node).is_none());
-            candidates.sort_by_key(|node| (self.rank(task, *node), self.tie(*node)));
+            candidates.sort_by_cached_key(|node| (self.rank(task, *node), self.tie(*node)));
             candidates.truncate(group);
         }
         let depth = leaves.keys().next().map_or(0, Vec::len);
@@ -293,7 +293,7 @@ impl Table<'_> {
         if prefix.len() == depth {
             let mut nodes: Vec<NodeId> = leaves.get(prefix).cloned().unwrap_or_default();
             nodes.retain(|node| self.refusal(task, *node).is_none());
-            nodes.sort_by_key(|node| (self.rank(task, *node), self.tie(*node)));
+            nodes.sort_by_cached_key(|node| (self.rank(task, *node), self.tie(*node)));
             return self.fill(task, waiting, n, &nodes);
         }
         let below = |branch: &[String]| {

@@ -130,6 +130,10 @@ fn fill(board: &mut Board<'_>, nodes: &mut [Candidate], full: &mut Vec<bool>, co
         }
         if rounds > 0 || at + 1 == len || nodes[at + 1].key < nodes[at].key {
             step(&mut at, &mut rounds);
+            if rounds == 0 {
+                // It was found to fit, and nothing was placed on it since.
+                continue;
+            }
         }
         let mut tried = 0;
         while full[at] || !board.fits(nodes[at].node) {
