@@ -17,8 +17,8 @@ use crate::time::Time;
 /// A node as the manager knows it.
 #[derive(Clone, Debug)]
 pub struct Node {
-    /// What the operator and the engine declared, with the node's current state.
-    pub spec: NodeSpec,
+    /// What the operator and the engine declared, with the node's current state. Shared with the caller until it changes.
+    pub spec: Arc<NodeSpec>,
     /// When it joined.
     pub created: Time,
     /// Whether the node was removed from the cluster.
@@ -256,7 +256,7 @@ impl Cluster {
         self.journal.push_back(change);
     }
 
-    pub(crate) fn add_node(&mut self, spec: NodeSpec) -> NodeId {
+    pub(crate) fn add_node(&mut self, spec: Arc<NodeSpec>) -> NodeId {
         let node = Node { spec, created: self.now, removed: false };
         self.invalid.push(is_invalid(&node));
         self.on_nodes.push(Vec::new());
@@ -266,7 +266,7 @@ impl Cluster {
     }
 
     pub(crate) fn update_node(&mut self, id: NodeId, change: impl FnOnce(&mut NodeSpec)) {
-        change(&mut self.nodes[id].spec);
+        change(Arc::make_mut(&mut self.nodes[id].spec));
         self.invalid[id] = is_invalid(&self.nodes[id]);
         self.record(Change::NodeUpdated(id));
     }

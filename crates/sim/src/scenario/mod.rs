@@ -19,6 +19,7 @@ mod stack;
 mod unit;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use sched::spec::{Availability, NodeSpec, ServiceSpec};
 use sched::{Span, Time};
@@ -74,7 +75,7 @@ pub struct NodePlan {
     /// The pool it belongs to.
     pub pool: String,
     /// As it joins. `spec.id` is the node's name, equal to its host name.
-    pub spec: NodeSpec,
+    pub spec: Arc<NodeSpec>,
     /// Bytes per second that its network interface carries in each direction; `None` is unlimited.
     pub bandwidth: Option<u64>,
 }

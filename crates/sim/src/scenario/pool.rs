@@ -133,7 +133,7 @@ fn read_pool(pool: &Table<'_>, name: &str, count: u64, names: &mut BTreeSet<Stri
             description.hostname.clone_from(&spec.id);
             description.engine_labels = engine;
         }
-        nodes.push(NodePlan { pool: name.to_string(), spec, bandwidth });
+        nodes.push(NodePlan { pool: name.to_string(), spec: spec.into(), bandwidth });
     }
 }
 
