@@ -259,7 +259,8 @@ impl Cluster {
     pub(crate) fn add_node(&mut self, spec: Arc<NodeSpec>) -> NodeId {
         let node = Node { spec, created: self.now, removed: false };
         self.invalid.push(is_invalid(&node));
-        self.on_nodes.push(Vec::new());
+        // One cache line; a longer list is as long as the node ever had tasks.
+        self.on_nodes.push(Vec::with_capacity(16));
         let id = self.nodes.push(node);
         self.record(Change::NodeCreated(id));
         id
