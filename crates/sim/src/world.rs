@@ -248,7 +248,7 @@ impl<'a> World<'a> {
     fn start(&mut self) {
         let Scenario { duration, warm_up, nodes, services, script, .. } = self.scenario;
         for (row, plan) in nodes.iter().enumerate() {
-            self.manager.add_node(Time::ZERO, plan.spec.clone(), &mut self.commands);
+            self.manager.add_node(Time::ZERO, Arc::clone(&plan.spec), &mut self.commands);
             self.observe_eligible(Time::ZERO, row);
         }
         self.settle(Time::ZERO);

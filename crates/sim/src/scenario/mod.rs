@@ -20,6 +20,7 @@ mod unit;
 mod workload;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use sched::spec::{Availability, NodeSpec, ServiceSpec};
 use sched::{Span, Time};
@@ -79,7 +80,7 @@ pub struct NodePlan {
     /// The pool it belongs to.
     pub pool: String,
     /// As it joins. `spec.id` is the node's name, equal to its host name.
-    pub spec: NodeSpec,
+    pub spec: Arc<NodeSpec>,
     /// Bytes per second that its network interface carries in each direction; `None` is unlimited.
     pub bandwidth: Option<u64>,
 }

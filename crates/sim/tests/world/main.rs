@@ -35,7 +35,8 @@ fn cluster(nodes: usize) -> Scenario {
                 ..Description::default()
             }),
             ..NodeSpec::default()
-        },
+        }
+        .into(),
         bandwidth: None,
     };
     let daemon = DaemonModel {
