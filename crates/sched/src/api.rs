@@ -191,6 +191,14 @@ fn validate_image(reference: &str) -> Result<(), ApiError> {
     if reference.is_empty() {
         return refuse(Part::Image, "ContainerSpec: image reference must be provided");
     }
+    if !is_image(reference) {
+        return refuse(Part::Image, format!("ContainerSpec: \"{reference}\" is not a valid repository/tag"));
+    }
+    Ok(())
+}
+
+/// Whether a text has the form of an image reference: `[registry/]name[:tag][@digest]`.
+pub fn is_image(reference: &str) -> bool {
     let named = reference.split_once('@').map_or(reference, |(named, _)| named);
     let slash = named.rfind('/').map_or(0, |at| at + 1);
     let (path, tag) = match named[slash..].split_once(':') {
@@ -208,10 +216,7 @@ fn validate_image(reference: &str) -> Result<(), ApiError> {
     };
     let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let tag_fits = tag.len() <= 128 && tag.starts_with(word) && tag.chars().all(|c| word(c) || c == '.' || c == '-');
-    if !parts.iter().all(part) || !tag_fits {
-        return refuse(Part::Image, format!("ContainerSpec: \"{reference}\" is not a valid repository/tag"));
-    }
-    Ok(())
+    parts.iter().all(part) && tag_fits
 }
 
 fn validate_resources(part: Part, resources: &Resources) -> Result<(), ApiError> {

@@ -4,26 +4,29 @@
 //! concerns it, as SwarmKit's goroutines react to the events of its store. A commit ends each transaction.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, VecDeque};
+use std::collections::{BinaryHeap, VecDeque};
 use std::sync::Arc;
 
 use crate::event::{Command, Commands};
 use crate::id::{IdVec, NodeId, ServiceId, Slot, TaskId};
-use crate::spec::{GenericResource, NodeSpec, ServiceSpec};
-use crate::task::{DesiredState, Task, TaskState};
+use crate::slots::Slots;
+use crate::spec::{Availability, GenericResource, NodeSpec, NodeState, ServiceSpec};
+use crate::task::{DesiredState, Details, Task, TaskState};
 use crate::time::Time;
 
 /// A node as the manager knows it.
 #[derive(Clone, Debug)]
 pub struct Node {
-    /// What the operator and the engine declared, with the node's current state.
-    pub spec: NodeSpec,
+    /// What the operator and the engine declared, with the node's current state. Shared with the caller until it changes.
+    pub spec: Arc<NodeSpec>,
     /// When it joined.
     pub created: Time,
     /// Whether the node was removed from the cluster.
     pub removed: bool,
-    /// Records of tasks on it, in order of assignment.
-    pub tasks: Vec<TaskId>,
+}
+
+fn is_invalid(node: &Node) -> bool {
+    node.removed || node.spec.state == NodeState::Down || node.spec.availability == Availability::Drain
 }
 
 /// How far a rolling update is (SwarmKit `api/types.proto`).
@@ -66,10 +69,8 @@ pub struct Service {
     pub executed: Time,
     /// The rolling update, if one was ever begun since the last API update.
     pub update_status: Option<UpdateStatus>,
-    /// Records of its tasks by slot, oldest first.
-    pub slots: BTreeMap<Slot, Vec<TaskId>>,
-    /// Tasks ever created per slot, for their names.
-    pub instances: BTreeMap<Slot, u32>,
+    /// Records of its tasks by slot.
+    pub slots: Slots,
     /// Whether the operator removed it; tasks may still be stopping.
     pub removed: bool,
     /// Whether it was taken over with its tasks and is not acted upon yet.
@@ -79,7 +80,7 @@ pub struct Service {
 impl Service {
     /// Records of all its tasks, slot by slot.
     pub fn tasks(&self) -> impl Iterator<Item = TaskId> + '_ {
-        self.slots.values().flatten().copied()
+        self.slots.iter().flat_map(|(_, tasks)| tasks)
     }
 }
 
@@ -147,6 +148,10 @@ pub(crate) enum Timer {
 #[derive(Clone, Debug, Default)]
 pub struct Cluster {
     nodes: IdVec<NodeId, Node>,
+    /// Rows of the tasks on each node, in order of assignment.
+    on_nodes: IdVec<NodeId, Vec<u32>>,
+    /// Nodes that cannot keep tasks, see [`Cluster::is_invalid`].
+    invalid: IdVec<NodeId, bool>,
     services: IdVec<ServiceId, Service>,
     /// Row by row: the generation that the row is in, and the record if there is one.
     tasks: Vec<(u32, Option<Task>)>,
@@ -157,6 +162,8 @@ pub struct Cluster {
     journal: VecDeque<Change>,
     uncommitted: bool,
     timers: BinaryHeap<Reverse<(Time, u64, Timer)>>,
+    /// [`Timer::Schedule`], which every commit sets anew: only the last one counts.
+    debounce: Option<(Time, u64, Timer)>,
     next_timer: u64,
     pub(crate) commands: Commands,
 }
@@ -194,6 +201,16 @@ impl Cluster {
             Slot::Number(number) => format!("{service}.{number}#{}", task.instance),
             Slot::Node(node) => format!("{service}.{}#{}", self.nodes[node].spec.id, task.instance),
         }
+    }
+
+    /// Records of tasks on a node, in order of assignment.
+    pub fn tasks_on(&self, node: NodeId) -> impl Iterator<Item = TaskId> + '_ {
+        self.on_nodes[node].iter().map(|row| TaskId { row: *row, generation: self.tasks[*row as usize].0 })
+    }
+
+    /// Whether a node cannot keep tasks (SwarmKit `InvalidNode`): gone, down or drained. Paused and unknown nodes can.
+    pub(crate) fn is_invalid(&self, node: NodeId) -> bool {
+        self.invalid[node]
     }
 
     /// The node of an id, unless it was removed.
@@ -239,20 +256,25 @@ impl Cluster {
         self.journal.push_back(change);
     }
 
-    pub(crate) fn add_node(&mut self, spec: NodeSpec) -> NodeId {
-        let node = Node { spec, created: self.now, removed: false, tasks: Vec::new() };
+    pub(crate) fn add_node(&mut self, spec: Arc<NodeSpec>) -> NodeId {
+        let node = Node { spec, created: self.now, removed: false };
+        self.invalid.push(is_invalid(&node));
+        // One cache line; a longer list is as long as the node ever had tasks.
+        self.on_nodes.push(Vec::with_capacity(16));
         let id = self.nodes.push(node);
         self.record(Change::NodeCreated(id));
         id
     }
 
     pub(crate) fn update_node(&mut self, id: NodeId, change: impl FnOnce(&mut NodeSpec)) {
-        change(&mut self.nodes[id].spec);
+        change(Arc::make_mut(&mut self.nodes[id].spec));
+        self.invalid[id] = is_invalid(&self.nodes[id]);
         self.record(Change::NodeUpdated(id));
     }
 
     pub(crate) fn remove_node(&mut self, id: NodeId) {
         self.nodes[id].removed = true;
+        self.invalid[id] = true;
         self.record(Change::NodeRemoved(id));
     }
 
@@ -271,8 +293,7 @@ impl Cluster {
             iteration: 0,
             executed: self.now,
             update_status: None,
-            slots: BTreeMap::new(),
-            instances: BTreeMap::new(),
+            slots: Slots::default(),
             removed: false,
             dormant: true,
         };
@@ -317,13 +338,13 @@ impl Cluster {
             (self.tasks.len() - 1) as u32
         });
         let owner = &mut self.services[service];
-        let instance = owner.instances.entry(slot).or_insert(0);
-        *instance += 1;
+        let id = TaskId { row, generation: self.tasks[row as usize].0 };
+        let instance = owner.slots.push(slot, id);
         self.next_sequence += 1;
         let task = Task {
             service,
             slot,
-            instance: *instance,
+            instance,
             spec: owner.spec.clone(),
             version: owner.version,
             iteration: owner.iteration,
@@ -333,13 +354,10 @@ impl Cluster {
             since: self.now,
             created: self.now,
             sequence: self.next_sequence,
-            error: None,
-            generic: Vec::new(),
+            details: None,
         };
-        let id = TaskId { row, generation: self.tasks[row as usize].0 };
-        owner.slots.entry(slot).or_default().push(id);
         if let Some(node) = task.node {
-            self.nodes[node].tasks.push(id);
+            self.on_nodes[node].push(row);
         }
         self.tasks[row as usize].1 = Some(task);
         self.commands.push(Command::Create { task: id, service, slot, desired });
@@ -371,7 +389,7 @@ impl Cluster {
         let task = self.task_mut(id);
         debug_assert!(task.state <= state, "observed states only rise");
         task.state = state;
-        task.error = error;
+        task.set_error(error);
         if writer != Writer::Untimed {
             task.since = now;
         }
@@ -388,13 +406,12 @@ impl Cluster {
         let task = self.task_mut(id);
         let preassigned = task.node.is_some();
         task.node = Some(node);
-        task.generic = generic;
+        task.details = (!generic.is_empty()).then(|| Box::new(Details { error: None, generic }));
         task.state = TaskState::Assigned;
-        task.error = None;
         task.since = now;
         let desired = task.desired;
         if !preassigned {
-            self.nodes[node].tasks.push(id);
+            self.on_nodes[node].push(id.row);
         }
         self.commands.push(Command::Assign { task: id, node });
         self.record(Change::TaskUpdated { task: id, desired, state: TaskState::Assigned });
@@ -406,14 +423,9 @@ impl Cluster {
         let task = row.take().expect("a row of the current generation has a record");
         *generation = generation.wrapping_add(1);
         self.free_rows.push(id.row);
-        let slots = &mut self.services[task.service].slots;
-        let records = slots.get_mut(&task.slot).expect("a task is in its slot");
-        records.retain(|other| *other != id);
-        if records.is_empty() {
-            slots.remove(&task.slot);
-        }
+        self.services[task.service].slots.remove(task.slot, id);
         if let Some(node) = task.node {
-            self.nodes[node].tasks.retain(|other| *other != id);
+            self.on_nodes[node].retain(|row| *row != id.row);
         }
         self.commands.push(Command::Remove { task: id, node: task.node });
         self.record(Change::TaskDeleted { task: id, service: task.service, desired: task.desired });
@@ -424,11 +436,22 @@ impl Cluster {
 impl Cluster {
     pub(crate) fn wake(&mut self, at: Time, timer: Timer) {
         self.next_timer += 1;
-        self.timers.push(Reverse((at, self.next_timer, timer)));
+        let timer = (at, self.next_timer, timer);
+        match timer.2 {
+            Timer::Schedule(_) => self.debounce = Some(timer),
+            _ => self.timers.push(Reverse(timer)),
+        }
+    }
+
+    /// Nothing waits for time any more.
+    pub(crate) fn forget_timers(&mut self) {
+        self.timers.clear();
     }
 
     pub(crate) fn next_timer_at(&self) -> Option<Time> {
-        self.timers.peek().map(|Reverse((at, _, _))| *at)
+        let timer = self.timers.peek().map(|Reverse((at, _, _))| *at);
+        let debounce = self.debounce.map(|(at, _, _)| at);
+        timer.into_iter().chain(debounce).min()
     }
 
     /// The next timer that is due, in order of time, equal times in order of setting.
@@ -436,6 +459,12 @@ impl Cluster {
         if self.next_timer_at()? > self.now {
             return None;
         }
-        self.timers.pop().map(|Reverse((_, _, timer))| timer)
+        match (self.debounce, self.timers.peek()) {
+            (Some(debounce), timer) if timer.is_none_or(|Reverse(timer)| debounce < *timer) => {
+                self.debounce = None;
+                Some(debounce.2)
+            }
+            _ => self.timers.pop().map(|Reverse((_, _, timer))| timer),
+        }
     }
 }

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use crate::spec::{Labels, NodeSpec, Role};
 
 /// A parsed constraint.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Constraint {
     key: String,
     equal: bool,
@@ -58,21 +58,24 @@ impl Constraint {
     /// Whether a node satisfies it. An unknown key is never satisfied, not even by `!=`; a missing label counts as empty.
     pub fn matches(&self, node: &NodeSpec) -> bool {
         let description = node.description.as_ref();
-        let key = self.key.to_ascii_lowercase();
-        match key.as_str() {
-            "node.id" => self.holds(&node.id),
-            "node.hostname" => self.holds(description.map_or("", |it| &it.hostname)),
-            "node.ip" => self.holds_for_address(node.address.as_deref().unwrap_or("")),
-            "node.role" => self.holds(match node.role {
+        let is = |key: &str| self.key.eq_ignore_ascii_case(key);
+        if is("node.id") {
+            self.holds(&node.id)
+        } else if is("node.hostname") {
+            self.holds(description.map_or("", |it| &it.hostname))
+        } else if is("node.ip") {
+            self.holds_for_address(node.address.as_deref().unwrap_or(""))
+        } else if is("node.role") {
+            self.holds(match node.role {
                 Role::Worker => "worker",
                 Role::Manager => "manager",
-            }),
-            "node.platform.os" => self.holds(description.map_or("", |it| &it.platform.os)),
-            "node.platform.arch" => self.holds(description.map_or("", |it| &it.platform.architecture)),
-            _ => match label(&self.key, node) {
-                Some(value) => self.holds(value),
-                None => false,
-            },
+            })
+        } else if is("node.platform.os") {
+            self.holds(description.map_or("", |it| &it.platform.os))
+        } else if is("node.platform.arch") {
+            self.holds(description.map_or("", |it| &it.platform.architecture))
+        } else {
+            label(&self.key, node).is_some_and(|value| self.holds(value))
         }
     }
 
@@ -97,9 +100,9 @@ impl Constraint {
 pub(crate) fn label<'a>(descriptor: &str, node: &'a NodeSpec) -> Option<&'a str> {
     let after = |prefix: &str| {
         let (head, name) = descriptor.split_at_checked(prefix.len())?;
-        (head.eq_ignore_ascii_case(prefix) && !name.is_empty()).then_some(name.to_owned())
+        (head.eq_ignore_ascii_case(prefix) && !name.is_empty()).then_some(name)
     };
-    let value = |labels: &'a Labels, name: String| labels.get(&name).map_or("", String::as_str);
+    let value = |labels: &'a Labels, name: &str| labels.get(name).map_or("", String::as_str);
     if let Some(name) = after("node.labels.") {
         return Some(value(&node.labels, name));
     }

@@ -3,63 +3,58 @@
 use crate::spec::{GenericResource, Units};
 
 /// Whether `offer` has enough for every request. Only the first entry of a kind is looked at: an amount must be large
-/// enough, or there must be as many named units.
+/// enough, or there must be as many named units. A request for a named unit, which the API lets pass by mistake, is
+/// never met.
 pub(crate) fn has_enough(offer: &[GenericResource], requests: &[GenericResource]) -> bool {
     requests.iter().all(|request| {
-        let wanted = count(request);
-        match offer.iter().find(|entry| entry.kind == request.kind) {
+        let Units::Count(wanted) = request.units else { return false };
+        let mut entries = offer.iter().filter(|entry| entry.kind == request.kind);
+        match entries.next().map(|entry| &entry.units) {
             None => false,
-            Some(GenericResource { units: Units::Count(count), .. }) => *count >= wanted,
-            Some(_) => {
-                let named = offer.iter().filter(|entry| entry.kind == request.kind).count();
-                i64::try_from(named).is_ok_and(|named| named >= wanted)
-            }
+            Some(Units::Count(count)) => *count >= wanted,
+            Some(Units::Named(_)) => i64::try_from(1 + entries.count()).is_ok_and(|named| named >= wanted),
         }
     })
 }
 
 /// Takes what the requests ask for out of `offer` and says what it was: amounts as asked, named units in list order.
+/// All is chosen before anything is taken, so two requests for one kind get the same named units. Where a kind is
+/// absent, nothing is taken at all.
 pub(crate) fn claim(offer: &mut Vec<GenericResource>, requests: &[GenericResource]) -> Vec<GenericResource> {
-    let mut claimed = Vec::new();
-    for request in requests {
-        let wanted = count(request);
-        let Some(first) = offer.iter().position(|entry| entry.kind == request.kind) else { continue };
-        if let Units::Count(count) = &mut offer[first].units {
-            *count -= wanted;
-            if *count <= 0 {
-                offer.remove(first);
-            }
-            claimed.push(GenericResource { kind: request.kind.clone(), units: Units::Count(wanted) });
-            continue;
-        }
-        let mut left = wanted;
-        let mut index = first;
-        while left > 0 && index < offer.len() {
-            if offer[index].kind == request.kind {
-                claimed.push(offer.remove(index));
-                left -= 1;
-            } else {
-                index += 1;
-            }
-        }
-    }
+    let chosen: Option<Vec<_>> = requests.iter().map(|request| choose(offer, request)).collect();
+    let claimed = chosen.unwrap_or_default().concat();
+    take(offer, &claimed);
     claimed
 }
 
-/// Takes exactly these units out of `offer`.
-pub(crate) fn take(offer: &mut Vec<GenericResource>, units: &[GenericResource]) {
-    for unit in units {
-        match &unit.units {
-            Units::Count(_) => {
-                claim(offer, std::slice::from_ref(unit));
-            }
-            Units::Named(_) => {
-                if let Some(index) = offer.iter().position(|entry| entry == unit) {
-                    offer.remove(index);
-                }
-            }
+/// What would meet a request: `None` where there is nothing of the kind.
+fn choose(offer: &[GenericResource], request: &GenericResource) -> Option<Vec<GenericResource>> {
+    let Units::Count(wanted) = request.units else { return None };
+    let mut named = Vec::new();
+    for entry in offer.iter().filter(|entry| entry.kind == request.kind) {
+        match entry.units {
+            Units::Count(count) if count >= wanted && wanted != 0 => return Some(vec![request.clone()]),
+            Units::Count(_) => return Some(Vec::new()),
+            Units::Named(_) => named.push(entry.clone()),
+        }
+        if i64::try_from(named.len()) == Ok(wanted) {
+            break;
         }
     }
+    (!named.is_empty()).then_some(named)
+}
+
+/// Takes these units out of `offer`, as far as it has them: an amount out of an amount, a name wherever it stands. What
+/// the node counts in another way by now is left alone.
+pub(crate) fn take(offer: &mut Vec<GenericResource>, units: &[GenericResource]) {
+    let exhausts = |entry: &mut GenericResource, unit: &GenericResource| match (&mut entry.units, &unit.units) {
+        (Units::Count(count), Units::Count(amount)) => {
+            *count -= amount;
+            *count <= 0
+        }
+        (entry, unit) => entry == unit,
+    };
+    offer.retain_mut(|entry| !units.iter().any(|unit| entry.kind == unit.kind && exhausts(entry, unit)));
 }
 
 /// Gives units back. Amounts are added, names go to the end of the list; what the node does not offer (any more) is
@@ -93,14 +88,6 @@ pub(crate) fn offers(offer: &[GenericResource], unit: &GenericResource) -> bool 
     match &unit.units {
         Units::Count(_) => has_enough(offer, std::slice::from_ref(unit)),
         Units::Named(_) => offer.contains(unit),
-    }
-}
-
-/// Requests are amounts; a named request, which the API lets pass by mistake, asks for nothing.
-fn count(request: &GenericResource) -> i64 {
-    match request.units {
-        Units::Count(count) => count,
-        Units::Named(_) => 0,
     }
 }
 

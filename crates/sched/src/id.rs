@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::num::NonZeroU32;
 use std::ops::{Index, IndexMut};
 
 /// An id that is a row number of a dense table.
@@ -15,21 +16,23 @@ pub trait Row: Copy {
 macro_rules! row_id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
+        // One more than the row, so that an absent id takes no more room than one that is there.
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub struct $name(u32);
+        pub struct $name(NonZeroU32);
 
         impl Row for $name {
             fn index(self) -> usize {
-                self.0 as usize
+                self.0.get() as usize - 1
             }
             fn from_index(index: usize) -> Self {
-                $name(u32::try_from(index).expect("fewer than 2^32 rows"))
+                let number = u32::try_from(index + 1).ok().and_then(NonZeroU32::new);
+                $name(number.expect("fewer than 2^32 - 1 rows"))
             }
         }
 
         impl fmt::Debug for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, concat!(stringify!($name), "({})"), self.0)
+                write!(f, concat!(stringify!($name), "({})"), self.index())
             }
         }
     };

@@ -1,5 +1,9 @@
 //! The front door: an operator's verbs and the cluster's events in, commands out.
 
+mod leader;
+
+use std::sync::Arc;
+
 use crate::api::{self, ApiError, Part, refuse};
 use crate::cluster::{Change, Cluster, Timer, UpdateState, UpdateStatus, Writer};
 use crate::event::{Commands, Event};
@@ -39,6 +43,8 @@ pub struct Config {
     pub task_history: i64,
     /// Who allocates networks.
     pub allocation: Allocation,
+    /// How long the scheduler waits for further changes before a pass (SwarmKit `commitDebounceGap`: 50 ms).
+    pub debounce: Span,
 }
 
 impl Default for Config {
@@ -50,6 +56,7 @@ impl Default for Config {
             seed: 0,
             task_history: 5,
             allocation: Allocation::Instant,
+            debounce: Span::from_millis(50),
         }
     }
 }
@@ -61,8 +68,10 @@ impl Default for Config {
 /// report takes the time, which must not run backwards, and appends to `out` all that it caused, in order; nothing waits
 /// inside but what `deadline` announces. When that time comes, report [`Event::Deadline`].
 pub struct Manager {
+    config: Config,
+    /// Changes of the leader so far.
+    leaders: u64,
     cluster: Cluster,
-    allocation: Allocation,
     scheduler: Scheduler,
     replicated: Replicated,
     global: Global,
@@ -76,17 +85,18 @@ pub struct Manager {
 impl Manager {
     /// A manager of an empty cluster. Fails if the strategy is unknown, and lists the known ones.
     pub fn new(config: Config) -> Result<Manager, String> {
-        let strategy = strategy::build(&config.strategy, config.seed)?;
+        let strategy = strategy::build(&config.strategy)?;
         Ok(Manager {
+            leaders: 0,
             cluster: Cluster::default(),
-            allocation: config.allocation,
-            scheduler: Scheduler::new(strategy, config.ties, config.seed),
+            scheduler: Scheduler::new(strategy, config.ties, config.seed, config.debounce),
             replicated: Replicated::default(),
             global: Global::default(),
             restarts: restart::Supervisor::default(),
             updates: update::Supervisor::default(),
             reaper: Reaper::new(config.task_history),
             downs: Vec::new(),
+            config,
         })
     }
 
@@ -109,8 +119,9 @@ impl Manager {
 // Verbs on nodes.
 impl Manager {
     /// A node joins.
-    pub fn add_node(&mut self, now: Time, spec: NodeSpec, out: &mut Commands) -> NodeId {
+    pub fn add_node(&mut self, now: Time, spec: impl Into<Arc<NodeSpec>>, out: &mut Commands) -> NodeId {
         self.cluster.advance(now);
+        let spec = spec.into();
         let down = spec.state == NodeState::Down;
         let node = self.cluster.add_node(spec);
         self.downs.push(0);
@@ -141,13 +152,13 @@ impl Manager {
         self.update_node(now, node, out, |spec| spec.description.get_or_insert_default().resources = resources);
     }
 
-    /// `docker node rm --force`: its tasks become orphans.
+    /// `docker node rm --force`, which asks for no state of the node: its tasks become orphans.
     pub fn remove_node(&mut self, now: Time, node: NodeId, out: &mut Commands) {
         self.cluster.advance(now);
         if self.cluster.node(node).is_none() {
             return;
         }
-        for task in self.cluster.nodes()[node].tasks.clone() {
+        for task in self.cluster.tasks_on(node).collect::<Vec<_>>() {
             if self.cluster.task(task).is_some_and(|task| task.state < TaskState::Complete) {
                 self.cluster.set_state(task, TaskState::Orphaned, None, Writer::Manager);
             }
@@ -219,6 +230,11 @@ impl Manager {
     }
 
     /// `docker service update` and `docker service scale`.
+    ///
+    /// SwarmKit has a defect here that is reproduced (moby#53722): every update, even one that changes nothing, gives the
+    /// service a new version. A task that is still waiting for a node and is not out of date stays, but if it finds no
+    /// node at the next pass either, it is not tried again, and its explanation stays as it was. Only an update that
+    /// replaces it, or a scaling that removes it, puts an end to that.
     pub fn update_service(
         &mut self,
         now: Time,
@@ -362,7 +378,7 @@ impl Manager {
     }
 
     fn orphan_tasks(&mut self, node: NodeId) {
-        for task in self.cluster.nodes()[node].tasks.clone() {
+        for task in self.cluster.tasks_on(node).collect::<Vec<_>>() {
             let lives = |state| (TaskState::Assigned..=TaskState::Running).contains(&state);
             if self.cluster.task(task).is_some_and(|task| lives(task.state)) {
                 self.cluster.set_state(task, TaskState::Orphaned, None, Writer::Untimed);
@@ -383,7 +399,7 @@ impl Manager {
         let cluster = &mut self.cluster;
         match change {
             Change::TaskCreated(task)
-                if self.allocation == Allocation::Instant
+                if self.config.allocation == Allocation::Instant
                     && cluster.task(task).is_some_and(|task| task.state == TaskState::New) =>
             {
                 cluster.set_state(task, TaskState::Pending, None, Writer::Manager);

@@ -4,6 +4,7 @@
 //! data; [`crate::Manager`] checks it when it is submitted and refuses with the words of Swarm's API.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::time::Span;
 
@@ -106,8 +107,8 @@ pub struct Description {
     pub resources: Resources,
     /// Labels from the engine's configuration file.
     pub engine_labels: Labels,
-    /// Drivers it has.
-    pub plugins: Vec<(PluginKind, String)>,
+    /// Drivers it has; most engines have the same.
+    pub plugins: Arc<[(PluginKind, String)]>,
 }
 
 /// A node as it joins.

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::id::{NodeId, ServiceId, Slot};
-use crate::spec::ServiceSpec;
+use crate::spec::{GenericResource, ServiceSpec};
 use crate::time::Time;
 
 /// Where a task is in its life, as observed. The order is the meaning: of two reports the greater is the later, and
@@ -90,8 +90,35 @@ pub struct Task {
     pub created: Time,
     /// Counts creations in the cluster: a smaller number is an older task.
     pub sequence: u64,
+    /// What few tasks have.
+    pub(crate) details: Option<Box<Details>>,
+}
+
+const _: () = assert!(size_of::<Task>() <= 88);
+
+/// What few tasks have.
+#[derive(Clone, Default, Debug)]
+pub(crate) struct Details {
+    pub(crate) error: Option<Arc<str>>,
+    pub(crate) generic: Vec<GenericResource>,
+}
+
+impl Task {
     /// Why it is not further: the scheduler's explanation, or how the container ended.
-    pub error: Option<Arc<str>>,
-    /// Generic units given to it, as (kind, value).
-    pub generic: Vec<crate::spec::GenericResource>,
+    pub fn error(&self) -> Option<&Arc<str>> {
+        self.details.as_ref()?.error.as_ref()
+    }
+
+    /// Generic units given to it.
+    pub fn generic(&self) -> &[GenericResource] {
+        self.details.as_ref().map_or(&[], |details| &details.generic)
+    }
+
+    pub(crate) fn set_error(&mut self, error: Option<Arc<str>>) {
+        match (&mut self.details, error) {
+            (None, None) => {}
+            (Some(details), None) if details.generic.is_empty() => self.details = None,
+            (details, error) => details.get_or_insert_default().error = error,
+        }
+    }
 }

@@ -38,6 +38,10 @@ pub fn execute(scenario: &Scenario, plan: &[Run], jobs: usize, done: &(dyn Fn(&O
         done(&outcome);
         outcome
     };
+    if jobs.min(plan.len()) <= 1 {
+        // No thread of its own: what a large run frees then serves its report.
+        return plan.iter().map(run).collect();
+    }
     match rayon::ThreadPoolBuilder::new().num_threads(jobs.max(1)).build() {
         Ok(pool) => pool.install(|| plan.par_iter().map(run).collect()),
         // No threads to be had: one after the other.

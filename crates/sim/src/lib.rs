@@ -4,6 +4,7 @@
 //! `sched`'s manager surrounded by the [`model`]s on the [`engine`], observed by [`metrics`]; [`stats`] and [`report`]
 //! turn outcomes into CSV, pictures and pages; [`compose`] reads Docker stack files; [`cli`] is `simctl`.
 
+pub mod bench;
 pub mod cli;
 pub mod compose;
 pub mod conform;

@@ -8,6 +8,10 @@
 
 pub mod observer;
 
+use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
+
 /// A number that a run yields.
 #[derive(Debug)]
 pub struct Metric {
@@ -211,6 +215,120 @@ pub const METRICS: &[Metric] = &[
         smaller_is_better: None,
     },
     Metric {
+        name: "nodes_down_mean",
+        unit: "nodes",
+        definition: "Time average of the number of nodes without power.",
+        smaller_is_better: Some(true),
+    },
+    Metric {
+        name: "quorum_share",
+        unit: "1",
+        definition: "Share of time in which a service has at least as many running tasks as its quorum says, mean over the services that name one.",
+        smaller_is_better: Some(false),
+    },
+    Metric {
+        name: "jobs_arrived",
+        unit: "jobs",
+        definition: "Jobs and services that arrived (`[[arrivals]]`), those that found their line full included.",
+        smaller_is_better: None,
+    },
+    Metric {
+        name: "jobs_lost_ratio",
+        unit: "1",
+        definition: "Share of the arrivals that found their line full and went away.",
+        smaller_is_better: Some(true),
+    },
+    Metric {
+        name: "jobs_done",
+        unit: "jobs",
+        definition: "Arrivals that are over: a job whose tasks completed, a service whose lifetime ended.",
+        smaller_is_better: None,
+    },
+    Metric {
+        name: "jobs_present_mean",
+        unit: "jobs",
+        definition: "Time average of the number of arrivals that are there, from their arrival to their end, waiting in a line included.",
+        smaller_is_better: Some(true),
+    },
+    Metric {
+        name: "jobs_waiting_mean",
+        unit: "jobs",
+        definition: "Time average of the number of arrivals that are there and of which no container ran yet.",
+        smaller_is_better: Some(true),
+    },
+    Metric {
+        name: "job_waited_ratio",
+        unit: "1",
+        definition: "Share of the arrivals that began to run that did not run in the instant of their arrival.",
+        smaller_is_better: Some(true),
+    },
+    Metric {
+        name: "job_wait_mean_s",
+        unit: "s",
+        definition: "Mean time from an arrival until the first of its containers runs, over those that came to run.",
+        smaller_is_better: Some(true),
+    },
+    Metric {
+        name: "job_time_mean_s",
+        unit: "s",
+        definition: "Mean time from an arrival to its end, over those that are over and were not lost.",
+        smaller_is_better: Some(true),
+    },
+    Metric {
+        name: "little_gap_s",
+        unit: "s",
+        definition: "The number of present arrivals integrated over time less the time that each of them was present, added up: 0 by Little's law.",
+        smaller_is_better: Some(true),
+    },
+    Metric {
+        name: "pull_mean_s",
+        unit: "s",
+        definition: "Mean time from the request to the last layer unpacked, over pulls that found a layer missing and were not cancelled.",
+        smaller_is_better: Some(true),
+    },
+    Metric {
+        name: "leaderless_share",
+        unit: "1",
+        definition: "Share of time in which no manager leads.",
+        smaller_is_better: Some(true),
+    },
+    Metric {
+        name: "election_mean_s",
+        unit: "s",
+        definition: "Mean time in which a majority of the managers is up and none of them leads, until one does.",
+        smaller_is_better: Some(true),
+    },
+    Metric {
+        name: "majority_share",
+        unit: "1",
+        definition: "Share of time in which a majority of the managers is up.",
+        smaller_is_better: Some(false),
+    },
+    Metric {
+        name: "majority_losses",
+        unit: "losses",
+        definition: "How often the managers lost their majority.",
+        smaller_is_better: Some(true),
+    },
+    Metric {
+        name: "majority_lost_s",
+        unit: "s",
+        definition: "Time from the start until the managers lost their majority for the first time, warm-up included.",
+        smaller_is_better: Some(false),
+    },
+    Metric {
+        name: "gossip_rounds_mean",
+        unit: "rounds",
+        definition: "Mean number of rounds of gossip until every node knew that a task began or ceased to serve.",
+        smaller_is_better: Some(true),
+    },
+    Metric {
+        name: "gossip_time_mean_s",
+        unit: "s",
+        definition: "Mean time until every node knew by gossip that a task began or ceased to serve.",
+        smaller_is_better: Some(true),
+    },
+    Metric {
         name: "time_to_running_mean_s",
         unit: "s",
         definition: "Mean over all tasks that came to run of the time from a task's creation until the manager learned that it runs.",
@@ -378,9 +496,9 @@ pub struct TaskRow {
     /// `service.slot`, or `service.node` for global services, then `#` and the number of the task in that slot.
     pub name: String,
     /// Its service.
-    pub service: String,
+    pub service: Shared,
     /// Its node's name; empty if it never had one.
-    pub node: String,
+    pub node: Shared,
     /// Creation.
     pub created_s: f64,
     /// Assignment to the node.
@@ -392,11 +510,11 @@ pub struct TaskRow {
     /// End of the container, or of the task if it had none.
     pub ended_s: Option<f64>,
     /// Last observed state.
-    pub state: String,
+    pub state: Shared,
     /// Last desired state.
-    pub desired: String,
+    pub desired: Shared,
     /// Error text.
-    pub error: String,
+    pub error: Shared,
 }
 
 /// A node at the end.
@@ -427,6 +545,78 @@ pub struct Mark {
     pub kind: String,
     /// In words: `rack=r1 down (5 nodes)`.
     pub label: String,
+}
+
+/// A text that many rows have in common: a million tasks have few services and states.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Shared(Arc<str>);
+
+impl Shared {
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Deref for Shared {
+    type Target = str;
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Default for Shared {
+    fn default() -> Self {
+        "".into()
+    }
+}
+
+impl From<&str> for Shared {
+    fn from(text: &str) -> Shared {
+        Shared(text.into())
+    }
+}
+
+impl From<String> for Shared {
+    fn from(text: String) -> Shared {
+        Shared(text.into())
+    }
+}
+
+impl From<Arc<str>> for Shared {
+    fn from(text: Arc<str>) -> Shared {
+        Shared(text)
+    }
+}
+
+impl PartialEq<str> for Shared {
+    fn eq(&self, other: &str) -> bool {
+        **self == *other
+    }
+}
+
+impl PartialEq<&str> for Shared {
+    fn eq(&self, other: &&str) -> bool {
+        **self == **other
+    }
+}
+
+impl PartialEq<String> for Shared {
+    fn eq(&self, other: &String) -> bool {
+        **self == **other
+    }
+}
+
+impl fmt::Display for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
 }
 
 #[cfg(test)]

@@ -7,26 +7,33 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use rand_chacha::rand_core::Rng;
-use sched::spec::{Availability, Mode, NodeState};
+use sched::spec::{Availability, Mode, NodeState, Role};
 use sched::{
-    Allocation, Command, Commands, Config, Manager, NodeId, Row, ServiceId, TaskId, TaskState, TieBreak, Time,
+    Allocation, Command, Commands, Config, Manager, NodeId, Row, ServiceId, Span, TaskId, TaskState, TieBreak, Time,
 };
 
 use crate::engine::Queue;
+use crate::engine::law::Law;
 use crate::engine::rng::{Seeds, Stream, entity, part};
 use crate::metrics::Outcome;
 use crate::metrics::observer::Observer;
 use crate::model::TaskNo;
 use crate::model::agent::{self, Agents, Effect, Life};
 use crate::model::failure::{self, Change, Failures};
+use crate::model::gossip::{self, Gossip};
 use crate::model::heartbeat::{self, Heartbeats};
 use crate::model::image::{self, Images};
+use crate::model::managers::{self, Managers};
 use crate::model::overlay::{Granted, Overlay};
-use crate::scenario::{Action, Exit, NodePlan, Scenario};
+use crate::model::workload::{self, JobNo, Order, Workload};
+use crate::scenario::{Action, Behaviour, Exit, NodePlan, Scenario};
 
 /// A run that handles more events than this at one instant goes in circles, unless its cluster is so large that every
 /// node and task has its events then.
 const EVENTS_AT_ONCE_MAX: u64 = 1_000_000;
+/// moby `daemon/cluster/errors.go`.
+const NO_LEADER: &str = "The swarm does not have a leader. It's possible that too few managers are online. Make sure more \
+                         than half of the managers are online.";
 /// Events that a node or a task may have at one instant.
 const EVENTS_EACH: u64 = 20;
 /// A run that handles more events than this would not end in a day.
@@ -39,6 +46,14 @@ enum Event {
     Image(image::Event),
     Failure(failure::Turn),
     Expired(heartbeat::Expired),
+    Workload(workload::Event),
+    Managers(managers::Event),
+    Gossip(gossip::Round),
+    /// An agent calls the new leader, if that still leads.
+    Rejoin {
+        node: u32,
+        leader: u32,
+    },
     /// The manager's deadline, if it is still the one that was announced.
     Deadline,
     /// A row of the scenario's services is submitted.
@@ -61,7 +76,54 @@ macro_rules! part_of_event {
         }
     )*};
 }
-part_of_event!(Agent(agent::Event), Image(image::Event), Failure(failure::Turn), Expired(heartbeat::Expired));
+part_of_event!(
+    Agent(agent::Event),
+    Image(image::Event),
+    Failure(failure::Turn),
+    Expired(heartbeat::Expired),
+    Workload(workload::Event),
+    Managers(managers::Event),
+    Gossip(gossip::Round)
+);
+
+/// What the models must know of a service of the manager.
+#[derive(Clone, Copy, Debug)]
+struct Origin {
+    /// Owner of the chance of its tasks.
+    entity: u64,
+    behaviour: Behaviour,
+    quorum: Option<u64>,
+    /// The arrival that it is, if it is one.
+    job: Option<JobNo>,
+}
+
+/// Which agents have a session with the leader of now, and what the others have to say.
+#[derive(Debug)]
+struct Sessions {
+    /// Changes of the leader.
+    leader: u32,
+    /// For each node, whether its agent is up, and whether it has a session.
+    up: Vec<bool>,
+    open: Vec<bool>,
+    /// For each node, whether its network is cut.
+    cut: Vec<bool>,
+    /// Whether every session is open; then nothing is held.
+    all_open: bool,
+    held: Vec<Vec<sched::Event>>,
+}
+
+impl Sessions {
+    fn new(nodes: usize) -> Sessions {
+        Sessions {
+            leader: 0,
+            up: vec![true; nodes],
+            open: vec![true; nodes],
+            cut: vec![false; nodes],
+            all_open: true,
+            held: vec![Vec::new(); nodes],
+        }
+    }
+}
 
 /// A run.
 pub struct World<'a> {
@@ -76,10 +138,18 @@ pub struct World<'a> {
     overlay: Overlay,
     failures: Failures<'a>,
     heartbeats: Heartbeats<'a>,
+    workload: Workload<'a>,
+    managers: Managers<'a>,
+    gossip: Gossip<'a>,
+    sessions: Sessions,
     observer: Observer<'a>,
-    /// Rows of the scenario's services by the manager's, and the other way round.
-    plans: Vec<usize>,
+    /// Where each of the manager's services comes from.
+    origins: Vec<Origin>,
+    /// The manager's services by the scenario's, and by arrival.
     services: Vec<Option<ServiceId>>,
+    jobs: Vec<Option<ServiceId>>,
+    /// What waits for a leader.
+    postponed: Vec<Order>,
     /// The task that has a row of the manager's table, and the manager's id of a task.
     numbers: Vec<TaskNo>,
     ids: Vec<TaskId>,
@@ -101,10 +171,14 @@ impl<'a> World<'a> {
             ties: TieBreak::Seeded,
             seed: seeds.stream(Stream::Placement, 0).next_u64(),
             allocation: Allocation::External,
-            ..Config::default()
+            debounce: scenario.models.managers.debounce,
+            task_history: scenario.models.managers.history as i64,
         })?;
         let models = &scenario.models;
         let names = || scenario.nodes.iter().map(|it| it.spec.id.as_str());
+        let is_manager = |it: &(usize, &'a NodePlan)| it.1.spec.role == Role::Manager;
+        let managers = scenario.nodes.iter().enumerate().filter(is_manager);
+        let managers = managers.map(|(row, it)| (row, it.spec.id.as_str()));
         let bandwidths = scenario.nodes.iter().map(|it| it.bandwidth);
         Ok(World {
             scenario,
@@ -118,8 +192,14 @@ impl<'a> World<'a> {
             failures: Failures::new(&scenario.failures, scenario.nodes.len(), seeds),
             heartbeats: Heartbeats::new(&models.heartbeat, names(), seeds),
             observer: Observer::new(scenario, strategy, replication),
-            plans: Vec::new(),
+            workload: Workload::new(&scenario.arrivals, &scenario.queues, seeds),
+            managers: Managers::new(&models.managers, managers, seeds),
+            gossip: Gossip::new(&models.gossip, scenario.nodes.len(), seeds),
+            sessions: Sessions::new(scenario.nodes.len()),
+            origins: Vec::new(),
             services: vec![None; scenario.services.len()],
+            jobs: Vec::new(),
+            postponed: Vec::new(),
             numbers: Vec::new(),
             ids: Vec::new(),
             armed: None,
@@ -138,6 +218,8 @@ impl<'a> World<'a> {
         let mut at_once = 0;
         while let Some((now, event)) = self.queue.pop() {
             if let Event::End = event {
+                // A million tasks weigh: what is not needed any more goes before the outcome comes.
+                drop((self.queue, self.manager, self.agents));
                 let (pulled, addresses) = (self.images.totals(), self.overlay.addresses_peak());
                 return self.observer.close(now, pulled, addresses, self.events);
             }
@@ -170,7 +252,7 @@ impl<'a> World<'a> {
     fn start(&mut self) {
         let Scenario { duration, warm_up, nodes, services, script, .. } = self.scenario;
         for (row, plan) in nodes.iter().enumerate() {
-            self.manager.add_node(Time::ZERO, plan.spec.clone(), &mut self.commands);
+            self.manager.add_node(Time::ZERO, Arc::clone(&plan.spec), &mut self.commands);
             self.observe_eligible(Time::ZERO, row);
         }
         self.settle(Time::ZERO);
@@ -182,6 +264,7 @@ impl<'a> World<'a> {
         for (row, scripted) in script.iter().enumerate() {
             self.queue.at(scripted.at, Event::Script(row as u32));
         }
+        self.workload.start(&mut self.queue);
         if *warm_up != sched::Span::ZERO {
             self.queue.at(Time::ZERO + *warm_up, Event::WarmedUp);
         }
@@ -193,12 +276,25 @@ impl<'a> World<'a> {
         match event {
             Event::Agent(event) => self.agents.handle(&mut self.queue, event),
             Event::Image(event) => self.images.handle(&mut self.queue, event),
+            Event::Managers(event) => self.managers.handle(&mut self.queue, event),
+            Event::Gossip(round) => {
+                self.gossip.handle(&mut self.queue, round);
+                for (rounds, span) in self.gossip.told.drain(..) {
+                    self.observer.told(rounds, span);
+                }
+            }
+            Event::Rejoin { node, leader } => {
+                if self.sessions.leader == leader && self.sessions.up[node as usize] {
+                    self.rejoin(now, node as usize);
+                }
+            }
+            Event::Workload(event) => self.workload.handle(&mut self.queue, event),
             Event::Failure(turn) => {
                 let (failed, unit) = self.failures.handle(&mut self.queue, turn, &mut self.changes);
                 self.power(now, failed, Some(unit));
             }
             Event::Expired(expired) => {
-                if let Some(node) = self.heartbeats.handle(expired) {
+                if let Some(node) = self.heartbeats.handle(expired).filter(|_| self.managers.lead()) {
                     self.observer.detected(now, node);
                     self.observer.mark(now, "detected", self.scenario.nodes[node].spec.id.as_str());
                     self.manager.handle(now, sched::Event::NodeDown(NodeId::from_index(node)), &mut self.commands);
@@ -208,7 +304,9 @@ impl<'a> World<'a> {
             Event::Deadline => {
                 if self.armed == Some(now) {
                     self.armed = None;
-                    self.manager.handle(now, sched::Event::Deadline, &mut self.commands);
+                    if self.managers.lead() {
+                        self.manager.handle(now, sched::Event::Deadline, &mut self.commands);
+                    }
                 }
             }
             Event::Deploy(row) => self.deploy(now, row as usize),
@@ -244,6 +342,10 @@ impl<'a> World<'a> {
         }
         for Change { node, up } in changes.drain(..) {
             self.observer.power(now, node, up);
+            self.sessions.up[node] &= up;
+            let chance = part(entity(&self.scenario.nodes[node].spec.id), now.as_nanos());
+            let boot = || self.scenario.models.daemon.boot.sample(&mut self.seeds.stream(Stream::ManagerBoot, chance));
+            self.managers.power(&mut self.queue, node, up && !self.sessions.cut[node], boot);
             if up {
                 self.agents.power_on(&mut self.queue, node);
             } else {
@@ -257,10 +359,14 @@ impl<'a> World<'a> {
 
     fn deploy(&mut self, now: Time, row: usize) {
         let plan = &self.scenario.services[row];
+        if !self.managers.lead() {
+            return self.observer.mark(now, "refused", format!("{}: {NO_LEADER}", plan.spec.name));
+        }
         match self.manager.create_service(now, plan.spec.clone(), &mut self.commands) {
             Ok(id) => {
-                assert_eq!(id.index(), self.plans.len(), "services come in rows");
-                self.plans.push(row);
+                assert_eq!(id.index(), self.origins.len(), "services come in rows");
+                let entity = entity(&plan.spec.name);
+                self.origins.push(Origin { entity, behaviour: plan.behaviour, quorum: plan.quorum, job: None });
                 self.services[row] = Some(id);
                 self.observer.mark(now, "deploy", plan.spec.name.as_str());
             }
@@ -268,10 +374,84 @@ impl<'a> World<'a> {
         }
     }
 
+    /// Services and jobs come and go. Without a leader those who bring them try again until there is one.
+    fn pass_orders(&mut self, now: Time) {
+        let lead = self.managers.lead();
+        for order in std::mem::take(&mut self.workload.orders) {
+            match order {
+                Order::Arrived(job) => {
+                    self.observer.job_arrived(now, job);
+                    self.jobs.push(None);
+                }
+                Order::Lost(job) => self.observer.job_lost(now, job),
+                Order::Submit(_) if !lead => self.postponed.push(order),
+                Order::Submit(job) => self.submit(now, job),
+                Order::Remove(job) if !lead && self.jobs[job.row()].is_some() => self.postponed.push(order),
+                Order::Remove(job) => {
+                    self.observer.job_done(now, job);
+                    if let Some(service) = self.jobs[job.row()].take() {
+                        self.manager.remove_service(now, service, &mut self.commands);
+                    }
+                }
+            }
+        }
+    }
+
+    fn submit(&mut self, now: Time, job: JobNo) {
+        let arrival = self.workload.arrival(job);
+        let mut spec = arrival.kind.spec.clone();
+        spec.name = format!("{}-{}", spec.name, arrival.number);
+        if let Some(number) = arrival.replicas {
+            match &mut spec.mode {
+                Mode::Replicated { replicas } => *replicas = number,
+                Mode::ReplicatedJob { max_concurrent, total_completions } => {
+                    (*max_concurrent, *total_completions) = (number, number);
+                }
+                Mode::Global | Mode::GlobalJob => {}
+            }
+        }
+        let completions = match spec.mode {
+            Mode::ReplicatedJob { total_completions, .. } => Some(total_completions),
+            _ => None,
+        };
+        let mut behaviour = arrival.kind.behaviour;
+        if let Some(run) = arrival.run {
+            let code = behaviour.exit.map_or(0, |it| it.code);
+            behaviour.exit = Some(Exit { after: Law::Fixed(run), code });
+        }
+        let origin = Origin { entity: entity(&spec.name), behaviour, quorum: arrival.kind.quorum, job: Some(job) };
+        match self.manager.create_service(now, spec, &mut self.commands) {
+            Ok(id) => {
+                assert_eq!(id.index(), self.origins.len(), "services come in rows");
+                self.origins.push(origin);
+                self.jobs[job.row()] = Some(id);
+                self.workload.submitted(&mut self.queue, job, completions);
+            }
+            Err(refusal) => {
+                self.observer.mark(now, "refused", refusal.text);
+                self.workload.over(job);
+            }
+        }
+    }
+
     fn act(&mut self, now: Time, row: usize) {
         let scenario = self.scenario;
         let scripted = &scenario.script[row];
         self.observer.mark(now, "script", scripted.label.as_str());
+        let is_order = !matches!(
+            scripted.action,
+            Action::Down(_)
+                | Action::Up(_)
+                | Action::Cut(_)
+                | Action::Mend(_)
+                | Action::Restart(..)
+                | Action::Slow(..)
+                | Action::Registry(_)
+                | Action::Kill(..)
+        );
+        if is_order && !self.managers.lead() {
+            return self.note_refusal(now, Err(NO_LEADER.into()));
+        }
         match &scripted.action {
             Action::Down(nodes) | Action::Up(nodes) => {
                 let on = matches!(scripted.action, Action::Up(_));
@@ -285,10 +465,16 @@ impl<'a> World<'a> {
                     self.images.link(&mut self.queue, node, false);
                     self.heartbeats.silent(&mut self.queue, node);
                     self.observer.silent(now, node);
+                    (self.sessions.up[node], self.sessions.cut[node]) = (false, true);
+                    self.managers.power(&mut self.queue, node, false, Span::default);
                 }
             }
             Action::Mend(nodes) => {
                 for &node in nodes {
+                    self.sessions.cut[node] = false;
+                    if self.failures.is_up(node) {
+                        self.managers.power(&mut self.queue, node, true, Span::default);
+                    }
                     self.observer.back(now, node);
                     self.images.link(&mut self.queue, node, true);
                     self.agents.mend(&mut self.queue, node);
@@ -297,6 +483,7 @@ impl<'a> World<'a> {
             Action::Restart(nodes, live) => {
                 for &node in nodes {
                     self.agents.restart(&mut self.queue, node, *live);
+                    self.sessions.up[node] = false;
                     self.images.power_off(&mut self.queue, node, scenario.models.daemon.keep_cache);
                     self.heartbeats.silent(&mut self.queue, node);
                     self.observer.silent(now, node);
@@ -311,6 +498,27 @@ impl<'a> World<'a> {
                     let id = NodeId::from_index(node);
                     self.manager.set_availability(now, id, *availability, &mut self.commands);
                     self.observe_eligible(now, node);
+                }
+            }
+            Action::Promote(nodes) | Action::Demote(nodes) => {
+                let promote = matches!(scripted.action, Action::Promote(_));
+                for &node in nodes {
+                    let id = NodeId::from_index(node);
+                    if promote {
+                        let name = scenario.nodes[node].spec.id.as_str();
+                        self.managers.promote(&mut self.queue, node, name, self.failures.is_up(node));
+                    } else if let Err(refusal) = self.managers.demote(&mut self.queue, node) {
+                        self.note_refusal(now, Err(refusal.into()));
+                        continue;
+                    }
+                    let role = if promote { Role::Manager } else { Role::Worker };
+                    self.manager.set_role(now, id, role, &mut self.commands);
+                }
+            }
+            Action::RemoveNode(nodes) => {
+                for &node in nodes {
+                    self.manager.remove_node(now, NodeId::from_index(node), &mut self.commands);
+                    self.observer.eligible(now, node, false);
                 }
             }
             Action::Scale(service, to) => self.update(now, *service, |spec| match &mut spec.mode {
@@ -384,16 +592,94 @@ fn racks(scenario: &Scenario) -> Vec<usize> {
     values.iter().map(|it| rows[it]).collect()
 }
 
+// Who leads.
+impl World<'_> {
+    fn pass_leadership(&mut self, now: Time) {
+        for change in std::mem::take(&mut self.managers.changes) {
+            match change {
+                managers::Change::Majority(there) => {
+                    self.observer.majority(now, there);
+                    self.observer.mark(now, "managers", if there { "majority regained" } else { "majority lost" });
+                }
+                managers::Change::Vacant => {
+                    self.observer.leader(now, false);
+                    self.observer.mark(now, "managers", "no leader");
+                    self.armed = None;
+                    self.heartbeats.forget();
+                    self.sessions.open.fill(false);
+                    self.sessions.all_open = false;
+                }
+                managers::Change::Elected(node) => {
+                    self.observer.leader(now, true);
+                    let name = &self.scenario.nodes[node].spec.id;
+                    self.observer.mark(now, "managers", format!("{name} leads"));
+                    self.lead(now);
+                }
+            }
+        }
+    }
+
+    /// A new leader takes over from what the store holds. Agents that are up call it, each after a random part of the
+    /// longest back-off (SwarmKit `agent/agent.go`: 8 s).
+    fn lead(&mut self, now: Time) {
+        self.sessions.leader += 1;
+        self.manager.change_leader(now, &mut self.commands);
+        let leader = self.sessions.leader;
+        for (node, plan) in self.scenario.nodes.iter().enumerate() {
+            self.observe_eligible(now, node);
+            if self.manager.cluster().nodes()[NodeId::from_index(node)].spec.state == NodeState::Unknown {
+                self.heartbeats.unknown(&mut self.queue, node);
+            }
+            if self.sessions.up[node] {
+                let chance = part(entity(&plan.spec.id), u64::from(leader));
+                let span = self.scenario.models.managers.backoff.sample(&mut self.seeds.stream(Stream::Rejoin, chance));
+                self.queue.after(span, Event::Rejoin { node: node as u32, leader });
+            }
+        }
+        self.workload.orders.append(&mut self.postponed);
+    }
+
+    /// An agent has a session with the leader. It says what it could not say before.
+    fn rejoin(&mut self, now: Time, node: usize) {
+        self.sessions.open[node] = true;
+        self.sessions.all_open = self.sessions.open.iter().all(|it| *it);
+        self.heartbeats.registered(node);
+        self.observer.registered(now, node);
+        self.manager.handle(now, sched::Event::NodeUp(NodeId::from_index(node)), &mut self.commands);
+        self.observe_eligible(now, node);
+        let held = std::mem::take(&mut self.sessions.held[node]);
+        self.report(now, held);
+    }
+
+    /// Keeps reports back whose agent has no session.
+    fn hold(&mut self, reports: Vec<sched::Event>) -> Vec<sched::Event> {
+        let mut passed = Vec::new();
+        for report in reports {
+            let node = match &report {
+                sched::Event::TaskStatus { task, .. } => self.manager.cluster().task(*task).and_then(|it| it.node),
+                _ => None,
+            };
+            match node {
+                Some(node) if !self.sessions.open[node.index()] => self.sessions.held[node.index()].push(report),
+                _ => passed.push(report),
+            }
+        }
+        passed
+    }
+}
+
 // What one tells another.
 impl World<'_> {
     /// Passes on commands, effects and addresses until there are none left, then waits for what the manager waits for.
     fn settle(&mut self, now: Time) {
+        self.pass_leadership(now);
         while !(self.commands.is_empty()
             && self.granted.is_empty()
             && self.agents.effects.is_empty()
             && !self.overlay.has_ended()
             && self.images.pulled.is_empty()
-            && self.images.failed.is_empty())
+            && self.images.failed.is_empty()
+            && self.workload.orders.is_empty())
         {
             let mut commands = std::mem::take(&mut self.commands);
             for command in commands.drain(..) {
@@ -405,7 +691,7 @@ impl World<'_> {
             if self.overlay.has_ended() {
                 self.overlay.give_out(&mut self.granted);
             }
-            for task in std::mem::take(&mut self.images.pulled) {
+            for task in self.images.pulled.drain(..) {
                 self.agents.pulled(&mut self.queue, task);
             }
             for (task, error) in std::mem::take(&mut self.images.failed) {
@@ -413,8 +699,10 @@ impl World<'_> {
             }
             self.pass_effects(now);
             self.pass_granted(now);
+            self.pass_orders(now);
         }
-        if let Some(deadline) = self.manager.deadline()
+        if self.managers.lead()
+            && let Some(deadline) = self.manager.deadline()
             && self.armed.is_none_or(|armed| deadline < armed)
         {
             let deadline = deadline.max(now);
@@ -430,6 +718,9 @@ impl World<'_> {
                 let spec = Arc::clone(&self.manager.cluster().services()[id].spec);
                 self.overlay.add_service(id, &spec);
                 self.observer.service(now, id.index(), &spec);
+                if let Some(quorum) = self.origins[id.index()].quorum {
+                    self.observer.quorum(id.index(), quorum);
+                }
             }
             Command::UpdateStatus(id, status) => self.observer.update_status(now, id.index(), status.as_deref()),
             Command::RemoveService(id) => {
@@ -468,15 +759,15 @@ impl World<'_> {
         self.observer.assigned(now, number, node);
         // A record that is deleted by a later command of this call has nothing to say any more.
         let Some(task) = self.manager.cluster().task(id) else { return };
-        let plan = &self.scenario.services[self.plans[task.service.index()]];
+        let origin = self.origins[task.service.index()];
         let slot = match task.slot {
             sched::Slot::Number(number) => u64::from(number) << 1,
             sched::Slot::Node(node) => (node.index() as u64) << 1 | 1,
         };
-        let chance = part(part(entity(&plan.spec.name), slot), u64::from(task.instance));
+        let chance = part(part(origin.entity, slot), u64::from(task.instance));
         let mut rng = self.seeds.stream(Stream::Task, chance);
         let container = &task.spec.task.container;
-        let mut behaviour = plan.behaviour;
+        let mut behaviour = origin.behaviour;
         if let Some(exit) = self.bad_images.get(container.image.as_str()) {
             behaviour.exit = Some(*exit);
         }
@@ -493,9 +784,10 @@ impl World<'_> {
     fn see(&mut self, now: Time, id: TaskId) {
         let Some(task) = self.manager.cluster().task(id) else { return };
         let number = self.numbers[id.row()];
-        self.observer.seen(now, number, task.state, task.desired, &task.error);
+        self.observer.seen(now, number, task.state, task.desired, &task.error().cloned());
         if task.state.is_terminal() {
             self.overlay.release(number);
+            self.images.release(number);
         } else {
             self.overlay.stirred(number, &mut self.granted);
         }
@@ -517,17 +809,28 @@ impl World<'_> {
                     self.observer.preparing(now, task);
                     self.images.pull(&mut self.queue, task, node, &image.task.container.image);
                 }
-                Effect::Gone(task) => self.images.leave(task),
                 Effect::CancelPull(task) => self.images.cancel(&mut self.queue, task),
                 Effect::Prepared(task) => self.observer.prepared(now, task),
-                Effect::Started(task) => self.observer.started(now, task),
-                Effect::Leaving(task) => self.observer.leaving(now, task),
-                Effect::Ended(task) => self.observer.ended(now, task),
+                Effect::Started(task) => {
+                    self.observer.started(now, task);
+                    if let Some(job) = self.job_of(task) {
+                        self.observer.job_started(now, job);
+                    }
+                    self.spread(task);
+                }
+                Effect::Leaving(task) => {
+                    self.observer.leaving(now, task);
+                    self.spread(task);
+                }
+                Effect::Ended(task) => {
+                    self.observer.ended(now, task);
+                    self.images.release(task);
+                }
                 Effect::Registered(node) => {
-                    self.heartbeats.registered(node);
-                    self.observer.registered(now, node);
-                    self.manager.handle(now, sched::Event::NodeUp(NodeId::from_index(node)), &mut self.commands);
-                    self.observe_eligible(now, node);
+                    self.sessions.up[node] = true;
+                    if self.managers.lead() {
+                        self.rejoin(now, node);
+                    }
                 }
                 Effect::Report { task, at, state, error } => {
                     if state.is_terminal() {
@@ -541,6 +844,14 @@ impl World<'_> {
         if self.agents.effects.capacity() == 0 {
             self.agents.effects = effects;
         }
+        if !self.sessions.all_open {
+            reports = self.hold(reports);
+        }
+        self.report(now, reports);
+    }
+
+    /// Reports become known together.
+    fn report(&mut self, now: Time, reports: Vec<sched::Event>) {
         if !reports.is_empty() {
             let known: Vec<TaskId> = reports
                 .iter()
@@ -552,9 +863,31 @@ impl World<'_> {
             self.manager.handle_all(now, reports, &mut self.commands);
             for task in known {
                 self.see(now, task);
+                if let Some(record) = self.manager.cluster().task(task)
+                    && record.state == TaskState::Complete
+                    && let Some(job) = self.origins[record.service.index()].job
+                {
+                    self.workload.completed(job);
+                }
             }
             self.overlay.give_out(&mut self.granted);
         }
+    }
+
+    /// A task serves or does not any more: its node tells the others.
+    fn spread(&mut self, task: TaskNo) {
+        if self.scenario.models.gossip.interval.is_some()
+            && let Some(record) = self.manager.cluster().task(self.ids[task.row()])
+            && let Some(node) = record.node
+        {
+            self.gossip.news(&mut self.queue, node.index());
+        }
+    }
+
+    /// The arrival that a task belongs to, if any.
+    fn job_of(&self, task: TaskNo) -> Option<JobNo> {
+        let task = self.manager.cluster().task(self.ids[task.row()])?;
+        self.origins[task.service.index()].job
     }
 
     fn pass_granted(&mut self, now: Time) {

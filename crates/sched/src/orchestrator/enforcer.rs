@@ -37,13 +37,13 @@ fn reject_noncompliant(cluster: &mut Cluster, id: NodeId) {
             rejected.push(task_id);
             continue;
         }
-        if task.generic.iter().any(|unit| !generic::offers(&left.generic, unit)) {
+        if task.generic().iter().any(|unit| !generic::offers(&left.generic, unit)) {
             rejected.push(task_id);
             break;
         }
         left.memory -= wants.memory;
         left.nano_cpus -= wants.nano_cpus;
-        generic::take(&mut left.generic, &task.generic);
+        generic::take(&mut left.generic, task.generic());
     }
     for task in rejected {
         let error: Arc<str> = "assigned node no longer meets constraints".into();

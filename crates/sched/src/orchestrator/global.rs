@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{is_dirty, is_invalid, restart, satisfies, tasks_on, updatable, update};
+use super::{is_dirty, restart, satisfies, tasks_on, updatable, update};
 use crate::cluster::{Change, Cluster};
 use crate::id::{NodeId, ServiceId, Slot, TaskId};
 use crate::spec::{Availability, Mode};
@@ -63,10 +63,11 @@ impl Global {
         for (_, id) in std::mem::take(&mut self.restart) {
             let Some(task) = cluster.task(id) else { continue };
             let Some(service) = cluster.service(task.service) else { continue };
-            let Some(node) = task.node.and_then(|node| cluster.node(node)) else { continue };
-            if task.desired > DesiredState::Running || is_invalid(Some(node)) {
+            let Some(at) = task.node else { continue };
+            if task.desired > DesiredState::Running || cluster.is_invalid(at) {
                 continue;
             }
+            let node = &cluster.nodes()[at];
             if node.spec.availability == Availability::Pause || !satisfies(service, node) {
                 cluster.set_desired(id, DesiredState::Shutdown);
             } else {
@@ -79,7 +80,7 @@ impl Global {
     /// SwarmKit `reconcileOneNode`: what a node's return, drain or change of availability means to every service.
     fn reconcile_node(&mut self, cluster: &mut Cluster, restarts: &mut restart::Supervisor, id: NodeId) {
         let Some(node) = cluster.node(id) else { return };
-        if is_invalid(Some(node)) {
+        if cluster.is_invalid(id) {
             let tasks = self.tasks_on(cluster, id);
             shut_down(cluster, tasks);
             cluster.commit();
@@ -93,7 +94,7 @@ impl Global {
             if !satisfies(record, &cluster.nodes()[id]) {
                 continue;
             }
-            let tasks = record.slots.get(&Slot::Node(id)).cloned().unwrap_or_default();
+            let tasks: Vec<TaskId> = record.slots.tasks_in(Slot::Node(id)).collect();
             let tasks = updatable(cluster, restarts, service, &tasks);
             // Not a rolling update: out-of-date tasks are replaced at once.
             let dirty = |task: &TaskId| {
@@ -126,8 +127,9 @@ fn reconcile_service(
     id: ServiceId,
 ) {
     let mut by_node: BTreeMap<NodeId, Vec<TaskId>> = BTreeMap::new();
-    for (slot, tasks) in cluster.services()[id].slots.clone() {
+    for (slot, tasks) in cluster.services()[id].slots.iter() {
         let Slot::Node(node) = slot else { continue };
+        let tasks: Vec<TaskId> = tasks.collect();
         let tasks = updatable(cluster, restarts, id, &tasks);
         if !tasks.is_empty() {
             by_node.insert(node, tasks);
@@ -135,7 +137,7 @@ fn reconcile_service(
     }
     let mut slots = Vec::new();
     for node in cluster.nodes().ids() {
-        let Some(record) = cluster.node(node).filter(|node| !is_invalid(Some(node))) else { continue };
+        let Some(record) = cluster.node(node).filter(|_| !cluster.is_invalid(node)) else { continue };
         let tasks = by_node.remove(&node).unwrap_or_default();
         if !satisfies(&cluster.services()[id], record) {
             shut_down(cluster, tasks);

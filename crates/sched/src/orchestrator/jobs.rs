@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{is_invalid, restart, satisfies};
+use super::{restart, satisfies};
 use crate::cluster::{Change, Cluster};
 use crate::id::{NodeId, ServiceId, Slot, TaskId};
 use crate::spec::{Availability, Mode, NodeState};
@@ -100,7 +100,7 @@ fn reconcile_global(cluster: &mut Cluster, restarts: &mut restart::Supervisor, i
     }
     let (mut missing, mut stranded) = (Vec::new(), Vec::new());
     for (node_id, node) in cluster.nodes().iter().filter(|(_, node)| !node.removed && satisfies(service, node)) {
-        if is_invalid(Some(node)) {
+        if cluster.is_invalid(node_id) {
             stranded.extend(on_node.get(&node_id));
         } else if node.spec.availability == Availability::Active
             && node.spec.state == NodeState::Ready

@@ -10,13 +10,7 @@ pub(crate) mod update;
 
 use crate::cluster::{Cluster, Node, Service, UpdateState};
 use crate::id::{NodeId, ServiceId, TaskId};
-use crate::spec::{Availability, NodeState};
 use crate::task::{DesiredState, Task};
-
-/// Whether a node cannot keep tasks (SwarmKit `InvalidNode`): gone, down or drained. Paused and unknown nodes can.
-fn is_invalid(node: Option<&Node>) -> bool {
-    node.is_none_or(|node| node.spec.state == NodeState::Down || node.spec.availability == Availability::Drain)
-}
 
 /// Whether a node satisfies a service's constraints. Constraints that do not parse count as none.
 fn satisfies(service: &Service, node: &Node) -> bool {
@@ -68,5 +62,5 @@ fn updatable(
 
 /// Tasks on a node, oldest first.
 fn tasks_on(cluster: &Cluster, node: NodeId) -> Vec<TaskId> {
-    cluster.nodes()[node].tasks.clone()
+    cluster.tasks_on(node).collect()
 }

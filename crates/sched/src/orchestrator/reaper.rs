@@ -89,11 +89,11 @@ fn prune(cluster: &Cluster, limit: i64, service: ServiceId, slot: Slot, doomed: 
         attempts => i64::try_from(attempts).unwrap_or(i64::MAX).saturating_add(1),
     };
     let Ok(limit) = usize::try_from(limit) else { return false };
-    let mut tasks = record.slots.get(&slot).cloned().unwrap_or_default();
-    let mut surplus = tasks.len().saturating_sub(limit);
+    let mut surplus = record.slots.tasks_in(slot).count().saturating_sub(limit);
     if surplus == 0 {
         return false;
     }
+    let mut tasks: Vec<TaskId> = record.slots.tasks_in(slot).collect();
     tasks.sort_by_key(|id| {
         let task = cluster.task(*id).expect("listed");
         (task.since, task.sequence)

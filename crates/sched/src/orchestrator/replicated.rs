@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{is_invalid, restart, tasks_on, updatable, update};
+use super::{restart, tasks_on, updatable, update};
 use crate::cluster::{Change, Cluster};
 use crate::id::{NodeId, ServiceId, Slot, TaskId};
 use crate::spec::Mode;
@@ -31,11 +31,17 @@ impl Replicated {
                 }
                 restarts.cancel(cluster, task);
             }
-            Change::NodeCreated(node) | Change::NodeUpdated(node) if is_invalid(cluster.node(node)) => {
+            Change::NodeCreated(node) | Change::NodeUpdated(node) if cluster.is_invalid(node) => {
                 self.restart_all_on(cluster, node);
             }
             Change::NodeRemoved(node) => self.restart_all_on(cluster, node),
             Change::ServiceCreated(service) | Change::ServiceUpdated(service) if is_replicated(cluster, service) => {
+                // It has tasks already if it was taken over, and they may be where they cannot stay.
+                if matches!(change, Change::ServiceCreated(_)) {
+                    for task in cluster.services()[service].tasks() {
+                        self.task_changed(cluster, task);
+                    }
+                }
                 self.reconcile.insert(service);
             }
             Change::ServiceRemoved(service) => {
@@ -51,7 +57,7 @@ impl Replicated {
         if task.desired > DesiredState::Running || !is_replicated(cluster, task.service) {
             return;
         }
-        let on_invalid_node = task.node.is_some_and(|node| is_invalid(cluster.node(node)));
+        let on_invalid_node = task.node.is_some_and(|node| cluster.is_invalid(node));
         if task.state > TaskState::Running || on_invalid_node {
             self.restart.insert((task.sequence, id));
         }
@@ -99,7 +105,8 @@ fn reconcile(
     let wanted = usize::try_from(replicas).unwrap_or(usize::MAX);
     let mut live: Vec<(Slot, Vec<TaskId>)> = Vec::new();
     let mut dead: BTreeMap<Slot, Vec<TaskId>> = BTreeMap::new();
-    for (slot, tasks) in service.slots.clone() {
+    for (slot, tasks) in service.slots.iter() {
+        let tasks: Vec<TaskId> = tasks.collect();
         let updatable = updatable(cluster, restarts, id, &tasks);
         if updatable.is_empty() {
             dead.insert(slot, tasks);

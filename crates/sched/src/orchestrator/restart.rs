@@ -3,7 +3,7 @@
 //! A replacement exists at once, so that it is placed and prepared during the delay; only the step to desired state
 //! `Running` waits (SwarmKit `manager/orchestrator/restart/restart.go`).
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::cluster::{Change, Cluster, Timer};
 use crate::id::{NodeId, ServiceId, Slot, TaskId};
@@ -42,6 +42,8 @@ pub(crate) struct Supervisor {
     delays: BTreeMap<TaskId, Delay>,
     /// Replacements by the predecessor that they wait for.
     waiting: BTreeMap<TaskId, Vec<TaskId>>,
+    /// Replacements by the node of the predecessor that they wait for.
+    by_node: BTreeSet<(NodeId, TaskId)>,
     next_generation: u64,
 }
 
@@ -70,7 +72,7 @@ impl Supervisor {
         let down = record.is_some_and(|node| node.spec.state == NodeState::Down);
         let delay = if drained { Span::ZERO } else { policy.delay.unwrap_or(RestartPolicy::DELAY) };
         let new = cluster.add_task(service, slot, DesiredState::Ready);
-        self.remember(cluster, new);
+        self.recall(cluster, new);
         let old = if down || ended { None } else { Some(id) };
         self.delay_start(cluster, new, delay, old);
     }
@@ -108,8 +110,9 @@ impl Supervisor {
         (before as u64) < policy.max_attempts
     }
 
-    fn remember(&mut self, cluster: &Cluster, new: TaskId) {
-        let task = cluster.task(new).expect("just created");
+    /// A task replaced another when it was created.
+    pub(crate) fn recall(&mut self, cluster: &Cluster, new: TaskId) {
+        let task = cluster.task(new).expect("the caller has it");
         let policy = task.spec.task.restart.unwrap_or_default();
         if policy.max_attempts == 0 {
             return;
@@ -120,7 +123,7 @@ impl Supervisor {
         }
         history.total += 1;
         if policy.window != Span::ZERO {
-            history.created.push_back(cluster.now());
+            history.created.push_back(task.created);
         }
     }
 
@@ -135,7 +138,8 @@ impl Supervisor {
         self.next_generation += 1;
         let generation = self.next_generation;
         let now = cluster.now();
-        if let Some((old, _)) = waits_for {
+        if let Some((old, node)) = waits_for {
+            self.by_node.extend(node.map(|node| (node, new)));
             self.waiting.entry(old).or_default().push(new);
             cluster.wake(now + OLD_TASK_TIMEOUT, Timer::OldTask(new, generation));
         }
@@ -186,9 +190,9 @@ impl Supervisor {
             }
             Change::NodeUpdated(node) if cluster.nodes()[node].spec.state != NodeState::Down => {}
             Change::NodeUpdated(node) | Change::NodeRemoved(node) => {
-                let on_node = |delay: &Delay| delay.waits_for.is_some_and(|(_, at)| at == Some(node));
-                let lost: Vec<TaskId> =
-                    self.delays.iter().filter(|(_, delay)| on_node(delay)).map(|(task, _)| *task).collect();
+                let first = TaskId { row: 0, generation: 0 };
+                let lost = self.by_node.range((node, first)..).take_while(|(other, _)| *other == node);
+                let lost: Vec<TaskId> = lost.map(|(_, task)| *task).collect();
                 for new in lost {
                     self.stop_waiting(new);
                     self.start_if_due(cluster, new);
@@ -208,9 +212,11 @@ impl Supervisor {
 
     fn stop_waiting(&mut self, new: TaskId) {
         let Some(delay) = self.delays.get_mut(&new) else { return };
-        if let Some((old, _)) = delay.waits_for.take()
-            && let Some(list) = self.waiting.get_mut(&old)
-        {
+        let Some((old, node)) = delay.waits_for.take() else { return };
+        if let Some(node) = node {
+            self.by_node.remove(&(node, new));
+        }
+        if let Some(list) = self.waiting.get_mut(&old) {
             list.retain(|other| *other != new);
             if list.is_empty() {
                 self.waiting.remove(&old);

@@ -1,12 +1,8 @@
 //! The filters that a node must pass, in Swarm's order, and Swarm's words for what they refuse.
 
 use std::fmt;
-use std::sync::Arc;
 
-use super::board::Load;
 use crate::constraint::{self, Constraint};
-use crate::generic;
-use crate::id::ServiceId;
 use crate::spec::{
     Availability, Description, NodeSpec, NodeState, Platform, PluginKind, Protocol, PublishMode, ServiceSpec,
 };
@@ -25,48 +21,41 @@ pub(super) enum Filter {
 
 const FILTERS: usize = Filter::MaxReplicas as usize + 1;
 
-/// The filters, set up for the tasks of one group (SwarmKit `manager/scheduler/pipeline.go`).
-pub(super) struct Pipeline {
-    service: ServiceId,
-    spec: Arc<ServiceSpec>,
-    plugins: Vec<(PluginKind, String)>,
-    constraints: Vec<Constraint>,
-    ports: Vec<(Protocol, u16)>,
+impl Filter {
+    pub(super) const ALL: [Filter; FILTERS] = [
+        Filter::Ready,
+        Filter::Resource,
+        Filter::Plugin,
+        Filter::Constraint,
+        Filter::Platform,
+        Filter::HostPort,
+        Filter::MaxReplicas,
+    ];
 }
 
-impl Pipeline {
-    pub(super) fn new(service: ServiceId, spec: &Arc<ServiceSpec>) -> Pipeline {
-        Pipeline {
-            service,
-            spec: spec.clone(),
+/// What a service asks of a node that no task changes: the same for as long as the node's description is the same.
+///
+/// Many services ask for the same, most of them for nothing; so requirements are interned, and what is computed for one
+/// node and one requirement is computed once.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) struct Requirement {
+    plugins: Vec<(PluginKind, String)>,
+    constraints: Vec<Constraint>,
+    platforms: Vec<Platform>,
+}
+
+impl Requirement {
+    pub(super) fn of(spec: &ServiceSpec) -> Requirement {
+        Requirement {
             plugins: needed_plugins(spec),
             // Constraints that do not parse switch the filter off; the API does not let them in.
             constraints: constraint::parse(&spec.task.placement.constraints).unwrap_or_default(),
-            ports: host_ports(spec).collect(),
+            platforms: spec.task.placement.platforms.clone(),
         }
     }
 
-    pub(super) fn service(&self) -> ServiceId {
-        self.service
-    }
-
-    pub(super) fn spec(&self) -> &Arc<ServiceSpec> {
-        &self.spec
-    }
-
-    /// The first filter that refuses a node, if any does.
-    pub(super) fn refusal(&self, node: &NodeSpec, load: &Load) -> Option<Filter> {
-        let task = &self.spec.task;
-        if node.state != NodeState::Ready || node.availability != Availability::Active {
-            return Some(Filter::Ready);
-        }
-        let wants = &task.reservations;
-        let (nano_cpus, memory) = load.free();
-        let reserves = wants.nano_cpus != 0 || wants.memory != 0 || !wants.generic.is_empty();
-        let scarce = wants.nano_cpus > nano_cpus || wants.memory > memory;
-        if reserves && (scarce || !generic::has_enough(load.generic(), &wants.generic)) {
-            return Some(Filter::Resource);
-        }
+    /// The first of its filters that refuses a node, if any does.
+    pub(super) fn refusal(&self, node: &NodeSpec) -> Option<Filter> {
         if let Some(description) = &node.description
             && !self.plugins.iter().all(|(kind, name)| has_plugin(description, *kind, name))
         {
@@ -75,22 +64,19 @@ impl Pipeline {
         if !constraint::all_match(&self.constraints, node) {
             return Some(Filter::Constraint);
         }
-        let platforms = &task.placement.platforms;
-        if !platforms.is_empty() {
+        if !self.platforms.is_empty() {
             let own = node.description.as_ref().map(|it| &it.platform).filter(|it| **it != Platform::default());
-            if !own.is_some_and(|own| platforms.iter().any(|wanted| runs(wanted, own))) {
+            if !own.is_some_and(|own| self.platforms.iter().any(|wanted| runs(wanted, own))) {
                 return Some(Filter::Platform);
             }
         }
-        if self.ports.iter().any(|port| load.ports().contains(port)) {
-            return Some(Filter::HostPort);
-        }
-        let most = task.placement.max_replicas;
-        if most > 0 && u64::from(load.active_of(self.service)) >= most {
-            return Some(Filter::MaxReplicas);
-        }
         None
     }
+}
+
+/// Whether tasks may go to a node at all (SwarmKit's `ReadyFilter`).
+pub(super) fn is_ready(node: &NodeSpec) -> bool {
+    node.state == NodeState::Ready && node.availability == Availability::Active
 }
 
 /// Host ports with a fixed number: port 0 lets the engine choose and never conflicts.
@@ -119,22 +105,28 @@ fn has_plugin(description: &Description, kind: PluginKind, name: &str) -> bool {
 }
 
 fn runs(wanted: &Platform, own: &Platform) -> bool {
-    let normal = |architecture: &str| match architecture {
-        "x86_64" => "amd64".to_owned(),
-        "aarch64" => "arm64".to_owned(),
-        other => other.to_owned(),
-    };
+    fn normal(architecture: &str) -> &str {
+        match architecture {
+            "x86_64" => "amd64",
+            "aarch64" => "arm64",
+            other => other,
+        }
+    }
     let architecture = wanted.architecture.is_empty() || normal(&wanted.architecture) == normal(&own.architecture);
     architecture && (wanted.os.is_empty() || wanted.os == own.os)
 }
 
 /// Nodes refused, by filter.
-#[derive(Clone, Copy, Default, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub(super) struct Refusals([u32; FILTERS]);
 
 impl Refusals {
     pub(super) fn add(&mut self, filter: Filter) {
         self.0[filter as usize] += 1;
+    }
+
+    pub(super) fn take(&mut self, filter: Filter) {
+        self.0[filter as usize] -= 1;
     }
 }
 

@@ -4,97 +4,178 @@
 //! second. It first confirms tasks that are bound to a node, then places the others, one group of equal tasks at a time.
 
 mod board;
+mod counts;
 mod filter;
+mod layout;
+mod ledger;
+mod order;
 pub mod strategy;
+mod view;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::cluster::{Change, Cluster, Timer, Writer};
-use crate::id::{IdVec, NodeId, Row, ServiceId, Slot, TaskId};
+use crate::id::{NodeId, Row, ServiceId, Slot, TaskId};
 use crate::spec::{GenericResource, ServiceSpec};
-use crate::task::{DesiredState, TaskState};
+use crate::task::{DesiredState, Task, TaskState};
 use crate::time::{Span, Time};
 
-pub use board::{Board, Rank, TieBreak};
-use board::{Load, Ties};
-use filter::Pipeline;
+pub use board::Board;
+use board::Desk;
+use filter::{Refusals, Requirement};
+pub use layout::TieBreak;
+use ledger::{Depth, Group, Ledger};
 use strategy::Strategy;
+use view::Views;
 
-/// SwarmKit `commitDebounceGap`.
-const DEBOUNCE_GAP: Span = Span::from_millis(50);
 /// SwarmKit `maxLatency`.
 const DEBOUNCE_MAX: Span = Span::from_secs(1);
 
-/// What the scheduler remembers of a task that holds something on a node.
-#[derive(Debug)]
-struct Held {
+/// What the scheduler remembers of a task. The task's own record may be gone before the scheduler hears of it.
+#[derive(Clone, Copy, Debug)]
+struct Entry {
     generation: u32,
+    /// Number of its group; nothing if it is [`Stage::Unknown`].
+    group: u32,
+    /// Where it is, if it is bound or placed.
     node: NodeId,
-    service: ServiceId,
-    version: u64,
-    spec: Arc<ServiceSpec>,
-    generic: Vec<GenericResource>,
+    stage: Stage,
     /// Whether it is in the node's active counts.
     active: bool,
     /// Whether it was bound to the node from the start: its failures are not remembered.
-    bound: bool,
+    was_bound: bool,
+}
+
+const _: () = assert!(size_of::<Entry>() == 16);
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Stage {
+    Unknown,
+    /// In the waiting list of its group.
+    Waiting,
+    /// Bound to a node that has not taken it yet.
+    Bound,
+    /// Holds something on its node.
+    Placed,
+}
+
+/// A group that has tasks, and those of them that wait.
+#[derive(Debug)]
+struct Member {
+    group: Group,
+    /// Tasks that wait or hold something.
+    users: u32,
+    /// With the numbers of their creation. Those that ended meanwhile are still in it.
+    waiting: Vec<(u64, TaskId)>,
+    is_sorted: bool,
+    /// Whether every waiting task was told [`Member::told`], and none of them ended since.
+    is_settled: bool,
+    told: Option<(Refusals, Arc<str>)>,
 }
 
 /// Places tasks. It learns of the cluster by the journal only.
 pub(crate) struct Scheduler {
     strategy: Box<dyn Strategy>,
-    ties: Ties,
-    loads: IdVec<NodeId, Load>,
+    /// How long a pass waits for further changes.
+    debounce: Span,
+    ties: (TieBreak, u64),
+    ledger: Ledger,
+    views: Views,
     /// By row of the task.
-    held: Vec<Option<Held>>,
-    waiting: BTreeSet<(u64, TaskId)>,
-    bound: BTreeSet<(u64, TaskId)>,
+    entries: Vec<Entry>,
+    /// Generic units of the tasks that have any.
+    units: BTreeMap<TaskId, Vec<GenericResource>>,
+    groups: Vec<Option<Member>>,
+    free_groups: Vec<u32>,
+    group_numbers: BTreeMap<(ServiceId, u64), u32>,
+    /// Groups with waiting tasks, in no order.
+    hungry: Vec<u32>,
+    bound: Bound,
     /// Whether anything happened that could give a waiting task its place.
     required: bool,
     /// Since when a pass is due, if one is.
     debouncing: Option<Time>,
     generation: u64,
+    desk: Desk,
+    /// Room for the order of the groups of a pass.
+    turns: Vec<(u64, u32)>,
+}
+
+/// Tasks that are bound to nodes which have not taken them yet.
+#[derive(Default, Debug)]
+struct Bound {
+    /// To be tried by the next pass, with the numbers of their creation.
+    fresh: Vec<(u64, TaskId)>,
+    /// Refused by their node; they are tried again when it changes.
+    refused: BTreeMap<NodeId, Vec<(u64, TaskId)>>,
+    /// How far the log was read for such changes.
+    seen: u64,
 }
 
 impl Scheduler {
-    pub(crate) fn new(strategy: Box<dyn Strategy>, ties: TieBreak, seed: u64) -> Scheduler {
+    pub(crate) fn new(strategy: Box<dyn Strategy>, ties: TieBreak, seed: u64, debounce: Span) -> Scheduler {
         Scheduler {
             strategy,
-            ties: Ties::new(ties, seed),
-            loads: IdVec::new(),
-            held: Vec::new(),
-            waiting: BTreeSet::new(),
-            bound: BTreeSet::new(),
+            debounce,
+            ties: (ties, seed),
+            ledger: Ledger::default(),
+            views: Views::new(ties, seed),
+            entries: Vec::new(),
+            units: BTreeMap::new(),
+            groups: Vec::new(),
+            free_groups: Vec::new(),
+            group_numbers: BTreeMap::new(),
+            hungry: Vec::new(),
+            bound: Bound::default(),
             required: false,
             debouncing: None,
             generation: 0,
+            desk: Desk::default(),
+            turns: Vec::new(),
         }
     }
 
     /// Remembers a failure that happened before this scheduler began.
     pub(crate) fn recall_failure(&mut self, service: ServiceId, version: u64, node: NodeId, at: Time) {
-        self.loads[node].fail(service, version, at);
+        self.ledger.fail(service, version, node, at);
     }
 
     pub(crate) fn observe(&mut self, cluster: &mut Cluster, change: Change) {
         match change {
             Change::TaskCreated(task) => self.task_changed(cluster, task, TaskState::New),
             Change::TaskUpdated { task, state, .. } => self.task_changed(cluster, task, state),
-            Change::TaskDeleted { task, .. } => {
-                self.required |= self.release(cluster, task).is_some();
-            }
+            Change::TaskDeleted { task, .. } => match self.stage(task) {
+                Stage::Unknown => {}
+                Stage::Placed => {
+                    self.release(cluster, task);
+                    self.required = true;
+                }
+                Stage::Waiting | Stage::Bound => self.stop_waiting(task),
+            },
             Change::NodeCreated(node) => {
-                let resources = cluster.nodes()[node].spec.description.as_ref().map(|it| it.resources.clone());
-                self.loads.push(Load::new(resources.unwrap_or_default()));
+                self.ledger.add_node(&cluster.nodes()[node].spec);
+                self.views.node_joined();
                 self.required = true;
             }
             Change::NodeUpdated(node) => {
                 self.measure(cluster, node);
+                self.views.node_updated(cluster, node);
                 self.required = true;
+            }
+            Change::NodeRemoved(node) => {
+                self.ledger.remove_node(node);
+                self.views.node_removed();
             }
             Change::Commit => self.commit(cluster),
             _ => {}
+        }
+    }
+
+    fn stage(&self, id: TaskId) -> Stage {
+        match self.entries.get(id.row()) {
+            Some(entry) if entry.generation == id.generation => entry.stage,
+            _ => Stage::Unknown,
         }
     }
 
@@ -103,89 +184,186 @@ impl Scheduler {
         if task.state < TaskState::Pending {
             return;
         }
+        let stage = self.stage(id);
         if reported > TaskState::Running {
-            let key = (task.sequence, id);
-            let waited = self.waiting.remove(&key) | self.bound.remove(&key);
-            let Some(held) = self.release(cluster, id) else {
-                self.required |= waited;
-                return;
-            };
-            self.required = true;
-            if matches!(reported, TaskState::Failed | TaskState::Rejected) && !held.bound {
-                self.loads[held.node].fail(held.service, held.version, cluster.now());
+            match stage {
+                Stage::Unknown => {}
+                Stage::Waiting | Stage::Bound => {
+                    self.stop_waiting(id);
+                    self.required = true;
+                }
+                Stage::Placed => {
+                    let entry = self.entries[id.row()];
+                    if matches!(reported, TaskState::Failed | TaskState::Rejected) && !entry.was_bound {
+                        let group = &self.member(entry.group).group;
+                        let (service, version) = (group.service, group.version);
+                        self.ledger.fail(service, version, entry.node, cluster.now());
+                    }
+                    self.release(cluster, id);
+                    self.required = true;
+                }
             }
         } else if task.state > TaskState::Running {
             // The journal has the end of this task further on.
         } else if task.node.is_none() {
-            self.waiting.insert((task.sequence, id));
+            if stage == Stage::Unknown {
+                self.start_waiting(task, id);
+            }
             self.required = true;
         } else if task.state == TaskState::Pending {
-            self.bound.insert((task.sequence, id));
+            if stage == Stage::Unknown {
+                self.enter(task, id, Stage::Bound);
+                self.bound.fresh.push((task.sequence, id));
+            }
+        } else if stage == Stage::Placed {
+            // The active counts keep in step with the desired state.
+            let entry = &mut self.entries[id.row()];
+            let active = is_active(task);
+            if entry.active != active {
+                entry.active = active;
+                let (group, node) = (entry.group, entry.node);
+                let service = self.member(group).group.service;
+                self.ledger.count(service, node, active);
+            }
         } else {
-            self.refresh(cluster, id);
+            let number = self.enter(task, id, Stage::Placed);
+            let group = &self.groups[number as usize].as_ref().expect("just entered").group;
+            let units = self.ledger.add(group, self.entries[id.row()].node, is_active(task));
+            self.keep_units(id, &units);
         }
     }
 
-    /// Keeps the active counts in step with the desired state of a task that is on a node.
-    fn refresh(&mut self, cluster: &Cluster, id: TaskId) {
-        let task = cluster.task(id).expect("the caller looked it up");
-        let active = task.desired <= DesiredState::Complete;
-        match self.held.get_mut(id.row()) {
-            Some(Some(held)) if held.generation == id.generation => {
-                if held.active != active {
-                    held.active = active;
-                    self.loads[held.node].count(held.service, active);
-                }
-            }
-            _ => {
-                let node = task.node.expect("the caller checked");
-                let generic = self.loads[node].add(task.service, &task.spec, active);
-                self.hold(cluster, id, node, generic);
-            }
-        }
+    fn member(&self, number: u32) -> &Member {
+        self.groups[number as usize].as_ref().expect("a task has it")
     }
 
-    /// Notes what a task holds on its node, where it is counted already.
-    fn hold(&mut self, cluster: &Cluster, id: TaskId, node: NodeId, generic: Vec<GenericResource>) {
-        let task = cluster.task(id).expect("the caller looked it up");
-        if self.held.len() <= id.row() {
-            self.held.resize_with(id.row() + 1, || None);
+    fn member_mut(&mut self, number: u32) -> &mut Member {
+        self.groups[number as usize].as_mut().expect("a task has it")
+    }
+
+    /// Begins to remember a task; the answer is the number of its group.
+    fn enter(&mut self, task: &Task, id: TaskId, stage: Stage) -> u32 {
+        let number = self.group(task.service, task.version, &task.spec);
+        self.member_mut(number).users += 1;
+        let unknown = Entry {
+            generation: 0,
+            group: 0,
+            node: NodeId::from_index(0),
+            stage: Stage::Unknown,
+            active: false,
+            was_bound: false,
+        };
+        if self.entries.len() <= id.row() {
+            self.entries.resize(id.row() + 1, unknown);
         }
-        self.held[id.row()] = Some(Held {
+        self.entries[id.row()] = Entry {
             generation: id.generation,
-            node,
-            service: task.service,
-            version: task.version,
-            spec: task.spec.clone(),
-            generic,
-            active: task.desired <= DesiredState::Complete,
-            bound: matches!(task.slot, Slot::Node(_)),
+            group: number,
+            node: task.node.unwrap_or(unknown.node),
+            stage,
+            active: is_active(task),
+            was_bound: matches!(task.slot, Slot::Node(_)),
+        };
+        number
+    }
+
+    /// The number of a group.
+    fn group(&mut self, service: ServiceId, version: u64, spec: &Arc<ServiceSpec>) -> u32 {
+        if let Some(number) = self.group_numbers.get(&(service, version)) {
+            return *number;
+        }
+        let requirement = self.views.requirement(Requirement::of(spec));
+        let layout = self.views.layout(layout::levels(&spec.task.placement.preferences));
+        let member = Member {
+            group: Group::new(service, version, spec.clone(), requirement, layout),
+            users: 0,
+            waiting: Vec::new(),
+            is_sorted: true,
+            is_settled: false,
+            told: None,
+        };
+        let number = self.free_groups.pop().unwrap_or_else(|| {
+            self.groups.push(None);
+            (self.groups.len() - 1) as u32
         });
+        self.groups[number as usize] = Some(member);
+        self.group_numbers.insert((service, version), number);
+        number
+    }
+
+    /// A task of a group is forgotten.
+    fn leave(&mut self, number: u32) {
+        self.member_mut(number).users -= 1;
+        self.disband(number);
+    }
+
+    /// Forgets a group without tasks.
+    fn disband(&mut self, number: u32) {
+        let member = self.member(number);
+        if member.users == 0 && member.waiting.is_empty() {
+            let member = self.groups[number as usize].take().expect("it was there");
+            self.views.release(number as usize, &member.group);
+            self.group_numbers.remove(&(member.group.service, member.group.version));
+            self.free_groups.push(number);
+        }
+    }
+
+    fn start_waiting(&mut self, task: &Task, id: TaskId) {
+        let number = self.enter(task, id, Stage::Waiting);
+        let member = self.member_mut(number);
+        let was_full = member.waiting.is_empty();
+        member.is_sorted &= member.waiting.last().is_none_or(|last| *last < (task.sequence, id));
+        member.is_settled = false;
+        member.waiting.push((task.sequence, id));
+        if was_full {
+            self.hungry.push(number);
+        }
+    }
+
+    /// A task that waits, or is bound to a node that has not taken it, ended. Lists that name it find out later.
+    fn stop_waiting(&mut self, id: TaskId) {
+        let entry = &mut self.entries[id.row()];
+        let (stage, number, node) = (entry.stage, entry.group, entry.node);
+        entry.stage = Stage::Unknown;
+        if stage == Stage::Waiting {
+            self.member_mut(number).is_settled = false;
+        } else if let Some(refused) = self.bound.refused.get_mut(&node) {
+            refused.retain(|(_, other)| *other != id);
+            if refused.is_empty() {
+                self.bound.refused.remove(&node);
+            }
+        }
+        self.leave(number);
+    }
+
+    fn keep_units(&mut self, id: TaskId, units: &[GenericResource]) {
+        if !units.is_empty() {
+            self.units.insert(id, units.to_vec());
+        }
     }
 
     /// Gives back what a task held on its node.
-    fn release(&mut self, cluster: &Cluster, id: TaskId) -> Option<Held> {
-        let slot = self.held.get_mut(id.row())?;
-        if slot.as_ref()?.generation != id.generation {
-            return None;
-        }
-        let held = slot.take()?;
-        let total = cluster.nodes()[held.node].spec.description.as_ref();
-        let total = total.map_or(&[][..], |it| &it.resources.generic);
-        let load = &mut self.loads[held.node];
-        load.remove(held.service, &held.spec, held.active, &held.generic, total);
-        Some(held)
+    fn release(&mut self, cluster: &Cluster, id: TaskId) {
+        let entry = &mut self.entries[id.row()];
+        entry.stage = Stage::Unknown;
+        let entry = *entry;
+        let units = if self.units.is_empty() { None } else { self.units.remove(&id) };
+        let group = &self.groups[entry.group as usize].as_ref().expect("a task has it").group;
+        let spec = &cluster.nodes()[entry.node].spec;
+        self.ledger.remove(group, entry.node, entry.active, units.as_deref().unwrap_or_default(), spec);
+        self.leave(entry.group);
     }
 
     /// Takes over the totals that a node reports now, less what its tasks hold.
     fn measure(&mut self, cluster: &Cluster, node: NodeId) {
-        let total = cluster.nodes()[node].spec.description.as_ref().map(|it| it.resources.clone()).unwrap_or_default();
-        let held = cluster.nodes()[node].tasks.iter().filter_map(|id| {
-            let held = self.held.get(id.row())?.as_ref()?;
-            (held.generation == id.generation).then_some(held)
+        let record = &cluster.nodes()[node];
+        let held = cluster.tasks_on(node).filter_map(|id| {
+            let entry = self.entries.get(id.row())?;
+            let is_held = entry.generation == id.generation && entry.stage == Stage::Placed;
+            let group = &self.groups[entry.group as usize].as_ref().filter(|_| is_held)?.group;
+            Some((&group.spec.task.reservations, self.units.get(&id).map_or(&[][..], Vec::as_slice)))
         });
-        let held: Vec<_> = held.map(|held| (held.spec.clone(), held.generic.clone())).collect();
-        self.loads[node].measure(total, &held);
+        self.ledger.update_node(node, &record.spec, held);
     }
 
     fn commit(&mut self, cluster: &mut Cluster) {
@@ -206,7 +384,7 @@ impl Scheduler {
 
     fn arm(&mut self, cluster: &mut Cluster) {
         self.generation += 1;
-        let at = cluster.now() + DEBOUNCE_GAP;
+        let at = cluster.now() + self.debounce;
         cluster.wake(at, Timer::Schedule(self.generation));
     }
 
@@ -219,6 +397,7 @@ impl Scheduler {
 
     /// One pass. Its own writes end in a commit and so cause one more pass, which changes nothing.
     fn pass(&mut self, cluster: &mut Cluster) {
+        self.ledger.forget_failures(cluster.now());
         self.confirm_bound(cluster);
         if std::mem::take(&mut self.required) {
             self.place_waiting(cluster);
@@ -226,123 +405,183 @@ impl Scheduler {
         cluster.commit();
     }
 
-    /// Tasks that are bound to a node are checked against that node only.
+    /// Tasks that are bound to a node are checked against that node only, and again only if it changed.
     fn confirm_bound(&mut self, cluster: &mut Cluster) {
-        for (sequence, id) in self.bound.clone() {
-            let stale = |task: &crate::Task| task.state != TaskState::Pending;
-            let Some(task) = cluster.task(id).filter(|task| !stale(task)) else {
-                self.bound.remove(&(sequence, id));
-                continue;
-            };
-            let Some(node) = task.node.filter(|node| cluster.node(*node).is_some()) else { continue };
-            let pipeline = Pipeline::new(task.service, &task.spec);
-            match pipeline.refusal(&cluster.nodes()[node].spec, &self.loads[node]) {
-                None => {
-                    self.bound.remove(&(sequence, id));
-                    let active = task.desired <= DesiredState::Complete;
-                    let generic = self.loads[node].add(task.service, &task.spec, active);
-                    self.hold(cluster, id, node, generic.clone());
-                    cluster.assign(id, node, generic);
-                }
-                Some(filter) => {
-                    let mut refusals = filter::Refusals::default();
-                    refusals.add(filter);
-                    explain(cluster, id, refusals.to_string());
-                }
+        let Bound { fresh, refused, seen } = &mut self.bound;
+        if !refused.is_empty() {
+            match self.ledger.log.since(*seen) {
+                Some(changed) => fresh.extend(changed.filter_map(|node| refused.remove(&node)).flatten()),
+                None => fresh.extend(std::mem::take(refused).into_values().flatten()),
             }
         }
+        self.bound.seen = self.ledger.log.end();
+        let mut fresh = std::mem::take(&mut self.bound.fresh);
+        fresh.sort_unstable();
+        for (sequence, id) in fresh.drain(..) {
+            if self.stage(id) != Stage::Bound {
+                continue;
+            }
+            let entry = self.entries[id.row()];
+            let number = entry.group as usize;
+            let Some(task) = cluster.task(id).filter(|task| task.state == TaskState::Pending) else {
+                self.stop_waiting(id);
+                continue;
+            };
+            let active = is_active(task);
+            let group = &self.groups[number].as_ref().expect("a task has it").group;
+            if cluster.node(entry.node).is_some() {
+                let verdict = self.views.verdict(cluster, group, entry.node);
+                match self.ledger.refusal(group, entry.node, verdict, Depth::All) {
+                    None => {
+                        let units = self.ledger.add(group, entry.node, active);
+                        self.entries[id.row()] = Entry { stage: Stage::Placed, active, ..entry };
+                        self.keep_units(id, &units);
+                        cluster.assign(id, entry.node, units);
+                        continue;
+                    }
+                    Some(filter) => {
+                        let mut refusals = Refusals::default();
+                        refusals.add(filter);
+                        explain(cluster, id, &refusals.to_string().into());
+                    }
+                }
+            }
+            self.bound.refused.entry(entry.node).or_default().push((sequence, id));
+        }
+        self.bound.fresh = fresh;
     }
 
     /// Places every waiting task for which there is a place, group by group in order of their oldest tasks.
     fn place_waiting(&mut self, cluster: &mut Cluster) {
-        let mut groups: BTreeMap<(ServiceId, u64), Vec<TaskId>> = BTreeMap::new();
-        let mut order = Vec::new();
-        for (_, id) in std::mem::take(&mut self.waiting) {
-            let Some(task) = cluster.task(id) else { continue };
-            if task.node.is_some() || task.state != TaskState::Pending {
-                continue;
+        let mut turns = std::mem::take(&mut self.turns);
+        let mut hungry = std::mem::take(&mut self.hungry);
+        for number in &hungry {
+            let member = self.groups[*number as usize].as_mut().expect("it is hungry");
+            let first_waits = member.waiting.first().is_some_and(|(_, id)| waits(cluster, *id));
+            if !member.is_settled || !first_waits {
+                member.is_settled = false;
+                member.waiting.retain(|(_, id)| waits(cluster, *id));
+                if !std::mem::replace(&mut member.is_sorted, true) {
+                    member.waiting.sort_unstable();
+                }
             }
-            let key = (task.service, task.version);
-            let group = groups.entry(key).or_default();
-            if group.is_empty() {
-                order.push(key);
+            match member.waiting.first() {
+                Some((oldest, _)) => turns.push((*oldest, *number)),
+                None => self.disband(*number),
             }
-            group.push(id);
         }
-        for key in order {
-            self.place_group(cluster, &groups[&key]);
+        turns.sort_unstable();
+        for (_, number) in turns.drain(..) {
+            self.place_group(cluster, number);
         }
+        hungry.retain(|number| self.groups[*number as usize].as_ref().is_some_and(|it| !it.waiting.is_empty()));
+        self.hungry = hungry;
+        self.turns = turns;
     }
 
-    fn place_group(&mut self, cluster: &mut Cluster, tasks: &[TaskId]) {
-        let first = cluster.task(tasks[0]).expect("the caller looked it up");
-        let pipeline = Pipeline::new(first.service, &first.spec);
-        let active: Vec<bool> = tasks
-            .iter()
-            .map(|id| cluster.task(*id).is_some_and(|task| task.desired <= DesiredState::Complete))
-            .collect();
-        let mut board = Board::new(cluster, &mut self.loads, pipeline, first.version, self.ties.next(), active);
-        self.strategy.place(&mut board);
-        let (placements, refusals) = board.finish();
-        let placed = placements.len();
-        for (id, (node, generic)) in tasks.iter().zip(placements) {
-            self.hold(cluster, *id, node, generic.clone());
-            cluster.assign(*id, node, generic);
+    fn place_group(&mut self, cluster: &mut Cluster, number: u32) {
+        let member = self.groups[number as usize].as_mut().expect("it is hungry");
+        let mut tasks = std::mem::take(&mut member.waiting);
+        let sequence = tasks[0].0;
+        let group = (number as usize, &member.group);
+        let mut board =
+            Board::new(cluster, &mut self.ledger, &mut self.views, group, self.ties, sequence, &mut self.desk);
+        // A group that found no place before is given to the strategy only when there is one.
+        let mut refusals = if member.told.is_some() { board.refusals_if_none_fits() } else { None };
+        if refusals.is_none() {
+            tasks.retain(|(_, id)| waits(cluster, *id));
+            board.begin(tasks.iter().map(|(_, id)| cluster.task(*id).is_some_and(is_active)));
+            self.strategy.place(&mut board);
+            if board.waiting() > 0 {
+                refusals = Some(board.refusals());
+            }
         }
-        if placed < tasks.len() {
-            let text = refusals.to_string();
-            let text = if text.is_empty() { "no suitable node".into() } else { format!("no suitable node ({text})") };
-            for id in &tasks[placed..] {
-                self.leave_waiting(cluster, *id, text.clone());
+        let mut units = std::mem::take(&mut self.desk.units).into_iter().peekable();
+        let placed = self.desk.placements.len();
+        for (index, (_, id)) in tasks.drain(..placed).enumerate() {
+            let node = self.desk.placements[index];
+            let units = units.next_if(|(number, _)| *number == index).map_or(Vec::new(), |(_, units)| units);
+            let entry = &mut self.entries[id.row()];
+            (entry.stage, entry.node, entry.active) = (Stage::Placed, node, self.desk.active[index]);
+            self.keep_units(id, &units);
+            cluster.assign(id, node, units);
+        }
+        match refusals {
+            Some(refusals) => self.leave_waiting(cluster, number, tasks, refusals),
+            None => {
+                // The list is kept for the next tasks, unless it is large.
+                tasks.shrink_to(64);
+                let member = self.member_mut(number);
+                member.waiting = tasks;
+                member.told = None;
             }
         }
     }
 
     /// SwarmKit `noSuitableNode`. A task whose service has a newer version is forgotten until something else touches it
     /// (moby#53722): that is how a pending task gets lost by a harmless update.
-    fn leave_waiting(&mut self, cluster: &mut Cluster, id: TaskId, text: String) {
-        let task = cluster.task(id).expect("the caller looked it up");
-        let Some(service) = cluster.service(task.service) else { return };
-        if service.version > task.version {
-            if task.desired >= DesiredState::Shutdown {
-                cluster.set_state(id, TaskState::Shutdown, None, Writer::Manager);
+    fn leave_waiting(&mut self, cluster: &mut Cluster, number: u32, mut tasks: Vec<(u64, TaskId)>, refusals: Refusals) {
+        let member = self.groups[number as usize].as_mut().expect("it is hungry");
+        let service = cluster.service(member.group.service);
+        let is_current = service.is_some_and(|service| service.version <= member.group.version);
+        if !is_current {
+            let is_updated = service.is_some();
+            for (_, id) in tasks.drain(..) {
+                self.entries[id.row()].stage = Stage::Unknown;
+                let is_over = |task: &Task| task.desired >= DesiredState::Shutdown;
+                if is_updated && waits(cluster, id) && cluster.task(id).is_some_and(is_over) {
+                    cluster.set_state(id, TaskState::Shutdown, None, Writer::Manager);
+                }
+                self.leave(number);
             }
             return;
         }
-        self.waiting.insert((task.sequence, id));
-        explain(cluster, id, text);
+        let text = match &member.told {
+            Some((before, text)) if *before == refusals => text.clone(),
+            _ => {
+                member.is_settled = false;
+                let text = refusals.to_string();
+                if text.is_empty() { "no suitable node".into() } else { format!("no suitable node ({text})").into() }
+            }
+        };
+        if !std::mem::replace(&mut member.is_settled, true) {
+            for (_, id) in &tasks {
+                explain(cluster, *id, &text);
+            }
+        }
+        member.told = Some((refusals, text));
+        member.waiting = tasks;
     }
 
     /// Recomputes every count and compares: what is free on a node is its total less what its tasks hold.
     pub(crate) fn check(&self, cluster: &Cluster) {
-        for node in self.loads.ids() {
-            let held = self.held.iter().flatten().filter(|held| held.node == node);
-            let mut active = 0;
-            let mut reserved = (0, 0);
-            for held in held {
-                active += u32::from(held.active);
-                reserved.0 += held.spec.task.reservations.nano_cpus;
-                reserved.1 += held.spec.task.reservations.memory;
-            }
-            let total = cluster.nodes()[node].spec.description.as_ref().map(|it| &it.resources);
-            let total = total.map_or((0, 0), |it| (it.nano_cpus, it.memory));
-            let load = &self.loads[node];
-            assert_eq!(load.active(), active, "active tasks of node {}", node.index());
-            assert_eq!(load.free(), (total.0 - reserved.0, total.1 - reserved.1), "free on node {}", node.index());
-        }
+        let placed = self.entries.iter().filter(|entry| entry.stage == Stage::Placed);
+        let held = placed.map(|entry| {
+            let group = &self.member(entry.group).group;
+            (entry.node, group.spec.clone(), group.service, entry.active)
+        });
+        self.ledger.check(cluster, held);
         for (id, task) in cluster.tasks() {
             let counts = task.node.is_some() && (TaskState::Assigned..=TaskState::Running).contains(&task.state);
-            let held =
-                self.held.get(id.row()).and_then(Option::as_ref).is_some_and(|it| it.generation == id.generation);
-            assert_eq!(counts, held, "{id:?} in state {}", task.state);
+            assert_eq!(counts, self.stage(id) == Stage::Placed, "{id:?} in state {}", task.state);
         }
     }
 }
 
-/// Writes an explanation, if it is news.
-fn explain(cluster: &mut Cluster, id: TaskId, text: String) {
-    let task = cluster.task(id).expect("the caller looked it up");
-    if task.error.as_deref() != Some(text.as_str()) {
-        cluster.set_state(id, TaskState::Pending, Some(text.into()), Writer::Manager);
+/// SwarmKit counts a task until it is told to stop.
+fn is_active(task: &Task) -> bool {
+    task.desired <= DesiredState::Complete
+}
+
+/// Whether the record of a task says so: the journal may have more to say of it.
+fn waits(cluster: &Cluster, id: TaskId) -> bool {
+    cluster.task(id).is_some_and(|task| task.node.is_none() && task.state == TaskState::Pending)
+}
+
+/// Writes an explanation, if the task still needs one and it is news.
+fn explain(cluster: &mut Cluster, id: TaskId, text: &Arc<str>) {
+    let pending = cluster.task(id).filter(|task| task.state == TaskState::Pending);
+    if pending.is_some_and(|task| task.error() != Some(text)) {
+        cluster.set_state(id, TaskState::Pending, Some(text.clone()), Writer::Manager);
     }
 }

@@ -1,7 +1,7 @@
 //! How a group of equal tasks is placed: the one thing that a cluster's operator may want to be different.
 //!
 //! A strategy chooses among the nodes that the filters let pass; filters, restarts and updates are the same for all. To
-//! add one, write a file beside these with a function like [`spread`]'s and a line in [`STRATEGIES`].
+//! add one, write a file beside these with a type that implements [`Strategy`] and a line in [`STRATEGIES`].
 
 mod binpack;
 mod random;
@@ -23,7 +23,7 @@ pub struct Entry {
     pub name: &'static str,
     /// What it does, in one sentence.
     pub summary: &'static str,
-    build: fn(seed: u64) -> Box<dyn Strategy>,
+    build: fn() -> Box<dyn Strategy>,
 }
 
 /// Every strategy there is.
@@ -31,29 +31,34 @@ pub const STRATEGIES: &[Entry] = &[
     Entry {
         name: "spread",
         summary: "Swarm's own: fewest tasks of the service first, then fewest tasks, over the preferred labels",
-        build: |_| Box::new(spread::Spread),
+        build: || Box::<spread::Spread>::default(),
     },
     Entry {
         name: "spread-even",
         summary: "What people expect of spread: each task to the branch, then the node, that has least right now",
-        build: |_| Box::new(spread_even::SpreadEven),
+        build: || Box::<spread_even::SpreadEven>::default(),
     },
     Entry {
         name: "binpack",
         summary: "Fullest node first, by the larger of its reserved shares of CPU and memory, until it is full",
-        build: |_| Box::new(binpack::Binpack),
+        build: || Box::<binpack::Binpack>::default(),
     },
     Entry {
         name: "random",
         summary: "Any node that fits, with equal chance",
-        build: |seed| Box::new(random::Random::new(seed)),
+        build: || Box::new(random::Random { choices: 1 }),
+    },
+    Entry {
+        name: "two-choices",
+        summary: "Of two nodes that fit, drawn by chance, the one with fewer tasks",
+        build: || Box::new(random::Random { choices: 2 }),
     },
 ];
 
 /// The strategy of a name; the error lists the names there are.
-pub fn build(name: &str, seed: u64) -> Result<Box<dyn Strategy>, String> {
+pub fn build(name: &str) -> Result<Box<dyn Strategy>, String> {
     match STRATEGIES.iter().find(|entry| entry.name == name) {
-        Some(entry) => Ok((entry.build)(seed)),
+        Some(entry) => Ok((entry.build)()),
         None => {
             let known: Vec<&str> = STRATEGIES.iter().map(|entry| entry.name).collect();
             Err(format!("unknown strategy '{name}': expected one of {}", known.join(", ")))

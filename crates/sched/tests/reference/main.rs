@@ -16,16 +16,28 @@ use sched::spec::*;
 use sched::{Command, Config, Event, Manager, NodeId, STRATEGIES, ServiceId, Span, TaskId, TaskState, TieBreak, Time};
 
 const CLUSTERS: u64 = 10_000;
+/// Clusters in which a group looks at few of the nodes only.
+const LARGE_CLUSTERS: u64 = 24;
 
 #[test]
 fn the_scheduler_agrees_with_the_reading_of_the_rules() {
     let mut decisions = 0;
     for seed in 0..CLUSTERS {
         let strategy = STRATEGIES[seed as usize % STRATEGIES.len()].name;
-        decisions += History::new(seed, strategy).live();
+        decisions += History::new(seed, strategy).live(1, 14);
     }
     // The clusters are not so small, full or broken that nothing is decided.
     assert!(decisions > 15 * CLUSTERS, "only {decisions} decisions");
+}
+
+#[test]
+fn the_scheduler_agrees_with_the_reading_on_large_clusters() {
+    let mut decisions = 0;
+    for seed in 0..LARGE_CLUSTERS {
+        let strategy = STRATEGIES[seed as usize % STRATEGIES.len()].name;
+        decisions += History::new(seed, strategy).live(60, 200);
+    }
+    assert!(decisions > 15 * LARGE_CLUSTERS, "only {decisions} decisions");
 }
 
 struct History {
@@ -42,12 +54,13 @@ struct History {
 
 impl History {
     fn new(seed: u64, strategy: &str) -> History {
-        let config = Config { strategy: strategy.into(), ties: TieBreak::LowestId, seed, ..Config::default() };
+        let ties = if (seed / 4).is_multiple_of(3) { TieBreak::Seeded } else { TieBreak::LowestId };
+        let config = Config { strategy: strategy.into(), ties, seed, ..Config::default() };
         History {
             seed,
             rng: ChaCha8Rng::seed_from_u64(seed),
             manager: Manager::new(config).expect("a strategy of the registry"),
-            reading: Reading::new(strategy, seed),
+            reading: Reading::new(strategy, ties, seed),
             failures: Failures::default(),
             now: Time::ZERO,
             nodes: Vec::new(),
@@ -60,8 +73,8 @@ impl History {
         self.rng.random_range(0..100) < percent
     }
 
-    fn live(mut self) -> u64 {
-        for _ in 0..self.rng.random_range(1..=14) {
+    fn live(mut self, least_nodes: usize, most_nodes: usize) -> u64 {
+        for _ in 0..self.rng.random_range(least_nodes..=most_nodes) {
             let spec = self.node_spec();
             let node = self.manager.add_node(self.now, spec, &mut Vec::new());
             self.nodes.push(node);
@@ -109,6 +122,10 @@ impl History {
         spec.mode = match self.rng.random_range(0..10) {
             0 => Mode::Global,
             1 => Mode::ReplicatedJob { max_concurrent: self.rng.random_range(1..6), total_completions: 6 },
+            // In large clusters some services are large: groups that look at all nodes, and nodes that are full.
+            _ if self.nodes.len() > 50 && self.rng.random_range(0..10) < 3 => {
+                Mode::Replicated { replicas: self.rng.random_range(30..=150) }
+            }
             _ => Mode::Replicated { replicas: self.rng.random_range(0..=12) },
         };
         let task = &mut spec.task;
@@ -217,7 +234,7 @@ impl History {
             // An explanation is written when a pass tries the task again and the text is another.
             let tried = |task: &TaskId| out.contains(&Command::State { task: *task, state: TaskState::Pending });
             for (task, text) in expected.explained.into_iter().filter(|(task, _)| tried(task)) {
-                let own = self.manager.cluster().task(task).and_then(|task| task.error.clone());
+                let own = self.manager.cluster().task(task).and_then(|task| task.error().cloned());
                 assert_eq!(own.as_deref(), Some(text.as_str()), "explanation of {task:?}, seed {seed} at {at}");
             }
             self.decisions += got.len() as u64;

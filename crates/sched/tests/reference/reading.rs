@@ -2,11 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use rand::RngExt;
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::SeedableRng;
 use sched::spec::*;
-use sched::{Cluster, DesiredState, NodeId, ServiceId, Slot, Span, Task, TaskId, TaskState, Time};
+use sched::{Cluster, DesiredState, NodeId, Row, ServiceId, Slot, Span, Task, TaskId, TaskState, TieBreak, Time};
 
 /// Every failure that ever happened.
 #[derive(Default)]
@@ -38,7 +35,21 @@ pub struct Pass {
 
 pub struct Reading {
     strategy: String,
-    rng: ChaCha8Rng,
+    ties: TieBreak,
+    seed: u64,
+}
+
+/// SplitMix64.
+fn mix(number: u64) -> u64 {
+    let mut z = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ z >> 31
+}
+
+/// A number below a limit.
+fn scale(random: u64, limit: usize) -> usize {
+    (random as u128 * limit as u128 / (1 << 64)) as usize
 }
 
 /// One pass as it goes on: the cluster before it, and what was decided so far.
@@ -47,17 +58,34 @@ struct Table<'a> {
     failures: &'a Failures,
     now: Time,
     assigned: BTreeMap<TaskId, NodeId>,
+    ties: TieBreak,
+    /// Belongs to the group by chance.
+    chance: u64,
+    /// By row of the node: its place on the circle, from where the group starts.
+    circle: Vec<usize>,
 }
 
 impl Reading {
-    pub fn new(strategy: &str, seed: u64) -> Reading {
-        let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        rng.set_stream(1);
-        Reading { strategy: strategy.into(), rng }
+    pub fn new(strategy: &str, ties: TieBreak, seed: u64) -> Reading {
+        Reading { strategy: strategy.into(), ties, seed }
     }
 
-    pub fn pass(&mut self, cluster: &Cluster, failures: &Failures, now: Time) -> Pass {
-        let mut table = Table { cluster, failures, now, assigned: BTreeMap::new() };
+    /// The order of equal nodes for a group: all nodes that ever joined stand in a shuffled circle, and the group starts
+    /// somewhere on it.
+    fn circle(&self, cluster: &Cluster, chance: u64) -> Vec<usize> {
+        let rows: Vec<usize> = cluster.nodes().ids().map(Row::index).collect();
+        if self.ties == TieBreak::LowestId {
+            return rows;
+        }
+        let mut circle = rows.clone();
+        circle.sort_by_key(|row| (mix(self.seed ^ *row as u64), *row));
+        circle.rotate_left(scale(chance, rows.len()));
+        rows.iter().map(|row| circle.iter().position(|other| other == row).expect("all are there")).collect()
+    }
+
+    pub fn pass(&self, cluster: &Cluster, failures: &Failures, now: Time) -> Pass {
+        let (ties, assigned) = (self.ties, BTreeMap::new());
+        let mut table = Table { cluster, failures, now, assigned, ties, chance: 0, circle: Vec::new() };
         let mut pending: Vec<(u64, TaskId, &Task)> = cluster
             .tasks()
             .filter(|(_, task)| task.state == TaskState::Pending)
@@ -83,12 +111,15 @@ impl Reading {
         for (_, group) in groups {
             let before = table.assigned.len();
             let task = cluster.task(group[0]).expect("pending");
+            table.chance = mix(self.seed ^ mix(task.sequence));
+            table.circle = self.circle(cluster, table.chance);
             let mut group_tasks = group.clone();
             match self.strategy.as_str() {
                 "spread" => table.spread(task, &mut group_tasks),
                 "spread-even" => while table.spread_even(task, &mut group_tasks) {},
                 "binpack" => while table.binpack(task, &mut group_tasks) {},
-                "random" => table.random(task, &mut group_tasks, &mut self.rng),
+                "random" => table.random(task, &mut group_tasks, 1),
+                "two-choices" => table.random(task, &mut group_tasks, 2),
                 other => panic!("'{other}' has no reading: write one"),
             }
             if group_tasks.len() == group.len() && before == table.assigned.len() {
@@ -122,6 +153,16 @@ impl Table<'_> {
         let failures = self.failures.recent(task, node, self.now);
         let total = self.on(node).filter(|task| task.desired <= DesiredState::Complete).count();
         (if failures >= 5 { failures } else { 0 }, self.of_service(task.service, node), total)
+    }
+
+    /// Decides between equal nodes.
+    fn tie(&self, node: NodeId) -> usize {
+        self.circle[node.index()]
+    }
+
+    /// Decides between equal branches, which have numbers in order of their names.
+    fn branch_tie(&self, number: usize) -> u64 {
+        if self.ties == TieBreak::LowestId { number as u64 } else { mix(self.chance ^ number as u64) }
     }
 
     fn free(&self, node: NodeId) -> (i64, i64, i64) {
@@ -232,7 +273,7 @@ impl Table<'_> {
         }
         for candidates in leaves.values_mut() {
             candidates.retain(|node| self.refusal(task, *node).is_none());
-            candidates.sort_by_key(|node| (self.rank(task, *node), *node));
+            candidates.sort_by_cached_key(|node| (self.rank(task, *node), self.tie(*node)));
             candidates.truncate(group);
         }
         let depth = leaves.keys().next().map_or(0, Vec::len);
@@ -253,7 +294,7 @@ impl Table<'_> {
         if prefix.len() == depth {
             let mut nodes: Vec<NodeId> = leaves.get(prefix).cloned().unwrap_or_default();
             nodes.retain(|node| self.refusal(task, *node).is_none());
-            nodes.sort_by_key(|node| (self.rank(task, *node), *node));
+            nodes.sort_by_cached_key(|node| (self.rank(task, *node), self.tie(*node)));
             return self.fill(task, waiting, n, &nodes);
         }
         let below = |branch: &[String]| {
@@ -265,6 +306,8 @@ impl Table<'_> {
         branches.dedup();
         let stale: Vec<i64> = branches.iter().map(|branch| below(branch)).collect();
         let mut usable: i64 = below(prefix);
+        let mut order: Vec<usize> = (0..branches.len()).collect();
+        order.sort_by_key(|number| self.branch_tie(*number));
         let mut full = vec![false; branches.len()];
         let mut done = 0i64;
         loop {
@@ -275,7 +318,7 @@ impl Table<'_> {
             let total = usable + n as i64 - done;
             let (each, mut rest) = (total / left, total % left);
             let mut progress = false;
-            for index in 0..branches.len() {
+            for index in order.iter().copied() {
                 let tasks = stale[index];
                 if full[index] || !(tasks < each || (tasks == each && rest > 0)) {
                     continue;
@@ -332,13 +375,24 @@ impl Table<'_> {
         let fitting = self.fitting(task);
         let key = |node: &NodeId| {
             let path = self.path(task, *node);
-            // Level by level: tasks of the service in the branch, then the name of the branch.
+            // Level by level: tasks of the service in the branch, then its tie.
             let levels = (1..=path.len()).map(|depth| {
                 let branch = &path[..depth];
                 let nodes = self.nodes().into_iter().filter(|other| self.path(task, *other).starts_with(branch));
-                (nodes.map(|other| self.of_service(task.service, other)).sum::<usize>(), branch.to_vec())
+                // Its number among the branches beside it.
+                let mut beside: Vec<String> = self
+                    .nodes()
+                    .into_iter()
+                    .map(|other| self.path(task, other))
+                    .filter(|it| it.starts_with(&path[..depth - 1]))
+                    .map(|it| it[depth - 1].clone())
+                    .collect();
+                beside.sort();
+                beside.dedup();
+                let number = beside.iter().position(|it| *it == path[depth - 1]).expect("it is one of them");
+                (nodes.map(|other| self.of_service(task.service, other)).sum::<usize>(), self.branch_tie(number))
             });
-            (levels.collect::<Vec<_>>(), self.rank(task, *node), *node)
+            (levels.collect::<Vec<_>>(), self.rank(task, *node), self.tie(*node))
         };
         let best = fitting.into_iter().min_by_key(key);
         self.give(best, waiting)
@@ -354,7 +408,7 @@ impl Table<'_> {
         };
         let key = |node: &NodeId| {
             let (failures, _, total) = self.rank(task, *node);
-            (failures, -share(node), std::cmp::Reverse(total), *node)
+            (failures, -share(node), std::cmp::Reverse(total), self.tie(*node))
         };
         let best = self.fitting(task).into_iter().min_by_key(key);
         self.give(best, waiting)
@@ -366,14 +420,29 @@ impl Table<'_> {
         true
     }
 
-    fn random(&mut self, task: &Task, waiting: &mut Vec<TaskId>, rng: &mut ChaCha8Rng) {
-        let mut nodes = self.fitting(task);
-        while !waiting.is_empty() && !nodes.is_empty() {
-            let index = rng.random_range(0..nodes.len());
-            self.assigned.insert(waiting.remove(0), nodes[index]);
-            if self.refusal(task, nodes[index]).is_some() {
-                nodes.swap_remove(index);
+    /// Nodes are drawn until one fits; after 32 that do not, one is drawn of those that do.
+    fn random(&mut self, task: &Task, waiting: &mut Vec<TaskId>, choices: usize) {
+        let (all, mut chance) = (self.cluster.nodes().len(), self.chance);
+        let mut draw = |limit: usize| {
+            chance = mix(chance);
+            scale(chance, limit)
+        };
+        while !waiting.is_empty() {
+            let mut fitting = self.fitting(task);
+            let mut seen: Vec<NodeId> = Vec::new();
+            for _ in 0..choices {
+                let mut drawn = (0..32).map(|_| NodeId::from_index(draw(all)));
+                let node = match drawn.find(|node| fitting.contains(node)) {
+                    None if fitting.is_empty() => break,
+                    None => fitting[draw(fitting.len())],
+                    Some(node) => node,
+                };
+                fitting.retain(|other| *other != node);
+                seen.push(node);
             }
+            let least = seen.into_iter().min_by_key(|node| self.rank(task, *node).2);
+            let Some(node) = least else { return };
+            self.assigned.insert(waiting.remove(0), node);
         }
     }
 }

@@ -3,6 +3,7 @@
 //! Results go to standard output, talk goes to standard error. The process ends with 0 if all went well and every
 //! expectation held, 1 if one did not hold or a run broke off, 2 if the input was wrong, 3 if reading or writing failed.
 
+pub mod bench;
 pub mod check;
 pub mod conform;
 pub mod list;
@@ -53,6 +54,8 @@ enum Verb {
     Stack(stack::Args),
     /// Replay recorded decisions of the real SwarmKit and compare
     Conform(conform::Args),
+    /// Measure what a decision and an event cost on this machine
+    Bench(bench::Args),
 }
 
 /// When to print colours.
@@ -136,6 +139,7 @@ pub fn main() -> ExitCode {
         Verb::Report(args) => report::run(&args, &mut console),
         Verb::Strategies(args) => list::strategies(&args, &mut console),
         Verb::Metrics(args) => list::metrics(&args, &mut console),
+        Verb::Bench(args) => bench::run(&args, &mut console),
         Verb::Stack(args) => {
             drop(out);
             return stack::run(args);

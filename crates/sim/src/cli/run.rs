@@ -101,12 +101,16 @@ pub fn run(args: &Args, console: &mut Console, execute: Execute) -> End {
     for job in jobs {
         let dir = dir(&job);
         let mut done = simulate(job, &args.what, console, execute);
-        if let Err(error) = report::write(&dir, &done.results, METRICS, !args.no_plots) {
+        let written = report::table::write(&dir, &done.results).and_then(|()| {
+            // They are on disk, and pictures are drawn from there.
+            done.forget_rows();
+            report::redraw(&dir, METRICS, !args.no_plots)
+        });
+        if let Err(error) = written {
             console.tell(&format!("error: {error}"));
             end = End::Io;
         }
         done.dir = Some(dir);
-        done.forget_rows();
         end = end.max(done.end());
         if args.format == Format::Table {
             show::table(&done, console);
@@ -201,7 +205,7 @@ impl Done {
         if held { End::Held } else { End::Failed }
     }
 
-    /// Frees what is on disk by now.
+    /// Frees what is on disk by now and not printed.
     fn forget_rows(&mut self) {
         self.results.tasks = Vec::new();
         self.results.nodes = Vec::new();

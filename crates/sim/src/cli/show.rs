@@ -14,7 +14,7 @@ use crate::report::{headlines, table as tables, text};
 const SCHEMA_VERSION: u32 = 1;
 
 /// Lines above, below and under the header only.
-const LINES: TableStyle = TableStyle::new()
+pub(super) const LINES: TableStyle = TableStyle::new()
     .top_border(LineStyle::none().fill('─').junction('─'))
     .header_separator(LineStyle::none().fill('─').junction('─'))
     .bottom_border(LineStyle::none().fill('─').junction('─'));

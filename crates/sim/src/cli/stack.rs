@@ -191,11 +191,9 @@ fn one(verdict: &Verdict, style: Style) -> String {
         Err(problems) => {
             let mut table = table(&["PLACE", "REFUSED BY", "MESSAGE"]);
             for problem in problems {
-                let place = problem.place.map(|at| format!("{}:{}", at.line, at.column)).unwrap_or_default();
-                let place = match (verdict.files.len(), problem.file.file_name()) {
-                    (2.., Some(file)) => format!("{}:{place}", file.to_string_lossy()),
-                    _ => place,
-                };
+                let file = problem.file.file_name().unwrap_or(problem.file.as_os_str()).to_string_lossy();
+                let place = problem.place.map(|at| format!(":{}:{}", at.line, at.column)).unwrap_or_default();
+                let place = format!("{file}{place}");
                 let by = match problem.stage {
                     Stage::Load => "docker",
                     Stage::Deploy => "docker deploy",
@@ -377,7 +375,10 @@ fn many(verdicts: &[Verdict], style: Style) -> String {
                 1 => "1 warning".to_string(),
                 count => format!("{count} warnings"),
             },
-            Err(problems) => problems.first().map(|it| it.message.clone()).unwrap_or_default(),
+            Err(problems) => match &problems[..] {
+                [first, _, ..] => format!("{} (and {} more)", first.message, problems.len() - 1),
+                all => all.iter().map(|it| it.message.clone()).collect(),
+            },
         };
         table.add_row([file, verdict.word().to_string(), message].map(|it| visible(&it)));
     }

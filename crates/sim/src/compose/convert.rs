@@ -99,9 +99,9 @@ impl Convert<'_> {
     fn service(&mut self, key: &str, node: &Node) -> ServiceSpec {
         let files = self.files(key, node);
         let image = text(node, &["image"]);
-        if image.is_empty() {
-            let message = format!("invalid image reference for service {key}: no image specified");
-            self.refuse(Stage::Deploy, node.at, message);
+        if let Some(why) = image_refusal(&image) {
+            let at = node.get("image").map_or(node.at, |it| it.at);
+            self.refuse(Stage::Deploy, at, format!("invalid image reference for service {key}: {why}"));
         }
         let mode = self.mode(key, node);
         let (mounts, volume_drivers) = self.mounts(key, node);
@@ -506,4 +506,27 @@ fn port(node: &Node) -> Result<Port, String> {
         other => return Err(format!("invalid publish mode: {other}")),
     };
     Ok(Port { protocol, target: number("target")?, published: number("published")?, mode })
+}
+
+/// What `docker stack deploy` says about an image reference before it asks the cluster (`distribution/reference`).
+fn image_refusal(image: &str) -> Option<String> {
+    if image.is_empty() {
+        return Some("no image specified".to_string());
+    }
+    let is_id = image.len() == 64 && image.chars().all(|c| c.is_ascii_digit() || ('a'..='f').contains(&c));
+    if is_id || sched::api::is_image(image) {
+        return None;
+    }
+    let lower = image.to_lowercase();
+    if lower != image && sched::api::is_image(&lower) {
+        let path = image.split('@').next().unwrap_or(image);
+        let name = path.rfind(':').filter(|at| !path[*at..].contains('/')).map_or(path, |at| &path[..at]);
+        let name = match name.split_once('/') {
+            Some((registry, rest)) if registry.contains(['.', ':']) || registry == "localhost" => rest.to_string(),
+            Some(_) => name.to_string(),
+            None => format!("library/{name}"),
+        };
+        return Some(format!("invalid reference format: repository name ({name}) must be lowercase"));
+    }
+    Some("invalid reference format".to_string())
 }

@@ -16,7 +16,9 @@ pub fn check(stack: &Stack, config: &Config) -> Vec<Refusal> {
             let place = part.split('.').try_fold(node, |node, key| node.get(key)).map_or(node.at, |it| it.at);
             refusals.push((Stage::Engine, Some(place), format!("service {}: {message}", service.key)));
         };
-        for ApiError { part, text } in sched::api::refusals(&service.spec) {
+        // Docker's command line has looked at the image by itself.
+        let refusals = sched::api::refusals(&service.spec).into_iter().filter(|refusal| refusal.part != Part::Image);
+        for ApiError { part, text } in refusals {
             refuse(key_of(part), text);
         }
         // The API does not look at it, but the share of failures means nothing outside 0 to 1.

@@ -473,7 +473,7 @@ impl<'a> Run<'a> {
             let Some((state, error)) = self.containers.get_mut(task).and_then(|it| it.unsent.take()) else { continue };
             self.report(*task, state, error);
         }
-        for task in self.manager.cluster().nodes()[node].tasks.clone() {
+        for task in self.manager.cluster().tasks_on(node).collect::<Vec<_>>() {
             let assigned = self.manager.cluster().task(task).is_some_and(|it| it.state == TaskState::Assigned);
             if assigned && !self.containers.contains_key(&task) {
                 self.accept(task, node);
@@ -511,7 +511,7 @@ impl<'a> Run<'a> {
             }
             Command::Assign { task, .. } => self.log_state(*task, TaskState::Assigned, None),
             Command::State { task, state } => {
-                let error = self.manager.cluster().task(*task).and_then(|task| task.error.clone());
+                let error = self.manager.cluster().task(*task).and_then(|task| task.error().cloned());
                 if self.by_task.get(task).is_some_and(|index| self.records[*index].1.state < *state) {
                     self.log_state(*task, *state, error.as_deref());
                 }
@@ -703,7 +703,7 @@ impl<'a> Run<'a> {
             }
             "final_pending_errors" => {
                 let waiting = tasks().filter(|(_, task)| task.state < TaskState::Assigned);
-                let texts = waiting.filter_map(|(_, task)| task.error.as_deref().map(str::to_owned));
+                let texts = waiting.filter_map(|(_, task)| task.error().map(|it| it.to_string()));
                 json!(counted(texts))
             }
             "instances_per_slot" => {

@@ -150,7 +150,7 @@ impl<'a> Run<'a> {
         let mut texts: BTreeMap<(String, Option<String>), u64> = BTreeMap::new();
         for (_, task) in self.tasks(index).filter(|(_, task)| task.state < TaskState::Assigned) {
             let node = task.node.map(|node| self.manager.cluster().nodes()[node].spec.id.clone());
-            *texts.entry((task.error.as_deref().unwrap_or("").to_owned(), node)).or_default() += 1;
+            *texts.entry((task.error().map_or("", |it| it).to_owned(), node)).or_default() += 1;
         }
         let entry = |((text, node), count): ((String, Option<String>), u64)| match node {
             Some(node) => json!([count, text, node]),
@@ -199,7 +199,7 @@ impl<'a> Run<'a> {
         let mut by_node: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for (_, task) in self.tasks(index).filter(|(_, task)| Self::is_placed(task)) {
             let Some(node) = task.node else { continue };
-            let units = task.generic.iter().map(|unit| match &unit.units {
+            let units = task.generic().iter().map(|unit| match &unit.units {
                 Units::Count(count) => format!("{}={count}", unit.kind),
                 Units::Named(name) => format!("{}={name}", unit.kind),
             });

@@ -8,8 +8,12 @@ const DIGIT: u32 = 6;
 const SLOTS: usize = 1 << DIGIT;
 /// Digits of a time.
 const LEVELS: usize = 64usize.div_ceil(DIGIT as usize);
-/// Slots that held more than this give their memory back when they are dealt out.
-const KEEP: usize = 64;
+/// Entries of a block.
+const BLOCK: usize = 128;
+/// Blocks by which the pool grows at least.
+const BLOCKS_MORE: usize = 16;
+/// No block.
+const NONE: u32 = u32::MAX;
 
 /// The future, in order of time; events for the same time come out in the order they went in.
 ///
@@ -18,21 +22,43 @@ const KEEP: usize = 64;
 /// does not grow with the number of pending events. It needs what a simulation gives: nothing is ever scheduled before
 /// the event being handled. There is no removal: an event that lost its meaning is recognised by its owner when it
 /// comes.
+///
+/// Slots are chains of blocks from one pool. Blocks are read and written from one end to the other, which is what makes
+/// moving an entry cheap, and a queue that was once as full as it will be allocates no more.
 #[derive(Debug)]
 pub struct Queue<E> {
     now: u64,
     len: usize,
     /// For each level, which of its slots hold something.
     occupied: [u64; LEVELS],
-    slots: Vec<Vec<Entry<E>>>,
-    /// What is due at `now`, last first.
+    slots: Vec<Slot>,
+    blocks: Vec<Block<E>>,
+    /// The first unused block.
+    free: u32,
+    /// What is due at `now`, last first, and the block that goes on after it.
     front: Vec<Entry<E>>,
+    behind: u32,
 }
 
 #[derive(Debug)]
 struct Entry<E> {
     at: u64,
     event: E,
+}
+
+/// A chain of blocks, in the order in which its entries came.
+#[derive(Clone, Copy, Debug)]
+struct Slot {
+    first: u32,
+    last: u32,
+    /// The time of its earliest entry.
+    earliest: u64,
+}
+
+#[derive(Debug)]
+struct Block<E> {
+    entries: Vec<Entry<E>>,
+    next: u32,
 }
 
 impl<E> Queue<E> {
@@ -42,8 +68,11 @@ impl<E> Queue<E> {
             now: 0,
             len: 0,
             occupied: [0; LEVELS],
-            slots: (0..LEVELS * SLOTS).map(|_| Vec::new()).collect(),
-            front: Vec::new(),
+            slots: vec![Slot { first: NONE, last: NONE, earliest: 0 }; LEVELS * SLOTS],
+            blocks: Vec::new(),
+            free: NONE,
+            front: Vec::with_capacity(BLOCK),
+            behind: NONE,
         }
     }
 
@@ -77,42 +106,84 @@ impl<E> Queue<E> {
 
     /// The next event; from here on it is its time.
     pub fn pop(&mut self) -> Option<(Time, E)> {
-        while self.front.is_empty() {
+        loop {
+            if let Some(Entry { at, event }) = self.front.pop() {
+                self.len -= 1;
+                return Some((Time::from_nanos(at), event));
+            }
+            if self.behind != NONE {
+                let block = self.behind;
+                std::mem::swap(&mut self.front, &mut self.blocks[block as usize].entries);
+                self.front.reverse();
+                self.behind = self.release(block);
+                continue;
+            }
             let level = self.occupied.iter().position(|&slots| slots != 0)?;
             let slot = level * SLOTS + self.occupied[level].trailing_zeros() as usize;
             self.occupied[level] &= self.occupied[level] - 1;
-            if level == 0 {
+            let Slot { first, last, earliest } = self.slots[slot];
+            // Time moves on to the earliest entry of the slot.
+            self.now = earliest;
+            self.slots[slot].first = NONE;
+            if level == 0 || first == last && self.blocks[first as usize].entries.len() == 1 {
                 // Everything here has the same time.
-                std::mem::swap(&mut self.front, &mut self.slots[slot]);
-                self.front.reverse();
-                self.now = self.front[0].at;
+                self.behind = first;
             } else {
-                self.deal_out(slot);
+                self.deal_out(first);
             }
         }
-        let Entry { at, event } = self.front.pop()?;
-        self.len -= 1;
-        Some((Time::from_nanos(at), event))
     }
 
+    /// Puts an entry where it belongs as seen from `now`.
     fn deal(&mut self, entry: Entry<E>) {
         let differs = entry.at ^ self.now;
         let level = differs.checked_ilog2().map_or(0, |bit| bit / DIGIT) as usize;
-        let slot = (entry.at >> (level as u32 * DIGIT)) as usize % SLOTS;
-        self.slots[level * SLOTS + slot].push(entry);
-        self.occupied[level] |= 1 << slot;
+        let digit = (entry.at >> (level as u32 * DIGIT)) as usize % SLOTS;
+        let slot = level * SLOTS + digit;
+        if self.slots[slot].first == NONE {
+            let block = self.block();
+            self.slots[slot] = Slot { first: block, last: block, earliest: entry.at };
+            self.occupied[level] |= 1 << digit;
+        } else if self.blocks[self.slots[slot].last as usize].entries.len() == BLOCK {
+            let block = self.block();
+            self.blocks[self.slots[slot].last as usize].next = block;
+            self.slots[slot].last = block;
+        }
+        let slot = &mut self.slots[slot];
+        slot.earliest = slot.earliest.min(entry.at);
+        self.blocks[slot.last as usize].entries.push(entry);
     }
 
-    /// Time moves on to the earliest entry of a slot, and all its entries to lower levels, in their order.
-    fn deal_out(&mut self, slot: usize) {
-        let mut entries = std::mem::take(&mut self.slots[slot]);
-        self.now = entries.iter().map(|entry| entry.at).min().expect("an occupied slot is not empty");
-        for entry in entries.drain(..) {
-            self.deal(entry);
+    /// Deals the entries of a chain to lower levels, in their order.
+    fn deal_out(&mut self, mut block: u32) {
+        while block != NONE {
+            let mut entries = std::mem::take(&mut self.blocks[block as usize].entries);
+            for entry in entries.drain(..) {
+                self.deal(entry);
+            }
+            self.blocks[block as usize].entries = entries;
+            block = self.release(block);
         }
-        if entries.capacity() <= KEEP {
-            self.slots[slot] = entries;
+    }
+
+    /// An empty block. When there is none the pool grows by an eighth, so that it does not grow again with every record.
+    fn block(&mut self) -> u32 {
+        if self.free == NONE {
+            for _ in 0..(self.blocks.len() / 8).max(BLOCKS_MORE) {
+                self.blocks.push(Block { entries: Vec::with_capacity(BLOCK), next: self.free });
+                self.free = self.blocks.len() as u32 - 1;
+            }
         }
+        let block = self.free;
+        self.free = std::mem::replace(&mut self.blocks[block as usize].next, NONE);
+        block
+    }
+
+    /// Gives an emptied block back; the answer is the one after it.
+    fn release(&mut self, block: u32) -> u32 {
+        let next = std::mem::replace(&mut self.blocks[block as usize].next, self.free);
+        self.free = block;
+        next
     }
 }
 

@@ -21,6 +21,16 @@ pub enum Stream {
     Placement = 5,
     /// Time from power on to registration; the entity is the node.
     Boot = 6,
+    /// Arrivals, their kinds and lifetimes; the entity is a part of the stream of arrivals.
+    Arrival = 20,
+    /// Patience of managers without a leader; the entity is the node.
+    Election = 21,
+    /// Who tells whom; the entity is the piece of news.
+    Gossip = 22,
+    /// Time until a manager is back; the entity is the node.
+    ManagerBoot = 23,
+    /// When an agent calls a new leader; the entity is the node and the number of the leader.
+    Rejoin = 24,
     /// When the dispatcher commits its first batch; there is one entity, 0.
     Dispatcher = 7,
     /// Heartbeats and calls of an agent around a cut of its network; the entity is the node.

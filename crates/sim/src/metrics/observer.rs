@@ -1,6 +1,7 @@
 //! Watches a run and counts. Every change costs O(1); integrals are exact, in whole nanoseconds.
 
 mod close;
+mod jobs;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,9 +10,11 @@ use sched::cluster::{UpdateState, UpdateStatus};
 use sched::spec::{Mode, ServiceSpec};
 use sched::{DesiredState, Slot, Span, TaskState, Time};
 
+use self::jobs::Jobs;
 use super::{Mark, Outcome, Point};
 use crate::model::TaskNo;
 use crate::model::image::Totals;
+use crate::model::workload::JobNo;
 use crate::scenario::Scenario;
 
 /// How long a cluster must be as wanted to have converged.
@@ -35,11 +38,15 @@ pub struct Observer<'a> {
     cpu_total: Area,
     memory: Area,
     memory_total: Area,
+    down: Area,
+    jobs: Jobs,
+    /// Whether managers lack a leader, and a majority.
+    leaderless: Area,
+    minority: Area,
     // Counts of now.
     running: u64,
     running_min: u64,
     believed: u64,
-    nodes_down: u64,
     /// Services that have not exactly as many running tasks as they want.
     unsettled: u64,
     // Counts since the warm-up.
@@ -57,6 +64,15 @@ pub struct Observer<'a> {
     // Counts since the last scripted event, as times from it.
     since_script: SinceScript,
     pulled_before: Totals,
+    /// When the managers lost their majority first, and how often since the warm-up.
+    majority_lost: Option<Time>,
+    majority_losses: u64,
+    /// Since when there is a majority but no leader.
+    vacant: Option<Time>,
+    elections: Vec<Span>,
+    /// Rounds and time that news took to reach every node.
+    rounds: Vec<u32>,
+    told: Vec<Span>,
     // Convergence.
     last_deploy: Time,
     last_event: Time,
@@ -94,6 +110,10 @@ struct Service {
     running: u64,
     slots: BTreeMap<Slot, usize>,
     update: Option<UpdateState>,
+    /// Running tasks that it needs, if it says so, and whether it has them.
+    quorum: Option<u64>,
+    created: Time,
+    enough: Area,
 }
 
 #[derive(Debug)]
@@ -243,10 +263,19 @@ impl<'a> Observer<'a> {
             cpu_total: Area::default(),
             memory: Area::default(),
             memory_total: Area::default(),
+            down: Area::default(),
+            jobs: Jobs::default(),
+            leaderless: Area::default(),
+            minority: Area::default(),
+            majority_lost: None,
+            majority_losses: 0,
+            vacant: None,
+            elections: Vec::new(),
+            rounds: Vec::new(),
+            told: Vec::new(),
             running: 0,
             running_min: u64::MAX,
             believed: 0,
-            nodes_down: 0,
             unsettled: 0,
             warm: Time::ZERO,
             created: 0,
@@ -287,6 +316,9 @@ impl<'a> Observer<'a> {
                 running: 0,
                 slots: BTreeMap::new(),
                 update: None,
+                quorum: None,
+                created: now,
+                enough: Area::default(),
             });
         }
         let replicas = match spec.mode {
@@ -294,6 +326,59 @@ impl<'a> Observer<'a> {
             _ => None,
         };
         self.change(now, service, |it| it.replicas = replicas);
+    }
+
+    /// A service needs so many running tasks to be of use.
+    pub fn quorum(&mut self, service: usize, quorum: u64) {
+        self.services[service].quorum = Some(quorum);
+    }
+
+    /// A majority of the managers is up, or is not.
+    pub fn majority(&mut self, now: Time, there: bool) {
+        self.minority.set(now, u64::from(!there));
+        if there {
+            self.vacant = Some(now);
+        } else {
+            self.majority_lost.get_or_insert(now);
+            self.majority_losses += 1;
+            self.vacant = None;
+        }
+    }
+
+    /// Somebody leads, or nobody.
+    pub fn leader(&mut self, now: Time, there: bool) {
+        self.leaderless.set(now, u64::from(!there));
+        if !there {
+            self.vacant = (self.minority.value == 0).then_some(now);
+        } else if let Some(since) = self.vacant.take() {
+            self.elections.push(now - since);
+        }
+    }
+
+    /// A piece of news reached every node.
+    pub fn told(&mut self, rounds: u32, span: Span) {
+        self.rounds.push(rounds);
+        self.told.push(span);
+    }
+
+    /// A job or service arrived.
+    pub fn job_arrived(&mut self, now: Time, job: JobNo) {
+        self.jobs.arrived(now, job);
+    }
+
+    /// It found its line full.
+    pub fn job_lost(&mut self, now: Time, job: JobNo) {
+        self.jobs.lost(now, job);
+    }
+
+    /// A container of it runs.
+    pub fn job_started(&mut self, now: Time, job: JobNo) {
+        self.jobs.started(now, job);
+    }
+
+    /// It is over.
+    pub fn job_done(&mut self, now: Time, job: JobNo) {
+        self.jobs.done(now, job);
     }
 
     /// A service is removed.
@@ -485,19 +570,21 @@ impl<'a> Observer<'a> {
         if up {
             it.down += (now - it.lost).as_nanos();
             it.back = Some(now);
-            self.nodes_down -= 1;
+            self.down.add(now, -1);
         } else {
             it.lost = now;
             it.silent.get_or_insert(now);
-            self.nodes_down += 1;
+            self.down.add(now, 1);
             self.failures += 1;
         }
     }
 
     /// The manager marks a node down.
     pub fn detected(&mut self, now: Time, node: usize) {
-        let since = self.nodes[node].silent.expect("only a silent node is marked down");
-        self.detections.push(now - since);
+        // A node that did not register with a new leader in time may have been up.
+        if let Some(since) = self.nodes[node].silent {
+            self.detections.push(now - since);
+        }
     }
 
     /// A node's agent cannot be heard any more, although the machine has power.
@@ -556,7 +643,7 @@ impl<'a> Observer<'a> {
             running: self.running,
             believed: self.believed,
             pending: self.pending.value,
-            nodes_down: self.nodes_down,
+            nodes_down: self.down.value,
             registry_bytes_per_s,
         });
     }
@@ -575,10 +662,20 @@ impl<'a> Observer<'a> {
             &mut self.cpu_total,
             &mut self.memory,
             &mut self.memory_total,
+            &mut self.down,
+            &mut self.leaderless,
+            &mut self.minority,
         ] {
             area.reset(now);
         }
-        (self.created, self.restarts, self.failures, self.moves) = (0, 0, 0, 0);
+        self.jobs.warmed_up(now);
+        for service in &mut self.services {
+            service.enough.reset(now);
+        }
+        (self.created, self.restarts, self.failures, self.moves, self.majority_losses) = (0, 0, 0, 0, 0);
+        self.rounds.clear();
+        self.told.clear();
+        self.elections.clear();
         for samples in [
             &mut self.to_running,
             &mut self.detections,
@@ -627,6 +724,9 @@ impl<'a> Observer<'a> {
         let before = (it.wants(), it.missing(), it.wants() == it.running);
         change(it);
         let after = (it.wants(), it.missing(), it.wants() == it.running);
+        if let Some(quorum) = it.quorum {
+            it.enough.set(now, u64::from(quorum <= it.running));
+        }
         self.wanted.set(now, self.wanted.value + after.0 - before.0);
         self.missing.set(now, self.missing.value + after.1 - before.1);
         self.unsettled = self.unsettled + u64::from(before.2) - u64::from(after.2);

@@ -104,8 +104,6 @@ pub enum Effect {
     Leaving(TaskNo),
     /// A container that ran does not run any more.
     Ended(TaskNo),
-    /// A container is gone from its node's disk.
-    Gone(TaskNo),
     /// An agent registered (again).
     Registered(usize),
     /// A report reached the manager.
@@ -874,7 +872,6 @@ impl Agents<'_> {
         if it.runs {
             self.effects.push(Effect::Ended(task));
         }
-        self.effects.push(Effect::Gone(task));
     }
 }
 
@@ -950,7 +947,6 @@ mod tests {
             loop {
                 for effect in std::mem::take(&mut self.agents.effects) {
                     let words = match effect {
-                        Effect::Gone(_) => continue,
                         Effect::Pull(task, _) => {
                             self.agents.pulled(&mut self.queue, task);
                             continue;

@@ -3,6 +3,8 @@
 //! Failures are exogenous: they depend on the scenario and the replication, never on what runs where. The model knows
 //! nothing of detection; the manager learns of a failure by the silence of the agent ([`super::heartbeat`]).
 
+use std::collections::VecDeque;
+
 use rand_chacha::ChaCha8Rng;
 
 use crate::engine::Queue;
@@ -35,6 +37,8 @@ pub struct Failures<'a> {
     broken: Vec<u32>,
     /// For each node, whether the script holds it down.
     switched_off: Vec<bool>,
+    /// For each plan, the crews that are free and the broken processes that wait for one.
+    crews: Vec<(u64, VecDeque<u32>)>,
 }
 
 #[derive(Debug)]
@@ -56,14 +60,21 @@ impl<'a> Failures<'a> {
                 rng: seeds.stream(Stream::Failure, part(entity(&it.name), entity(&failing.name))),
             })
         });
-        Failures { plans, processes: processes.collect(), broken: vec![0; nodes], switched_off: vec![false; nodes] }
+        Failures {
+            plans,
+            processes: processes.collect(),
+            broken: vec![0; nodes],
+            switched_off: vec![false; nodes],
+            crews: plans.iter().map(|it| (it.crews.unwrap_or(u64::MAX), VecDeque::new())).collect(),
+        }
     }
 
-    /// Schedules the first failure of every process. All have been going on for ever and are found whole: the first up
-    /// time is what is left of one, so that failures do not bunch at the start.
+    /// Schedules the first failure of every process. Unless its units are new, a process has been going on for ever and is
+    /// found whole: the first up time is what is left of one, so that failures do not bunch at the start.
     pub fn start<E: From<Turn>>(&mut self, queue: &mut Queue<E>) {
         for (process, it) in self.processes.iter_mut().enumerate() {
-            let first = self.plans[it.plan].up.residual(&mut it.rng);
+            let plan = &self.plans[it.plan];
+            let first = if plan.new { plan.up.sample(&mut it.rng) } else { plan.up.residual(&mut it.rng) };
             queue.after(first, Turn { process: process as u32 });
         }
     }
@@ -80,9 +91,22 @@ impl<'a> Failures<'a> {
         let plan = &self.plans[process.plan];
         let unit = &plan.units[process.unit];
         process.broken = !process.broken;
-        let next = if process.broken { plan.repair } else { plan.up }.sample(&mut process.rng);
-        queue.after(next, turn);
-        let broken = process.broken;
+        let (broken, row) = (process.broken, process.plan);
+        let (free, waiting) = &mut self.crews[row];
+        if !broken {
+            queue.after(plan.up.sample(&mut process.rng), turn);
+            *free += 1;
+        }
+        if broken {
+            waiting.push_back(turn.process);
+        }
+        if *free > 0
+            && let Some(next) = waiting.pop_front()
+        {
+            *free -= 1;
+            let repair = plan.repair.sample(&mut self.processes[next as usize].rng);
+            queue.after(repair, Turn { process: next });
+        }
         for &node in &unit.nodes {
             let was_up = self.is_up(node);
             self.broken[node] = if broken { self.broken[node] + 1 } else { self.broken[node] - 1 };
@@ -124,7 +148,7 @@ mod tests {
 
     fn plan(name: &str, units: Vec<FailureUnit>) -> FailurePlan {
         let mean = |secs| Law::Exponential { mean: Span::from_secs(secs) };
-        FailurePlan { name: name.into(), units, up: mean(3600), repair: mean(600) }
+        FailurePlan { name: name.into(), units, up: mean(3600), repair: mean(600), crews: None, new: false }
     }
 
     /// All changes of a node until `end`.
@@ -167,6 +191,23 @@ mod tests {
         }
         // Mean repair over mean cycle: 600 / 4200.
         assert!((down / end as f64 / (600.0 / 4200.0) - 1.0).abs() < 0.05, "{down}");
+    }
+
+    #[test]
+    fn repairs_wait_for_a_crew_in_the_order_of_failure() {
+        let fixed = |secs| Law::Fixed(Span::from_secs(secs));
+        let units = vec![unit("a", &[0]), unit("b", &[1]), unit("c", &[2])];
+        let plans =
+            [FailurePlan { up: fixed(100), repair: fixed(10), crews: Some(1), new: true, ..plan("node", units) }];
+        let mut failures = Failures::new(&plans, 3, Seeds::of(1, 1));
+        let mut queue: Queue<Turn> = Queue::new();
+        failures.start(&mut queue);
+        let (mut changes, mut ups) = (Vec::new(), Vec::new());
+        while let Some((now, turn)) = queue.pop().filter(|it| it.0 < Time::ZERO + Span::from_secs(150)) {
+            failures.handle(&mut queue, turn, &mut changes);
+            ups.extend(changes.drain(..).filter(|it| it.up).map(|it| (now.as_secs_f64(), it.node)));
+        }
+        assert_eq!(ups, [(110.0, 0), (120.0, 1), (130.0, 2)]);
     }
 
     #[test]

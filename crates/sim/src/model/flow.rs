@@ -31,6 +31,9 @@ pub struct Flows {
     flows: Vec<Flow>,
     free: Vec<FlowId>,
     now: Time,
+    // Buffers.
+    moving: [Vec<(FlowId, f64)>; 2],
+    finished: Vec<FlowId>,
 }
 
 #[derive(Debug)]
@@ -106,6 +109,8 @@ impl Flows {
             flows: Vec::new(),
             free: Vec::new(),
             now: Time::ZERO,
+            moving: [Vec::new(), Vec::new()],
+            finished: Vec::new(),
         }
     }
 
@@ -164,19 +169,20 @@ impl Flows {
     /// Takes out the flows that are done; their tags are added to `done`.
     pub fn complete(&mut self, now: Time, done: &mut Vec<u32>) {
         self.advance(now);
-        let mut finished = Vec::new();
+        let mut finished = std::mem::take(&mut self.finished);
         for class in &self.classes {
             // Times are whole nanoseconds: what is left for less than one is done.
             let reached = class.clock + class.rate * 1e-9 + class.clock * 1e-15;
             let marks = class.marks.iter().take_while(|it| f64::from_bits(it.0) <= reached);
             finished.extend(marks.map(|it| it.1));
         }
-        for id in finished {
+        for id in finished.drain(..) {
             let Flow { node, tag, .. } = self.flows[id.0 as usize];
             self.regroup(node as usize, Some(id), None);
             self.free.push(id);
             done.push(tag);
         }
+        self.finished = finished;
         self.share();
     }
 
@@ -200,7 +206,7 @@ impl Flows {
 
     /// Takes a flow from a node or adds one with so many bytes, and moves all that the node has to its new classes.
     fn regroup(&mut self, node: usize, gone: Option<FlowId>, new: Option<(FlowId, f64)>) {
-        let mut moving: [Vec<(FlowId, f64)>; 2] = [Vec::new(), Vec::new()];
+        let mut moving = std::mem::take(&mut self.moving);
         for (lane, moving) in self.nodes[node].lanes.iter_mut().zip(&mut moving) {
             for id in lane.flows.drain(..) {
                 let (mark, class) = (self.flows[id.0 as usize].mark, &mut self.classes[lane.class]);
@@ -214,10 +220,10 @@ impl Flows {
             moving[self.flows[id.0 as usize].lane].push((id, left));
         }
         let counts = [moving[0].len(), moving[1].len()];
-        for (lane, moving) in moving.into_iter().enumerate().filter(|it| !it.1.is_empty()) {
+        for lane in (0..2).filter(|&lane| counts[lane] > 0) {
             let class = self.class(node, counts, lane);
             self.nodes[node].lanes[lane].class = class;
-            for (id, left) in moving {
+            for (id, left) in moving[lane].drain(..) {
                 let it = &mut self.classes[class];
                 if it.marks.is_empty() {
                     it.clock = 0.0;
@@ -228,6 +234,7 @@ impl Flows {
                 self.nodes[node].lanes[lane].flows.push(id);
             }
         }
+        self.moving = moving;
     }
 
     fn class(&mut self, node: usize, counts: [usize; 2], lane: usize) -> usize {

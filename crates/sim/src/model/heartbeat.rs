@@ -54,6 +54,26 @@ impl<'a> Heartbeats<'a> {
         queue.after(expiry(self.model, &mut rng), Expired { node: node as u32, session: it.session });
     }
 
+    /// There is no leader who would wait for anybody.
+    pub fn forget(&mut self) {
+        for it in &mut self.nodes {
+            it.session += 1;
+        }
+    }
+
+    /// A new leader waits for a node that it never heard of, for twice as long as for others (SwarmKit `AddUnknown`).
+    pub fn unknown<E: From<Expired>>(&mut self, queue: &mut Queue<E>, node: usize) {
+        let it = &mut self.nodes[node];
+        it.session += 1;
+        it.silent = true;
+        it.crashes += 1;
+        let mut rng = self.seeds.stream(Stream::Heartbeat, part(it.entity, it.crashes));
+        let (mean, jitter) = (self.model.period.as_secs_f64(), self.model.jitter.as_secs_f64());
+        let period = mean + (2.0 * unit(&mut rng) - 1.0) * jitter;
+        let grace = Span::from_secs_f64(2.0 * f64::from(self.model.grace) * period);
+        queue.after(grace, Expired { node: node as u32, session: it.session });
+    }
+
     /// A node registers (again).
     pub fn registered(&mut self, node: usize) {
         self.nodes[node].session += 1;
@@ -99,6 +119,21 @@ mod tests {
             assert!((quantile - expected).abs() < 0.02, "{p}: {quantile} instead of {expected}");
         }
         assert!(9.0 <= drawn[0] && drawn[drawn.len() - 1] <= 16.5);
+    }
+
+    #[test]
+    fn a_new_leader_waits_twice_as_long_for_everybody() {
+        let model = HeartbeatModel::default();
+        let mut beats = Heartbeats::new(&model, ["a", "b"].into_iter(), Seeds::of(1, 1));
+        let mut queue: Queue<Expired> = Queue::new();
+        beats.silent(&mut queue, 0);
+        beats.forget();
+        beats.unknown(&mut queue, 0);
+        beats.unknown(&mut queue, 1);
+        beats.registered(1);
+        let marked = |(now, it): (sched::Time, Expired)| beats.handle(it).map(|node| (node, now.as_secs_f64()));
+        let marked: Vec<_> = std::iter::from_fn(|| queue.pop()).filter_map(marked).collect();
+        assert!(marked.len() == 1 && marked[0].0 == 0 && (27.0..33.0).contains(&marked[0].1), "{marked:?}");
     }
 
     #[test]

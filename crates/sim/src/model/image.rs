@@ -11,6 +11,7 @@ use std::sync::Arc;
 use sched::{Span, Time};
 
 use super::TaskNo;
+use super::disk::Disks;
 use super::flow::{FlowId, Flows, Source};
 use crate::engine::Queue;
 use crate::scenario::{Image, Mirror, RegistryModel};
@@ -76,13 +77,13 @@ pub struct Images<'a> {
     layers: Vec<Size>,
     digests: Vec<&'a str>,
     images: BTreeMap<&'a str, Content<'a>>,
-    /// Who has which node's image, if the caches have a limit.
-    users: BTreeMap<TaskNo, (usize, &'a str)>,
     /// Nodes that give each other what one of them has pulled, if any do.
     circles: Vec<Circle>,
     /// Whether the registry answers.
     answers: bool,
-    nodes: Vec<Node<'a>>,
+    nodes: Vec<Node>,
+    /// What the disks keep, if they do not keep everything.
+    disks: Option<Disks>,
     pulls: BTreeMap<TaskNo, Pull>,
     transfers: Vec<Transfer>,
     free: Vec<u32>,
@@ -91,6 +92,8 @@ pub struct Images<'a> {
     /// The earliest pending [`Event::Arrived`].
     armed: Option<Time>,
     totals: Totals,
+    /// A buffer.
+    done: Vec<u32>,
     /// Tasks whose image is there, since it was last drained.
     pub pulled: Vec<TaskNo>,
     /// Tasks whose image cannot be had, and why, since it was last drained.
@@ -103,13 +106,6 @@ struct Circle {
     has: BTreeSet<u32>,
     /// Layers that one of them fetches, and the transfers that wait for it.
     fetching: BTreeMap<u32, (u32, Vec<u32>)>,
-}
-
-/// An image that a node keeps.
-#[derive(Clone, Copy, Debug, Default)]
-struct Kept {
-    used: Time,
-    users: u32,
 }
 
 /// What the registry knows of an image.
@@ -129,7 +125,7 @@ struct Size {
 }
 
 #[derive(Debug)]
-struct Node<'a> {
+struct Node {
     /// One bit per layer: it is there, unpacked.
     cached: Vec<u64>,
     /// Downloads that may still begin.
@@ -138,8 +134,6 @@ struct Node<'a> {
     waiting: VecDeque<u32>,
     transfers: Vec<u32>,
     pulls: Vec<TaskNo>,
-    /// Images that it keeps, if its cache has a limit.
-    kept: BTreeMap<&'a str, Kept>,
     /// Its circle.
     circle: usize,
     /// Whether its network carries anything.
@@ -211,27 +205,35 @@ impl<'a> Images<'a> {
             waiting: VecDeque::new(),
             transfers: Vec::new(),
             pulls: Vec::new(),
-            kept: BTreeMap::new(),
             circle: 0,
             linked: true,
             asked: VecDeque::new(),
         };
-        let mut nodes: Vec<Node<'a>> = (0..bandwidths.len()).map(|_| node()).collect();
+        let mut nodes: Vec<Node> = (0..bandwidths.len()).map(|_| node()).collect();
         for image in images {
             let present = image
                 .present
                 .iter()
                 .flat_map(|&node| by_name[image.name.as_str()].layers.iter().map(move |it| (node, *it)));
             present.for_each(|(node, layer)| nodes[node].keep(layer));
-            image.present.iter().for_each(|&node| _ = nodes[node].kept.insert(&image.name, Kept::default()));
+        }
+        let mut disks = model.cache.map(|limit| Disks::new(limit, nodes.len(), layers.len()));
+        if let Some(disks) = &mut disks {
+            for (row, node) in nodes.iter_mut().enumerate() {
+                for layer in (0..layers.len() as u32).filter(|layer| node.has(*layer)).collect::<Vec<_>>() {
+                    let mut gone = Vec::new();
+                    disks.keep(row, layer, layers[layer as usize].unpacked, &mut gone);
+                    gone.into_iter().for_each(|layer| node.lose(layer));
+                }
+            }
         }
         Images {
             model,
             nodes,
+            disks,
             layers,
             digests,
             images: by_name,
-            users: BTreeMap::new(),
             circles: Vec::new(),
             answers: true,
             pulls: BTreeMap::new(),
@@ -241,6 +243,7 @@ impl<'a> Images<'a> {
             flows: Flows::new(model.bandwidth, bandwidths),
             armed: None,
             totals: Totals::default(),
+            done: Vec::new(),
             pulled: Vec::new(),
             failed: Vec::new(),
         }
@@ -262,9 +265,11 @@ impl<'a> Images<'a> {
                 missed = true;
             }
         }
+        if let Some(disks) = &mut self.disks {
+            disks.hold(task, node, &layers);
+        }
         let local = !missed && image.contains('@');
         if local && self.model.copy.is_none() {
-            self.keep(queue.now(), task, node, image);
             self.pulled.push(task);
             return;
         }
@@ -303,12 +308,12 @@ impl<'a> Images<'a> {
         self
     }
 
-    /// The container of a task is gone: its image may be evicted.
-    pub fn leave(&mut self, task: TaskNo) {
-        if let Some((node, image)) = self.users.remove(&task)
-            && let Some(kept) = self.nodes[node].kept.get_mut(image)
-        {
-            kept.users -= 1;
+    /// A task is over: nothing holds its image any more.
+    pub fn release(&mut self, task: TaskNo) {
+        let Some(disks) = &mut self.disks else { return };
+        let mut gone = Vec::new();
+        if let Some(node) = disks.release(task, &mut gone) {
+            gone.into_iter().for_each(|layer| self.nodes[node].lose(layer));
         }
     }
 
@@ -334,6 +339,7 @@ impl<'a> Images<'a> {
         self.drop_pull(queue, task);
         self.fill_slots(queue, node);
         self.settle(queue);
+        self.release(task);
     }
 
     /// A machine loses power: its pulls end. Without `keep_cache` its disk is lost too.
@@ -343,8 +349,7 @@ impl<'a> Images<'a> {
         }
         if !keep_cache {
             self.nodes[node].cached.fill(0);
-            self.nodes[node].kept.clear();
-            self.users.retain(|_, it| it.0 != node);
+            self.disks.iter_mut().for_each(|it| it.clear(node));
         }
         self.settle(queue);
     }
@@ -372,7 +377,7 @@ impl<'a> Images<'a> {
             }
             Event::Arrived if self.armed == Some(queue.now()) => {
                 self.armed = None;
-                let mut done = Vec::new();
+                let mut done = std::mem::take(&mut self.done);
                 self.flows.complete(queue.now(), &mut done);
                 for &transfer in &done {
                     let Transfer { stage, layer, .. } = self.transfers[transfer as usize];
@@ -380,10 +385,11 @@ impl<'a> Images<'a> {
                     let bytes = self.layers[layer as usize].packed;
                     *(if near { &mut self.totals.near } else { &mut self.totals.sent }) += bytes;
                 }
-                for transfer in done {
+                for transfer in done.drain(..) {
                     self.fetched(queue, transfer, true);
                     self.arrived(queue, transfer);
                 }
+                self.done = done;
             }
             Event::Arrived => return,
             Event::Unpacked { transfer, serial } => {
@@ -461,43 +467,6 @@ impl<'a> Images<'a> {
         }
     }
 
-    /// A task has an image. If caches have a limit, those go that were not used for longest, until the rest fits.
-    fn keep(&mut self, now: Time, task: TaskNo, node: usize, image: &str) {
-        let Some(limit) = self.model.cache else { return };
-        let Some((&name, _)) = self.images.get_key_value(image) else { return };
-        let it = &mut self.nodes[node];
-        let kept = it.kept.entry(name).or_default();
-        kept.used = now;
-        kept.users += 1;
-        self.users.insert(task, (node, name));
-        while limit < self.disk(node) {
-            let idle = self.nodes[node].kept.iter().filter(|it| it.1.users == 0);
-            let Some((&oldest, _)) = idle.min_by_key(|it| it.1.used) else { return };
-            self.nodes[node].kept.remove(oldest);
-            self.evict(node);
-        }
-    }
-
-    /// Unpacked bytes on a node.
-    fn disk(&self, node: usize) -> u64 {
-        let there = (0..self.layers.len() as u32).filter(|&layer| self.nodes[node].has(layer));
-        there.map(|layer| self.layers[layer as usize].unpacked).sum()
-    }
-
-    /// Only layers of images that a node keeps or pulls stay.
-    fn evict(&mut self, node: usize) {
-        let it = &self.nodes[node];
-        let kept = it.kept.keys().map(|image| &self.images[image].layers);
-        let wanted = kept.chain(it.pulls.iter().map(|task| &self.pulls[task].layers));
-        let mut stay = vec![0u64; it.cached.len()];
-        for &layer in wanted.flat_map(|layers| layers.iter()) {
-            stay[layer as usize / 64] |= 1 << (layer % 64);
-        }
-        for (word, stay) in self.nodes[node].cached.iter_mut().zip(stay) {
-            *word &= stay;
-        }
-    }
-
     /// Why the registry gives no manifest, if it gives none.
     fn refusal(&mut self, now: Time, task: TaskNo) -> Option<String> {
         let Pull { node, ref image, .. } = self.pulls[&task];
@@ -531,6 +500,7 @@ impl<'a> Images<'a> {
         }
         let error = if self.model.tells { error.into() } else { format!("No such image: {image}").into() };
         self.drop_pull(queue, task);
+        self.release(task);
         self.failed.push((task, error));
     }
 
@@ -545,9 +515,7 @@ impl<'a> Images<'a> {
 
     /// A task has its image.
     fn done<E: From<Event>>(&mut self, queue: &mut Queue<E>, task: TaskNo) {
-        let (node, image) = (self.pulls[&task].node, Arc::clone(&self.pulls[&task].image));
         self.drop_pull(queue, task);
-        self.keep(queue.now(), task, node, &image);
         self.pulled.push(task);
     }
 
@@ -617,12 +585,17 @@ impl<'a> Images<'a> {
 
     fn order(&mut self, node: usize, layer: u32) -> u32 {
         self.serial += 1;
-        let new = Transfer { node, layer, serial: self.serial, stage: Stage::Waiting, attempts: 0, pulls: Vec::new() };
+        let mut new =
+            Transfer { node, layer, serial: self.serial, stage: Stage::Waiting, attempts: 0, pulls: Vec::new() };
         let row = self.free.pop().unwrap_or(self.transfers.len() as u32);
         if row as usize == self.transfers.len() {
             self.transfers.push(new);
         } else {
-            self.transfers[row as usize] = new;
+            // The list's memory stays with the row.
+            let old = &mut self.transfers[row as usize];
+            old.pulls.clear();
+            std::mem::swap(&mut new.pulls, &mut old.pulls);
+            *old = new;
         }
         self.nodes[node].transfers.push(row);
         self.nodes[node].waiting.push_back(row);
@@ -683,12 +656,18 @@ impl<'a> Images<'a> {
 
     fn unpacked<E: From<Event>>(&mut self, queue: &mut Queue<E>, transfer: u32) {
         let it = &mut self.transfers[transfer as usize];
-        let (node, layer, pulls) = (it.node, it.layer, std::mem::take(&mut it.pulls));
+        let (node, layer, mut pulls) = (it.node, it.layer, std::mem::take(&mut it.pulls));
         self.nodes[node].keep(layer);
+        if let Some(disks) = &mut self.disks {
+            let mut gone = Vec::new();
+            disks.keep(node, layer, self.layers[layer as usize].unpacked, &mut gone);
+            gone.into_iter().for_each(|layer| self.nodes[node].lose(layer));
+        }
         self.forget(transfer);
-        for task in pulls {
+        for task in pulls.drain(..) {
             self.go_on(queue, task);
         }
+        self.transfers[transfer as usize].pulls = pulls;
     }
 
     /// Takes a pull past the layers that are there, and unpacks its next one if that has arrived.
@@ -771,9 +750,12 @@ impl<'a> Images<'a> {
     }
 }
 
-impl Node<'_> {
+impl Node {
     fn keep(&mut self, layer: u32) {
         self.cached[layer as usize / 64] |= 1 << (layer % 64);
+    }
+    fn lose(&mut self, layer: u32) {
+        self.cached[layer as usize / 64] &= !(1 << (layer % 64));
     }
     fn has(&self, layer: u32) -> bool {
         self.cached[layer as usize / 64] & (1 << (layer % 64)) != 0
@@ -1071,33 +1053,6 @@ mod tests {
         lab.images.power_off(&mut lab.queue, 0, true);
         assert_eq!(lab.until(60.0), [(2, 3.0)]);
         assert_eq!(lab.images.totals().sent, 30 * MB);
-    }
-
-    #[test]
-    fn a_full_cache_evicts_what_was_not_used_for_longest() {
-        // Unpacked an image has 20 MB of its own and 20 MB of the base: three of them are 80 MB.
-        let model = RegistryModel { unpack: None, latency: Span::ZERO, cache: Some(60 * MB), ..registry() };
-        let own = |name: &'static str| image(name, &[("base", 10), (name, 10)]);
-        let images = [own("a"), own("b"), own("c")];
-        let mut lab = Lab::new(&model, &images);
-        lab.pull(0, 0, "a");
-        lab.until(10.0);
-        lab.pull(1, 0, "b");
-        lab.until(20.0);
-        lab.pull(2, 0, "c");
-        lab.until(30.0);
-        assert_eq!(lab.images.disk(0), 80 * MB, "all are in use");
-        lab.images.leave(TaskNo(1));
-        lab.images.leave(TaskNo(0));
-        lab.pull(3, 0, "a");
-        lab.until(40.0);
-        assert_eq!(lab.images.disk(0), 60 * MB, "b goes");
-        let sent = lab.images.totals().sent;
-        lab.images.leave(TaskNo(2));
-        lab.pull(4, 0, "b");
-        lab.until(50.0);
-        assert_eq!(lab.images.totals().sent - sent, 10 * MB, "the base stayed");
-        assert_eq!(lab.images.disk(0), 60 * MB, "c went");
     }
 
     #[test]

@@ -1,16 +1,21 @@
-//! The models: daemons, images, overlay networks, failures, heartbeats.
+//! The models: daemons, images, overlay networks, failures, heartbeats,
+//! what users bring.
 //!
 //! A model has its own events and schedules only those; it never sees the world or another model, and can be run alone.
 //! What one model needs of another, [`crate::world`] hands over.
 
 pub mod agent;
 pub mod cores;
+pub mod disk;
 pub mod failure;
 pub mod flow;
+pub mod gossip;
 pub mod heartbeat;
 pub mod image;
+pub mod managers;
 pub mod overlay;
 pub mod subnet;
+pub mod workload;
 
 /// A task, counted in order of creation in the run: the name by which the models know it. It is never given out again.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]

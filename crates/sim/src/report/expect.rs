@@ -41,19 +41,37 @@ fn verdict(expected: &Expected, strategy: &str, runs: &Runs) -> Verdict {
     let values: Vec<Option<f64>> = runs.values(&expected.metric, strategy).map(|(_, value)| value).collect();
     let present: Vec<f64> = values.iter().copied().flatten().collect();
     let mean = stats::mean(&present).filter(|_| present.len() == values.len());
-    let held = mean
-        .is_some_and(|mean| expected.min.is_none_or(|min| min <= mean) && expected.max.is_none_or(|max| mean <= max));
-    let bounds = match (expected.min, expected.max) {
+    let half = stats::half_width(&present).unwrap_or(0.0);
+    let held = mean.is_some_and(|mean| {
+        expected.min.is_none_or(|min| min <= mean)
+            && expected.max.is_none_or(|max| mean <= max)
+            && expected.theory.is_none_or(|theory| agrees(&present, mean, theory))
+            && expected.within.is_none_or(|within| half <= within)
+    });
+    let mut bounds = match (expected.min, expected.max) {
         (Some(min), Some(max)) if min == max => format!("exactly {}", text::exact(min)),
         (Some(min), Some(max)) => format!("{} to {}", text::exact(min), text::exact(max)),
         (Some(min), None) => format!("at least {}", text::exact(min)),
         (None, Some(max)) => format!("at most {}", text::exact(max)),
+        (None, None) if expected.theory.is_some() => String::new(),
         (None, None) => "any value".into(),
+    };
+    if let Some(theory) = expected.theory {
+        bounds += if bounds.is_empty() { "" } else { " and " };
+        bounds += &format!("{} in theory", text::exact(theory));
+    }
+    if let Some(within) = expected.within {
+        bounds += &format!(" within {}", text::exact(within));
+    }
+    let spread = if expected.theory.or(expected.within).is_some() {
+        format!(" ± {}", text::short(half))
+    } else {
+        String::new()
     };
     let why = match mean {
         // Rounding must not hide by how little a bound was missed.
-        Some(mean) if held => format!("mean {}, expected {bounds}", text::short(mean)),
-        Some(mean) => format!("mean {}, expected {bounds}", text::exact(mean)),
+        Some(mean) if held => format!("mean {}{spread}, expected {bounds}", text::short(mean)),
+        Some(mean) => format!("mean {}{spread}, expected {bounds}", text::exact(mean)),
         None if !runs.metrics.contains(&expected.metric) => {
             format!("there is no metric '{}'", text::plain(&expected.metric))
         }
@@ -65,6 +83,18 @@ fn verdict(expected: &Expected, strategy: &str, runs: &Runs) -> Verdict {
     Verdict { text: expected.text.clone(), strategy: strategy.into(), metric: expected.metric.clone(), mean, held, why }
 }
 
+/// Standard errors by which a mean may miss its theory: Student's t with 29 degrees of freedom goes beyond that once in a
+/// thousand times.
+const ERRORS: f64 = 3.66;
+/// Without any variation a mean must agree to this share: theory is written with a few digits.
+const DIGITS: f64 = 1e-9;
+
+/// Whether chance explains by how much a mean misses its theory.
+fn agrees(values: &[f64], mean: f64, theory: f64) -> bool {
+    let error = stats::sd(values).unwrap_or(0.0) / (values.len() as f64).sqrt();
+    (mean - theory).abs() <= (ERRORS * error).max(DIGITS * theory.abs())
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::results::Of;
@@ -72,7 +102,7 @@ mod tests {
 
     fn runs() -> Runs {
         let run = |strategy: &str, replication, time, detection| Of {
-            strategy: strategy.to_string(),
+            strategy: strategy.into(),
             replication,
             row: vec![Some(time), detection],
         };
@@ -89,7 +119,8 @@ mod tests {
 
     fn judge(strategy: Option<&str>, metric: &str, min: Option<f64>, max: Option<f64>) -> Vec<(String, bool, String)> {
         let strategy = strategy.map(String::from);
-        let expected = [Expected { text: "it".into(), strategy, metric: metric.into(), min, max }];
+        let (text, metric) = ("it".into(), metric.into());
+        let expected = [Expected { text, strategy, metric, min, max, theory: None, within: None }];
         verdicts(&expected, &["spread".into(), "binpack".into()], &runs())
             .into_iter()
             .map(|it| (it.strategy, it.held, it.why))
@@ -103,6 +134,33 @@ mod tests {
         assert_eq!(both[1], ("binpack".into(), false, "mean 10, expected 5 to 9".into()));
         assert_eq!(judge(Some("binpack"), "time_s", None, Some(10.0)).len(), 1);
         assert!(judge(Some("binpack"), "time_s", None, Some(10.0))[0].1);
+    }
+
+    #[test]
+    fn theory_is_met_if_chance_explains_the_rest_and_the_interval_is_narrow() {
+        let judge = |theory, within| {
+            let expected = Expected {
+                text: "it".into(),
+                strategy: Some("spread".into()),
+                metric: "time_s".into(),
+                min: None,
+                max: None,
+                theory: Some(theory),
+                within,
+            };
+            verdicts(&[expected], &["spread".into()], &runs()).remove(0)
+        };
+        // Values 4 and 6: the mean is 5, its standard error 1, half its interval 12.7.
+        assert!(judge(8.66, None).held && judge(1.34, None).held);
+        assert!(!judge(8.67, None).held && !judge(1.33, None).held);
+        assert!(judge(5.0, Some(12.71)).held && !judge(5.0, Some(12.70)).held);
+        assert_eq!(judge(5.0, Some(1.0)).why, "mean 5 ± 12.71, expected 5 in theory within 1");
+    }
+
+    #[test]
+    fn without_chance_theory_is_met_to_nine_digits() {
+        assert!(agrees(&[1.0 / 3.0, 1.0 / 3.0], 1.0 / 3.0, 0.333_333_333_3));
+        assert!(!agrees(&[1.0 / 3.0, 1.0 / 3.0], 1.0 / 3.0, 0.333_333));
     }
 
     #[test]

@@ -5,12 +5,12 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use super::manifest::Manifest;
+use super::plot::PICTURES;
 
 /// The file that marks a folder as ours.
 pub const MANIFEST: &str = "manifest.toml";
 
-/// Every file that this tool writes into a folder. Those of an earlier run that a new one does not write are removed.
-pub const FILES: &[&str] = &[
+const TABLES: &[&str] = &[
     "runs.csv",
     "summary.csv",
     "paired.csv",
@@ -18,14 +18,14 @@ pub const FILES: &[&str] = &[
     "tasks.csv",
     "nodes.csv",
     "marks.csv",
-    "running.png",
-    "time-to-running.png",
-    "nodes.png",
-    "metrics.png",
-    "registry.png",
     "README.md",
     MANIFEST,
 ];
+
+/// Every file that this tool writes into a folder. Those of an earlier run that a new one does not write are removed.
+pub fn files() -> impl Iterator<Item = &'static str> {
+    TABLES.iter().copied().chain(PICTURES.iter().map(|picture| picture.file))
+}
 
 /// Makes sure that `dir` may be written: it is absent, empty or one of our own folders, or `force` is given. Creates it.
 pub fn claim(dir: &Path, force: bool) -> io::Result<()> {
@@ -49,7 +49,7 @@ pub fn is_ours(dir: &Path) -> bool {
 
 /// Removes our files that are left from an earlier run, but for those in `keep`.
 pub fn remove_stale(dir: &Path, keep: &[&str]) -> io::Result<()> {
-    for name in FILES.iter().filter(|name| !keep.contains(name)) {
+    for name in files().filter(|name| !keep.contains(name)) {
         match fs::remove_file(dir.join(name)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(about(&dir.join(name), &error)),
             _ => {}

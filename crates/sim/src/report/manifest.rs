@@ -58,6 +58,12 @@ pub struct Expected {
     pub min: Option<f64>,
     /// Largest allowed mean.
     pub max: Option<f64>,
+    /// The true mean.
+    #[serde(default)]
+    pub theory: Option<f64>,
+    /// Largest allowed half width of the interval.
+    #[serde(default)]
+    pub within: Option<f64>,
 }
 
 impl Manifest {
@@ -117,7 +123,13 @@ impl Manifest {
                 let _ = writeln!(out, "strategy = {}", quoted(strategy));
             }
             let _ = writeln!(out, "metric = {}", quoted(&expected.metric));
-            for (key, bound) in [("min", expected.min), ("max", expected.max)] {
+            let bounds = [
+                ("min", expected.min),
+                ("max", expected.max),
+                ("theory", expected.theory),
+                ("within", expected.within),
+            ];
+            for (key, bound) in bounds {
                 if let Some(bound) = bound {
                     let _ = writeln!(out, "{key} = {bound:?}");
                 }
@@ -130,8 +142,8 @@ impl Manifest {
 impl Expected {
     /// The part of an expectation that a manifest keeps.
     pub fn of(expectation: &Expectation) -> Expected {
-        let Expectation { text, strategy, metric, min, max, .. } = expectation.clone();
-        Expected { text, strategy, metric, min, max }
+        let Expectation { text, strategy, metric, min, max, theory, within } = expectation.clone();
+        Expected { text, strategy, metric, min, max, theory, within }
     }
 }
 
@@ -176,13 +188,23 @@ mod tests {
             strategies: vec!["spread".into(), "binpack".into()],
             first_replication_only: vec!["tasks.csv".into()],
             expect: vec![
-                Expected { text: "a >= 1".into(), strategy: None, metric: "a".into(), min: Some(1.0), max: None },
+                Expected {
+                    text: "a >= 1".into(),
+                    strategy: None,
+                    metric: "a".into(),
+                    min: Some(1.0),
+                    max: None,
+                    theory: None,
+                    within: None,
+                },
                 Expected {
                     text: "b".into(),
                     strategy: Some("spread".into()),
                     metric: "b".into(),
                     min: Some(1e-300),
                     max: Some(1e300),
+                    theory: Some(1e-300),
+                    within: Some(0.1),
                 },
             ],
         };

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::expect::verdicts;
+use super::plot::Picture;
 use super::results::{PairedRow, ROW_LIMIT, Results};
 use super::{headlines, text};
 use crate::metrics::Metric;
@@ -19,16 +20,8 @@ const FILES: &[(&str, &str)] = &[
     ("manifest.toml", "where all this came from"),
 ];
 
-const PICTURES: &[(&str, &str)] = &[
-    ("running.png", "Running tasks against desired ones over time, one panel per strategy."),
-    ("metrics.png", "Headline metrics by strategy, with 95 % intervals; each panel has its own axis."),
-    ("time-to-running.png", "Distribution of the time from a task's creation to its running."),
-    ("nodes.png", "Running tasks per node at the end."),
-    ("registry.png", "Bytes per second that the registry sends."),
-];
-
 /// The page. `metrics` knows the definitions, `pictures` are the files that were drawn.
-pub fn page(results: &Results, metrics: &[Metric], pictures: &[&str]) -> String {
+pub fn page(results: &Results, metrics: &[Metric], pictures: &[&Picture]) -> String {
     let mut out = String::new();
     head(&mut out, results);
     expectations(&mut out, results);
@@ -36,8 +29,8 @@ pub fn page(results: &Results, metrics: &[Metric], pictures: &[&str]) -> String 
     comparison(&mut out, results, metrics);
     if !pictures.is_empty() {
         out.push_str("## Pictures\n\n");
-        for (file, words) in PICTURES.iter().filter(|(file, _)| pictures.contains(file)) {
-            let _ = write!(out, "![{words}]({file})\n\n{words}\n\n");
+        for Picture { file, caption, .. } in pictures {
+            let _ = write!(out, "![{caption}]({file})\n\n{caption}\n\n");
         }
     }
     definitions(&mut out, results, metrics);
@@ -247,7 +240,7 @@ fn limits(out: &mut String, results: &Results) {
     out.push('\n');
 }
 
-fn files(out: &mut String, results: &Results, pictures: &[&str]) {
+fn files(out: &mut String, results: &Results, pictures: &[&Picture]) {
     out.push_str("## Files\n\n");
     for (name, words) in FILES.iter().filter(|(name, _)| *name != "paired.csv" || !results.paired.is_empty()) {
         let _ = writeln!(out, "- [{name}]({name}): {words}");

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::manifest::Manifest;
-use crate::metrics::{Mark, Metric, NodeRow, Outcome, TaskRow};
+use crate::metrics::{Mark, Metric, NodeRow, Outcome, Shared, TaskRow};
 use crate::stats::{self, Paired, Summary};
 
 /// Above this many rows `tasks.csv`, `nodes.csv` and `marks.csv` hold replication 1 of each strategy only.
@@ -34,7 +34,7 @@ pub struct Results {
 #[derive(Clone, PartialEq, Debug)]
 pub struct Of<T> {
     /// The run's strategy.
-    pub strategy: String,
+    pub strategy: Shared,
     /// The run's replication.
     pub replication: u32,
     /// The row.
@@ -111,6 +111,7 @@ impl Results {
         let (mut tasks, mut nodes, mut marks) = (Vec::new(), Vec::new(), Vec::new());
         for outcome in outcomes {
             let Outcome { strategy, replication, tasks: its_tasks, nodes: its_nodes, marks: its_marks, .. } = outcome;
+            let strategy = Shared::from(strategy);
             tasks.extend(its_tasks.into_iter().map(|row| Of { strategy: strategy.clone(), replication, row }));
             nodes.extend(its_nodes.into_iter().map(|row| Of { strategy: strategy.clone(), replication, row }));
             marks.extend(its_marks.into_iter().map(|row| Of { strategy: strategy.clone(), replication, row }));
@@ -157,7 +158,7 @@ impl Runs {
     /// The numbers of some outcomes. A value that is not finite is none.
     pub fn of(metrics: &[Metric], outcomes: &[Outcome]) -> Runs {
         let row = |outcome: &Outcome| Of {
-            strategy: outcome.strategy.clone(),
+            strategy: outcome.strategy.as_str().into(),
             replication: outcome.replication,
             row: (0..metrics.len())
                 .map(|at| outcome.values.get(at).copied().flatten().filter(|it| it.is_finite()))

@@ -12,7 +12,7 @@ use super::folder::{self, MANIFEST, Stage};
 use super::manifest::Manifest;
 use super::results::{Of, PairedRow, Results, Runs, SeriesRow, SummaryRow};
 use super::text;
-use crate::metrics::{Mark, NodeRow, TaskRow};
+use crate::metrics::{Mark, NodeRow, Shared, TaskRow};
 use crate::stats::{Paired, Summary};
 
 /// Writes the tables into a folder that [`folder::claim`] granted. Results of an earlier run are replaced as a whole; if
@@ -110,6 +110,8 @@ struct Reader<'a> {
     header: &'a csv::StringRecord,
     record: &'a csv::StringRecord,
     at: usize,
+    /// What the last line that asked for a shared text had in each column.
+    shared: &'a mut Vec<Shared>,
 }
 
 impl<'a> Reader<'a> {
@@ -119,6 +121,18 @@ impl<'a> Reader<'a> {
     }
     fn text(&mut self) -> Result<String, String> {
         Ok(text::from_cell(self.cell()?).to_string())
+    }
+    /// A text that is often that of the line before.
+    fn shared(&mut self) -> Result<Shared, String> {
+        let text = text::from_cell(self.cell()?);
+        if self.shared.len() < self.at {
+            self.shared.resize_with(self.at, Shared::default);
+        }
+        let last = &mut self.shared[self.at - 1];
+        if *last != text {
+            *last = text.into();
+        }
+        Ok(last.clone())
     }
     fn parsed<T: FromStr>(&mut self, expected: &str) -> Result<T, String> {
         let cell = self.cell()?;
@@ -271,19 +285,19 @@ impl Row for Of<TaskRow> {
     }
 
     fn read(cells: &mut Reader) -> Result<Self, String> {
-        let (strategy, replication) = (cells.text()?, cells.count()?);
+        let (strategy, replication) = (cells.shared()?, cells.count()?);
         let row = TaskRow {
             name: cells.text()?,
-            service: cells.text()?,
-            node: cells.text()?,
+            service: cells.shared()?,
+            node: cells.shared()?,
             created_s: cells.number()?,
             assigned_s: cells.maybe()?,
             ready_s: cells.maybe()?,
             running_s: cells.maybe()?,
             ended_s: cells.maybe()?,
-            state: cells.text()?,
-            desired: cells.text()?,
-            error: cells.text()?,
+            state: cells.shared()?,
+            desired: cells.shared()?,
+            error: cells.shared()?,
         };
         Ok(Of { strategy, replication, row })
     }
@@ -310,7 +324,7 @@ impl Row for Of<NodeRow> {
     }
 
     fn read(cells: &mut Reader) -> Result<Self, String> {
-        let (strategy, replication) = (cells.text()?, cells.count()?);
+        let (strategy, replication) = (cells.shared()?, cells.count()?);
         let row = NodeRow {
             node: cells.text()?,
             pool: cells.text()?,
@@ -333,7 +347,7 @@ impl Row for Of<Mark> {
     }
 
     fn read(cells: &mut Reader) -> Result<Self, String> {
-        let (strategy, replication) = (cells.text()?, cells.count()?);
+        let (strategy, replication) = (cells.shared()?, cells.count()?);
         let row = Mark { time_s: cells.number()?, kind: cells.text()?, label: cells.text()? };
         Ok(Of { strategy, replication, row })
     }
@@ -390,7 +404,7 @@ fn parse_runs(text: &str) -> Result<Runs, String> {
     }
     let metrics: Vec<String> = header.iter().skip(2).map(|name| text::from_cell(name).to_string()).collect();
     let rows = parse_lines(reader, &header, |cells| {
-        let (strategy, replication) = (cells.text()?, cells.count()?);
+        let (strategy, replication) = (cells.shared()?, cells.count()?);
         let row = metrics.iter().map(|_| cells.maybe()).collect::<Result<_, _>>()?;
         Ok(Of { strategy, replication, row })
     })?;
@@ -404,9 +418,10 @@ fn parse_lines<T>(
 ) -> Result<Vec<T>, String> {
     let mut rows = Vec::new();
     let mut record = csv::StringRecord::new();
+    let mut shared = Vec::new();
     while reader.read_record(&mut record).map_err(|error| error.to_string())? {
         let line = record.position().map_or(0, csv::Position::line);
-        let row = parse(&mut Reader { header, record: &record, at: 0 });
+        let row = parse(&mut Reader { header, record: &record, at: 0, shared: &mut shared });
         rows.push(row.map_err(|complaint| format!("line {line}: {complaint}"))?);
     }
     Ok(rows)

@@ -4,7 +4,7 @@ use super::Expectation;
 use super::complaint::suggest;
 use super::reader::{Entry, Value};
 
-pub(super) const BOUNDS: &[&str] = &["min", "max"];
+pub(super) const BOUNDS: &[&str] = &["min", "max", "theory", "within"];
 
 /// All expectations. `metrics` are the known names; while there are none, any name will do.
 pub(super) fn expectations(value: &Value<'_>, text: &str, strategies: &[String], metrics: &[&str]) -> Vec<Expectation> {
@@ -51,7 +51,7 @@ impl Reader<'_> {
             complain(format!("no metric `{metric}`"), nearest);
             return None;
         }
-        let (min, max) = self.bounds(&entry.value)?;
+        let Bounds { min, max, theory, within } = self.bounds(&entry.value)?;
         let bounds = self.text.get(entry.value.place.start..entry.value.place.end).unwrap_or("");
         let bounds = bounds.split_whitespace().collect::<Vec<_>>().join(" ");
         let named = strategy.map_or(metric.to_string(), |strategy| format!("{strategy}.{metric}"));
@@ -61,25 +61,37 @@ impl Reader<'_> {
             metric: metric.to_string(),
             min,
             max,
+            theory,
+            within,
         })
     }
 
-    fn bounds(&self, value: &Value<'_>) -> Option<(Option<f64>, Option<f64>)> {
+    fn bounds(&self, value: &Value<'_>) -> Option<Bounds> {
         let number = |value: &Value<'_>| value.number(f64::NEG_INFINITY..=f64::INFINITY);
         if value.as_decimal().is_some() {
             let exactly = number(value)?;
-            return Some((Some(exactly), Some(exactly)));
+            return Some(Bounds { min: Some(exactly), max: Some(exactly), ..Bounds::default() });
         }
         if !value.is_table() {
-            return value.expected("a number or { min = ..., max = ... }");
+            return value.expected("a number, { min = ..., max = ... } or { theory = ..., within = ... }");
         }
         let table = value.table(BOUNDS)?;
         let (min, max) = (table.read("min", number), table.read("max", number));
+        let (theory, within) =
+            (table.read("theory", number), table.read("within", |it| it.number(0.0..=f64::INFINITY)));
         match (min, max) {
-            (None, None) => value.complain("expected min, max or both"),
+            (None, None) if theory.is_none() => value.complain("expected min, max or both, or theory"),
             (Some(min), Some(max)) if max < min => value.complain("min is larger than max"),
             _ => {}
         }
-        Some((min, max))
+        Some(Bounds { min, max, theory, within })
     }
+}
+
+#[derive(Default)]
+struct Bounds {
+    min: Option<f64>,
+    max: Option<f64>,
+    theory: Option<f64>,
+    within: Option<f64>,
 }

@@ -10,8 +10,10 @@ use super::unit::{human, typical};
 use super::{FailurePlan, FailureUnit};
 use crate::engine::law::Law;
 
-pub(super) const FAILURE: &[&str] = &["name", "of", "together", "up", "mtbf", "repair"];
+pub(super) const FAILURE: &[&str] = &["name", "of", "together", "up", "mtbf", "repair", "crews", "start"];
 
+/// Whether all units are new at the start.
+const STARTS: &[(&str, bool)] = &[("stationary", false), ("new", true)];
 /// Time between failures at least: less is not a failure but a flood of events.
 const SHORTEST: Span = Span::from_secs(1);
 
@@ -39,7 +41,9 @@ pub(super) fn failures(tables: &[Table<'_>], nodes: &Selectors<'_>) -> Vec<Failu
         let up = up_time(table);
         let repair = table.need("repair", Value::law);
         if let (Some(units), Some(up), Some(repair)) = (units, up, repair) {
-            plans.push(FailurePlan { name, units, up, repair });
+            let crews = table.read("crews", |value| value.count(1..=1_000_000));
+            let new = table.read("start", |value| value.choice(STARTS)).unwrap_or(false);
+            plans.push(FailurePlan { name, units, up, repair, crews, new });
         }
     }
     plans

@@ -7,17 +7,21 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::complaint::suggest;
+use super::pattern::expand;
 use super::pool::Selectors;
 use super::reader::{Table, Value};
 use super::service::exits;
 use super::stack::read_text;
 use super::{Exit, Image, Layer, inspect};
 
-pub(super) const IMAGE: &[&str] = &["name", "size", "layers", "from", "base", "present", "missing", "corrupt", "exits"];
+pub(super) const IMAGE: &[&str] =
+    &["name", "count", "size", "layers", "from", "base", "present", "missing", "corrupt", "exits"];
 pub(super) const LAYER: &[&str] = &["digest", "size", "unpacked"];
 
 /// Bytes of a layer or an image at most: far more than any registry takes.
 const LARGEST: u64 = 1 << 40;
+/// Images of a pattern at most.
+const IMAGES: u64 = 100_000;
 /// moby `layer/layer_store.go`, `maxLayerDepth`.
 const DEEPEST: usize = 125;
 
@@ -34,22 +38,25 @@ const UNPACKED_TENTHS: u64 = 26;
 
 /// The described images by name.
 pub(super) fn images(tables: &[Table<'_>], folder: &Path, nodes: &Selectors<'_>) -> BTreeMap<String, Image> {
-    let mut drafts: BTreeMap<&str, Draft<'_>> = BTreeMap::new();
+    let mut drafts: BTreeMap<String, Draft<'_>> = BTreeMap::new();
+    let mut read = Vec::new();
     for table in tables {
-        let Some(draft) = read_image(table, folder) else { continue };
-        if drafts.contains_key(draft.name)
+        read.extend(read_images(table, folder).into_iter().map(|draft| (table, draft)));
+    }
+    for (table, draft) in read {
+        if drafts.contains_key(&draft.name)
             && let Some(value) = table.get("name")
         {
             value.complain(format!("there is already an image `{}`", draft.name));
             continue;
         }
-        drafts.insert(draft.name, draft);
+        drafts.insert(draft.name.clone(), draft);
     }
     let resolve = |draft: &Draft<'_>| {
         let layers = layers_of(draft, &drafts);
         let corrupt = draft.corrupt.as_ref().and_then(|value| value.count(1..=layers.len().max(1) as u64));
         let image = Image {
-            name: draft.name.to_string(),
+            name: draft.name.clone(),
             layers,
             present: draft.present.as_ref().map(|value| nodes.rows(value)).unwrap_or_default(),
             missing: draft.missing,
@@ -69,7 +76,7 @@ pub(super) fn implied(name: &str) -> Image {
 }
 
 struct Draft<'a> {
-    name: &'a str,
+    name: String,
     layers: Vec<Layer>,
     base: Option<Value<'a>>,
     present: Option<Value<'a>>,
@@ -78,8 +85,28 @@ struct Draft<'a> {
     exit: Option<Exit>,
 }
 
-fn read_image<'a>(table: &Table<'a>, folder: &Path) -> Option<Draft<'a>> {
-    let name = table.need("name", Value::text);
+/// One image, or so many with names of a pattern.
+fn read_images<'a>(table: &Table<'a>, folder: &Path) -> Vec<Draft<'a>> {
+    let count = table.read("count", |value| value.count(0..=IMAGES)).unwrap_or(1);
+    let Some(pattern) = table.need("name", Value::text) else { return Vec::new() };
+    let mut drafts = Vec::new();
+    for i in 0..count {
+        match expand(pattern, i) {
+            Ok(name) => drafts.extend(read_image(table, folder, name)),
+            Err(error) => {
+                table.get("name").iter().for_each(|value| value.complain(&error));
+                break;
+            }
+        }
+        // What is wrong with one is wrong with all.
+        if table.sink.any() {
+            break;
+        }
+    }
+    drafts
+}
+
+fn read_image<'a>(table: &Table<'a>, folder: &Path, name: String) -> Option<Draft<'a>> {
     let size = table.read("size", bytes);
     let listed = table.get("layers");
     if let (Some(value), Some(_)) = (&listed, table.get("size")) {
@@ -90,10 +117,9 @@ fn read_image<'a>(table: &Table<'a>, folder: &Path) -> Option<Draft<'a>> {
     {
         value.complain("give one of `size`, `layers` and `from`");
     }
-    let name = name?;
     let printed = table.read("from", |value| {
         let file = value.text()?;
-        let read = read_text(&folder.join(file)).and_then(|text| inspect::layers(name, &text));
+        let read = read_text(&folder.join(file)).and_then(|text| inspect::layers(&name, &text));
         read.map_err(|error| value.complain(format!("cannot use `{file}`: {error}"))).ok()
     });
     let layers = match (listed, size) {
@@ -104,10 +130,10 @@ fn read_image<'a>(table: &Table<'a>, folder: &Path) -> Option<Draft<'a>> {
                 value.complain(format!("more than {DEEPEST} layers"));
                 return None;
             }
-            items.iter().enumerate().filter_map(|(number, item)| read_layer(name, number, item)).collect()
+            items.iter().enumerate().filter_map(|(number, item)| read_layer(&name, number, item)).collect()
         }
-        (None, Some(size)) => split_as_usual(name, size),
-        (None, None) => implied(name).layers,
+        (None, Some(size)) => split_as_usual(&name, size),
+        (None, None) => implied(&name).layers,
     };
     let missing = table.read("missing", Value::boolean).unwrap_or(false);
     let (base, present, corrupt) = (table.get("base"), table.get("present"), table.get("corrupt"));
@@ -137,19 +163,19 @@ fn read_layer(image: &str, number: usize, value: &Value<'_>) -> Option<Layer> {
 }
 
 /// The layers of an image on top of those of its base.
-fn layers_of(image: &Draft<'_>, drafts: &BTreeMap<&str, Draft<'_>>) -> Vec<Layer> {
+fn layers_of(image: &Draft<'_>, drafts: &BTreeMap<String, Draft<'_>>) -> Vec<Layer> {
     let mut from_top = vec![image];
-    let mut seen = BTreeSet::from([image.name]);
+    let mut seen = BTreeSet::from([image.name.as_str()]);
     while let Some(value) = &from_top[from_top.len() - 1].base {
         let Some(name) = value.text() else { break };
         let Some(base) = drafts.get(name) else {
             // Every image on top of it meets the same gap; only the one that says so is blamed.
             if from_top.len() == 1 {
-                value.complain_with(format!("no image `{name}`"), suggest(name, drafts.keys().copied()));
+                value.complain_with(format!("no image `{name}`"), suggest(name, drafts.keys().map(String::as_str)));
             }
             break;
         };
-        if !seen.insert(base.name) {
+        if !seen.insert(base.name.as_str()) {
             value.complain("an image cannot be its own base");
             break;
         }

@@ -18,8 +18,10 @@ mod script;
 mod service;
 mod stack;
 mod unit;
+mod workload;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use sched::spec::{Availability, NodeSpec, ServiceSpec};
 use sched::{Span, Time};
@@ -59,6 +61,10 @@ pub struct Scenario {
     pub networks: Vec<NetworkPlan>,
     /// Services, in order of the file; stacks after inline ones.
     pub services: Vec<ServicePlan>,
+    /// Services and jobs that come by chance, or from a list.
+    pub arrivals: Vec<ArrivalPlan>,
+    /// Lines in which arriving jobs wait before they are submitted.
+    pub queues: Vec<QueuePlan>,
     /// Scripted events, in order of time, equal times in order of the file.
     pub script: Vec<Scripted>,
     /// Random failures.
@@ -75,7 +81,7 @@ pub struct NodePlan {
     /// The pool it belongs to.
     pub pool: String,
     /// As it joins. `spec.id` is the node's name, equal to its host name.
-    pub spec: NodeSpec,
+    pub spec: Arc<NodeSpec>,
     /// Bytes per second that its network interface carries in each direction; `None` is unlimited.
     pub bandwidth: Option<u64>,
 }
@@ -130,6 +136,8 @@ pub struct ServicePlan {
     pub at: Time,
     /// How its containers behave.
     pub behaviour: Behaviour,
+    /// Running tasks that it needs to be of use.
+    pub quorum: Option<u64>,
 }
 
 /// How the containers of a service behave. By default they run until they are stopped, and are always well.
@@ -163,6 +171,93 @@ pub struct Exit {
     pub after: Law,
     /// With this code; 0 is success, 137 is what the kernel leaves of a container that is out of memory.
     pub code: i32,
+}
+
+/// A stream of arrivals: each is a service or a job that is created when it comes.
+#[derive(Clone, PartialEq, Debug)]
+pub struct ArrivalPlan {
+    /// The user's name for it.
+    pub name: String,
+    /// When they come.
+    pub process: ArrivalProcess,
+    /// How many come each time.
+    pub batch: Batch,
+    /// The first may come from here on.
+    pub from: Time,
+    /// None comes after this.
+    pub until: Option<Time>,
+    /// So many come at most.
+    pub limit: Option<u64>,
+    /// What comes: each arrival is one of these.
+    pub kinds: Vec<ServicePlan>,
+    /// How often each kind comes, relative to the others.
+    pub weights: Vec<f64>,
+    /// The row of [`Scenario::queues`] in which it waits to be submitted.
+    pub queue: Option<usize>,
+    /// It is removed this long after it was submitted.
+    pub lifetime: Option<Law>,
+}
+
+/// When arrivals come.
+#[derive(Clone, PartialEq, Debug)]
+pub enum ArrivalProcess {
+    /// Times between arrivals are independent draws; a Poisson process if the law is exponential.
+    Renewal(Law),
+    /// A Poisson process whose rate is a sine over the day: 1 + amplitude times the cosine of the distance from the peak.
+    Diurnal {
+        /// Mean time between arrivals over a whole period.
+        mean: Span,
+        /// 0 to 1.
+        amplitude: f64,
+        /// Length of the day.
+        period: Span,
+        /// When the rate is highest.
+        peak: Span,
+    },
+    /// A Poisson process with two rates that take turns, each for an exponential time (MMPP-2). It starts calm.
+    Bursty {
+        /// Mean time between arrivals when it is calm.
+        calm: Span,
+        /// Mean time between arrivals in a burst.
+        burst: Span,
+        /// Mean length of a calm.
+        calm_for: Span,
+        /// Mean length of a burst.
+        burst_for: Span,
+    },
+    /// At given times, in order.
+    Listed(Vec<Listed>),
+}
+
+/// An arrival from a list.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Listed {
+    /// When it comes.
+    pub at: Time,
+    /// How long its containers run, if not as the kind says.
+    pub run: Option<Span>,
+    /// How many replicas, or completions of a job, if not as the kind says.
+    pub replicas: Option<u64>,
+}
+
+/// How many arrive together.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Batch {
+    /// Always so many.
+    Fixed(u64),
+    /// A geometric number, at least 1, with this mean.
+    Geometric(f64),
+}
+
+/// A line for jobs, first come, first served.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct QueuePlan {
+    /// The user's name for it.
+    pub name: String,
+    /// So many of its jobs are in the cluster at a time; `None` is without limit.
+    pub running: Option<u64>,
+    /// So many wait; who comes when as many wait is lost. `None` is without limit.
+    pub waiting: Option<u64>,
 }
 
 /// A scripted event.
@@ -207,6 +302,12 @@ pub enum Action {
     Rollback(usize),
     /// `docker service rm`.
     Remove(usize),
+    /// `docker node promote`.
+    Promote(Vec<usize>),
+    /// `docker node demote`.
+    Demote(Vec<usize>),
+    /// `docker node rm --force`.
+    RemoveNode(Vec<usize>),
 }
 
 /// A renewal process that takes nodes down, alone or together.
@@ -220,6 +321,10 @@ pub struct FailurePlan {
     pub up: Law,
     /// Time to repair.
     pub repair: Law,
+    /// Repairs that go on at a time, the others wait in the order of failure; `None` is without limit.
+    pub crews: Option<u64>,
+    /// Whether every unit is new at the start; otherwise its up time has been going on for ever.
+    pub new: bool,
 }
 
 /// Nodes that one failure takes down.
@@ -242,6 +347,58 @@ pub struct Models {
     pub overlay: OverlayModel,
     /// Liveness.
     pub heartbeat: HeartbeatModel,
+    /// Managers.
+    pub managers: ManagersModel,
+    /// News among the nodes.
+    pub gossip: GossipModel,
+}
+
+/// The managers.
+#[derive(Clone, PartialEq, Debug)]
+pub struct ManagersModel {
+    /// How long the scheduler waits for further changes (SwarmKit `commitDebounceGap`: 50 ms).
+    pub debounce: Span,
+    /// Task records kept per slot (SwarmKit: 5).
+    pub history: u64,
+    /// A tick of Raft (SwarmKit: 1 s).
+    pub tick: Span,
+    /// A manager waits so many ticks for a leader, and up to twice as many less one (SwarmKit: 10).
+    pub election: u32,
+    /// How long an agent takes to call a new leader (SwarmKit: a random part of up to 8 s).
+    pub backoff: Law,
+}
+
+/// How news of tasks spreads among the nodes.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct GossipModel {
+    /// Time between rounds (networkdb: 200 ms); `None`: all know at once.
+    pub interval: Option<Span>,
+    /// Others that a node tells in a round (networkdb: 3).
+    pub fanout: u32,
+    /// A node tells a piece of news so many times the digits of the number of nodes (memberlist: 4); 0 is without limit.
+    pub retransmit: u32,
+    /// Time between comparisons of whole tables (networkdb: 30 s); zero is never.
+    pub sync: Span,
+}
+
+impl GossipModel {
+    /// How often a node tells a piece of news, if there is a limit (memberlist `retransmitLimit`).
+    pub fn retransmits(&self, nodes: usize) -> Option<u64> {
+        let digits = libm::ceil(libm::log10(nodes as f64 + 1.0)) as u64;
+        (self.retransmit > 0).then(|| u64::from(self.retransmit) * digits)
+    }
+}
+
+impl Default for ManagersModel {
+    fn default() -> Self {
+        ManagersModel {
+            debounce: Span::from_millis(50),
+            history: 5,
+            tick: Span::from_secs(1),
+            election: 10,
+            backoff: Law::Uniform { min: Span::ZERO, max: Span::from_secs(8) },
+        }
+    }
 }
 
 /// How an engine and its agent take their time.
@@ -319,10 +476,10 @@ pub struct RegistryModel {
     pub rack_bandwidth: Option<u64>,
     /// Who gets layers from near instead of from the registry.
     pub mirror: Mirror,
-    /// Unpacked bytes that a node keeps at most, if not all of them are in use; `None` keeps everything, as Docker does.
-    pub cache: Option<u64>,
     /// How many pulls the registry allows each node; `None` is without limit.
     pub limit: Option<PullLimit>,
+    /// Bytes of unpacked layers that a node keeps beyond those in use; `None` keeps everything, as Docker does.
+    pub cache: Option<u64>,
     /// Whether a task without its image says why the pull failed, or only that there is no such image (Docker up to
     /// version 20.10).
     pub tells: bool,
@@ -360,8 +517,8 @@ impl Default for RegistryModel {
             rack: "rack".into(),
             rack_bandwidth: None,
             mirror: Mirror::None,
-            cache: None,
             limit: None,
+            cache: None,
             tells: true,
         }
     }
@@ -418,7 +575,7 @@ impl Default for HeartbeatModel {
     }
 }
 
-/// One line of `[expect]`: a bound on the mean of a metric over the replications.
+/// One line of `[expect]`: bounds on the mean of a metric over the replications, or what theory says of it.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Expectation {
     /// As written, for messages.
@@ -431,4 +588,8 @@ pub struct Expectation {
     pub min: Option<f64>,
     /// Largest allowed mean.
     pub max: Option<f64>,
+    /// The true mean, if it is known: the difference must be explained by chance.
+    pub theory: Option<f64>,
+    /// Largest allowed half width of the interval for the mean.
+    pub within: Option<f64>,
 }

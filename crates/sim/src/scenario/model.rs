@@ -6,9 +6,13 @@ use toml::de::DeTable;
 use super::complaint::{Place, suggest};
 use super::reader::{Sink, Table, Value};
 use super::unit::human;
-use super::{DaemonModel, HeartbeatModel, Mirror, Models, OverlayModel, PullLimit, RegistryModel};
+use super::{
+    DaemonModel, GossipModel, HeartbeatModel, ManagersModel, Mirror, Models, OverlayModel, PullLimit, RegistryModel,
+};
 use crate::engine::law::Law;
 
+pub(super) const MANAGERS: &[&str] = &["ideal", "debounce", "history", "tick", "election", "backoff"];
+pub(super) const GOSSIP: &[&str] = &["interval", "fanout", "retransmit", "sync"];
 pub(super) const DAEMON: &[&str] = &[
     "ideal",
     "accept",
@@ -57,7 +61,12 @@ const SHORTEST_PERIOD: Span = Span::from_millis(10);
 /// All models; what is not given is the profile's, and without one Swarm's default.
 pub(super) fn models(scenario: &Table<'_>) -> Models {
     let base = scenario.read("profile", profile).unwrap_or_default();
-    over(scenario, base)
+    let table = |key, keys| scenario.read(key, |value| value.table(keys));
+    Models {
+        gossip: table("gossip", GOSSIP).as_ref().map(gossip).unwrap_or_default(),
+        managers: table("managers", MANAGERS).as_ref().map(managers).unwrap_or_default(),
+        ..over(scenario, base)
+    }
 }
 
 fn profile(value: &Value<'_>) -> Option<Models> {
@@ -76,6 +85,8 @@ fn profile(value: &Value<'_>) -> Option<Models> {
 fn over(tables: &Table<'_>, base: Models) -> Models {
     let table = |key, keys| tables.read(key, |value| value.table(keys));
     Models {
+        gossip: base.gossip,
+        managers: base.managers,
         daemon: match table("daemon", DAEMON) {
             Some(it) => daemon(&it, base.daemon),
             None => base.daemon,
@@ -97,6 +108,36 @@ fn over(tables: &Table<'_>, base: Models) -> Models {
 
 fn is_ideal(table: &Table<'_>) -> bool {
     table.read("ideal", Value::boolean).unwrap_or(false)
+}
+
+fn managers(table: &Table<'_>) -> ManagersModel {
+    let default = ManagersModel::default();
+    let ideal = is_ideal(table);
+    let debounce = if ideal { Span::ZERO } else { default.debounce };
+    let backoff = if ideal { Law::Fixed(Span::ZERO) } else { default.backoff };
+    ManagersModel {
+        debounce: table.read("debounce", Value::duration).unwrap_or(debounce),
+        history: table.read("history", |value| value.count(0..=1_000_000)).unwrap_or(default.history),
+        tick: table.read("tick", |value| value.duration_from(SHORTEST_PERIOD)).unwrap_or(default.tick),
+        election: small(table, "election").unwrap_or(default.election),
+        backoff: table.read("backoff", Value::law).unwrap_or(backoff),
+    }
+}
+
+/// networkdb's values; without the table all know at once.
+fn gossip(table: &Table<'_>) -> GossipModel {
+    let interval = table.read("interval", |value| value.duration_from(SHORTEST_PERIOD));
+    let retransmit = table.read("retransmit", |value| value.count(0..=1000)).unwrap_or(4);
+    GossipModel {
+        interval: Some(interval.unwrap_or(Span::from_millis(200))),
+        fanout: small(table, "fanout").unwrap_or(3),
+        retransmit: u32::try_from(retransmit).unwrap_or(0),
+        sync: table.read("sync", Value::duration).unwrap_or(Span::from_secs(30)),
+    }
+}
+
+fn small(table: &Table<'_>, key: &str) -> Option<u32> {
+    table.read(key, |value| value.count(1..=1000)).and_then(|count| u32::try_from(count).ok())
 }
 
 fn daemon(table: &Table<'_>, base: DaemonModel) -> DaemonModel {
@@ -260,7 +301,7 @@ mod tests {
                 "",
                 Place { start: 0, end: 0 },
                 root.get_ref(),
-                &["profile", "daemon", "registry", "overlay", "heartbeat"],
+                &["profile", "daemon", "registry", "overlay", "gossip", "managers", "heartbeat"],
             ));
             assert!(sink.into_list().is_empty());
             assert_ne!(models, Models::default());

@@ -51,8 +51,12 @@ const ENGINE_PLUGINS: &[(PluginKind, &[&str])] = &[
     (PluginKind::Log, &["awslogs", "fluentd", "gcplogs", "gelf", "journald", "json-file", "local", "splunk", "syslog"]),
 ];
 
+/// Bytes per second of a network interface: 1 Gbit/s.
+const DEFAULT_BANDWIDTH: u64 = 125_000_000;
+
 /// Every node of every pool, in order of the file.
-pub(super) fn nodes(pools: &[Table<'_>]) -> Vec<NodePlan> {
+pub(super) fn nodes(pools: &[Table<'_>], ideal: bool) -> Vec<NodePlan> {
+    let network = if ideal { None } else { Some(DEFAULT_BANDWIDTH) };
     let mut nodes = Vec::new();
     let mut names = BTreeSet::new();
     let mut pool_names = BTreeSet::new();
@@ -68,15 +72,21 @@ pub(super) fn nodes(pools: &[Table<'_>]) -> Vec<NodePlan> {
             pool.complain(format!("more than {NODES} nodes"));
             return nodes;
         }
-        read_pool(pool, name, count, &mut names, &mut nodes);
+        read_pool(pool, name, count, network, &mut names, &mut nodes);
     }
     nodes
 }
 
-fn read_pool(pool: &Table<'_>, name: &str, count: u64, names: &mut BTreeSet<String>, nodes: &mut Vec<NodePlan>) {
+fn read_pool(
+    pool: &Table<'_>,
+    name: &str,
+    count: u64,
+    network: Option<u64>,
+    names: &mut BTreeSet<String>,
+    nodes: &mut Vec<NodePlan>,
+) {
     const DEFAULT_CPUS: i64 = 4_000_000_000;
     const DEFAULT_MEMORY: u64 = 8 << 30;
-    const DEFAULT_BANDWIDTH: u64 = 125_000_000;
 
     let text = |key, default: &str| pool.read(key, Value::text).unwrap_or(default).to_string();
     let template = NodeSpec {
@@ -95,10 +105,10 @@ fn read_pool(pool: &Table<'_>, name: &str, count: u64, names: &mut BTreeSet<Stri
                 generic: pool.read("generic", generic_units).unwrap_or_default(),
             },
             engine_labels: Labels::new(),
-            plugins: plugins(pool),
+            plugins: plugins(pool).into(),
         }),
     };
-    let bandwidth = pool.read("network", Value::rate).unwrap_or(Some(DEFAULT_BANDWIDTH));
+    let bandwidth = pool.read("network", Value::rate).unwrap_or(network);
     let labels = pool.read("labels", label_patterns).unwrap_or_default();
     let engine_labels = pool.read("engine_labels", label_patterns).unwrap_or_default();
     if NAMED as u64 / count.max(1) < (labels.len() + engine_labels.len()) as u64 {
@@ -133,7 +143,7 @@ fn read_pool(pool: &Table<'_>, name: &str, count: u64, names: &mut BTreeSet<Stri
             description.hostname.clone_from(&spec.id);
             description.engine_labels = engine;
         }
-        nodes.push(NodePlan { pool: name.to_string(), spec, bandwidth });
+        nodes.push(NodePlan { pool: name.to_string(), spec: spec.into(), bandwidth });
     }
 }
 

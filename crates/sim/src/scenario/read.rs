@@ -13,7 +13,7 @@ use super::service::{SERVICE, TASKS};
 use super::stack::{STACK, Stacks, read_text};
 use super::unit::{CENTURY, human};
 use super::{Action, Image, NetworkPlan, NodePlan, Scenario, Scripted, ServicePlan};
-use super::{expect, failure, image, model, pool, script, service};
+use super::{expect, failure, image, model, pool, script, service, workload};
 
 pub(super) const SCENARIO: &[&str] = &[
     "name",
@@ -30,6 +30,8 @@ pub(super) const SCENARIO: &[&str] = &[
     "network",
     "service",
     "stack",
+    "arrivals",
+    "queue",
     "event",
     "failure",
     "profile",
@@ -37,6 +39,8 @@ pub(super) const SCENARIO: &[&str] = &[
     "registry",
     "overlay",
     "heartbeat",
+    "managers",
+    "gossip",
     "expect",
 ];
 pub(super) const NETWORK: &[&str] = &["name", "subnet", "external"];
@@ -83,20 +87,25 @@ pub fn parse(path: &Path, text: &str) -> Result<Scenario, Complaints> {
 fn read(path: &Path, text: &str, table: &Table<'_>) -> Scenario {
     let given = table.need("duration", |value| value.duration_from(Span::from_nanos(1)));
     let duration = given.unwrap_or(CENTURY);
-    let nodes = pool::nodes(&table.tables("pool", pool::POOL));
+    let models = model::models(table);
+    // Whose registry takes no time has no slow line to it either.
+    let ideal = models.registry.latency == Span::ZERO && models.registry.unpack.is_none();
+    let nodes = pool::nodes(&table.tables("pool", pool::POOL), ideal);
     let (services, mut networks) = services(path, table);
     let selectors = pool::Selectors::new(&nodes);
-    let mut images =
-        image::images(&table.tables("image", image::IMAGE), path.parent().unwrap_or(Path::new("")), &selectors);
-    let models = model::models(table);
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let mut images = image::images(&table.tables("image", image::IMAGE), folder, &selectors);
 
     let script = script::Script::new(&selectors, &services, Time::ZERO + duration);
     let script = script.read(&table.tables("event", script::EVENT));
     let failures = failure::failures(&table.tables("failure", failure::FAILURE), &selectors);
     check_tasks(table, &nodes, &services, &script);
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let (arrivals, queues) = workload::workload(table, folder, &services);
 
-    imply_images(&services, &script, &mut images);
-    imply_networks(&services, &mut networks);
+    let declared = || services.iter().chain(arrivals.iter().flat_map(|it| &it.kinds));
+    imply_images(declared(), &script, &mut images);
+    imply_networks(declared(), &mut networks);
     let strategies = table.read("strategies", strategies).unwrap_or_else(|| vec!["spread".into()]);
     let metrics: Vec<&str> = crate::metrics::METRICS.iter().map(|metric| metric.name).collect();
     let expect = table.get("expect").map(|value| expect::expectations(&value, text, &strategies, &metrics));
@@ -115,6 +124,8 @@ fn read(path: &Path, text: &str, table: &Table<'_>) -> Scenario {
         strategies,
         images: images.into_values().collect(),
         networks: networks.into_values().collect(),
+        arrivals,
+        queues,
         script,
         failures,
         models,
@@ -255,18 +266,22 @@ fn check_tasks(table: &Table<'_>, nodes: &[NodePlan], services: &[ServicePlan], 
     }
 }
 
-fn imply_images(services: &[ServicePlan], script: &[Scripted], images: &mut BTreeMap<String, Image>) {
+fn imply_images<'a>(
+    services: impl Iterator<Item = &'a ServicePlan>,
+    script: &'a [Scripted],
+    images: &mut BTreeMap<String, Image>,
+) {
     let updates = script.iter().filter_map(|event| match &event.action {
         Action::Image(_, image) => Some(image),
         _ => None,
     });
-    for name in services.iter().map(|service| &service.spec.task.container.image).chain(updates) {
+    for name in services.map(|service| &service.spec.task.container.image).chain(updates) {
         images.entry(name.clone()).or_insert_with(|| image::implied(name));
     }
 }
 
-fn imply_networks(services: &[ServicePlan], networks: &mut BTreeMap<String, NetworkPlan>) {
-    for name in services.iter().flat_map(|service| &service.spec.task.networks) {
+fn imply_networks<'a>(services: impl Iterator<Item = &'a ServicePlan>, networks: &mut BTreeMap<String, NetworkPlan>) {
+    for name in services.flat_map(|service| &service.spec.task.networks) {
         let implied = || NetworkPlan { name: name.clone(), subnet: None, external: false };
         networks.entry(name.clone()).or_insert_with(implied);
     }
@@ -306,6 +321,12 @@ mod tests {
             ("`registry`", model::LIMIT),
             ("`overlay`", model::OVERLAY),
             ("`heartbeat`", model::HEARTBEAT),
+            ("`managers`", model::MANAGERS),
+            ("`gossip`", model::GOSSIP),
+            ("`arrivals`", workload::ARRIVALS),
+            ("`arrivals.diurnal`", workload::DIURNAL),
+            ("`arrivals.bursty`", workload::BURSTY),
+            ("`queue`", workload::QUEUE),
             ("`expect`", expect::BOUNDS),
             ("Laws", unit::LAWS),
             ("Laws", unit::UNIFORM),

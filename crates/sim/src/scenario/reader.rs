@@ -22,6 +22,11 @@ impl Sink {
         self.0.borrow_mut().push((place, message.to_string(), help));
     }
 
+    /// Whether there is a complaint so far.
+    pub fn any(&self) -> bool {
+        !self.0.borrow().is_empty()
+    }
+
     /// All complaints so far.
     pub fn into_list(self) -> Vec<Raw> {
         self.0.into_inner()

@@ -33,6 +33,9 @@ pub(super) const EVENT: &[&str] = &[
     "force",
     "rollback",
     "remove",
+    "promote",
+    "demote",
+    "remove_node",
 ];
 pub(super) const SLOW: &[&str] = &["nodes", "factor"];
 /// Keys of [`EVENT`] from here on say what happens.
@@ -136,6 +139,9 @@ impl<'a> Script<'a> {
             "drain" => availability(Availability::Drain),
             "pause" => availability(Availability::Pause),
             "activate" => availability(Availability::Active),
+            "promote" => nodes("promoted", &Action::Promote),
+            "demote" => nodes("demoted", &Action::Demote),
+            "remove_node" => nodes("removed", &Action::RemoveNode),
             "scale" => self.scales(value),
             "update_image" => self.images(value),
             "force" => services("restarted by force", Action::Force),
@@ -250,6 +256,9 @@ impl<'a> Script<'a> {
             Action::Restart(rows, live) => each(rows, "engine restarted", &|rows| Action::Restart(rows, live)),
             Action::Slow(rows, factor) => each(rows, "slower", &|rows| Action::Slow(rows, factor)),
             Action::Availability(rows, to) => each(rows, word(to), &|rows| Action::Availability(rows, to)),
+            Action::Promote(rows) => each(rows, "promoted", &Action::Promote),
+            Action::Demote(rows) => each(rows, "demoted", &Action::Demote),
+            Action::RemoveNode(rows) => each(rows, "removed", &Action::RemoveNode),
             other => vec![(name, other)],
         }
     }
@@ -274,6 +283,9 @@ impl<'a> Script<'a> {
                 | Action::Restart(..)
                 | Action::Slow(..)
                 | Action::Registry(_)
+                | Action::Promote(_)
+                | Action::Demote(_)
+                | Action::RemoveNode(_)
                 | Action::Availability(..) => continue,
             };
             let created = self.services[row].at;

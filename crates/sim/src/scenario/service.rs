@@ -39,6 +39,7 @@ pub(super) const SERVICE: &[&str] = &[
     "at",
     "stagger",
     "exits",
+    "quorum",
     "leak",
     "stops",
     "health",
@@ -91,6 +92,7 @@ pub(super) fn services(table: &Table<'_>, services: &mut Vec<(ServicePlan, Place
     let image = table.need("image", Value::text);
     let at = table.read("at", Value::duration).unwrap_or_default();
     let stagger = table.read("stagger", Value::duration).unwrap_or_default();
+    let quorum = table.read("quorum", |value| value.count(1..=TASKS));
     let template = specification(table);
     let behaviour = behaviour(table, template.task.limits.memory);
     let (Some(name), Some(image)) = (name, image) else { return };
@@ -114,7 +116,7 @@ pub(super) fn services(table: &Table<'_>, services: &mut Vec<(ServicePlan, Place
             table.sink.complain(Some(place_of(table, refusal.part).unwrap_or(named)), message, None);
         }
         let at = Time::ZERO + at + Span::from_nanos(stagger.as_nanos().saturating_mul(i));
-        services.push((ServicePlan { spec, stack: None, at, behaviour }, named));
+        services.push((ServicePlan { spec, stack: None, at, behaviour, quorum }, named));
     }
 }
 

@@ -90,7 +90,8 @@ impl Stacks<'_> {
             Err(problems) => return problems.iter().for_each(|problem| value.complain(problem)),
         };
         for spec in stack.services {
-            let plan = ServicePlan { spec, stack: Some(name.to_string()), at, behaviour: Behaviour::default() };
+            let behaviour = Behaviour::default();
+            let plan = ServicePlan { spec, stack: Some(name.to_string()), at, behaviour, quorum: None };
             self.services.push((plan, value.place));
         }
         self.networks.extend(stack.networks);

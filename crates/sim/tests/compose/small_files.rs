@@ -227,6 +227,14 @@ fn refusals_have_the_words_and_the_stage_of_who_refuses() {
         assert_eq!((problems[0].stage, problems[0].message.as_str()), (stage, message), "{body}");
     }
     assert_eq!(refusal(&["services: {a: {hostname: x}}"]), "invalid image reference for service a: no image specified");
+    assert_eq!(
+        refusal(&["services: {a: {image: 'shop/:1'}}"]),
+        "invalid image reference for service a: invalid reference format"
+    );
+    assert_eq!(
+        refusal(&["services: {a: {image: 'NGINX:Alpine'}}"]),
+        "invalid image reference for service a: invalid reference format: repository name (library/NGINX) must be lowercase"
+    );
     let taken = "services: {a: {image: x, ports: ['80:1']}, b: {image: x, ports: ['80:2']}}";
     assert!(refusal(&[taken]).ends_with("port '80' is already in use by service 's_a' as an ingress port"));
 }

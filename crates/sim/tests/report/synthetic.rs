@@ -67,6 +67,8 @@ pub fn manifest(size: Size) -> Manifest {
                 metric: "running_final".into(),
                 min: Some(1.0),
                 max: None,
+                theory: None,
+                within: None,
             },
             Expected {
                 text: "never_s <= 3".into(),
@@ -74,6 +76,8 @@ pub fn manifest(size: Size) -> Manifest {
                 metric: "never_s".into(),
                 min: None,
                 max: Some(3.0),
+                theory: None,
+                within: None,
             },
         ],
     }
@@ -124,7 +128,7 @@ fn outcome(size: Size, at: usize, strategy: &str, replication: u32) -> Outcome {
         tasks.push(TaskRow {
             name: format!("web.{}#1", number + 1),
             service: "web".into(),
-            node: format!("node-{}", number % size.nodes + 1),
+            node: format!("node-{}", number % size.nodes + 1).into(),
             created_s,
             assigned_s: Some(created_s + 0.05),
             ready_s: ran.then_some(created_s + wait * 0.9),

@@ -35,7 +35,8 @@ fn cluster(nodes: usize) -> Scenario {
                 ..Description::default()
             }),
             ..NodeSpec::default()
-        },
+        }
+        .into(),
         bandwidth: None,
     };
     let daemon = DaemonModel {
@@ -61,6 +62,8 @@ fn cluster(nodes: usize) -> Scenario {
         images: Vec::new(),
         networks: Vec::new(),
         services: Vec::new(),
+        arrivals: Vec::new(),
+        queues: Vec::new(),
         script: Vec::new(),
         failures: Vec::new(),
         models: Models { daemon, overlay, ..Models::default() },
@@ -71,7 +74,7 @@ fn cluster(nodes: usize) -> Scenario {
 fn service(name: &str, replicas: u64) -> ServicePlan {
     let mut spec = ServiceSpec::new(name, name);
     spec.mode = sched::spec::Mode::Replicated { replicas };
-    ServicePlan { spec, stack: None, at: Time::ZERO, behaviour: Behaviour::default() }
+    ServicePlan { spec, stack: None, at: Time::ZERO, behaviour: Behaviour::default(), quorum: None }
 }
 
 fn script(at: u64, action: Action) -> Scripted {
@@ -343,12 +346,16 @@ fn busy() -> Scenario {
             units: (0..12).map(|it| unit(format!("n{it}"), vec![it])).collect(),
             up: Law::Weibull { shape: 0.7, mean: Span::from_secs(3000) },
             repair: mean(200),
+            crews: None,
+            new: false,
         },
         FailurePlan {
             name: "rack".into(),
             units: (0..6).map(|it| unit(format!("rack=r{it}"), vec![2 * it, 2 * it + 1])).collect(),
             up: mean(10_000),
             repair: mean(100),
+            crews: None,
+            new: false,
         },
     ];
     scenario
@@ -431,7 +438,8 @@ fn a_panic_in_one_run_is_an_outcome_too() {
 fn a_run_that_goes_in_circles_ends_and_says_so() {
     let mut scenario = cluster(1);
     let units = vec![FailureUnit { name: "n0".into(), nodes: vec![0] }];
-    scenario.failures = vec![FailurePlan { name: "flicker".into(), units, up: fixed(0), repair: fixed(0) }];
+    scenario.failures =
+        vec![FailurePlan { name: "flicker".into(), units, up: fixed(0), repair: fixed(0), crews: None, new: false }];
     let outcomes = execute(&scenario, &plan(&scenario), 1, &|_| {});
     assert!(outcomes[0].failed.as_ref().is_some_and(|it| it.contains("circles")), "{:?}", outcomes[0].failed);
 }

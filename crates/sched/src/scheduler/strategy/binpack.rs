@@ -1,35 +1,26 @@
 //! Best fit: few nodes, well filled.
 
+use super::super::view::Candidate;
 use super::{Board, Strategy};
-use crate::id::{NodeId, Row};
 
-/// Fullest node first, by the larger of its reserved shares of CPU and memory.
+/// Fullest node first, by the larger of its reserved shares of CPU and memory; without reservations, the node with the
+/// most tasks.
 ///
-/// A node that takes a task becomes fuller still, so it stays first until it is full: one sort does for the group. Nodes
-/// where the service failed five times of late come last, as with every strategy but `random`.
-pub(super) struct Binpack;
+/// A node that takes a task becomes fuller still, so it stays first until it is full. Nodes where the service failed five
+/// times of late come last, as with every strategy but `random`.
+#[derive(Default)]
+pub(super) struct Binpack {
+    fullest: Vec<Candidate>,
+}
 
 impl Strategy for Binpack {
     fn place(&mut self, board: &mut Board<'_>) {
-        let mut nodes: Vec<NodeId> = board.nodes().filter(|node| board.fits(*node)).collect();
-        nodes.sort_by_cached_key(|node| {
-            let rank = board.rank(*node);
-            // Without reservations the fullest is the one with the most tasks; the lowest id is last in line.
-            (rank.failures, std::cmp::Reverse((reserved_ppm(board, *node), rank.total)), node.index())
-        });
-        for node in nodes {
-            while board.waiting() > 0 && board.fits(node) {
-                board.place(node);
+        while board.waiting() > 0 {
+            board.fullest(1, &mut self.fullest);
+            let Some(fullest) = self.fullest.first() else { return };
+            while board.waiting() > 0 && board.fits(fullest.node) {
+                board.place(fullest.node);
             }
         }
     }
-}
-
-/// The larger share of a node that is reserved, in millionths.
-fn reserved_ppm(board: &Board<'_>, node: NodeId) -> i128 {
-    let share = |free: i64, capacity: i64| {
-        if capacity <= 0 { 0 } else { (i128::from(capacity) - i128::from(free)) * 1_000_000 / i128::from(capacity) }
-    };
-    let ((cpus, memory), (all_cpus, all_memory)) = (board.free(node), board.capacity(node));
-    share(cpus, all_cpus).max(share(memory, all_memory))
 }

@@ -1,35 +1,48 @@
-//! No order at all: the yardstick for the others.
+//! No order at all: the yardstick for the others. And what a little order does for it: the better of two.
 
-use rand::RngExt;
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::SeedableRng;
-
+use super::super::board::{mix, scale};
 use super::{Board, Strategy};
-use crate::id::NodeId;
+use crate::id::{NodeId, Row};
 
-/// Any node that fits, with equal chance.
+/// Nodes that are tried by chance before all that fit are listed.
+const TRIES: usize = 32;
+
+/// Of some different nodes that fit, each drawn with equal chance, the one with the fewest tasks, or the first of equals.
+/// Nodes are drawn until one fits, and if most do not, one is drawn of a list of those that do.
 pub(super) struct Random {
-    rng: ChaCha8Rng,
-}
-
-impl Random {
-    pub(super) fn new(seed: u64) -> Random {
-        let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        // Apart from the stream that breaks ties.
-        rng.set_stream(1);
-        Random { rng }
-    }
+    /// How many nodes are drawn for a task. Of two the fuller one is hardly ever very full (Azar et al., 1999).
+    pub(super) choices: usize,
 }
 
 impl Strategy for Random {
     fn place(&mut self, board: &mut Board<'_>) {
-        let mut nodes: Vec<NodeId> = board.nodes().filter(|node| board.fits(*node)).collect();
-        while board.waiting() > 0 && !nodes.is_empty() {
-            let index = self.rng.random_range(0..nodes.len());
-            board.place(nodes[index]);
-            if !board.fits(nodes[index]) {
-                nodes.swap_remove(index);
+        let mut chance = board.chance();
+        let mut draw = |limit: usize| {
+            chance = mix(chance);
+            scale(chance, limit)
+        };
+        let nodes = board.nodes();
+        while board.waiting() > 0 && nodes > 0 {
+            let mut chosen: Option<NodeId> = None;
+            let mut seen: Vec<NodeId> = Vec::new();
+            for _ in 0..self.choices {
+                let mut drawn = (0..TRIES).map(|_| NodeId::from_index(draw(nodes)));
+                let node = drawn.find(|node| board.fits(*node) && !seen.contains(node));
+                let node = node.or_else(|| {
+                    let all = (0..nodes).map(NodeId::from_index);
+                    let fitting: Vec<NodeId> = all.filter(|node| board.fits(*node) && !seen.contains(node)).collect();
+                    (!fitting.is_empty()).then(|| fitting[draw(fitting.len())])
+                });
+                let Some(node) = node else { break };
+                if chosen.is_none_or(|best| board.active(node) < board.active(best)) {
+                    chosen = Some(node);
+                }
+                if self.choices > 1 {
+                    seen.push(node);
+                }
             }
+            let Some(node) = chosen else { return };
+            board.place(node);
         }
     }
 }

@@ -4,100 +4,72 @@
 //! divides by the counts from before the pass, so that an over-full branch distorts the shares of the others: with
 //! 10/0/0 tasks and 6 new ones the result is 10/6/0. That is reproduced here.
 
-use std::collections::BTreeMap;
-
+use super::super::view::{Candidate, ONE_MORE};
 use super::{Board, Strategy};
-use crate::id::NodeId;
 
-/// Fewest tasks of the service first, then fewest tasks in all.
-pub(super) struct Spread;
+/// Fewest tasks of the service first, then fewest tasks in all. What it holds is room to work in.
+#[derive(Default)]
+pub(super) struct Spread {
+    /// Tasks of the group.
+    group: usize,
+    /// By branch: the nodes of a leaf that are considered, once it was reached. They stay the same for the whole group.
+    leaves: Vec<Option<Vec<Candidate>>>,
+    /// Lists that are not in use.
+    spare: Vec<Vec<Candidate>>,
+    full: Vec<bool>,
+    /// Branches and their ties, of all the levels that are being divided.
+    order: Vec<(u64, usize, bool)>,
+}
 
 impl Strategy for Spread {
     fn place(&mut self, board: &mut Board<'_>) {
-        let group = board.waiting();
-        let mut tree = Branch::grow(board, group);
-        tree.place(board, group);
-    }
-}
-
-/// A node of the decision tree: either branches by the value of a label, or a leaf with its best nodes.
-#[derive(Default)]
-struct Branch {
-    /// Active tasks of the service below, when the tree was built; never refreshed.
-    tasks: i64,
-    branches: BTreeMap<String, Branch>,
-    /// Every node of a leaf at first, then the best ones that fit, best first.
-    nodes: Vec<NodeId>,
-    is_leaf: bool,
-}
-
-impl Branch {
-    fn grow(board: &Board<'_>, group: usize) -> Branch {
-        let levels = board.preferences();
-        let mut root = Branch::default();
+        self.group = board.waiting();
+        if board.branches(0).is_empty() {
+            let mut nodes = self.spare.pop().unwrap_or_default();
+            board.candidates(0, self.group, &mut nodes);
+            fill(board, &mut nodes, &mut self.full, self.group);
+            self.spare.push(nodes);
+            return;
+        }
         // Nodes that cannot take a task form branches too, and their tasks count.
-        for node in board.nodes() {
-            let tasks = i64::from(board.rank(node).of_service);
-            let mut branch = &mut root;
-            for level in &levels {
-                branch.tasks += tasks;
-                let value = board.label(level, node);
-                if !branch.branches.contains_key(value) {
-                    branch.branches.insert(value.to_owned(), Branch::default());
-                }
-                branch = branch.branches.get_mut(value).expect("just inserted");
-            }
-            branch.tasks += tasks;
-            branch.nodes.push(node);
-        }
-        root.choose_candidates(board, group);
-        root
+        let branches = board.count_branches();
+        self.leaves.resize_with(branches, || None);
+        self.divide(board, 0, self.group);
+        self.spare.extend(self.leaves.drain(..).flatten());
     }
+}
 
-    /// Keeps in each leaf only as many of the best nodes as there are tasks.
-    fn choose_candidates(&mut self, board: &Board<'_>, group: usize) {
-        for branch in self.branches.values_mut() {
-            branch.choose_candidates(board, group);
+impl Spread {
+    /// Places up to `count` tasks below a branch and says how many it placed.
+    fn divide(&mut self, board: &mut Board<'_>, branch: usize, count: usize) -> usize {
+        let below = board.branches(branch);
+        if below.is_empty() {
+            return self.fill_leaf(board, branch, count);
         }
-        self.is_leaf = self.branches.is_empty();
-        self.nodes.retain(|node| board.fits(*node));
-        if group < self.nodes.len() {
-            self.nodes.select_nth_unstable_by_key(group, |node| order(board, *node));
-            self.nodes.truncate(group);
-        }
-    }
-
-    /// Places up to `count` tasks and says how many it placed.
-    fn place(&mut self, board: &mut Board<'_>, count: usize) -> usize {
-        if self.is_leaf {
-            self.nodes.retain(|node| board.fits(*node));
-            self.nodes.sort_by_cached_key(|node| order(board, *node));
-            return fill(board, &self.nodes, count);
-        }
-        // Branches in the order of their ties; a full one is set to `None`.
-        let mut branches: Vec<Option<&mut Branch>> = self.branches.values_mut().map(Some).collect();
-        let mut order: Vec<usize> = (0..branches.len()).collect();
-        order.sort_by_key(|index| board.tie(*index));
+        // Branches in the order of their ties, with whether they are usable still.
+        let begin = self.order.len();
+        self.order.extend(below.clone().enumerate().map(|(number, branch)| (board.tie(number), branch, true)));
+        self.order[begin..].sort_unstable();
         // Signed, because an inner branch may take more than it was asked for.
         let (count, mut placed) = (count as i64, 0);
-        let mut in_usable_branches = self.tasks;
-        let mut usable = branches.len() as i64;
+        let mut in_usable_branches = i64::from(*board.tasks(branch));
+        let mut usable = below.len() as i64;
         let mut progress = true;
         while placed != count && usable > 0 && progress {
             progress = false;
             let total = in_usable_branches + count - placed;
             let (share, mut remainder) = (total / usable, total % usable);
-            for index in &order {
-                let Some(branch) = &mut branches[*index] else { continue };
-                let tasks = branch.tasks;
-                if tasks > share || (tasks == share && remainder <= 0) {
+            for index in begin..begin + below.len() {
+                let (_, branch, is_usable) = self.order[index];
+                let tasks = i64::from(*board.tasks(branch));
+                if !is_usable || tasks > share || (tasks == share && remainder <= 0) {
                     continue;
                 }
                 progress = true;
                 let wanted = share - tasks + i64::from(remainder > 0);
-                let got = branch.place(board, wanted as usize) as i64;
+                let got = self.divide(board, branch, wanted as usize) as i64;
                 if got < wanted {
-                    branches[*index] = None;
+                    self.order[index].2 = false;
                     usable -= 1;
                     in_usable_branches -= tasks;
                 } else if remainder > 0 {
@@ -106,38 +78,69 @@ impl Branch {
                 placed += got;
             }
         }
+        self.order.truncate(begin);
         placed as usize
     }
-}
 
-fn order(board: &Board<'_>, node: NodeId) -> (super::super::Rank, u64) {
-    (board.rank(node), board.tie_of(node))
+    fn fill_leaf(&mut self, board: &mut Board<'_>, branch: usize, count: usize) -> usize {
+        if board.waiting() == 0 {
+            return 0;
+        }
+        let mut nodes = match self.leaves[branch].take() {
+            Some(mut nodes) => {
+                nodes.retain(|it| board.fits(it.node));
+                nodes.sort_unstable_by_key(|it| (it.key, it.tie));
+                nodes
+            }
+            None => {
+                let mut nodes = self.spare.pop().unwrap_or_default();
+                board.candidates(branch, self.group, &mut nodes);
+                nodes
+            }
+        };
+        let placed = fill(board, &mut nodes, &mut self.full, count);
+        self.leaves[branch] = Some(nodes);
+        placed
+    }
 }
 
 /// Fills nodes that are sorted by rank: stays on a node until the next one is strictly better; after the last node goes
 /// round, one task each. SwarmKit `scheduleNTasksOnNodes`.
-fn fill(board: &mut Board<'_>, nodes: &[NodeId], count: usize) -> usize {
-    let mut full = vec![false; nodes.len()];
-    let (mut at, mut placed) = (0, 0);
+fn fill(board: &mut Board<'_>, nodes: &mut [Candidate], full: &mut Vec<bool>, count: usize) -> usize {
+    full.clear();
+    full.resize(nodes.len(), false);
+    let (mut at, mut rounds, mut placed) = (0, 0, 0);
     if nodes.is_empty() {
         return 0;
     }
+    let len = nodes.len();
+    let step = |at: &mut usize, rounds: &mut usize| {
+        *at += 1;
+        if *at == len {
+            (*at, *rounds) = (0, *rounds + 1);
+        }
+    };
     while board.waiting() > 0 {
-        let node = nodes[at % nodes.len()];
-        board.place(node);
+        if board.place(nodes[at].node) {
+            nodes[at].key += ONE_MORE;
+        }
         placed += 1;
         if placed == count {
             break;
         }
-        let first_round = at + 1 < nodes.len();
-        if !first_round || board.rank(nodes[at + 1]) < board.rank(node) {
-            at += 1;
+        if rounds > 0 || at + 1 == len || nodes[at + 1].key < nodes[at].key {
+            step(&mut at, &mut rounds);
+            if rounds == 0 {
+                // It was found to fit, and nothing was placed on it since.
+                continue;
+            }
         }
-        let start = at;
-        while full[at % nodes.len()] || !board.fits(nodes[at % nodes.len()]) {
-            full[at % nodes.len()] = true;
-            at += 1;
-            if at - start == nodes.len() {
+        let mut tried = 0;
+        while full[at] || !board.fits(nodes[at].node) {
+            full[at] = true;
+            step(&mut at, &mut rounds);
+            tried += 1;
+            if tried == len {
                 return placed;
             }
         }

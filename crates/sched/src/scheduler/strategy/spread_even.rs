@@ -4,67 +4,59 @@
 //! counts only branches that can take one. With 10/0/0 tasks and 6 new ones the result is 10/3/3, not 10/6/0. Without
 //! preferences it differs in the same way: always the best node, not round robin after the first round.
 
-use std::collections::BTreeMap;
-
+use super::super::view::Candidate;
 use super::{Board, Strategy};
-use crate::id::NodeId;
 
-/// Fewest tasks of the service, branch by branch, counted anew for each task.
-pub(super) struct SpreadEven;
+/// Fewest tasks of the service, branch by branch, counted anew for each task. What it holds is room to work in.
+#[derive(Default)]
+pub(super) struct SpreadEven {
+    best: Vec<Candidate>,
+    /// By branch: nothing fits below any more.
+    full: Vec<bool>,
+    /// Branches that can take a task, with their tasks and ties, of all the levels that are being gone down.
+    open: Vec<(u32, u64, usize)>,
+}
 
 impl Strategy for SpreadEven {
     fn place(&mut self, board: &mut Board<'_>) {
-        let levels = board.preferences();
-        let mut root = Branch::default();
-        for node in board.nodes() {
-            root.add(board, &levels, node);
-        }
-        while board.waiting() > 0 && root.place_one(board).is_some() {}
+        let branches = if board.branches(0).is_empty() { 1 } else { board.count_branches() };
+        self.full.clear();
+        self.full.resize(branches, false);
+        while board.waiting() > 0 && self.place_one(board, 0).is_some() {}
     }
 }
 
-#[derive(Default)]
-struct Branch {
-    /// Active tasks of the service below.
-    tasks: u32,
-    branches: BTreeMap<String, Branch>,
-    nodes: Vec<NodeId>,
-    /// Nothing fits below any more.
-    full: bool,
-}
-
-impl Branch {
-    fn add(&mut self, board: &Board<'_>, levels: &[String], node: NodeId) {
-        self.tasks += board.rank(node).of_service;
-        match levels.split_first() {
-            None => self.nodes.push(node),
-            Some((level, rest)) => {
-                self.branches.entry(board.label(level, node).to_owned()).or_default().add(board, rest, node);
+impl SpreadEven {
+    /// Places one task below a branch, if one fits there, and says whether the branch became fuller.
+    fn place_one(&mut self, board: &mut Board<'_>, branch: usize) -> Option<bool> {
+        let below = board.branches(branch);
+        if below.is_empty() {
+            board.candidates(branch, 1, &mut self.best);
+            let fuller = self.best.first().map(|best| board.place(best.node));
+            self.note(board, branch, fuller);
+            return fuller;
+        }
+        let (begin, first) = (self.open.len(), below.start);
+        for branch in below.filter(|branch| !self.full[*branch]) {
+            self.open.push((*board.tasks(branch), board.tie(branch - first), branch));
+        }
+        self.open[begin..].sort_unstable();
+        let mut fuller = None;
+        for index in begin..self.open.len() {
+            fuller = self.place_one(board, self.open[index].2);
+            if fuller.is_some() {
+                break;
             }
         }
+        self.open.truncate(begin);
+        self.note(board, branch, fuller);
+        fuller
     }
 
-    /// Places one task below, if one fits there, and says by how much the branch became fuller: a task that is to stop
-    /// before it ever ran is placed, but does not count.
-    fn place_one(&mut self, board: &mut Board<'_>) -> Option<u32> {
-        let more = if self.branches.is_empty() { self.place_on_node(board) } else { self.place_in_branch(board) };
-        self.tasks += more.unwrap_or(0);
-        self.full = more.is_none();
-        more
-    }
-
-    fn place_on_node(&mut self, board: &mut Board<'_>) -> Option<u32> {
-        self.nodes.retain(|node| board.fits(*node));
-        let best = self.nodes.iter().copied().min_by_key(|node| (board.rank(*node), board.tie_of(*node)))?;
-        let before = board.rank(best).of_service;
-        board.place(best);
-        Some(board.rank(best).of_service - before)
-    }
-
-    fn place_in_branch(&mut self, board: &mut Board<'_>) -> Option<u32> {
-        let mut open: Vec<(usize, &mut Branch)> =
-            self.branches.values_mut().enumerate().filter(|(_, branch)| !branch.full).collect();
-        open.sort_by_key(|(index, branch)| (branch.tasks, board.tie(*index)));
-        open.into_iter().find_map(|(_, branch)| branch.place_one(board))
+    fn note(&mut self, board: &mut Board<'_>, branch: usize, fuller: Option<bool>) {
+        self.full[branch] = fuller.is_none();
+        if fuller == Some(true) && self.full.len() > 1 {
+            *board.tasks(branch) += 1;
+        }
     }
 }

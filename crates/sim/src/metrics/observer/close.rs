@@ -1,11 +1,12 @@
 //! What was counted becomes an outcome.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use sched::{Row, Slot, Span, TaskState, Time};
 
-use super::{Area, Observer, Record};
-use crate::metrics::{METRICS, NodeRow, Outcome, TaskRow};
+use super::{Area, Observer, Record, Service};
+use crate::metrics::{METRICS, NodeRow, Outcome, Shared, TaskRow};
 use crate::model::image::Totals;
 
 /// Marks that are kept of a run that broke off.
@@ -29,6 +30,11 @@ impl Observer<'_> {
             samples.sort_unstable();
         }
         let loads: Vec<f64> = self.nodes.iter().filter(|it| it.up).map(|it| it.running as f64).collect();
+        let jobs = self.jobs.any();
+        let (present_jobs, waiting_jobs) = self.jobs.areas(now);
+        let quorum = self.quorum_share(now);
+        let rounds: u64 = self.rounds.iter().map(|it| u64::from(*it)).sum();
+        let rounds = ratio(rounds as f64, self.rounds.len() as f64);
         let converged = self.converged.map(|it| it.since(self.last_event).as_secs_f64());
         let values = BTreeMap::from([
             ("tasks_desired", Some(self.wanted.value as f64)),
@@ -62,6 +68,25 @@ impl Observer<'_> {
             ("update_duration_s", mean(&self.updates)),
             ("duplicate_seconds", Some(integral(&mut self.duplicates) / 1e9)),
             ("near_bytes", Some((pulled.near - self.pulled_before.near) as f64)),
+            ("nodes_down_mean", ratio(integral(&mut self.down), span as f64)),
+            ("quorum_share", quorum),
+            ("jobs_arrived", jobs.then_some(self.jobs.arrived as f64)),
+            ("jobs_lost_ratio", ratio(self.jobs.lost as f64, self.jobs.arrived as f64)),
+            ("jobs_done", jobs.then_some(self.jobs.done as f64)),
+            ("jobs_present_mean", ratio(present_jobs as f64, span as f64).filter(|_| jobs)),
+            ("jobs_waiting_mean", ratio(waiting_jobs as f64, span as f64).filter(|_| jobs)),
+            ("job_waited_ratio", self.jobs.waited()),
+            ("job_wait_mean_s", mean(&self.jobs.waits)),
+            ("job_time_mean_s", mean(&self.jobs.times)),
+            ("little_gap_s", jobs.then(|| self.jobs.gap(now) as f64 / 1e9)),
+            ("pull_mean_s", mean(&pulls)),
+            ("leaderless_share", ratio(integral(&mut self.leaderless), span as f64)),
+            ("election_mean_s", mean(&self.elections)),
+            ("majority_share", ratio(span as f64 - integral(&mut self.minority), span as f64)),
+            ("majority_losses", Some(self.majority_losses as f64)),
+            ("majority_lost_s", self.majority_lost.map(Time::as_secs_f64)),
+            ("gossip_rounds_mean", rounds),
+            ("gossip_time_mean_s", mean(&self.told)),
             ("time_to_running_mean_s", mean(&self.to_running)),
             ("prepare_mean_s", mean(&self.prepares)),
             ("return_mean_s", mean(&self.returns)),
@@ -83,7 +108,10 @@ impl Observer<'_> {
             ("state_orphaned", self.in_state(TaskState::Orphaned)),
             ("events", Some(events as f64)),
         ]);
-        self.outcome.values = METRICS.iter().map(|metric| values[metric.name]).collect();
+        self.outcome.values = METRICS
+            .iter()
+            .map(|metric| *values.get(metric.name).unwrap_or_else(|| panic!("{} has no value here", metric.name)))
+            .collect();
         self.give_up(now, None)
     }
 
@@ -95,7 +123,7 @@ impl Observer<'_> {
             self.outcome.values = vec![None; METRICS.len()];
         }
         self.outcome.failed = reason;
-        self.outcome.tasks = self.tasks.iter().map(|it| self.task_row(it)).collect();
+        self.outcome.tasks = self.task_rows();
         self.outcome.nodes = (0..self.nodes.len()).map(|node| self.node_row(now, node)).collect();
         self.outcome
     }
@@ -105,27 +133,34 @@ impl Observer<'_> {
         Some(self.tasks.iter().filter(|it| !it.gone && it.state == state).count() as f64)
     }
 
-    fn task_row(&self, it: &Record) -> TaskRow {
+    fn task_rows(&self) -> Vec<TaskRow> {
+        let services: Vec<Shared> = self.services.iter().map(|it| it.name.as_str().into()).collect();
+        let nodes: Vec<Shared> = self.scenario.nodes.iter().map(|it| it.spec.id.as_str().into()).collect();
+        let none = Shared::default();
+        let mut words: BTreeMap<String, Shared> = BTreeMap::new();
+        let mut word = |text: String| words.entry(text).or_insert_with_key(|text| text.as_str().into()).clone();
         let secs = |at: Option<Time>| at.map(Time::as_secs_f64);
-        let service = self.services[it.service as usize].name.clone();
-        let node = |node: usize| self.scenario.nodes[node].spec.id.as_str();
-        let slot = match it.slot {
-            Slot::Number(number) => number.to_string(),
-            Slot::Node(id) => node(id.index()).to_string(),
+        let row = |it: &Record| {
+            let service = services[it.service as usize].clone();
+            let name = match it.slot {
+                Slot::Number(number) => format!("{service}.{number}#{}", it.number),
+                Slot::Node(id) => format!("{service}.{}#{}", nodes[id.index()], it.number),
+            };
+            TaskRow {
+                name,
+                service,
+                node: it.node.map_or_else(|| none.clone(), |node| nodes[node as usize].clone()),
+                created_s: it.created.as_secs_f64(),
+                assigned_s: secs(it.assigned),
+                ready_s: secs(it.ready),
+                running_s: secs(it.running),
+                ended_s: secs(it.ended),
+                state: word(it.state.to_string()),
+                desired: word(it.desired.to_string()),
+                error: it.error.as_ref().map_or_else(|| none.clone(), |error| Arc::clone(error).into()),
+            }
         };
-        TaskRow {
-            name: format!("{service}.{slot}#{}", it.number),
-            service,
-            node: it.node.map_or_else(String::new, |it| node(it as usize).into()),
-            created_s: it.created.as_secs_f64(),
-            assigned_s: secs(it.assigned),
-            ready_s: secs(it.ready),
-            running_s: secs(it.running),
-            ended_s: secs(it.ended),
-            state: it.state.to_string(),
-            desired: it.desired.to_string(),
-            error: it.error.as_deref().unwrap_or_default().into(),
-        }
+        self.tasks.iter().map(row).collect()
     }
 
     fn node_row(&self, now: Time, node: usize) -> NodeRow {
@@ -141,6 +176,17 @@ impl Observer<'_> {
             memory_reserved: share(it.memory_reserved, it.memory),
             down_s: (it.down + since) as f64 / 1e9,
         }
+    }
+
+    /// Mean over the services that name a quorum of the share of time in which they had it.
+    fn quorum_share(&mut self, now: Time) -> Option<f64> {
+        let warm = self.warm;
+        let share = |it: &mut Service| {
+            let span = (now - it.created.max(warm)).as_nanos();
+            it.quorum.filter(|_| span > 0).map(|_| it.enough.total(now) as f64 / span as f64)
+        };
+        let shares: Vec<f64> = self.services.iter_mut().filter_map(share).collect();
+        (!shares.is_empty()).then(|| shares.iter().sum::<f64>() / shares.len() as f64)
     }
 
     /// Mean over services of the largest share of running tasks in one rack.

@@ -1,6 +1,7 @@
 //! Pictures of a result folder, drawn from its CSV files and from nothing else.
 
 mod axis;
+pub mod cost;
 mod crisp;
 mod metrics;
 mod nodes;
@@ -14,23 +15,58 @@ use super::folder::Stage;
 use super::results::Results;
 use super::text;
 
+/// A picture that a result folder may hold.
+pub struct Picture {
+    /// Its file.
+    pub file: &'static str,
+    /// What it shows.
+    pub caption: &'static str,
+    is_worth_it: fn(&Results) -> bool,
+    draw: fn(&Results, &mut sheet::Sheet),
+}
+
+/// Every picture, in the order of the page.
+pub const PICTURES: &[Picture] = &[
+    Picture {
+        file: "running.png",
+        caption: "Running tasks against desired ones over time, one panel per strategy.",
+        is_worth_it: |results| !results.series.is_empty(),
+        draw: series::running,
+    },
+    Picture {
+        file: "metrics.png",
+        caption: "Headline metrics by strategy, with 95 % intervals; each panel has its own axis.",
+        is_worth_it: metrics::is_worth_it,
+        draw: metrics::draw,
+    },
+    Picture {
+        file: "time-to-running.png",
+        caption: "Distribution of the time from a task's creation to its running.",
+        is_worth_it: waiting::is_worth_it,
+        draw: waiting::draw,
+    },
+    Picture {
+        file: "nodes.png",
+        caption: "Running tasks per node at the end.",
+        is_worth_it: |results| !results.nodes.is_empty(),
+        draw: nodes::draw,
+    },
+    Picture {
+        file: "registry.png",
+        caption: "Bytes per second that the registry sends.",
+        is_worth_it: |results| results.series.iter().any(|row| row.registry_bytes_per_s > 0.0),
+        draw: series::registry,
+    },
+];
+
 /// Draws every picture that the data gives reason for, and says which.
-pub fn draw(results: &Results, stage: &mut Stage) -> io::Result<Vec<&'static str>> {
-    type Draw = fn(&Results, &mut sheet::Sheet);
-    let pictures: [(&'static str, bool, Draw); 5] = [
-        ("running.png", !results.series.is_empty(), series::running),
-        ("time-to-running.png", waiting::is_worth_it(results), waiting::draw),
-        ("nodes.png", !results.nodes.is_empty(), nodes::draw),
-        ("metrics.png", metrics::is_worth_it(results), metrics::draw),
-        ("registry.png", results.series.iter().any(|row| row.registry_bytes_per_s > 0.0), series::registry),
-    ];
-    let mut drawn = Vec::new();
-    for (name, _, draw) in pictures.into_iter().filter(|(_, wanted, _)| *wanted) {
-        let path = stage.reserve(name)?;
-        sheet::picture(&path, |sheet| draw(results, sheet))?;
-        drawn.push(name);
+pub fn draw(results: &Results, stage: &mut Stage) -> io::Result<Vec<&'static Picture>> {
+    let worth: Vec<&Picture> = PICTURES.iter().filter(|picture| (picture.is_worth_it)(results)).collect();
+    for picture in &worth {
+        let path = stage.reserve(picture.file)?;
+        sheet::picture(&path, |sheet| (picture.draw)(results, sheet))?;
     }
-    Ok(drawn)
+    Ok(worth)
 }
 
 /// What stands above every picture.

@@ -17,7 +17,7 @@ type Loads = Vec<Vec<f64>>;
 pub fn draw(results: &Results, sheet: &mut Sheet) {
     let mut names: Vec<&str> = Vec::new();
     let first = results.manifest.strategies.first();
-    for of in results.nodes.iter().filter(|of| Some(&of.strategy) == first && of.replication == 1) {
+    for of in results.nodes.iter().filter(|of| first.is_some_and(|it| of.strategy == *it) && of.replication == 1) {
         names.push(&of.row.node);
     }
     let few = names.len() <= NAMED;

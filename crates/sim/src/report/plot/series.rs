@@ -100,7 +100,7 @@ pub fn registry(results: &Results, sheet: &mut Sheet) {
     let marks: Vec<&Mark> = results
         .marks
         .iter()
-        .filter(|of| Some(&of.strategy) == results.manifest.strategies.first() && of.replication == 1)
+        .filter(|of| results.manifest.strategies.first().is_some_and(|it| of.strategy == *it) && of.replication == 1)
         .map(|of| &of.row)
         .filter(|mark| mark.time_s <= end)
         .collect();

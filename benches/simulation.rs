@@ -1,0 +1,105 @@
+//! Whole simulations with all metrics on: events per second of CPU time.
+
+use std::path::Path;
+
+use cpu_time::ThreadTime;
+use criterion::{BenchmarkId, Criterion, Throughput};
+use sim::metrics::{METRICS, Outcome};
+use sim::scenario::{self, Scenario};
+use sim::world::World;
+
+/// Ten thousand tasks that end by themselves and start again, on a thousand nodes that fail.
+const CHURN: &str = r#"
+duration = "10m"
+replications = 1
+
+[[pool]]
+name = "node"
+count = 1000
+cpus = 16
+memory = "64GiB"
+network = "10Gbit/s"
+labels = { rack = "r{i/40}" }
+
+[[service]]
+name = "web-{i+1}"
+count = 20
+image = "web:1"
+replicas = 500
+preferences = ["node.labels.rack"]
+reserve = { cpus = "0.5", memory = "1GiB" }
+exits = { after = { exponential = { mean = "60s" } } }
+restart = { delay = "1s" }
+
+[[failure]]
+of = "all"
+mtbf = "10h"
+repair = { exponential = { mean = "2m" } }
+"#;
+
+/// `scenarios/large/million.toml` or a part of it: so many times fewer nodes and tasks.
+fn million(fewer: u64) -> Scenario {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios/large/million.toml");
+    let mut text = std::fs::read_to_string(&path).expect("the scenario ships with the project");
+    let mut less = |key: &str, from: u64| {
+        let whole = format!("{key}{from}");
+        assert!(text.contains(&whole), "{whole} is not in the scenario");
+        text = text.replace(&whole, &format!("{key}{}", from / fewer));
+    };
+    less("count = ", 100_000);
+    less("z{i/", 10_000);
+    less("replicas = ", 5_000);
+    scenario::parse(&path, &text).expect("a good scenario")
+}
+
+fn churn() -> Scenario {
+    scenario::parse(Path::new("churn.toml"), CHURN).expect("a good scenario")
+}
+
+fn run(scenario: &Scenario) -> Outcome {
+    let outcome = World::new(scenario, "spread", 1).expect("a strategy of the list").run();
+    assert_eq!(outcome.failed, None);
+    outcome
+}
+
+fn events(outcome: &Outcome) -> f64 {
+    let row = METRICS.iter().position(|metric| metric.name == "events").expect("events are counted");
+    outcome.values[row].expect("of every run")
+}
+
+/// FNV-1a over all metrics and the times at which tasks ran.
+fn digest(outcome: &Outcome) -> u64 {
+    let values = outcome.values.iter().map(|value| value.unwrap_or(-1.0).to_bits());
+    let tasks = outcome.tasks.iter().map(|task| task.running_s.unwrap_or(-1.0).to_bits());
+    values.chain(tasks).fold(0xcbf2_9ce4_8422_2325, |hash, bits| (hash ^ bits).wrapping_mul(0x0100_0000_01b3))
+}
+
+/// A run and its cost, printed: too long to be repeated.
+fn once(name: &str, scenario: &Scenario) {
+    let start = ThreadTime::now();
+    let outcome = run(scenario);
+    let cost = start.elapsed().as_secs_f64();
+    let rate = events(&outcome) / cost / 1e6;
+    println!("{name}: {} events in {cost:.2} s of CPU time, {rate:.2} million a second", events(&outcome));
+}
+
+fn main() {
+    let small = million(100);
+    // A change of these means that simulations come out otherwise: say why.
+    assert_eq!(digest(&run(&small)), 0, "a hundredth of million.toml comes out otherwise");
+    let churn = churn();
+    if std::env::args().any(|argument| argument == "--bench") {
+        once("churn, 10,000 tasks", &churn);
+        once("million.toml, 1,000,000 tasks", &million(1));
+    }
+    let mut criterion = Criterion::default().configure_from_args();
+    let mut group = criterion.benchmark_group("simulation");
+    group.sample_size(10);
+    for (name, scenario) in [("churn, 10k tasks", &churn), ("million, 10k tasks", &small)] {
+        let events = events(&run(scenario));
+        group.throughput(Throughput::Elements(events as u64));
+        group.bench_function(BenchmarkId::from_parameter(name), |bencher| bencher.iter(|| run(scenario)));
+    }
+    group.finish();
+    criterion.final_summary();
+}

@@ -1,0 +1,238 @@
+//! A change of leader: what the store holds stays, what the old leader had in memory is gone.
+//!
+//! Only the leader schedules, restarts and updates. A new one begins from the store (SwarmKit `manager/manager.go`,
+//! `becomeLeader`; `manager/orchestrator/taskinit/init.go`, `CheckTasks`): every node is unknown until it registers again,
+//! updates under way begin anew with the slots that are still out of date, failures are forgotten, and replacements that
+//! wait for their restart delay wait for what is left of it.
+
+use super::{Manager, NodeState};
+use crate::cluster::Change;
+use crate::event::Commands;
+use crate::id::{NodeId, ServiceId, TaskId};
+use crate::orchestrator::global::Global;
+use crate::orchestrator::reaper::Reaper;
+use crate::orchestrator::replicated::Replicated;
+use crate::orchestrator::{restart, update};
+use crate::scheduler::{Scheduler, strategy};
+use crate::spec::{Mode, RestartPolicy};
+use crate::task::{DesiredState, TaskState};
+use crate::time::{Span, Time};
+
+impl Manager {
+    /// Another manager becomes leader. Nodes that are not down are unknown from here on, and take no tasks, until
+    /// [`crate::Event::NodeUp`] says that they registered; [`crate::Event::NodeDown`] says that they did not in time.
+    pub fn change_leader(&mut self, now: Time, out: &mut Commands) {
+        self.cluster.advance(now);
+        self.cluster.forget_timers();
+        self.forget();
+        let nodes: Vec<NodeId> = self.cluster.nodes().ids().collect();
+        for &node in &nodes {
+            self.scheduler.observe(&mut self.cluster, Change::NodeCreated(node));
+            if self.cluster.node(node).is_none() {
+                self.scheduler.observe(&mut self.cluster, Change::NodeRemoved(node));
+            }
+        }
+        for node in nodes {
+            match self.cluster.node(node).map(|it| it.spec.state) {
+                Some(NodeState::Down) => self.await_orphans(node),
+                Some(_) => self.cluster.update_node(node, |spec| spec.state = NodeState::Unknown),
+                None => {}
+            }
+        }
+        // Global services come to know of their tasks first, the others of their tasks before they count them.
+        self.reconcile(|mode| mode == Mode::Global);
+        self.check_tasks();
+        self.reconcile(|mode| mode != Mode::Global);
+        self.cluster.later(Change::Commit);
+        self.settle(out);
+    }
+
+    /// The memory of the old leader.
+    fn forget(&mut self) {
+        self.leaders += 1;
+        let (config, seed) = (&self.config, self.config.seed.wrapping_add(self.leaders));
+        let strategy = strategy::build(&config.strategy).expect("it was built before");
+        self.scheduler = Scheduler::new(strategy, config.ties, seed, config.debounce);
+        self.replicated = Replicated::default();
+        self.global = Global::default();
+        self.restarts = restart::Supervisor::default();
+        self.updates = update::Supervisor::default();
+        self.reaper = Reaper::new(config.task_history);
+    }
+
+    fn reconcile(&mut self, which: impl Fn(Mode) -> bool) {
+        let services: Vec<ServiceId> = self.cluster.services().ids().collect();
+        for service in services {
+            if self.cluster.service(service).is_some_and(|it| which(it.spec.mode)) {
+                self.cluster.later(Change::ServiceUpdated(service));
+            }
+        }
+    }
+
+    /// Every task is looked at as if it had just changed.
+    fn check_tasks(&mut self) {
+        let mut tasks: Vec<(u64, TaskId)> = self.cluster.tasks().map(|(id, task)| (task.sequence, id)).collect();
+        tasks.sort_unstable();
+        for (_, id) in tasks {
+            let task = self.cluster.task(id).expect("just listed");
+            let (service, slot, desired, state) = (task.service, task.slot, task.desired, task.state);
+            let (policy, since) = (task.spec.task.restart.unwrap_or_default(), task.since);
+            let Some(owner) = self.cluster.service(service) else {
+                self.cluster.delete_task(id);
+                continue;
+            };
+            // The oldest task of a slot is no replacement.
+            let first = owner.slots.tasks_in(slot).next();
+            if first != Some(id) {
+                self.restarts.recall(&self.cluster, id);
+            }
+            self.cluster.later(Change::TaskUpdated { task: id, desired, state });
+            if desired == DesiredState::Ready && state <= TaskState::Complete {
+                let delay = policy.delay.unwrap_or(RestartPolicy::DELAY);
+                let passed = self.cluster.now().since(since).as_nanos();
+                let left = Span::from_nanos(delay.as_nanos().saturating_sub(passed));
+                self.restarts.delay_start(&mut self.cluster, id, left, None);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Event;
+    use crate::id::Row;
+    use crate::manager::Config;
+    use crate::spec::{Description, NodeSpec, Resources, ServiceSpec};
+
+    struct Lab {
+        manager: Manager,
+        now: Time,
+        out: Commands,
+    }
+
+    impl Lab {
+        fn new(nodes: usize) -> Lab {
+            let manager = Manager::new(Config::default()).expect("spread");
+            let mut lab = Lab { manager, now: Time::ZERO, out: Commands::new() };
+            for number in 0..nodes {
+                let resources = Resources { nano_cpus: 4_000_000_000, memory: 8 << 30, generic: vec![] };
+                let description = Some(Description { resources, ..Description::default() });
+                let spec = NodeSpec { id: format!("n{number}"), description, ..NodeSpec::default() };
+                lab.manager.add_node(lab.now, spec, &mut lab.out);
+            }
+            lab
+        }
+
+        fn create(&mut self, replicas: u64) -> ServiceId {
+            let mut spec = ServiceSpec::new("web", "web");
+            spec.mode = Mode::Replicated { replicas };
+            self.manager.create_service(self.now, spec, &mut self.out).expect("a good service")
+        }
+
+        /// Time passes; what is assigned runs at once.
+        fn sleep(&mut self, secs: u64) {
+            let end = self.now + Span::from_secs(secs);
+            loop {
+                self.now = self.manager.deadline().unwrap_or(end).clamp(self.now, end);
+                self.manager.handle(self.now, Event::Deadline, &mut self.out);
+                let wants = |task: &crate::Task| {
+                    task.node.is_some() && task.state < TaskState::Running && task.desired == DesiredState::Running
+                };
+                let tasks: Vec<TaskId> =
+                    self.manager.cluster().tasks().filter(|(_, task)| wants(task)).map(|(id, _)| id).collect();
+                for task in tasks {
+                    self.report(task, TaskState::Running);
+                }
+                if self.now == end {
+                    return self.manager.check();
+                }
+            }
+        }
+
+        fn report(&mut self, task: TaskId, state: TaskState) {
+            let event = Event::TaskStatus { task, state, error: None };
+            self.manager.handle(self.now, event, &mut self.out);
+        }
+
+        fn count(&self, state: TaskState) -> usize {
+            self.manager.cluster().tasks().filter(|(_, task)| task.state == state).count()
+        }
+
+        fn states(&self) -> Vec<NodeState> {
+            self.manager.cluster().nodes().iter().map(|(_, node)| node.spec.state).collect()
+        }
+
+        fn change_leader(&mut self) {
+            self.manager.change_leader(self.now, &mut self.out);
+            self.manager.check();
+        }
+    }
+
+    #[test]
+    fn nodes_are_unknown_and_tasks_wait_until_they_register() {
+        let mut lab = Lab::new(2);
+        lab.create(4);
+        lab.sleep(1);
+        assert_eq!(lab.count(TaskState::Running), 4);
+        lab.manager.handle(lab.now, Event::NodeDown(NodeId::from_index(1)), &mut lab.out);
+        lab.change_leader();
+        assert_eq!(lab.states(), [NodeState::Unknown, NodeState::Down]);
+        lab.sleep(10);
+        assert_eq!(lab.count(TaskState::Pending), 2, "the tasks of the lost node have no place to go");
+        lab.manager.handle(lab.now, Event::NodeUp(NodeId::from_index(0)), &mut lab.out);
+        lab.sleep(1);
+        assert_eq!((lab.count(TaskState::Pending), lab.states()[0]), (0, NodeState::Ready));
+    }
+
+    #[test]
+    fn a_restart_delay_goes_on_where_it_was() {
+        let mut lab = Lab::new(1);
+        lab.create(1);
+        lab.sleep(1);
+        let task = lab.manager.cluster().tasks().next().expect("one").0;
+        lab.report(task, TaskState::Failed);
+        lab.sleep(2);
+        lab.change_leader();
+        lab.manager.handle(lab.now, Event::NodeUp(NodeId::from_index(0)), &mut lab.out);
+        lab.sleep(2);
+        assert_eq!(lab.count(TaskState::Running), 0);
+        lab.sleep(2);
+        assert_eq!(lab.count(TaskState::Running), 1, "five seconds after it was placed");
+    }
+
+    #[test]
+    fn an_update_goes_on_with_the_slots_that_are_left() {
+        let mut lab = Lab::new(1);
+        let web = lab.create(3);
+        lab.sleep(1);
+        let mut spec = (*lab.manager.cluster().services()[web].spec).clone();
+        spec.task.container.image = "web:2".into();
+        lab.manager.update_service(lab.now, web, spec, &mut lab.out).expect("an update");
+        lab.change_leader();
+        lab.manager.handle(lab.now, Event::NodeUp(NodeId::from_index(0)), &mut lab.out);
+        for _ in 0..40 {
+            let old: Vec<TaskId> = lab
+                .manager
+                .cluster()
+                .tasks()
+                .filter(|(_, task)| task.desired == DesiredState::Shutdown && !task.state.is_terminal())
+                .map(|(id, _)| id)
+                .collect();
+            old.into_iter().for_each(|task| lab.report(task, TaskState::Shutdown));
+            lab.sleep(1);
+        }
+        let new = |task: &crate::Task| task.state == TaskState::Running && task.spec.task.container.image == "web:2";
+        assert_eq!(lab.manager.cluster().tasks().filter(|(_, task)| new(task)).count(), 3);
+    }
+
+    #[test]
+    fn tasks_of_a_service_that_is_gone_are_deleted() {
+        let mut lab = Lab::new(1);
+        let web = lab.create(2);
+        lab.sleep(1);
+        lab.manager.remove_service(lab.now, web, &mut lab.out);
+        lab.change_leader();
+        assert_eq!(lab.manager.cluster().tasks().count(), 0);
+    }
+}

@@ -1,0 +1,417 @@
+//! What every node holds and has left: the few numbers that all decisions are made of.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use super::counts::Counts;
+use super::filter::{self, Filter, Requirement};
+use crate::cluster::Cluster;
+use crate::generic;
+use crate::id::{IdVec, NodeId, Row, ServiceId};
+use crate::spec::{GenericResource, NodeSpec, Protocol, Resources, ServiceSpec};
+use crate::time::{Span, Time};
+
+/// SwarmKit `monitorFailures`: failures are remembered for five minutes.
+const FAILURE_MEMORY: Span = Span::from_secs(300);
+/// SwarmKit `maxFailures`: fewer than this do not matter.
+const FAILURES_THAT_MATTER: u32 = 5;
+
+/// Tasks of one service and version: they are equal, so what must be known to place one of them is known once.
+#[derive(Debug)]
+pub(super) struct Group {
+    pub(super) service: ServiceId,
+    pub(super) version: u64,
+    pub(super) spec: Arc<ServiceSpec>,
+    /// Number of its interned [`Requirement`].
+    pub(super) requirement: usize,
+    /// Number of the layout of its preferences.
+    pub(super) layout: usize,
+    ports: Vec<(Protocol, u16)>,
+}
+
+impl Group {
+    pub(super) fn new(
+        service: ServiceId,
+        version: u64,
+        spec: Arc<ServiceSpec>,
+        requirement: usize,
+        layout: usize,
+    ) -> Group {
+        let ports = filter::host_ports(&spec).collect();
+        Group { service, version, spec, requirement, layout, ports }
+    }
+
+    /// Nano-CPUs and bytes for one task.
+    pub(super) fn room(&self) -> (i64, i64) {
+        let wants = &self.spec.task.reservations;
+        (wants.nano_cpus, wants.memory)
+    }
+
+    /// Whether CPU and memory are all that its tasks take away from each other.
+    pub(super) fn is_plain(&self) -> bool {
+        let task = &self.spec.task;
+        self.ports.is_empty() && task.placement.max_replicas == 0 && task.reservations.generic.is_empty()
+    }
+}
+
+/// The hot row of a node: half a cache line.
+#[derive(Clone, Copy, Debug)]
+#[repr(align(32))]
+struct Load {
+    nano_cpus: i64,
+    memory: i64,
+    active: u32,
+    ready: bool,
+    removed: bool,
+}
+
+const _: () = assert!(size_of::<Load>() == 32);
+
+/// Which filters are asked.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) enum Depth {
+    /// Those that look at the node alone.
+    Nodes,
+    /// Also whether CPU and memory suffice.
+    Room,
+    /// All.
+    All,
+}
+
+/// Loads, counts and failures, and a log of the nodes that changed.
+#[derive(Default)]
+pub(super) struct Ledger {
+    loads: IdVec<NodeId, Load>,
+    capacities: IdVec<NodeId, (i64, i64)>,
+    generic: IdVec<NodeId, Vec<GenericResource>>,
+    ports: IdVec<NodeId, Vec<(Protocol, u16)>>,
+    /// Active tasks, by row of the service.
+    counts: Vec<Counts>,
+    failures: Failures,
+    pub(super) log: Log,
+}
+
+// Writes.
+impl Ledger {
+    pub(super) fn add_node(&mut self, spec: &NodeSpec) {
+        let (capacity, generic) = totals(spec);
+        let ready = filter::is_ready(spec);
+        self.loads.push(Load { nano_cpus: capacity.0, memory: capacity.1, active: 0, ready, removed: false });
+        self.capacities.push(capacity);
+        self.generic.push(generic.to_vec());
+        self.ports.push(Vec::new());
+        self.log.resize(self.loads.len());
+    }
+
+    /// The node reports what it is and has now, while its tasks hold what they hold. What is left may be negative.
+    pub(super) fn update_node<'a>(
+        &mut self,
+        node: NodeId,
+        spec: &NodeSpec,
+        held: impl Iterator<Item = (&'a Resources, &'a [GenericResource])>,
+    ) {
+        let (capacity, generic) = totals(spec);
+        self.capacities[node] = capacity;
+        self.generic[node].clear();
+        self.generic[node].extend_from_slice(generic);
+        let load = &mut self.loads[node];
+        load.ready = filter::is_ready(spec);
+        (load.nano_cpus, load.memory) = capacity;
+        for (reserved, units) in held {
+            load.nano_cpus -= reserved.nano_cpus;
+            load.memory -= reserved.memory;
+            generic::take(&mut self.generic[node], units);
+        }
+        self.log.touch(node);
+    }
+
+    pub(super) fn remove_node(&mut self, node: NodeId) {
+        self.loads[node].removed = true;
+        self.log.touch(node);
+    }
+
+    /// Counts a task and takes its reservation; the answer is the generic units that it got.
+    pub(super) fn add(&mut self, group: &Group, node: NodeId, active: bool) -> Vec<GenericResource> {
+        let load = &mut self.loads[node];
+        let wants = &group.spec.task.reservations;
+        load.nano_cpus -= wants.nano_cpus;
+        load.memory -= wants.memory;
+        if !group.ports.is_empty() {
+            self.ports[node].extend(&group.ports);
+        }
+        if active {
+            self.count(group.service, node, true);
+        } else {
+            self.log.touch(node);
+        }
+        if wants.generic.is_empty() { Vec::new() } else { generic::claim(&mut self.generic[node], &wants.generic) }
+    }
+
+    /// The opposite of [`Ledger::add`]. Ports are a set without counts, as in SwarmKit.
+    pub(super) fn remove(
+        &mut self,
+        group: &Group,
+        node: NodeId,
+        active: bool,
+        got: &[GenericResource],
+        now: &NodeSpec,
+    ) {
+        let load = &mut self.loads[node];
+        let wants = &group.spec.task.reservations;
+        load.nano_cpus += wants.nano_cpus;
+        load.memory += wants.memory;
+        if !group.ports.is_empty() {
+            self.ports[node].retain(|port| !group.ports.contains(port));
+        }
+        if !got.is_empty() {
+            generic::reclaim(&mut self.generic[node], got, totals(now).1);
+        }
+        if active {
+            self.count(group.service, node, false);
+        } else {
+            self.log.touch(node);
+        }
+    }
+
+    /// One active task of the service more or less.
+    pub(super) fn count(&mut self, service: ServiceId, node: NodeId, more: bool) {
+        if self.counts.len() <= service.index() {
+            self.counts.resize_with(service.index() + 1, Counts::default);
+        }
+        let (load, counts) = (&mut self.loads[node], &mut self.counts[service.index()]);
+        if more {
+            load.active += 1;
+            counts.increase(node);
+        } else {
+            load.active -= 1;
+            counts.decrease(node);
+        }
+        self.log.touch(node);
+    }
+
+    /// A task of the group failed here.
+    pub(super) fn fail(&mut self, service: ServiceId, version: u64, node: NodeId, at: Time) {
+        self.failures.add(service, version, node, at);
+        self.log.touch(node);
+    }
+
+    /// Forgets failures that happened long ago.
+    pub(super) fn forget_failures(&mut self, now: Time) {
+        while let Some(node) = self.failures.forget_one(now) {
+            self.log.touch(node);
+        }
+    }
+}
+
+// Reads.
+impl Ledger {
+    /// Nodes that ever joined.
+    pub(super) fn len(&self) -> usize {
+        self.loads.len()
+    }
+
+    pub(super) fn is_removed(&self, node: NodeId) -> bool {
+        self.loads[node].removed
+    }
+
+    pub(super) fn active(&self, node: NodeId) -> u32 {
+        self.loads[node].active
+    }
+
+    pub(super) fn free(&self, node: NodeId) -> (i64, i64) {
+        (self.loads[node].nano_cpus, self.loads[node].memory)
+    }
+
+    pub(super) fn capacity(&self, node: NodeId) -> (i64, i64) {
+        self.capacities[node]
+    }
+
+    /// Active tasks of a service, by node.
+    pub(super) fn counts(&self, service: ServiceId) -> &Counts {
+        static NONE: Counts = Counts::none();
+        self.counts.get(service.index()).unwrap_or(&NONE)
+    }
+
+    /// Recent failures of a group by node, whether they matter or not.
+    pub(super) fn failures(&self, service: ServiceId, version: u64) -> Option<&Counts> {
+        self.failures.by_group.get(&(service, version))
+    }
+
+    /// The first filter that refuses a node, if any of those asked does. `verdict` is what the group's [`Requirement`]
+    /// says of the node.
+    pub(super) fn refusal(&self, group: &Group, node: NodeId, verdict: Option<Filter>, depth: Depth) -> Option<Filter> {
+        let load = &self.loads[node];
+        if !load.ready {
+            return Some(Filter::Ready);
+        }
+        let task = &group.spec.task;
+        let wants = &task.reservations;
+        if depth >= Depth::Room {
+            let reserves = wants.nano_cpus != 0 || wants.memory != 0 || !wants.generic.is_empty();
+            let scarce = wants.nano_cpus > load.nano_cpus || wants.memory > load.memory;
+            let lacks = || depth == Depth::All && !generic::has_enough(&self.generic[node], &wants.generic);
+            if reserves && (scarce || lacks()) {
+                return Some(Filter::Resource);
+            }
+        }
+        if verdict.is_some() || depth < Depth::All {
+            return verdict;
+        }
+        if !group.ports.is_empty() && group.ports.iter().any(|port| self.ports[node].contains(port)) {
+            return Some(Filter::HostPort);
+        }
+        let most = task.placement.max_replicas;
+        if most > 0 && u64::from(self.counts(group.service).get(node)) >= most {
+            return Some(Filter::MaxReplicas);
+        }
+        None
+    }
+
+    /// Compares every number with what the tables of the cluster say.
+    pub(super) fn check(
+        &self,
+        cluster: &Cluster,
+        held: impl Iterator<Item = (NodeId, Arc<ServiceSpec>, ServiceId, bool)>,
+    ) {
+        let mut free: BTreeMap<NodeId, (i64, i64, u32)> = BTreeMap::new();
+        let mut counts: BTreeMap<(ServiceId, NodeId), u32> = BTreeMap::new();
+        for node in self.loads.ids() {
+            let (cpus, memory) = totals(&cluster.nodes()[node].spec).0;
+            free.insert(node, (cpus, memory, 0));
+        }
+        for (node, spec, service, active) in held {
+            let it = free.get_mut(&node).expect("a node of the cluster");
+            it.0 -= spec.task.reservations.nano_cpus;
+            it.1 -= spec.task.reservations.memory;
+            it.2 += u32::from(active);
+            *counts.entry((service, node)).or_default() += u32::from(active);
+        }
+        for (node, load) in self.loads.iter() {
+            let own = (load.nano_cpus, load.memory, load.active);
+            assert_eq!(own, free[&node], "free resources and active tasks of node {}", node.index());
+            assert_eq!(load.ready, filter::is_ready(&cluster.nodes()[node].spec), "node {}", node.index());
+        }
+        counts.retain(|_, count| *count > 0);
+        for ((service, node), count) in &counts {
+            assert_eq!(self.counts(*service).get(*node), *count, "tasks of {service:?} on {node:?}");
+        }
+        assert_eq!(self.counts.iter().map(Counts::len).sum::<usize>(), counts.len(), "services on nodes");
+    }
+}
+
+fn totals(spec: &NodeSpec) -> ((i64, i64), &[GenericResource]) {
+    let resources = spec.description.as_ref().map(|it| &it.resources);
+    resources.map_or(((0, 0), &[]), |it| ((it.nano_cpus, it.memory), &it.generic))
+}
+
+/// SwarmKit's memory of failures: for five minutes, by service, version and node.
+#[derive(Default)]
+struct Failures {
+    /// In order of time.
+    window: VecDeque<(Time, ServiceId, u64, NodeId)>,
+    by_group: BTreeMap<(ServiceId, u64), Counts>,
+}
+
+impl Failures {
+    fn add(&mut self, service: ServiceId, version: u64, node: NodeId, at: Time) {
+        let place = self.window.partition_point(|(other, ..)| *other <= at);
+        self.window.insert(place, (at, service, version, node));
+        self.by_group.entry((service, version)).or_default().increase(node);
+    }
+
+    /// Where one was forgotten.
+    fn forget_one(&mut self, now: Time) -> Option<NodeId> {
+        let (at, ..) = self.window.front()?;
+        if now.since(*at) < FAILURE_MEMORY {
+            return None;
+        }
+        let (_, service, version, node) = self.window.pop_front().expect("there is a first");
+        let counts = self.by_group.get_mut(&(service, version)).expect("counted when it happened");
+        counts.decrease(node);
+        if counts.len() == 0 {
+            self.by_group.remove(&(service, version));
+        }
+        Some(node)
+    }
+}
+
+/// Failures as they count in the order of nodes.
+pub(super) fn that_matter(failures: u32) -> u32 {
+    if failures < FAILURES_THAT_MATTER { 0 } else { failures }
+}
+
+/// The nodes that changed last, for those who keep something by node and look at it now and then.
+#[derive(Default)]
+pub(super) struct Log {
+    /// A ring; a power of two.
+    nodes: Vec<NodeId>,
+    next: u64,
+}
+
+impl Log {
+    /// A reader that missed more than an eighth of the nodes had better look at all of them, one after the other.
+    fn resize(&mut self, nodes: usize) {
+        let len = (nodes / 8).next_power_of_two().max(64);
+        if self.nodes.len() != len {
+            // Old readers missed everything.
+            self.next += (self.nodes.len() + len) as u64;
+            self.nodes.resize(len, NodeId::from_index(0));
+        }
+    }
+
+    fn touch(&mut self, node: NodeId) {
+        let mask = self.nodes.len() - 1;
+        self.nodes[self.next as usize & mask] = node;
+        self.next += 1;
+    }
+
+    /// Where a reader stands that has seen everything.
+    pub(super) fn end(&self) -> u64 {
+        self.next
+    }
+
+    /// What was touched since, if that is still known; a node may come twice.
+    pub(super) fn since(&self, seen: u64) -> Option<impl Iterator<Item = NodeId> + '_> {
+        let missed = self.next - seen;
+        let mask = self.nodes.len().wrapping_sub(1);
+        (missed <= self.nodes.len() as u64).then(|| (seen..self.next).map(move |at| self.nodes[at as usize & mask]))
+    }
+}
+
+/// What a requirement says of each node; [`Verdicts::of`] computes it when it is first asked.
+#[derive(Default)]
+pub(super) struct Verdicts {
+    pub(super) requirement: Option<Requirement>,
+    /// Groups that have it.
+    pub(super) users: usize,
+    by_node: Vec<u8>,
+}
+
+impl Verdicts {
+    const UNKNOWN: u8 = u8::MAX;
+    const PASSES: u8 = u8::MAX - 1;
+
+    pub(super) fn new(requirement: Requirement) -> Verdicts {
+        Verdicts { requirement: Some(requirement), users: 0, by_node: Vec::new() }
+    }
+
+    /// The node is another one now.
+    pub(super) fn forget(&mut self, node: NodeId) {
+        if let Some(verdict) = self.by_node.get_mut(node.index()) {
+            *verdict = Verdicts::UNKNOWN;
+        }
+    }
+
+    pub(super) fn of(&mut self, cluster: &Cluster, node: NodeId) -> Option<Filter> {
+        if self.by_node.len() <= node.index() {
+            self.by_node.resize(cluster.nodes().len(), Verdicts::UNKNOWN);
+        }
+        let verdict = &mut self.by_node[node.index()];
+        if *verdict == Verdicts::UNKNOWN {
+            let requirement = self.requirement.as_ref().expect("a group has it");
+            let refusal = requirement.refusal(&cluster.nodes()[node].spec);
+            *verdict = refusal.map_or(Verdicts::PASSES, |filter| filter as u8);
+        }
+        if *verdict == Verdicts::PASSES { None } else { Some(Filter::ALL[*verdict as usize]) }
+    }
+}

@@ -1,0 +1,585 @@
+//! Views: the nodes in the order in which a kind of task wants them, kept from pass to pass.
+//!
+//! A view holds one key per node, smaller is better, in a tournament ([`Order`]). It is brought up to date when it is
+//! asked: it looks again at the nodes that the ledger's log names since, or at all of them if it missed too much. So
+//! nothing is paid for a view that nobody asks, and a decision costs the same however many nodes there are.
+//!
+//! There are three kinds. Two are shared by services that ask for the same: they know nothing of a service, so a node
+//! that has tasks of it, which must stand further back, is stepped over. If that happens too often, the group gets a
+//! view of its own, whose keys are the whole truth.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use super::filter::{Filter, Refusals, Requirement};
+use super::layout::{Circle, Layout, TieBreak};
+use super::ledger::{self, Depth, Group, Ledger, Verdicts};
+use super::order::Order;
+use crate::cluster::Cluster;
+use crate::id::NodeId;
+
+/// What a node is compared by.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) enum By {
+    /// Swarm's order: recent failures of the group if they are five or more, active tasks of the service, active tasks.
+    Rank,
+    /// Recent failures again, then the larger reserved share of CPU and memory, then active tasks: the fullest first.
+    Fullness,
+}
+
+/// What a view is of.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+struct Scope {
+    by: By,
+    depth: Depth,
+    layout: usize,
+    /// Number of the requirement, or of the group if the depth is [`Depth::All`].
+    number: usize,
+    /// Only for [`Depth::Room`].
+    room: (i64, i64),
+}
+
+struct View {
+    scope: Option<Scope>,
+    /// The layout that it was built for.
+    built: u64,
+    /// How far it has read the log.
+    seen: u64,
+    /// When it was asked last, counted in questions.
+    used: u64,
+    order: Order,
+    refused: Refusals,
+    /// Active tasks of the service by branch; only where the scope is one group by rank.
+    tasks: Vec<u32>,
+}
+
+/// Keys from here on are of nodes that are refused, or gone: sixteen ones, the filter, and tasks of the service.
+const REFUSED: u64 = 0xffff << 48;
+/// A node that was removed.
+const GONE: u64 = u64::MAX;
+/// The parts of a key that are not failures.
+const PART: u64 = (1 << 24) - 1;
+
+/// One more active task of the service on a node that is compared by rank.
+pub(super) const ONE_MORE: u64 = (1 << 24) + 1;
+
+fn refused_by(key: u64) -> Option<Filter> {
+    (key >= REFUSED && key != GONE).then(|| Filter::ALL[(key >> 40 & 0xff) as usize])
+}
+
+fn tasks_of_service(key: u64) -> u32 {
+    match key {
+        GONE => 0,
+        REFUSED.. => (key & PART) as u32,
+        _ => (key >> 24 & PART) as u32,
+    }
+}
+
+/// Failures beyond 65,534 in five minutes, and tasks on one node beyond 16 million, are not told apart.
+fn pack(failures: u32, second: u64, third: u64) -> u64 {
+    u64::from(failures).min(0xfffe) << 48 | second.min(PART) << 24 | third.min(PART)
+}
+
+/// A node that could take a task.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Candidate {
+    pub(super) node: NodeId,
+    /// Its place on the circle, from where the group starts.
+    pub(super) tie: u32,
+    pub(super) key: u64,
+}
+
+/// Who asks.
+#[derive(Clone, Copy)]
+pub(super) struct Asker<'a> {
+    pub(super) cluster: &'a Cluster,
+    pub(super) ledger: &'a Ledger,
+    pub(super) group: &'a Group,
+    pub(super) id: usize,
+}
+
+impl Asker<'_> {
+    fn key(&self, node: NodeId, verdict: Option<Filter>, by: By, depth: Depth) -> u64 {
+        if self.ledger.is_removed(node) {
+            return GONE;
+        }
+        let refusal = self.ledger.refusal(self.group, node, verdict, depth);
+        let own = depth == Depth::All;
+        if let Some(filter) = refusal {
+            let tasks = if own { self.ledger.counts(self.group.service).get(node) } else { 0 };
+            return REFUSED | (filter as u64) << 40 | u64::from(tasks).min(PART);
+        }
+        let (failures, tasks) = if own { self.of_group(node, by) } else { (0, 0) };
+        let total = u64::from(self.ledger.active(node));
+        match by {
+            By::Rank => pack(failures, u64::from(tasks), total),
+            By::Fullness => pack(failures, PART - reserved_ppm(self.ledger, node).min(PART), PART - total.min(PART)),
+        }
+    }
+
+    /// What the shared views do not know: failures that matter and, where it is compared by them, tasks of the service.
+    fn of_group(&self, node: NodeId, by: By) -> (u32, u32) {
+        let failures = self.ledger.failures(self.group.service, self.group.version);
+        let failures = failures.map_or(0, |counts| ledger::that_matter(counts.get(node)));
+        let tasks = if by == By::Rank { self.ledger.counts(self.group.service).get(node) } else { 0 };
+        (failures, tasks)
+    }
+}
+
+/// The larger share of a node that is reserved, in millionths.
+fn reserved_ppm(ledger: &Ledger, node: NodeId) -> u64 {
+    let share = |free: i64, capacity: i64| {
+        if capacity <= 0 {
+            return 0;
+        }
+        let reserved = i128::from(capacity) - i128::from(free);
+        match u64::try_from(reserved) {
+            // Nearly always: no division of 128 bits.
+            Ok(reserved) if reserved < u64::MAX / 1_000_000 => reserved * 1_000_000 / capacity as u64,
+            _ => u64::try_from(reserved * 1_000_000 / i128::from(capacity)).unwrap_or(0),
+        }
+    };
+    let ((cpus, memory), (all_cpus, all_memory)) = (ledger.free(node), ledger.capacity(node));
+    share(cpus, all_cpus).max(share(memory, all_memory))
+}
+
+/// A shared view is given up after so many nodes that had to be stepped over.
+const STEPS: usize = 8;
+/// A group that wants a sixteenth of the nodes looks at all of them.
+const FEW: usize = 16;
+/// Requirements that are remembered, used or not.
+const MANY: usize = 64;
+
+/// Requirements, layouts and views.
+pub(super) struct Views {
+    ties: TieBreak,
+    seed: u64,
+    requirements: Vec<Verdicts>,
+    requirement_numbers: BTreeMap<Requirement, usize>,
+    /// The first is the circle.
+    layouts: Vec<Layout>,
+    views: Vec<View>,
+    view_numbers: BTreeMap<Scope, usize>,
+    /// The view that was asked last.
+    recent: usize,
+    questions: u64,
+    stepped_over: Vec<(usize, u64)>,
+    holders: Vec<Candidate>,
+}
+
+impl Views {
+    /// Without preferences, all nodes are one branch of the layout that is the circle.
+    pub(super) const CIRCLE: usize = 0;
+
+    pub(super) fn new(ties: TieBreak, seed: u64) -> Views {
+        Views {
+            ties,
+            seed,
+            requirements: Vec::new(),
+            requirement_numbers: BTreeMap::new(),
+            layouts: vec![Layout::new(Vec::new())],
+            views: Vec::new(),
+            view_numbers: BTreeMap::new(),
+            recent: 0,
+            questions: 0,
+            stepped_over: Vec::new(),
+            holders: Vec::new(),
+        }
+    }
+
+    /// The number of a requirement; every call is paid back by [`Views::release`].
+    pub(super) fn requirement(&mut self, requirement: Requirement) -> usize {
+        if self.requirement_numbers.len() >= MANY && !self.requirement_numbers.contains_key(&requirement) {
+            self.forget_requirements();
+        }
+        let free = self.requirements.iter().position(|it| it.requirement.is_none());
+        let number = *self.requirement_numbers.entry(requirement).or_insert_with_key(|requirement| {
+            let verdicts = Verdicts::new(requirement.clone());
+            match free {
+                Some(number) => self.requirements[number] = verdicts,
+                None => self.requirements.push(verdicts),
+            }
+            free.unwrap_or(self.requirements.len() - 1)
+        });
+        self.requirements[number].users += 1;
+        number
+    }
+
+    pub(super) fn layout(&mut self, levels: Vec<String>) -> usize {
+        self.layouts.iter().position(|it| it.levels == levels).unwrap_or_else(|| {
+            self.layouts.push(Layout::new(levels));
+            self.layouts.len() - 1
+        })
+    }
+
+    /// The group of a number is no more, and the number will be given to another.
+    pub(super) fn release(&mut self, id: usize, group: &Group) {
+        self.requirements[group.requirement].users -= 1;
+        self.close(|scope| scope.depth == Depth::All && scope.number == id);
+    }
+
+    /// Forgets what no group asks for. Until there are many, a requirement that was asked for may come again.
+    fn forget_requirements(&mut self) {
+        for number in 0..self.requirements.len() {
+            let verdicts = &mut self.requirements[number];
+            if verdicts.users == 0
+                && let Some(requirement) = &verdicts.requirement
+            {
+                self.requirement_numbers.remove(requirement);
+                *verdicts = Verdicts::default();
+                self.close(|scope| scope.depth != Depth::All && scope.number == number);
+            }
+        }
+    }
+
+    fn close(&mut self, is_over: impl Fn(&Scope) -> bool) {
+        for view in &mut self.views {
+            if let Some(scope) = view.scope.filter(&is_over) {
+                self.view_numbers.remove(&scope);
+                view.scope = None;
+            }
+        }
+    }
+
+    pub(super) fn node_joined(&mut self) {
+        self.layouts.iter_mut().for_each(Layout::node_joined);
+    }
+
+    pub(super) fn node_removed(&mut self) {
+        self.layouts.iter_mut().for_each(Layout::node_removed);
+    }
+
+    pub(super) fn node_updated(&mut self, cluster: &Cluster, node: NodeId) {
+        self.requirements.iter_mut().for_each(|it| it.forget(node));
+        self.layouts.iter_mut().for_each(|it| it.node_updated(node, &cluster.nodes()[node].spec));
+    }
+
+    /// Makes the places of a layout good.
+    pub(super) fn refresh(&mut self, cluster: &Cluster, layout: usize) -> &Layout {
+        let (circle, others) = self.layouts.split_first_mut().expect("the circle");
+        circle.refresh(cluster, Circle::Own(self.ties, self.seed));
+        if layout > 0 {
+            others[layout - 1].refresh(cluster, Circle::Other(circle));
+        }
+        &self.layouts[layout]
+    }
+
+    /// The layout of a number, as it was when it was last made good.
+    pub(super) fn known(&self, layout: usize) -> &Layout {
+        &self.layouts[layout]
+    }
+
+    /// Which filters a node fails because of what it is.
+    pub(super) fn verdict(&mut self, cluster: &Cluster, group: &Group, node: NodeId) -> Option<Filter> {
+        self.requirements[group.requirement].of(cluster, node)
+    }
+
+    /// The view of a scope, up to date.
+    fn view(&mut self, asker: Asker<'_>, scope: Scope) -> usize {
+        self.questions += 1;
+        if self.views.get(self.recent).is_none_or(|view| view.scope != Some(scope)) {
+            self.recent = match self.view_numbers.get(&scope) {
+                Some(number) => *number,
+                None => self.open(asker.ledger.len(), scope),
+            };
+        }
+        let view = &mut self.views[self.recent];
+        view.used = self.questions;
+        let layout = &self.layouts[scope.layout];
+        let verdicts = &mut self.requirements[asker.group.requirement];
+        view.catch_up(asker, scope, layout, verdicts);
+        self.recent
+    }
+
+    /// A new view, in the place of one that nobody asked for long if there are too many: about 75 MB of keys, or 64.
+    fn open(&mut self, nodes: usize, scope: Scope) -> usize {
+        let most = ((1 << 23) / nodes.max(1)).max(64);
+        let unused = self.views.iter().position(|view| view.scope.is_none());
+        let number = unused.unwrap_or_else(|| {
+            if self.views.len() < most {
+                self.views.push(View::new());
+                return self.views.len() - 1;
+            }
+            let oldest = self.views.iter().enumerate().min_by_key(|(_, view)| view.used);
+            let oldest = oldest.expect("at least 64").0;
+            self.view_numbers.remove(&self.views[oldest].scope.expect("all are in use"));
+            oldest
+        });
+        let view = &mut self.views[number];
+        view.scope = Some(scope);
+        view.built = 0;
+        self.view_numbers.insert(scope, number);
+        number
+    }
+
+    fn shared(group: &Group, layout: usize, by: By, depth: Depth) -> Scope {
+        let room = if depth == Depth::Room { group.room() } else { (0, 0) };
+        Scope { by, depth, layout, number: group.requirement, room }
+    }
+
+    fn own(id: usize, layout: usize, by: By) -> Scope {
+        Scope { by, depth: Depth::All, layout, number: id, room: (0, 0) }
+    }
+
+    /// Puts into `out` the best nodes of a stretch of a layout that can take a task of the group, no more than `most`,
+    /// best first; of equals the first on the circle from `start` on.
+    #[allow(clippy::too_many_arguments)]
+    pub(super) fn candidates(
+        &mut self,
+        asker: Asker<'_>,
+        layout: usize,
+        stretch: Range<usize>,
+        by: By,
+        most: usize,
+        start: usize,
+        out: &mut Vec<Candidate>,
+    ) {
+        out.clear();
+        if most == 0 || stretch.is_empty() {
+            return;
+        }
+        let split = self.split(layout, &stretch, start);
+        let group = asker.group;
+        let few = most.saturating_mul(FEW) <= stretch.len() || stretch.len() <= STEPS;
+        let scattered = asker.ledger.counts(group.service).len() * 2 <= asker.ledger.len() || by == By::Fullness;
+        if few && scattered {
+            let reserves = group.room() != (0, 0);
+            for depth in [Depth::Nodes, Depth::Room] {
+                // By fullness, those that are too full stand in front of all others.
+                let useless = match depth {
+                    Depth::Nodes => by == By::Fullness,
+                    _ => !group.spec.task.reservations.generic.is_empty() || (by == By::Rank && !reserves),
+                };
+                if useless {
+                    continue;
+                }
+                match self.step(asker, Views::shared(group, layout, by, depth), &stretch, split, most, start, out) {
+                    Step::Done => return,
+                    Step::Full => {}
+                    Step::Crowded => break,
+                }
+            }
+        }
+        self.choose(asker, Views::own(asker.id, layout, by), stretch, split, most, start, out);
+    }
+
+    /// Where the circle's start divides a stretch.
+    fn split(&self, layout: usize, stretch: &Range<usize>, start: usize) -> usize {
+        if layout == Views::CIRCLE || start == 0 {
+            return start.clamp(stretch.start, stretch.end);
+        }
+        let circle = &self.layouts[Views::CIRCLE];
+        let before = |node: &NodeId| circle.place(*node).is_some_and(|place| place < start);
+        stretch.start + self.layouts[layout].nodes()[stretch.clone()].partition_point(before)
+    }
+
+    fn tie(&self, node: NodeId, start: usize) -> u32 {
+        let place = self.layouts[Views::CIRCLE].place(node).expect("every node is on the circle");
+        // Those before the start come after all others.
+        (place as u32).wrapping_sub(start as u32)
+    }
+
+    /// Goes through a shared view in its order, stepping over nodes that the group has to see otherwise.
+    #[allow(clippy::too_many_arguments)]
+    fn step(
+        &mut self,
+        asker: Asker<'_>,
+        scope: Scope,
+        stretch: &Range<usize>,
+        split: usize,
+        most: usize,
+        start: usize,
+        out: &mut Vec<Candidate>,
+    ) -> Step {
+        let number = self.view(asker, scope);
+        let (mut steps, mut lacks_room) = (0, false);
+        self.holders.clear();
+        self.stepped_over.clear();
+        let step = loop {
+            let order = &mut self.views[number].order;
+            let key = order.min(stretch.start, stretch.end);
+            if key >= REFUSED {
+                // Every node was looked at: those that were put off are the rest.
+                self.holders.sort_unstable_by_key(|it| (it.key, it.tie));
+                out.extend(self.holders.iter().take(most - out.len()));
+                break Step::Done;
+            }
+            let place = order.first(key, split, stretch.end).or_else(|| order.first(key, stretch.start, split));
+            let place = place.expect("the smallest key is somewhere");
+            let node = self.layouts[scope.layout].nodes()[place];
+            if let Some(filter) = asker.ledger.refusal(asker.group, node, None, Depth::All) {
+                lacks_room |= filter == Filter::Resource;
+                steps += 1;
+            } else if asker.of_group(node, scope.by) != (0, 0) {
+                let key = asker.key(node, None, scope.by, Depth::All);
+                self.holders.push(Candidate { node, tie: self.tie(node, start), key });
+                steps += 1;
+            } else {
+                out.push(Candidate { node, tie: self.tie(node, start), key });
+                if out.len() == most {
+                    break Step::Done;
+                }
+            }
+            if steps > STEPS {
+                out.clear();
+                break if lacks_room && scope.depth == Depth::Nodes { Step::Full } else { Step::Crowded };
+            }
+            let order = &mut self.views[number].order;
+            order.set(place, GONE);
+            self.stepped_over.push((place, key));
+        };
+        for (place, key) in self.stepped_over.drain(..) {
+            self.views[number].order.set(place, key);
+        }
+        step
+    }
+
+    /// Takes the best of a view that knows everything.
+    #[allow(clippy::too_many_arguments)]
+    fn choose(
+        &mut self,
+        asker: Asker<'_>,
+        scope: Scope,
+        stretch: Range<usize>,
+        split: usize,
+        most: usize,
+        start: usize,
+        out: &mut Vec<Candidate>,
+    ) {
+        let number = self.view(asker, scope);
+        if most == 1 || most.saturating_mul(FEW) <= stretch.len() {
+            self.stepped_over.clear();
+            while out.len() < most {
+                let order = &mut self.views[number].order;
+                let key = order.min(stretch.start, stretch.end);
+                if key >= REFUSED {
+                    break;
+                }
+                let place = order.first(key, split, stretch.end).or_else(|| order.first(key, stretch.start, split));
+                let place = place.expect("the smallest key is somewhere");
+                if most > 1 {
+                    order.set(place, GONE);
+                    self.stepped_over.push((place, key));
+                }
+                let node = self.layouts[scope.layout].nodes()[place];
+                out.push(Candidate { node, tie: self.tie(node, start), key });
+            }
+            for (place, key) in self.stepped_over.drain(..) {
+                self.views[number].order.set(place, key);
+            }
+            return;
+        }
+        let (keys, nodes) = (self.views[number].order.keys(), self.layouts[scope.layout].nodes());
+        let places = (split..stretch.end).chain(stretch.start..split).filter(|place| keys[*place] < REFUSED);
+        // The places are in the order of the circle already, so their number serves as the tie.
+        out.extend(places.enumerate().map(|(tie, place)| {
+            let tie = tie as u32;
+            Candidate { node: nodes[place], tie, key: keys[place] }
+        }));
+        if most < out.len() {
+            out.select_nth_unstable_by_key(most - 1, |it| (it.key, it.tie));
+            out.truncate(most);
+        }
+        out.sort_by_key(|it| (it.key, it.tie));
+    }
+
+    /// How often each filter refuses a node, if all nodes are refused.
+    pub(super) fn refusals(&mut self, asker: Asker<'_>) -> Option<Refusals> {
+        let (group, layout) = (asker.group, asker.group.layout);
+        let scope = match (group.is_plain(), group.room()) {
+            (true, (0, 0)) => Views::shared(group, layout, By::Rank, Depth::Nodes),
+            (true, _) => Views::shared(group, layout, By::Rank, Depth::Room),
+            (false, _) => Views::own(asker.id, layout, By::Rank),
+        };
+        let number = self.view(asker, scope);
+        let view = &self.views[number];
+        (view.order.min(0, view.order.len()) >= REFUSED).then_some(view.refused)
+    }
+
+    /// Puts into `out` the active tasks of the group's service in each branch of its layout.
+    pub(super) fn tasks_by_branch(&mut self, asker: Asker<'_>, out: &mut Vec<u32>) {
+        let number = asker.group.layout;
+        let counts = asker.ledger.counts(asker.group.service);
+        if counts.len() * FEW <= asker.ledger.len() || counts.len() <= STEPS {
+            let layout = &self.layouts[number];
+            out.clear();
+            out.resize(layout.branches().len(), 0);
+            for (node, count) in counts.iter() {
+                let Some(place) = layout.place(node) else { continue };
+                layout.path(place).for_each(|branch| out[branch] += count);
+            }
+        } else {
+            let view = self.view(asker, Views::own(asker.id, number, By::Rank));
+            out.clone_from(&self.views[view].tasks);
+        }
+    }
+}
+
+/// How going through a shared view ended.
+enum Step {
+    Done,
+    /// Too many nodes were too full.
+    Full,
+    /// Too many nodes had tasks of the service, or failures, or lacked something that only the group asks for.
+    Crowded,
+}
+
+impl View {
+    fn new() -> View {
+        View {
+            scope: None,
+            built: 0,
+            seen: 0,
+            used: 0,
+            order: Order::default(),
+            refused: Refusals::default(),
+            tasks: Vec::new(),
+        }
+    }
+
+    fn catch_up(&mut self, asker: Asker<'_>, scope: Scope, layout: &Layout, verdicts: &mut Verdicts) {
+        let log = &asker.ledger.log;
+        let counts_tasks = scope.depth == Depth::All && scope.by == By::Rank;
+        let missed = if self.built == layout.built { log.since(self.seen) } else { None };
+        self.seen = log.end();
+        let Some(missed) = missed else {
+            self.built = layout.built;
+            self.refused = Refusals::default();
+            self.tasks.clear();
+            self.tasks.resize(layout.branches().len(), 0);
+            self.order.rebuild(layout.nodes().iter().enumerate().map(|(place, node)| {
+                let key = asker.key(*node, verdicts.of(asker.cluster, *node), scope.by, scope.depth);
+                if let Some(filter) = refused_by(key) {
+                    self.refused.add(filter);
+                }
+                if counts_tasks && tasks_of_service(key) > 0 {
+                    layout.path(place).for_each(|branch| self.tasks[branch] += tasks_of_service(key));
+                }
+                key
+            }));
+            return;
+        };
+        for node in missed {
+            let Some(place) = layout.place(node) else { continue };
+            let old = self.order.keys()[place];
+            let key = asker.key(node, verdicts.of(asker.cluster, node), scope.by, scope.depth);
+            if key == old {
+                continue;
+            }
+            if let Some(filter) = refused_by(old) {
+                self.refused.take(filter);
+            }
+            if let Some(filter) = refused_by(key) {
+                self.refused.add(filter);
+            }
+            if counts_tasks && tasks_of_service(old) != tasks_of_service(key) {
+                let tasks = &mut self.tasks;
+                layout.path(place).for_each(|it| tasks[it] = tasks[it] + tasks_of_service(key) - tasks_of_service(old));
+            }
+            self.order.set(place, key);
+        }
+    }
+}
+
+/// The places of nodes are rows of 32 bits.
+const _: () = assert!(size_of::<Candidate>() == 16);

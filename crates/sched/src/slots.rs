@@ -1,0 +1,117 @@
+//! The slots of a service: which tasks each has, and how many it ever had.
+
+use std::collections::BTreeMap;
+
+use crate::id::{NodeId, Row, Slot, TaskId};
+
+/// The slots of a service.
+///
+/// Nearly every slot has one task, and slots are dense: so they stand in blocks of sixteen, with room for one task each.
+/// A map with a list for every slot would need a hundred bytes more per task.
+#[derive(Clone, Debug, Default)]
+pub struct Slots {
+    /// By kind of slot and number of the block.
+    blocks: BTreeMap<(bool, u32), Box<[Record; BLOCK as usize]>>,
+}
+
+const BLOCK: u32 = 16;
+
+#[derive(Clone, Debug, Default)]
+struct Record {
+    /// Tasks ever created, for their names.
+    instances: u32,
+    oldest: Option<TaskId>,
+    /// The others, oldest first.
+    #[allow(clippy::box_collection)] // It is hardly ever there.
+    others: Option<Box<Vec<TaskId>>>,
+}
+
+const _: () = assert!(size_of::<Record>() == 24);
+
+impl Record {
+    fn tasks(&self) -> impl Iterator<Item = TaskId> + '_ {
+        self.oldest.into_iter().chain(self.others.iter().flat_map(|others| others.iter().copied()))
+    }
+}
+
+fn place(slot: Slot) -> ((bool, u32), usize) {
+    let (of_node, number) = match slot {
+        Slot::Number(number) => (false, number),
+        Slot::Node(node) => (true, node.index() as u32),
+    };
+    ((of_node, number / BLOCK), (number % BLOCK) as usize)
+}
+
+impl Slots {
+    /// Records of the tasks of a slot, oldest first.
+    pub fn tasks_in(&self, slot: Slot) -> impl Iterator<Item = TaskId> + '_ {
+        let (block, index) = place(slot);
+        self.blocks.get(&block).into_iter().flat_map(move |block| block[index].tasks())
+    }
+
+    /// Slots that have tasks, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (Slot, impl Iterator<Item = TaskId> + '_)> + '_ {
+        let records = self.blocks.iter().flat_map(|((of_node, block), records)| {
+            let numbers = block * BLOCK..;
+            numbers.zip(records.iter()).map(move |(number, record)| {
+                let slot =
+                    if *of_node { Slot::Node(NodeId::from_index(number as usize)) } else { Slot::Number(number) };
+                (slot, record)
+            })
+        });
+        records.filter(|(_, record)| record.oldest.is_some()).map(|(slot, record)| (slot, record.tasks()))
+    }
+
+    /// Adds the newest task of a slot; the answer is how many that slot ever had.
+    pub(crate) fn push(&mut self, slot: Slot, task: TaskId) -> u32 {
+        let (block, index) = place(slot);
+        let record = &mut self.blocks.entry(block).or_default()[index];
+        match record.oldest {
+            None => record.oldest = Some(task),
+            Some(_) => record.others.get_or_insert_default().push(task),
+        }
+        record.instances += 1;
+        record.instances
+    }
+
+    pub(crate) fn remove(&mut self, slot: Slot, task: TaskId) {
+        let (block, index) = place(slot);
+        let record = &mut self.blocks.get_mut(&block).expect("a task is in its slot")[index];
+        let others = record.others.take();
+        if record.oldest == Some(task) {
+            record.oldest = others.as_ref().map(|others| others[0]);
+        }
+        record.others = others.filter(|it| it.len() > 1 || (it[0] != task && record.oldest != Some(it[0])));
+        if let Some(others) = &mut record.others {
+            others.retain(|other| *other != task && Some(*other) != record.oldest);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slot_keeps_its_tasks_in_order() {
+        let task = |row| TaskId { row, generation: 0 };
+        let tasks_in = |slots: &Slots, slot| slots.tasks_in(slot).map(TaskId::row).collect::<Vec<_>>();
+        let mut slots = Slots::default();
+        let (low, high) = (Slot::Number(3), Slot::Number(1 << 31));
+        for row in 0..4 {
+            assert_eq!(slots.push(low, task(row)), row + 1);
+        }
+        slots.push(high, task(9));
+        slots.push(Slot::Node(NodeId::from_index(0)), task(10));
+        slots.remove(low, task(0));
+        assert_eq!(tasks_in(&slots, low), [1, 2, 3]);
+        slots.remove(low, task(2));
+        slots.remove(low, task(3));
+        assert_eq!(tasks_in(&slots, low), [1]);
+        slots.remove(low, task(1));
+        assert_eq!(tasks_in(&slots, low), []);
+        let all: Vec<Slot> = slots.iter().map(|(slot, _)| slot).collect();
+        assert_eq!(all, [high, Slot::Node(NodeId::from_index(0))]);
+        assert_eq!(slots.push(low, task(4)), 5, "names are not given twice");
+    }
+}

@@ -1,0 +1,91 @@
+//! Which behaviours of the catalogue have a story, and why the others have none.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+/// Groups of the catalogue that are about the core.
+const GROUPS: [&str; 17] =
+    ["RF", "CF", "PF", "SP", "RS", "GR", "PO", "RC", "RP", "UP", "RB", "GL", "JB", "DR", "TR", "CE", "CA"];
+
+/// Numbers without a story (`CE-12..14` is three), and the reason.
+const NOT_HERE: &[(&str, &str)] = &[
+    ("RF-06", "an edit of the store by hand: here states only rise and a task stays on its node"),
+    ("RF-22", "a decision is one step: no node can change between it and its commit"),
+    ("CF-29", "every key has one value, as in SwarmKit, whose matcher could take more"),
+    ("GR-18", "a text format: the simulator reads it"),
+    ("PO-05..29", "ports of the routing mesh: the allocator is the driver's"),
+    ("RC-04 GL-10", "an edit of the store by hand: nobody deletes a task that lives"),
+    ("RC-14 RC-15", "a new leader with tasks in every state: services are taken over with tasks that run"),
+    ("RC-22", "credentials for pulling images are no part of a specification here"),
+    ("RC-23 RP-23", "there is one clock: the times of a manager and of its agents agree"),
+    ("UP-03", "there is no default log driver of the cluster"),
+    ("JB-15", "a manager that is not called does nothing"),
+    ("CE-05", "no task is wanted less than ready"),
+    ("CE-12..14", "cluster volumes are not modelled"),
+    ("CA-05", "networks are names: which one belongs to the routing mesh is the driver's knowledge"),
+    ("CA-08", "a question of the command line that no decision depends on: drivers count for themselves"),
+];
+
+#[test]
+fn every_behaviour_has_a_story_or_a_reason() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let places = folder.ancestors().map(|above| above.join("shared/conformance.md"));
+    let Some(catalogue) = places.filter_map(|path| fs::read_to_string(path).ok()).next() else {
+        println!("skipped: shared/conformance.md is not there");
+        return;
+    };
+    let rows = catalogue.lines().filter_map(|line| line.strip_prefix("| ")?.split(" |").next());
+    let known: BTreeSet<String> =
+        rows.filter(|id| GROUPS.iter().any(|group| is_of(id, group))).map(Into::into).collect();
+    assert!(known.len() > 300, "the catalogue reads differently: {} numbers", known.len());
+
+    let mut told = BTreeSet::new();
+    for file in fs::read_dir(folder.join("tests/stories")).expect("this very folder") {
+        let path = file.expect("this very folder").path();
+        if !path.ends_with("coverage.rs") {
+            told.extend(numbers(&fs::read_to_string(path).expect("a story")));
+        }
+    }
+    let excused: BTreeSet<String> = NOT_HERE.iter().flat_map(|(ids, _)| numbers(ids)).collect();
+    let missing: Vec<_> = known.iter().filter(|id| !told.contains(*id) && !excused.contains(*id)).collect();
+    let unknown: Vec<_> = told.union(&excused).filter(|id| !known.contains(*id)).collect();
+    let both: Vec<_> = told.intersection(&excused).collect();
+    assert!(missing.is_empty(), "neither a story nor a reason: {missing:?}");
+    assert!(unknown.is_empty(), "not in the catalogue: {unknown:?}");
+    assert!(both.is_empty(), "a story and a reason why there is none: {both:?}");
+}
+
+fn is_of(id: &str, group: &str) -> bool {
+    let number = id.strip_prefix(group).and_then(|rest| rest.strip_prefix('-'));
+    number.is_some_and(|number| number.len() == 2 && number.bytes().all(|b| b.is_ascii_digit()))
+}
+
+/// The numbers that a text mentions: `GR-05`, `CE-12..14`, and in names of functions `gr_05` and `pf_01_to_06`.
+fn numbers(text: &str) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    let two_digits = |at: usize| {
+        let digits = text.get(at..at + 2).filter(|it| it.bytes().all(|b| b.is_ascii_digit()))?;
+        let ends = !text[at + 2..].starts_with(|c: char| c.is_ascii_alphanumeric());
+        if ends { digits.parse::<u32>().ok() } else { None }
+    };
+    for group in GROUPS {
+        for (mark, range) in [(format!("{group}-"), ".."), (format!("{}_", group.to_lowercase()), "_to_")] {
+            for (at, _) in text.match_indices(&mark) {
+                let begins = !text[..at].ends_with(|c: char| c.is_ascii_alphanumeric());
+                let Some(first) = two_digits(at + mark.len()).filter(|_| begins) else { continue };
+                let after = at + mark.len() + 2;
+                let last = if text[after..].starts_with(range) { two_digits(after + range.len()) } else { None };
+                found.extend((first..=last.unwrap_or(first)).map(|number| format!("{group}-{number:02}")));
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn numbers_are_found_in_texts_and_in_names() {
+    let text = "// GR-05, CE-12..14\nfn gr_06_pf_01_to_03_story() { a.rs_07x; XGR-08; GR-1; rp_22 }";
+    let found: Vec<String> = numbers(text).into_iter().collect();
+    assert_eq!(found, ["CE-12", "CE-13", "CE-14", "GR-05", "GR-06", "PF-01", "PF-02", "PF-03", "RP-22"]);
+}

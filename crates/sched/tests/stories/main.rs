@@ -1,0 +1,21 @@
+//! Stories about the core: what Swarm does in one situation each, told in the operator's words.
+//!
+//! The numbers in the names and comments (`RF-01`, `SP-20`) are those of the project's catalogue of behaviours.
+mod api;
+mod constraints;
+mod coverage;
+mod enforcer;
+mod filters;
+mod global;
+mod jobs;
+mod laws;
+mod nodes;
+mod readiness;
+mod reaper;
+mod replicated;
+mod resources;
+mod restart;
+mod spread;
+mod storms;
+mod swarm;
+mod update;

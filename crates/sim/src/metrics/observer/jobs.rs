@@ -1,0 +1,111 @@
+//! What is counted of arrivals: how many there are, how long they wait, and Little's law.
+
+use sched::{Span, Time};
+
+use super::Area;
+use crate::model::workload::JobNo;
+
+/// Everything that arrived.
+#[derive(Debug, Default)]
+pub(super) struct Jobs {
+    rows: Vec<Row>,
+    /// Those that are there, and those of them that did not run yet.
+    present: Area,
+    waiting: Area,
+    warm: Time,
+    /// Counts since the warm-up.
+    pub arrived: u64,
+    pub lost: u64,
+    pub done: u64,
+    waited: u64,
+    pub waits: Vec<Span>,
+    pub times: Vec<Span>,
+    /// Nanoseconds since the warm-up that those spent here that are gone.
+    spent: u128,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Row {
+    arrived: Time,
+    started: bool,
+    gone: bool,
+}
+
+impl Jobs {
+    pub fn arrived(&mut self, now: Time, job: JobNo) {
+        assert_eq!(job.row(), self.rows.len(), "arrivals come in order");
+        self.rows.push(Row { arrived: now, started: false, gone: false });
+        self.arrived += 1;
+        self.present.add(now, 1);
+        self.waiting.add(now, 1);
+    }
+
+    pub fn lost(&mut self, now: Time, job: JobNo) {
+        self.lost += 1;
+        self.leave(now, job);
+    }
+
+    /// The first of its containers runs.
+    pub fn started(&mut self, now: Time, job: JobNo) {
+        let row = &mut self.rows[job.row()];
+        if row.gone || std::mem::replace(&mut row.started, true) {
+            return;
+        }
+        self.waiting.add(now, -1);
+        if self.warm <= row.arrived {
+            self.waits.push(now - row.arrived);
+            self.waited += u64::from(row.arrived < now);
+        }
+    }
+
+    pub fn done(&mut self, now: Time, job: JobNo) {
+        let row = self.rows[job.row()];
+        self.done += 1;
+        if self.warm <= row.arrived {
+            self.times.push(now - row.arrived);
+        }
+        self.leave(now, job);
+    }
+
+    fn leave(&mut self, now: Time, job: JobNo) {
+        let row = &mut self.rows[job.row()];
+        row.gone = true;
+        self.spent += u128::from(now.since(row.arrived.max(self.warm)).as_nanos());
+        self.present.add(now, -1);
+        if !row.started {
+            self.waiting.add(now, -1);
+        }
+    }
+
+    pub fn warmed_up(&mut self, now: Time) {
+        self.warm = now;
+        self.present.reset(now);
+        self.waiting.reset(now);
+        (self.arrived, self.lost, self.done, self.waited, self.spent) = (0, 0, 0, 0, 0);
+        self.waits.clear();
+        self.times.clear();
+    }
+
+    pub fn any(&self) -> bool {
+        !self.rows.is_empty()
+    }
+
+    /// Share of those that began to run that had waited.
+    pub fn waited(&self) -> Option<f64> {
+        (!self.waits.is_empty()).then(|| self.waited as f64 / self.waits.len() as f64)
+    }
+
+    /// Nanoseconds times number present, and not yet running.
+    pub fn areas(&mut self, now: Time) -> (u128, u128) {
+        (self.present.total(now), self.waiting.total(now))
+    }
+
+    /// The two sides of Little's law: the time that each spent here, added up, less the number present, integrated. In
+    /// nanoseconds; anything but zero is a mistake of the simulator.
+    pub fn gap(&mut self, now: Time) -> u128 {
+        let warm = self.warm;
+        let still = self.rows.iter().filter(|row| !row.gone);
+        let still: u128 = still.map(|row| u128::from((now - row.arrived.max(warm)).as_nanos())).sum();
+        self.present.total(now).abs_diff(self.spent + still)
+    }
+}

@@ -1,0 +1,112 @@
+//! What a node's disk keeps of images when it has a limit: the layers that were used last.
+//!
+//! Docker itself never removes an image. Operators do it for it, and say how much may stay; here the layers that no
+//! container uses go, least recently used first, until the rest fits.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use super::TaskNo;
+
+/// The layers of all nodes, by use.
+#[derive(Debug)]
+pub struct Disks {
+    limit: u64,
+    nodes: Vec<Disk>,
+    /// What tasks hold: node and layers.
+    held: BTreeMap<TaskNo, (usize, Rc<[u32]>)>,
+    uses: u64,
+}
+
+#[derive(Clone, Debug)]
+struct Disk {
+    bytes: u64,
+    /// For each layer, its size if it is there, its last use, and how many tasks hold it.
+    layers: Vec<(Option<u64>, u64, u32)>,
+}
+
+impl Disks {
+    /// Empty disks of which images may fill `limit` bytes.
+    pub fn new(limit: u64, nodes: usize, layers: usize) -> Disks {
+        let disk = Disk { bytes: 0, layers: vec![(None, 0, 0); layers] };
+        Disks { limit, nodes: vec![disk; nodes], held: BTreeMap::new(), uses: 0 }
+    }
+
+    /// A task uses these layers from now on, whether they are there yet or not.
+    pub fn hold(&mut self, task: TaskNo, node: usize, layers: &Rc<[u32]>) {
+        self.uses += 1;
+        for &layer in layers.iter() {
+            let it = &mut self.nodes[node].layers[layer as usize];
+            it.1 = self.uses;
+            it.2 += 1;
+        }
+        self.held.insert(task, (node, Rc::clone(layers)));
+    }
+
+    /// A layer is there. The layers that have to go for it are added to `gone`.
+    pub fn keep(&mut self, node: usize, layer: u32, bytes: u64, gone: &mut Vec<u32>) {
+        let it = &mut self.nodes[node];
+        it.layers[layer as usize].0 = Some(bytes);
+        it.bytes += bytes;
+        it.shrink(self.limit, gone);
+    }
+
+    /// A task uses nothing any more. Its node, and what goes there.
+    pub fn release(&mut self, task: TaskNo, gone: &mut Vec<u32>) -> Option<usize> {
+        let (node, layers) = self.held.remove(&task)?;
+        let it = &mut self.nodes[node];
+        for &layer in layers.iter() {
+            it.layers[layer as usize].2 -= 1;
+        }
+        it.shrink(self.limit, gone);
+        Some(node)
+    }
+
+    /// A disk is lost; tasks still hold what they need.
+    pub fn clear(&mut self, node: usize) {
+        let it = &mut self.nodes[node];
+        it.bytes = 0;
+        it.layers.iter_mut().for_each(|layer| layer.0 = None);
+    }
+}
+
+impl Disk {
+    fn shrink(&mut self, limit: u64, gone: &mut Vec<u32>) {
+        while self.bytes > limit {
+            let free = self.layers.iter().enumerate().filter(|(_, it)| it.0.is_some() && it.2 == 0);
+            let Some((layer, _)) = free.min_by_key(|(_, it)| it.1) else { return };
+            self.bytes -= self.layers[layer].0.take().unwrap_or(0);
+            gone.push(layer as u32);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_used_least_recently_goes_unless_somebody_holds_it() {
+        let mut disks = Disks::new(2, 1, 4);
+        let mut gone = Vec::new();
+        let mut use_one = |disks: &mut Disks, task: u32, layer: u32, there: bool| {
+            disks.hold(TaskNo(task), 0, &Rc::from([layer]));
+            if !there {
+                disks.keep(0, layer, 1, &mut gone);
+            }
+            std::mem::take(&mut gone)
+        };
+        use_one(&mut disks, 0, 0, false);
+        use_one(&mut disks, 1, 1, false);
+        let mut freed = Vec::new();
+        assert_eq!(disks.release(TaskNo(1), &mut freed), Some(0));
+        assert_eq!(use_one(&mut disks, 2, 2, false), [1], "0 is older, but a task holds it");
+        disks.release(TaskNo(0), &mut freed);
+        disks.release(TaskNo(2), &mut freed);
+        assert_eq!(freed, [0; 0], "what fits stays");
+        use_one(&mut disks, 3, 0, true);
+        disks.release(TaskNo(3), &mut freed);
+        assert_eq!(use_one(&mut disks, 4, 3, false), [2], "0 was used again");
+        assert_eq!(disks.release(TaskNo(9), &mut freed), None);
+    }
+}

@@ -1,0 +1,173 @@
+//! Gossip: how the nodes come to know of a task that serves, or does not any more (moby `libnetwork/networkdb`).
+//!
+//! A node that knows a piece of news tells it to a few others in each round. It stops when it has told it often enough;
+//! who has not heard it by then learns it from a neighbour when their tables are compared.
+
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::Rng;
+use sched::{Span, Time};
+
+use crate::engine::Queue;
+use crate::engine::rng::{Seeds, Stream};
+use crate::scenario::GossipModel;
+
+/// The next round of a piece of news.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Round {
+    news: u32,
+}
+
+/// All news of a run.
+#[derive(Debug)]
+pub struct Gossip<'a> {
+    model: &'a GossipModel,
+    nodes: usize,
+    seeds: Seeds,
+    count: u64,
+    news: Vec<News>,
+    free: Vec<u32>,
+    /// Rounds and time that finished pieces of news took until every node knew them, since it was last drained.
+    pub told: Vec<(u32, Span)>,
+}
+
+#[derive(Debug)]
+struct News {
+    since: Time,
+    rounds: u32,
+    rng: ChaCha8Rng,
+    /// For each node, in which round it heard of it.
+    heard: Vec<Option<u32>>,
+    /// Who knows.
+    knowing: Vec<u32>,
+}
+
+impl<'a> Gossip<'a> {
+    /// Among `nodes` nodes; nothing has happened.
+    pub fn new(model: &'a GossipModel, nodes: usize, seeds: Seeds) -> Self {
+        Gossip { model, nodes, seeds, count: 0, news: Vec::new(), free: Vec::new(), told: Vec::new() }
+    }
+
+    /// Something happened on a node that all shall know.
+    pub fn news<E: From<Round>>(&mut self, queue: &mut Queue<E>, node: usize) {
+        let Some(interval) = self.model.interval.filter(|_| self.nodes > 1) else { return };
+        self.count += 1;
+        let mut heard = vec![None; self.nodes];
+        heard[node] = Some(0);
+        let rng = self.seeds.stream(Stream::Gossip, self.count);
+        let news = News { since: queue.now(), rounds: 0, rng, heard, knowing: vec![node as u32] };
+        let row = match self.free.pop() {
+            Some(row) => {
+                self.news[row as usize] = news;
+                row
+            }
+            None => {
+                self.news.push(news);
+                self.news.len() as u32 - 1
+            }
+        };
+        queue.after(interval, Round { news: row });
+    }
+
+    /// Everybody who knows tells some others.
+    pub fn handle<E: From<Round>>(&mut self, queue: &mut Queue<E>, round: Round) {
+        let Some(interval) = self.model.interval else { return };
+        let it = &mut self.news[round.news as usize];
+        it.rounds += 1;
+        let fanout = (self.model.fanout as usize).min(self.nodes - 1);
+        let retransmits = self.model.retransmits(self.nodes);
+        let sync = self.model.sync.as_nanos().checked_div(interval.as_nanos()).filter(|&it| it > 0);
+        let is_sync = sync.is_some_and(|every| u64::from(it.rounds) % every == 0);
+        for teller in it.knowing.clone() {
+            let told = u64::from(it.rounds - 1 - it.heard[teller as usize].unwrap_or(0)) * fanout as u64;
+            let left = retransmits.map_or(fanout, |limit| fanout.min(limit.saturating_sub(told) as usize));
+            it.tell(teller as usize, left, self.nodes);
+        }
+        if is_sync {
+            // Everybody compares tables with somebody, in both directions.
+            for node in 0..self.nodes {
+                let other = it.other(node, self.nodes);
+                if it.heard[node].is_some() || it.heard[other].is_some() {
+                    it.hear(node);
+                    it.hear(other);
+                }
+            }
+        }
+        if it.knowing.len() == self.nodes {
+            self.told.push((it.rounds, queue.now() - it.since));
+            self.free.push(round.news);
+            (it.heard, it.knowing) = (Vec::new(), Vec::new());
+        } else {
+            queue.after(interval, round);
+        }
+    }
+}
+
+impl News {
+    /// A node tells `fanout` different others.
+    fn tell(&mut self, node: usize, fanout: usize, nodes: usize) {
+        let mut chosen: Vec<usize> = Vec::with_capacity(fanout);
+        while chosen.len() < fanout {
+            let other = self.other(node, nodes);
+            if !chosen.contains(&other) {
+                chosen.push(other);
+                self.hear(other);
+            }
+        }
+    }
+
+    fn other(&mut self, node: usize, nodes: usize) -> usize {
+        let other = below(&mut self.rng, nodes as u64 - 1) as usize;
+        if other < node { other } else { other + 1 }
+    }
+
+    fn hear(&mut self, node: usize) {
+        if self.heard[node].is_none() {
+            self.heard[node] = Some(self.rounds);
+            self.knowing.push(node as u32);
+        }
+    }
+}
+
+/// A number below `end`, all with the same chance to within 2^-64 * `end`.
+fn below(rng: &mut ChaCha8Rng, end: u64) -> u64 {
+    ((u128::from(rng.next_u64()) * u128::from(end)) >> 64) as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Mean rounds until all of `nodes` know.
+    fn rounds(model: &GossipModel, nodes: usize, news: u32) -> f64 {
+        let mut gossip = Gossip::new(model, nodes, Seeds::of(1, 1));
+        let mut queue: Queue<Round> = Queue::new();
+        for number in 0..news {
+            gossip.news(&mut queue, number as usize % nodes);
+        }
+        while let Some((_, round)) = queue.pop() {
+            gossip.handle(&mut queue, round);
+        }
+        assert_eq!(gossip.told.len(), news as usize);
+        gossip.told.iter().map(|it| f64::from(it.0)).sum::<f64>() / f64::from(news)
+    }
+
+    fn unlimited(fanout: u32) -> GossipModel {
+        let interval = Some(Span::from_millis(200));
+        GossipModel { interval, fanout, retransmit: 0, sync: Span::ZERO }
+    }
+
+    #[test]
+    fn all_know_after_as_many_rounds_as_the_markov_chain_says() {
+        // Exact: the number of nodes that know is a Markov chain.
+        assert!((rounds(&unlimited(1), 20, 3000) - 8.041986).abs() < 0.1);
+        assert!((rounds(&unlimited(3), 32, 3000) - 4.296374).abs() < 0.05);
+        assert_eq!(rounds(&unlimited(9), 5, 3), 1.0, "one tells all");
+    }
+
+    #[test]
+    fn who_is_forgotten_learns_it_when_tables_are_compared() {
+        let once = GossipModel { retransmit: 1, sync: Span::from_secs(30), ..unlimited(1) };
+        // Told once or twice each, the news does not reach everybody before the tables are compared.
+        assert!(rounds(&once, 200, 20) >= 150.0);
+    }
+}

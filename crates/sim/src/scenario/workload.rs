@@ -1,0 +1,206 @@
+//! `[[arrivals]]` and `[[queue]]`: services and jobs that come while the cluster runs.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use sched::{Span, Time};
+
+use super::complaint::suggest;
+use super::reader::{Table, Value};
+use super::service::{SERVICE, TASKS};
+use super::stack::read_text;
+use super::{ArrivalPlan, ArrivalProcess, Batch, Listed, QueuePlan, ServicePlan, service};
+
+pub(super) const ARRIVALS: &[&str] = &[
+    "name",
+    "every",
+    "diurnal",
+    "bursty",
+    "file",
+    "batch",
+    "from",
+    "until",
+    "limit",
+    "service",
+    "popularity",
+    "queue",
+    "lifetime",
+];
+pub(super) const DIURNAL: &[&str] = &["mean", "amplitude", "period", "peak"];
+pub(super) const BURSTY: &[&str] = &["calm", "burst", "calm_for", "burst_for"];
+pub(super) const QUEUE: &[&str] = &["name", "running", "waiting"];
+const BATCH: &[&str] = &["geometric"];
+const POPULARITY: &[&str] = &["zipf"];
+/// Keys of [`ARRIVALS`] that say when they come.
+const PROCESSES: &[&str] = &["every", "diurnal", "bursty", "file"];
+
+/// Mean time between arrivals at least: less is not a workload but a flood of events.
+const SHORTEST: Span = Span::from_nanos(1_000);
+const DAY: Span = Span::from_secs(24 * 3600);
+
+/// All arrivals, and the queues that they name. Names must differ from those of the services.
+pub(super) fn workload(
+    scenario: &Table<'_>,
+    folder: &Path,
+    services: &[ServicePlan],
+) -> (Vec<ArrivalPlan>, Vec<QueuePlan>) {
+    let queues = queues(&scenario.tables("queue", QUEUE));
+    let rows: BTreeMap<&str, usize> = queues.iter().enumerate().map(|(row, it)| (it.name.as_str(), row)).collect();
+    let mut names: BTreeSet<String> = services.iter().map(|it| it.spec.name.clone()).collect();
+    let mut plans = Vec::new();
+    for table in scenario.tables("arrivals", ARRIVALS) {
+        let process = process(&table, folder);
+        let kinds = table.need("service", kinds).unwrap_or_default();
+        for kind in &kinds {
+            if !names.insert(kind.spec.name.clone()) {
+                table.complain(format!("there is already a service `{}`", kind.spec.name));
+            }
+        }
+        let queue = table.read("queue", |value| {
+            let name = value.text()?;
+            let row = rows.get(name).copied();
+            if row.is_none() {
+                value.complain_with(format!("no queue `{name}`"), suggest(name, rows.keys().copied()));
+            }
+            row
+        });
+        let weights = table.read("popularity", |value| popularity(value, kinds.len()));
+        let name = table.read("name", Value::text).map(str::to_string);
+        let (Some(process), Some(first)) = (process, kinds.first()) else { continue };
+        plans.push(ArrivalPlan {
+            name: name.unwrap_or_else(|| first.spec.name.clone()),
+            process,
+            batch: table.read("batch", batch).unwrap_or(Batch::Fixed(1)),
+            from: Time::ZERO + table.read("from", Value::duration).unwrap_or_default(),
+            until: table.read("until", Value::duration).map(|span| Time::ZERO + span),
+            limit: table.read("limit", |value| value.count(0..=TASKS)),
+            weights: weights.unwrap_or_else(|| vec![1.0; kinds.len()]),
+            kinds,
+            queue,
+            lifetime: table.read("lifetime", Value::law),
+        });
+    }
+    (plans, queues)
+}
+
+fn queues(tables: &[Table<'_>]) -> Vec<QueuePlan> {
+    let mut queues: Vec<QueuePlan> = Vec::new();
+    for table in tables {
+        let Some(name) = table.need("name", Value::text) else { continue };
+        if queues.iter().any(|it| it.name == name) {
+            table.complain(format!("there is already a queue `{name}`"));
+        }
+        queues.push(QueuePlan {
+            name: name.to_string(),
+            running: table.read("running", |value| value.count(1..=TASKS)),
+            waiting: table.read("waiting", |value| value.count(0..=TASKS)),
+        });
+    }
+    queues
+}
+
+fn process(table: &Table<'_>, folder: &Path) -> Option<ArrivalProcess> {
+    let given: Vec<Value<'_>> = PROCESSES.iter().filter_map(|key| table.get(key)).collect();
+    let [value] = given.as_slice() else {
+        table.complain(format!("`arrivals`: expected exactly one of {}", PROCESSES.join(", ")));
+        return None;
+    };
+    let mean = |value: &Value<'_>| value.duration_from(SHORTEST);
+    match value.path.rsplit('.').next() {
+        Some("every") => {
+            let law = value.law()?;
+            if law.mean() < SHORTEST {
+                value.complain("expected at least 1us between arrivals");
+            }
+            Some(ArrivalProcess::Renewal(law))
+        }
+        Some("diurnal") => {
+            let table = value.table(DIURNAL)?;
+            let mean = table.need("mean", mean);
+            let amplitude = table.need("amplitude", |value| value.number(0.0..=1.0));
+            Some(ArrivalProcess::Diurnal {
+                mean: mean?,
+                amplitude: amplitude?,
+                period: table.read("period", |value| value.duration_from(Span::from_secs(1))).unwrap_or(DAY),
+                peak: table.read("peak", Value::duration).unwrap_or_default(),
+            })
+        }
+        Some("bursty") => {
+            let table = value.table(BURSTY)?;
+            let (calm, burst) = (table.need("calm", mean), table.need("burst", mean));
+            let (calm_for, burst_for) = (table.need("calm_for", mean), table.need("burst_for", mean));
+            Some(ArrivalProcess::Bursty { calm: calm?, burst: burst?, calm_for: calm_for?, burst_for: burst_for? })
+        }
+        _ => listed(value, folder).map(ArrivalProcess::Listed),
+    }
+}
+
+/// A CSV file with a header: `at` in seconds, and if given `run` in seconds and `replicas`.
+fn listed(value: &Value<'_>, folder: &Path) -> Option<Vec<Listed>> {
+    let name = value.text()?;
+    let text = read_text(&folder.join(name)).map_err(|error| value.complain(format!("cannot read {name}: {error}")));
+    let text = text.ok()?;
+    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(text.as_bytes());
+    let headers = reader.headers().cloned().unwrap_or_default();
+    let column = |name: &str| headers.iter().position(|it| it == name);
+    let Some(at) = column("at") else {
+        value.complain(format!("{name}: expected a first line with the columns `at`, and maybe `run` and `replicas`"));
+        return None;
+    };
+    let (run, replicas) = (column("run"), column("replicas"));
+    let mut rows = Vec::new();
+    for (number, record) in reader.records().enumerate() {
+        let field = |column: Option<usize>| {
+            let record = record.as_ref().ok()?;
+            column.and_then(|column| record.get(column)).filter(|text| !text.is_empty())
+        };
+        let seconds = |text: &str| text.parse().ok().filter(|it| (0.0..1e10).contains(it)).map(Span::from_secs_f64);
+        let (at, run, replicas) = (
+            field(Some(at)).and_then(seconds),
+            field(run).map(seconds),
+            field(replicas).map(|text| text.parse::<u64>().ok().filter(|it| *it <= TASKS)),
+        );
+        let (Some(at), false, false) = (at, run == Some(None), replicas == Some(None)) else {
+            value.complain(format!("{name}: row {} is not `at` in seconds, `run` in seconds, `replicas`", number + 1));
+            return None;
+        };
+        rows.push(Listed { at: Time::ZERO + at, run: run.flatten(), replicas: replicas.flatten() });
+    }
+    rows.sort_by_key(|row| row.at);
+    Some(rows)
+}
+
+/// The kinds of what comes: a table as of `[[service]]`.
+fn kinds(value: &Value<'_>) -> Option<Vec<ServicePlan>> {
+    let table = value.table(SERVICE)?;
+    for key in ["at", "stagger"] {
+        table.get(key).iter().for_each(|value| value.complain("it comes when it arrives: leave it out"));
+    }
+    let mut kinds = Vec::new();
+    service::services(&table, &mut kinds);
+    Some(kinds.into_iter().map(|(kind, _)| kind).collect())
+}
+
+/// `{ zipf = 0.8 }`, or a weight for each kind.
+fn popularity(value: &Value<'_>, kinds: usize) -> Option<Vec<f64>> {
+    if value.is_table() {
+        let exponent = value.table(POPULARITY)?.need("zipf", |value| value.number(0.0..=10.0))?;
+        return Some((1..=kinds).map(|rank| libm::pow(rank as f64, -exponent)).collect());
+    }
+    let weights: Option<Vec<f64>> = value.list().iter().map(|it| it.number(0.0..=1e9)).collect();
+    let weights = weights?;
+    if weights.len() != kinds || weights.iter().sum::<f64>() <= 0.0 {
+        value.complain(format!("expected {kinds} weights, one for each kind of service, not all 0"));
+        return None;
+    }
+    Some(weights)
+}
+
+/// A number, or `{ geometric = mean }`.
+fn batch(value: &Value<'_>) -> Option<Batch> {
+    if value.is_table() {
+        let mean = value.table(BATCH)?.need("geometric", |value| value.number(1.0..=1e6))?;
+        return Some(Batch::Geometric(mean));
+    }
+    value.count(1..=1_000_000).map(Batch::Fixed)
+}

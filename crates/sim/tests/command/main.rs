@@ -1,0 +1,157 @@
+//! The program itself, as a user starts it: exit codes, what it says, and the files it leaves.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// A folder of its own for each test, gone afterwards.
+struct Place(PathBuf);
+
+impl Place {
+    fn new(name: &str) -> Place {
+        let path = std::env::temp_dir().join(format!("simctl-command-{}-{name}", std::process::id()));
+        let _ = fs::remove_dir_all(&path);
+        fs::create_dir_all(&path).unwrap();
+        Place(path)
+    }
+
+    fn write(&self, name: &str, text: &[u8]) {
+        fs::write(self.0.join(name), text).unwrap();
+    }
+
+    fn simctl(&self, words: &[&str]) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_simctl")).args(words).current_dir(&self.0).output().unwrap()
+    }
+
+    fn entries(&self) -> Vec<String> {
+        let mut names: Vec<String> =
+            fs::read_dir(&self.0).unwrap().map(|it| it.unwrap().file_name().to_string_lossy().into_owned()).collect();
+        names.sort();
+        names
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn project() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+fn err(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// Wrong inputs of different kinds: the command's words, the file that they name, and a part of what is said.
+#[rustfmt::skip]
+const WRONG: &[(&str, &[u8], &str)] = &[
+    ("run s.toml", b"", "`duration` is missing"),
+    ("run absent.toml", b"", "absent.toml"),
+    ("run .", b"", "it is not a file"),
+    ("run s.toml", b"duration = \"5m", "s.toml:1"),
+    ("run s.toml", b"\xff\xfe\x00d", "UTF-8"),
+    ("run s.toml", b"duration = \"5m\"\nreplication = 3", "did you mean `replications`?"),
+    ("run s.toml", b"duration = \"5m\"\nreplications = \"ten\"", "found \"ten\""),
+    ("run s.toml", b"duration = \"5m\"\nreplications = 99999999999999999999999", "s.toml:2"),
+    ("run s.toml", b"duration = \"5\"", "expected a duration such as"),
+    ("run s.toml", b"duration = \"99999999999999999999y\"", "s.toml:1"),
+    ("run s.toml", b"duration = \"5m\"\nduration = \"6m\"", "s.toml:2"),
+    ("run s.toml", b"duration = \"5m\"\nstrategies = [\"binpak\"]", "did you mean `binpack`?"),
+    ("run s.toml", b"duration = \"5m\"\n[[pool]]\nname = \"w\"\nmemory = \"8 parsecs\"", "8 parsecs"),
+    ("run s.toml", b"duration = \"5m\"\n[[pool]]\nname = \"w\"\ncount = -1", "found the integer -1"),
+    ("run s.toml", b"duration = \"5m\"\n[[service]]\nname = \"w\"\nimage = \"NGINX\"", "s.toml:4"),
+    ("run s.toml", b"duration = \"5m\"\n[[event]]\nat = \"1s\"\ndown = \"nobody\"", "nobody"),
+    ("run s.toml", b"duration = \"5m\"\n[expect]\nrunning_fina = { min = 1 }", "did you mean `running_final`?"),
+    ("run s.toml", b"duration = \"5m\"\nstack = \"nowhere.yml\"", "nowhere.yml"),
+    ("run s.toml", b"duration = \"5m\"\nname = \"../../etc\"", "expected"),
+    ("check s.toml", b"duration = 5", "s.toml:1"),
+    ("run s.toml --strategy binpak", b"", "'binpack'"),
+    ("run s.toml --replications 0", b"", "1..=10000"),
+    ("run s.toml --format yaml", b"", "json"),
+    ("report .", b"", "not a result folder"),
+    ("stack s.yml", b"services: [", "s.yml"),
+    ("stack s.yml", b"services:\n  web:\n    imag: nginx", "imag"),
+    ("stack s.yml", b"version: \"3.8\"\nservices:\n  web:\n    image: ${WHAT?is missing}", "is missing"),
+    ("stack absent.yml", b"", "absent.yml"),
+    ("conform absent.jsonl", b"", "absent.jsonl"),
+    ("conform s.jsonl", b"{\"id\": 1", "s.jsonl"),
+    ("frobnicate", b"", "frobnicate"),
+];
+
+#[test]
+fn wrong_inputs_end_with_two_a_message_and_no_file() {
+    let mut wrong = Vec::new();
+    for (number, (words, text, said)) in WRONG.iter().enumerate() {
+        let place = Place::new(&format!("wrong-{number}"));
+        let words: Vec<&str> = words.split(' ').collect();
+        let file = words.get(1).copied().filter(|name| name.starts_with("s."));
+        file.iter().for_each(|name| place.write(name, text));
+        let before = place.entries();
+        let output = place.simctl(&words);
+        let message = format!("{}{}", err(&output), String::from_utf8_lossy(&output.stdout));
+        let right = output.status.code() == Some(2)
+            && message.contains(said)
+            && !message.contains("panicked")
+            && place.entries() == before;
+        if !right {
+            let (text, left) = (String::from_utf8_lossy(text), place.entries());
+            wrong.push(format!("{words:?} {text}\nended with {:?}, left {left:?}, and said\n{message}", output.status));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_scenario_that_ships_keeps_its_promises() {
+    let folder = project().join("scenarios");
+    let mut files: Vec<String> = fs::read_dir(&folder)
+        .unwrap()
+        .map(|it| it.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|it| it == "toml"))
+        .map(|path| path.to_string_lossy().into_owned())
+        .collect();
+    files.sort();
+    assert!(6 <= files.len(), "{files:?}");
+    let mut words = vec!["check"];
+    words.extend(files.iter().map(String::as_str));
+    let place = Place::new("shipped");
+    let output = place.simctl(&words);
+    let out = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{out}{}", err(&output));
+    for file in &files {
+        let name = Path::new(file).file_stem().unwrap().to_string_lossy().into_owned();
+        assert!(out.contains(&name), "{name} was not judged:\n{out}");
+    }
+    assert!(place.entries().is_empty());
+}
+
+/// A real stack of thirty services on twenty nodes of four racks; one rack loses its power at 60 s.
+#[test]
+fn a_real_stack_recovers_from_the_loss_of_a_rack() {
+    let stacks = project().join("../shared/stacks");
+    let stack = fs::read_dir(&stacks).ok().and_then(|files| {
+        let mut paths = files.map(|it| it.unwrap().path());
+        paths.find(|path| path.file_name().unwrap().to_string_lossy().starts_with("045__"))
+    });
+    let Some(stack) = stack else {
+        eprintln!("skipped: ../shared/stacks is not here");
+        return;
+    };
+    let place = Place::new("rack");
+    let scenario = format!(
+        "title = \"A social network loses a rack\"\nduration = \"10m\"\nreplications = 3\nstrategies = [\"spread\", \"binpack\"]\n\
+         stack = {:?}\n\n[[pool]]\nname = \"node\"\ncount = 20\ncpus = 8\nmemory = \"32GiB\"\nlabels = {{ rack = \"r{{i/5}}\" }}\n\n\
+         [[event]]\nat = \"60s\"\ndown = \"rack=r1\"\n\n[expect]\nrunning_final = {{ min = 27 }}\n",
+        stack.to_str().unwrap()
+    );
+    place.write("social.toml", scenario.as_bytes());
+    let output = place.simctl(&["run", "social.toml", "--no-plots"]);
+    let out = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{out}{}", err(&output));
+    let series = fs::read_to_string(place.0.join("results/social/series.csv")).unwrap();
+    let page = fs::read_to_string(place.0.join("results/social/README.md")).unwrap();
+    assert!(1000 < series.len() && page.contains("down"), "{page}");
+}

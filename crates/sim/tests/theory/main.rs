@@ -1,0 +1,62 @@
+//! Scenarios whose outcome is known: by theory, or because it is a well-known way in which clusters hurt.
+
+use std::path::{Path, PathBuf};
+
+use sim::experiment::{execute, plan};
+use sim::metrics::METRICS;
+use sim::report::expect::verdicts;
+use sim::report::manifest::Manifest;
+use sim::report::results::Results;
+use sim::scenario::load;
+
+/// These take too long to be run with every change; `simctl check scenarios/theory/*.toml` runs them too.
+const SLOW: &[&str] = &[
+    "erlang-loss-exponential",
+    "erlang-loss-lognormal",
+    "majority-of-five",
+    "md1",
+    "mg1-lognormal",
+    "mg1-weibull",
+    "mm1",
+    "mm10",
+    "mm2-5",
+    "processor-sharing",
+    "services-come-and-go",
+];
+
+fn scenarios(folder: &str) -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scenarios").join(folder);
+    let files = std::fs::read_dir(&folder).expect("the folder is there").map(|it| it.expect("readable").path());
+    let mut files: Vec<PathBuf> = files.filter(|it| it.extension().is_some_and(|it| it == "toml")).collect();
+    files.sort();
+    files
+}
+
+fn stem(file: &Path) -> &str {
+    file.file_stem().and_then(|it| it.to_str()).expect("a name in ASCII")
+}
+
+/// What did not come out as expected.
+fn broken(file: &Path) -> Vec<String> {
+    let scenario = load(file).unwrap_or_else(|complaints| panic!("{complaints}"));
+    assert!(!scenario.expect.is_empty(), "{}: nothing is expected", file.display());
+    assert!(!scenario.description.is_empty(), "{}: no prose", file.display());
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let outcomes = execute(&scenario, &plan(&scenario), threads, &|_| {});
+    let failed = outcomes.iter().filter_map(|it| it.failed.clone());
+    let mut broken: Vec<String> = failed.map(|why| format!("{}: {why}", stem(file))).collect();
+    let results = Results::of(Manifest::of(&scenario, b"", String::new()), METRICS, outcomes);
+    let verdicts = verdicts(&results.manifest.expect, &results.manifest.strategies, &results.runs);
+    let missed = verdicts.into_iter().filter(|it| !it.held);
+    broken.extend(missed.map(|it| format!("{}: {}: {} ({})", stem(file), it.strategy, it.text, it.why)));
+    broken
+}
+
+#[test]
+fn the_simulator_agrees_with_theory() {
+    let files = scenarios("theory");
+    assert!(SLOW.iter().all(|slow| files.iter().any(|file| stem(file) == *slow)), "a slow scenario is not there");
+    let fast = files.iter().filter(|file| !SLOW.contains(&stem(file)));
+    let broken: Vec<String> = fast.flat_map(|file| broken(file)).collect();
+    assert!(broken.is_empty(), "{}", broken.join("\n"));
+}
