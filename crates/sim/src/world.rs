@@ -18,7 +18,7 @@ use crate::metrics::Outcome;
 use crate::metrics::observer::Observer;
 use crate::model::TaskNo;
 use crate::model::agent::{self, Agents, Effect, Life};
-use crate::model::failure::{self, Change, Failures};
+use crate::model::failure::{self, Change, Failures, Happening};
 use crate::model::gossip::{self, Gossip};
 use crate::model::heartbeat::{self, Heartbeats};
 use crate::model::image::{self, Images};
@@ -285,10 +285,19 @@ impl<'a> World<'a> {
                 }
             }
             Event::Workload(event) => self.workload.handle(&mut self.queue, event),
-            Event::Failure(turn) => {
-                let (failed, unit) = self.failures.handle(&mut self.queue, turn, &mut self.changes);
-                self.power(now, failed, Some(unit));
-            }
+            Event::Failure(turn) => match self.failures.handle(&mut self.queue, turn, &mut self.changes) {
+                Some((Happening::Noticed, unit)) => {
+                    self.observer.mark(now, "notice", format!("{} will fail", unit.name));
+                    self.set_availability(now, &unit.nodes, Availability::Drain);
+                }
+                Some((happening, unit)) => {
+                    self.power(now, happening == Happening::Failed, Some(&unit.name));
+                    if happening == Happening::Repaired && self.failures.announces(turn) {
+                        self.set_availability(now, &unit.nodes, Availability::Active);
+                    }
+                }
+                None => {}
+            },
             Event::Expired(expired) => {
                 if let Some(node) = self.heartbeats.handle(expired).filter(|_| self.managers.lead()) {
                     self.observer.detected(now, node);
@@ -489,13 +498,7 @@ impl<'a> World<'a> {
             Action::Slow(nodes, factor) => nodes.iter().for_each(|&node| self.agents.slow(node, *factor)),
             Action::Kill(service, count) => self.kill(row, *service, *count),
             Action::Registry(answers) => self.images.switch(&mut self.queue, *answers),
-            Action::Availability(nodes, availability) => {
-                for &node in nodes {
-                    let id = NodeId::from_index(node);
-                    self.manager.set_availability(now, id, *availability, &mut self.commands);
-                    self.observe_eligible(now, node);
-                }
-            }
+            Action::Availability(nodes, availability) => self.set_availability(now, nodes, *availability),
             Action::Promote(nodes) | Action::Demote(nodes) => {
                 let promote = matches!(scripted.action, Action::Promote(_));
                 for &node in nodes {
@@ -555,6 +558,16 @@ impl<'a> World<'a> {
         for _ in 0..count.min(tasks.len() as u64) {
             let chosen = tasks.swap_remove((rng.next_u64() % tasks.len() as u64) as usize);
             self.agents.kill(&mut self.queue, self.numbers[chosen.row()]);
+        }
+    }
+
+    fn set_availability(&mut self, now: Time, nodes: &[usize], to: Availability) {
+        if !self.managers.lead() {
+            return self.note_refusal(now, Err(NO_LEADER.into()));
+        }
+        for &node in nodes {
+            self.manager.set_availability(now, NodeId::from_index(node), to, &mut self.commands);
+            self.observe_eligible(now, node);
         }
     }
 

@@ -480,7 +480,8 @@ impl<'a> Images<'a> {
 
     fn order(&mut self, node: usize, layer: u32) -> u32 {
         self.serial += 1;
-        let mut new = Transfer { node, layer, serial: self.serial, stage: Stage::Waiting, attempts: 0, pulls: Vec::new() };
+        let mut new =
+            Transfer { node, layer, serial: self.serial, stage: Stage::Waiting, attempts: 0, pulls: Vec::new() };
         let row = self.free.pop().unwrap_or(self.transfers.len() as u32);
         if row as usize == self.transfers.len() {
             self.transfers.push(new);

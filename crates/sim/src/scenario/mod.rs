@@ -321,6 +321,40 @@ pub struct FailurePlan {
     pub crews: Option<u64>,
     /// Whether every unit is new at the start; otherwise its up time has been going on for ever.
     pub new: bool,
+    /// How long before a failure it is announced; then the nodes are drained.
+    pub notice: Option<Span>,
+    /// Whether failures come in bursts.
+    pub burst: Option<Burst>,
+    /// Instead of chance: for each unit, when it fails and for how long.
+    pub log: Option<Vec<Vec<(Time, Span)>>>,
+}
+
+impl Default for FailurePlan {
+    /// Nothing that fails, once a year, for an hour.
+    fn default() -> Self {
+        FailurePlan {
+            name: String::new(),
+            units: Vec::new(),
+            up: Law::Exponential { mean: Span::from_secs(365 * 86_400) },
+            repair: Law::Fixed(Span::from_secs(3600)),
+            crews: None,
+            new: false,
+            notice: None,
+            burst: None,
+            log: None,
+        }
+    }
+}
+
+/// A failure that draws others of its plan in.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Burst {
+    /// Probability that a failure does.
+    pub chance: f64,
+    /// Mean number of units that fail together, at least 2.
+    pub size: f64,
+    /// The others fail within this time.
+    pub within: Span,
 }
 
 /// Nodes that one failure takes down.

@@ -97,9 +97,9 @@ fn read(path: &Path, text: &str, table: &Table<'_>) -> Scenario {
 
     let script = script::Script::new(&selectors, &services, Time::ZERO + duration);
     let script = script.read(&table.tables("event", script::EVENT));
-    let failures = failure::failures(&table.tables("failure", failure::FAILURE), &selectors);
-    check_tasks(table, &nodes, &services, &script);
     let folder = path.parent().unwrap_or(Path::new(""));
+    let failures = failure::failures(&table.tables("failure", failure::FAILURE), &selectors, folder);
+    check_tasks(table, &nodes, &services, &script);
     let (arrivals, queues) = workload::workload(table, folder, &services);
 
     let declared = || services.iter().chain(arrivals.iter().flat_map(|it| &it.kinds));
@@ -315,6 +315,7 @@ mod tests {
             ("`event`", script::EVENT),
             ("`event`", script::SLOW),
             ("`failure`", failure::FAILURE),
+            ("`failure.burst`", failure::BURST),
             ("`daemon`", model::DAEMON),
             ("`registry`", model::REGISTRY),
             ("`registry`", model::LIMIT),
