@@ -103,8 +103,8 @@ impl<'a> Requests<'a> {
         }
     }
 
-    /// One of the model's own events is due. `replicas` says how many replicas the service of a plan wants.
-    pub fn handle<E: From<Event>>(&mut self, queue: &mut Queue<E>, event: Event, replicas: impl Fn(usize) -> u64) {
+    /// One of the model's own events is due. An autoscaler that looks must know how many replicas its service wants.
+    pub fn handle<E: From<Event>>(&mut self, queue: &mut Queue<E>, event: Event, replicas: u64) {
         match event {
             Event::Request(row) => {
                 self.request(queue.now(), row as usize);
@@ -112,7 +112,7 @@ impl<'a> Requests<'a> {
             }
             Event::Look(row) => {
                 let row = row as usize;
-                self.look(queue.now(), row, replicas(row));
+                self.look(queue.now(), row, replicas);
                 if let Some(scaler) = &self.plans[row].autoscale {
                     queue.after(scaler.every, Event::Look(row as u32));
                 }
@@ -256,7 +256,7 @@ mod tests {
                 requests.settle(now);
                 break;
             }
-            requests.handle(queue, event, |_| replicas);
+            requests.handle(queue, event, replicas);
         }
         let answers = std::mem::take(&mut requests.answers);
         let failed = answers.iter().filter(|it| **it == Answer::Failed).count();

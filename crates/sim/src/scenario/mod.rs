@@ -63,6 +63,8 @@ pub struct Scenario {
     pub arrivals: Vec<ArrivalPlan>,
     /// Lines in which arriving jobs wait before they are submitted.
     pub queues: Vec<QueuePlan>,
+    /// What users ask of services.
+    pub requests: Vec<RequestPlan>,
     /// Scripted events, in order of time, equal times in order of the file.
     pub script: Vec<Scripted>,
     /// Random failures.
@@ -234,6 +236,42 @@ pub struct Listed {
     pub run: Option<Span>,
     /// How many replicas, or completions of a job, if not as the kind says.
     pub replicas: Option<u64>,
+}
+
+/// Requests to a service through the mesh.
+#[derive(Clone, PartialEq, Debug)]
+pub struct RequestPlan {
+    /// The service's name.
+    pub name: String,
+    /// Row of [`Scenario::services`].
+    pub service: usize,
+    /// When they come.
+    pub process: ArrivalProcess,
+    /// How long a replica takes for one.
+    pub takes: Law,
+    /// How long the mesh takes to learn that an endpoint came or went.
+    pub spread: Law,
+    /// How long it takes to suspect a node that is lost.
+    pub suspicion: Span,
+    /// Who scales the service to its load.
+    pub autoscale: Option<Autoscale>,
+}
+
+/// An autoscaler of a service (the rule of Kubernetes' horizontal pod autoscaler).
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Autoscale {
+    /// Share of its time that a replica shall be busy.
+    pub target: f64,
+    /// Fewest and most replicas.
+    pub min: u64,
+    /// Most replicas.
+    pub max: u64,
+    /// Time between looks.
+    pub every: Span,
+    /// No change while load by target is within 1 ± band.
+    pub band: f64,
+    /// Fewer replicas only if no more were wanted for so long.
+    pub down_after: Span,
 }
 
 /// How many arrive together.

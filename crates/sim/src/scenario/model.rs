@@ -270,7 +270,7 @@ mod tests {
                 "",
                 Place { start: 0, end: 0 },
                 root.get_ref(),
-                &["profile", "daemon", "registry", "overlay", "heartbeat"],
+                &["profile", "daemon", "registry", "overlay", "heartbeat", "managers", "gossip"],
             ));
             assert!(sink.into_list().is_empty());
             assert_ne!(models, Models::default());

@@ -32,6 +32,7 @@ pub(super) const SCENARIO: &[&str] = &[
     "stack",
     "arrivals",
     "queue",
+    "requests",
     "event",
     "failure",
     "profile",
@@ -101,6 +102,7 @@ fn read(path: &Path, text: &str, table: &Table<'_>) -> Scenario {
     let failures = failure::failures(&table.tables("failure", failure::FAILURE), &selectors, folder);
     check_tasks(table, &nodes, &services, &script);
     let (arrivals, queues) = workload::workload(table, folder, &services);
+    let requests = workload::requests(table, folder, &services);
 
     let declared = || services.iter().chain(arrivals.iter().flat_map(|it| &it.kinds));
     imply_images(declared(), &script, &mut images);
@@ -125,6 +127,7 @@ fn read(path: &Path, text: &str, table: &Table<'_>) -> Scenario {
         networks: networks.into_values().collect(),
         arrivals,
         queues,
+        requests,
         script,
         failures,
         models,
@@ -327,6 +330,8 @@ mod tests {
             ("`arrivals.diurnal`", workload::DIURNAL),
             ("`arrivals.bursty`", workload::BURSTY),
             ("`queue`", workload::QUEUE),
+            ("`requests`", workload::REQUESTS),
+            ("`requests.autoscale`", workload::AUTOSCALE),
             ("`expect`", expect::BOUNDS),
             ("Laws", unit::LAWS),
             ("Laws", unit::UNIFORM),

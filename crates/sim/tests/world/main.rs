@@ -63,6 +63,7 @@ fn cluster(nodes: usize) -> Scenario {
         services: Vec::new(),
         arrivals: Vec::new(),
         queues: Vec::new(),
+        requests: Vec::new(),
         script: Vec::new(),
         failures: Vec::new(),
         models: Models { daemon, overlay, ..Models::default() },
