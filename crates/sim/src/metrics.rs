@@ -317,6 +317,30 @@ pub const METRICS: &[Metric] = &[
         smaller_is_better: Some(false),
     },
     Metric {
+        name: "requests",
+        unit: "requests",
+        definition: "Requests (`[[requests]]`) of which it is known by the end whether they were answered.",
+        smaller_is_better: None,
+    },
+    Metric {
+        name: "request_error_ratio",
+        unit: "1",
+        definition: "Share of the requests that were sent where nobody answered, or nowhere.",
+        smaller_is_better: Some(true),
+    },
+    Metric {
+        name: "request_mean_s",
+        unit: "s",
+        definition: "Mean time from a request to its answer, over those answered.",
+        smaller_is_better: Some(true),
+    },
+    Metric {
+        name: "request_p99_s",
+        unit: "s",
+        definition: "99th percentile (nearest rank) of the time from a request to its answer, over those answered.",
+        smaller_is_better: Some(true),
+    },
+    Metric {
         name: "gossip_rounds_mean",
         unit: "rounds",
         definition: "Mean number of rounds of gossip until every node knew that a task began or ceased to serve.",

@@ -19,12 +19,13 @@ use crate::metrics::Outcome;
 use crate::metrics::observer::Observer;
 use crate::model::TaskNo;
 use crate::model::agent::{self, Agents, Effect, Life};
-use crate::model::failure::{self, Change, Failures};
+use crate::model::failure::{self, Change, Failures, Happening};
 use crate::model::gossip::{self, Gossip};
 use crate::model::heartbeat::{self, Heartbeats};
 use crate::model::image::{self, Images};
 use crate::model::managers::{self, Managers};
 use crate::model::overlay::{Granted, Overlay};
+use crate::model::requests::{self, Requests};
 use crate::model::workload::{self, JobNo, Order, Workload};
 use crate::scenario::{Action, Behaviour, Exit, NodePlan, Scenario};
 
@@ -49,6 +50,7 @@ enum Event {
     Workload(workload::Event),
     Managers(managers::Event),
     Gossip(gossip::Round),
+    Requests(requests::Event),
     /// An agent calls the new leader, if that still leads.
     Rejoin {
         node: u32,
@@ -83,7 +85,8 @@ part_of_event!(
     Expired(heartbeat::Expired),
     Workload(workload::Event),
     Managers(managers::Event),
-    Gossip(gossip::Round)
+    Gossip(gossip::Round),
+    Requests(requests::Event)
 );
 
 /// What the models must know of a service of the manager.
@@ -93,6 +96,8 @@ struct Origin {
     entity: u64,
     behaviour: Behaviour,
     quorum: Option<u64>,
+    /// The requests to it, if there are any.
+    load: Option<u32>,
     /// The arrival that it is, if it is one.
     job: Option<JobNo>,
 }
@@ -141,6 +146,7 @@ pub struct World<'a> {
     workload: Workload<'a>,
     managers: Managers<'a>,
     gossip: Gossip<'a>,
+    requests: Requests<'a>,
     sessions: Sessions,
     observer: Observer<'a>,
     /// Where each of the manager's services comes from.
@@ -195,6 +201,7 @@ impl<'a> World<'a> {
             workload: Workload::new(&scenario.arrivals, &scenario.queues, seeds),
             managers: Managers::new(&models.managers, managers, seeds),
             gossip: Gossip::new(&models.gossip, scenario.nodes.len(), seeds),
+            requests: Requests::new(&scenario.requests, scenario.nodes.len(), seeds),
             sessions: Sessions::new(scenario.nodes.len()),
             origins: Vec::new(),
             services: vec![None; scenario.services.len()],
@@ -218,6 +225,8 @@ impl<'a> World<'a> {
         let mut at_once = 0;
         while let Some((now, event)) = self.queue.pop() {
             if let Event::End = event {
+                self.requests.settle(now);
+                self.pass_answers(now);
                 // A million tasks weigh: what is not needed any more goes before the outcome comes.
                 drop((self.queue, self.manager, self.agents));
                 let (pulled, addresses) = (self.images.totals(), self.overlay.addresses_peak());
@@ -265,6 +274,7 @@ impl<'a> World<'a> {
             self.queue.at(scripted.at, Event::Script(row as u32));
         }
         self.workload.start(&mut self.queue);
+        self.requests.start(&mut self.queue);
         if *warm_up != sched::Span::ZERO {
             self.queue.at(Time::ZERO + *warm_up, Event::WarmedUp);
         }
@@ -277,6 +287,14 @@ impl<'a> World<'a> {
             Event::Agent(event) => self.agents.handle(&mut self.queue, event),
             Event::Image(event) => self.images.handle(&mut self.queue, event),
             Event::Managers(event) => self.managers.handle(&mut self.queue, event),
+            Event::Requests(event) => {
+                let replicas = match event {
+                    requests::Event::Look(plan) => self.replicas(self.scenario.requests[plan as usize].service),
+                    requests::Event::Request(_) => 0,
+                };
+                self.requests.handle(&mut self.queue, event, replicas);
+                self.pass_answers(now);
+            }
             Event::Gossip(round) => {
                 self.gossip.handle(&mut self.queue, round);
                 for (rounds, span) in self.gossip.told.drain(..) {
@@ -289,10 +307,19 @@ impl<'a> World<'a> {
                 }
             }
             Event::Workload(event) => self.workload.handle(&mut self.queue, event),
-            Event::Failure(turn) => {
-                let (failed, unit) = self.failures.handle(&mut self.queue, turn, &mut self.changes);
-                self.power(now, failed, Some(unit));
-            }
+            Event::Failure(turn) => match self.failures.handle(&mut self.queue, turn, &mut self.changes) {
+                Some((Happening::Noticed, unit)) => {
+                    self.observer.mark(now, "notice", format!("{} will fail", unit.name));
+                    self.set_availability(now, &unit.nodes, Availability::Drain);
+                }
+                Some((happening, unit)) => {
+                    self.power(now, happening == Happening::Failed, Some(&unit.name));
+                    if happening == Happening::Repaired && self.failures.announces(turn) {
+                        self.set_availability(now, &unit.nodes, Availability::Active);
+                    }
+                }
+                None => {}
+            },
             Event::Expired(expired) => {
                 if let Some(node) = self.heartbeats.handle(expired).filter(|_| self.managers.lead()) {
                     self.observer.detected(now, node);
@@ -366,7 +393,9 @@ impl<'a> World<'a> {
             Ok(id) => {
                 assert_eq!(id.index(), self.origins.len(), "services come in rows");
                 let entity = entity(&plan.spec.name);
-                self.origins.push(Origin { entity, behaviour: plan.behaviour, quorum: plan.quorum, job: None });
+                let load = self.scenario.requests.iter().position(|it| it.service == row).map(|it| it as u32);
+                let (behaviour, quorum) = (plan.behaviour, plan.quorum);
+                self.origins.push(Origin { entity, behaviour, quorum, load, job: None });
                 self.services[row] = Some(id);
                 self.observer.mark(now, "deploy", plan.spec.name.as_str());
             }
@@ -419,7 +448,8 @@ impl<'a> World<'a> {
             let code = behaviour.exit.map_or(0, |it| it.code);
             behaviour.exit = Some(Exit { after: Law::Fixed(run), code });
         }
-        let origin = Origin { entity: entity(&spec.name), behaviour, quorum: arrival.kind.quorum, job: Some(job) };
+        let origin =
+            Origin { entity: entity(&spec.name), behaviour, quorum: arrival.kind.quorum, load: None, job: Some(job) };
         match self.manager.create_service(now, spec, &mut self.commands) {
             Ok(id) => {
                 assert_eq!(id.index(), self.origins.len(), "services come in rows");
@@ -493,13 +523,7 @@ impl<'a> World<'a> {
             Action::Slow(nodes, factor) => nodes.iter().for_each(|&node| self.agents.slow(node, *factor)),
             Action::Kill(service, count) => self.kill(row, *service, *count),
             Action::Registry(answers) => self.images.switch(&mut self.queue, *answers),
-            Action::Availability(nodes, availability) => {
-                for &node in nodes {
-                    let id = NodeId::from_index(node);
-                    self.manager.set_availability(now, id, *availability, &mut self.commands);
-                    self.observe_eligible(now, node);
-                }
-            }
+            Action::Availability(nodes, availability) => self.set_availability(now, nodes, *availability),
             Action::Promote(nodes) | Action::Demote(nodes) => {
                 let promote = matches!(scripted.action, Action::Promote(_));
                 for &node in nodes {
@@ -559,6 +583,16 @@ impl<'a> World<'a> {
         for _ in 0..count.min(tasks.len() as u64) {
             let chosen = tasks.swap_remove((rng.next_u64() % tasks.len() as u64) as usize);
             self.agents.kill(&mut self.queue, self.numbers[chosen.row()]);
+        }
+    }
+
+    fn set_availability(&mut self, now: Time, nodes: &[usize], to: Availability) {
+        if !self.managers.lead() {
+            return self.note_refusal(now, Err(NO_LEADER.into()));
+        }
+        for &node in nodes {
+            self.manager.set_availability(now, NodeId::from_index(node), to, &mut self.commands);
+            self.observe_eligible(now, node);
         }
     }
 
@@ -813,17 +847,28 @@ impl World<'_> {
                 Effect::Prepared(task) => self.observer.prepared(now, task),
                 Effect::Started(task) => {
                     self.observer.started(now, task);
-                    if let Some(job) = self.job_of(task) {
-                        self.observer.job_started(now, job);
+                    if let Some(origin) = self.origin_of(task) {
+                        if let Some(job) = origin.job {
+                            self.observer.job_started(now, job);
+                        }
+                        if let Some(load) = origin.load {
+                            self.requests.started(now, load as usize, task);
+                        }
                     }
                     self.spread(task);
                 }
                 Effect::Leaving(task) => {
                     self.observer.leaving(now, task);
+                    self.requests.leaving(now, task);
                     self.spread(task);
                 }
                 Effect::Ended(task) => {
                     self.observer.ended(now, task);
+                    let record = self.manager.cluster().task(self.ids[task.row()]);
+                    let node = record.and_then(|it| it.node);
+                    let lost = node.is_some_and(|it| !self.failures.is_up(it.index()));
+                    self.requests.ended(now, task, lost);
+                    self.pass_answers(now);
                     self.images.release(task);
                 }
                 Effect::Registered(node) => {
@@ -884,10 +929,33 @@ impl World<'_> {
         }
     }
 
-    /// The arrival that a task belongs to, if any.
-    fn job_of(&self, task: TaskNo) -> Option<JobNo> {
+    /// Where the service of a task comes from.
+    fn origin_of(&self, task: TaskNo) -> Option<Origin> {
         let task = self.manager.cluster().task(self.ids[task.row()])?;
-        self.origins[task.service.index()].job
+        Some(self.origins[task.service.index()])
+    }
+
+    /// Replicas that a service of the scenario wants now.
+    fn replicas(&self, row: usize) -> u64 {
+        let service = self.services[row].and_then(|id| self.manager.cluster().service(id));
+        match service.map(|it| it.spec.mode) {
+            Some(Mode::Replicated { replicas }) => replicas,
+            _ => 0,
+        }
+    }
+
+    /// What became of requests, and what autoscalers want.
+    fn pass_answers(&mut self, now: Time) {
+        for answer in self.requests.answers.drain(..) {
+            self.observer.answer(answer);
+        }
+        for (plan, to) in std::mem::take(&mut self.requests.scales) {
+            let row = self.scenario.requests[plan].service;
+            if self.managers.lead() && self.services[row].is_some() {
+                self.observer.mark(now, "scale", format!("{} scaled to {to}", self.scenario.requests[plan].name));
+                self.update(now, row, |spec| spec.mode = Mode::Replicated { replicas: to });
+            }
+        }
     }
 
     fn pass_granted(&mut self, now: Time) {

@@ -31,6 +31,8 @@ pub enum Stream {
     ManagerBoot = 23,
     /// When an agent calls a new leader; the entity is the node and the number of the leader.
     Rejoin = 24,
+    /// Requests, where they enter and how long they take, and lags of the mesh; the entity is a part of the service.
+    Request = 25,
     /// When the dispatcher commits its first batch; there is one entity, 0.
     Dispatcher = 7,
     /// Heartbeats and calls of an agent around a cut of its network; the entity is the node.

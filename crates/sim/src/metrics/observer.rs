@@ -14,6 +14,7 @@ use self::jobs::Jobs;
 use super::{Mark, Outcome, Point};
 use crate::model::TaskNo;
 use crate::model::image::Totals;
+use crate::model::requests::Answer;
 use crate::model::workload::JobNo;
 use crate::scenario::Scenario;
 
@@ -70,6 +71,9 @@ pub struct Observer<'a> {
     /// Since when there is a majority but no leader.
     vacant: Option<Time>,
     elections: Vec<Span>,
+    /// How long requests took, and how many got no answer.
+    served: Vec<Span>,
+    unanswered: u64,
     /// Rounds and time that news took to reach every node.
     rounds: Vec<u32>,
     told: Vec<Span>,
@@ -271,6 +275,8 @@ impl<'a> Observer<'a> {
             majority_losses: 0,
             vacant: None,
             elections: Vec::new(),
+            served: Vec::new(),
+            unanswered: 0,
             rounds: Vec::new(),
             told: Vec::new(),
             running: 0,
@@ -352,6 +358,14 @@ impl<'a> Observer<'a> {
             self.vacant = (self.minority.value == 0).then_some(now);
         } else if let Some(since) = self.vacant.take() {
             self.elections.push(now - since);
+        }
+    }
+
+    /// What became of a request.
+    pub fn answer(&mut self, answer: Answer) {
+        match answer {
+            Answer::Served(span) => self.served.push(span),
+            Answer::Failed => self.unanswered += 1,
         }
     }
 
@@ -674,6 +688,8 @@ impl<'a> Observer<'a> {
         }
         (self.created, self.restarts, self.failures, self.moves, self.majority_losses) = (0, 0, 0, 0, 0);
         self.rounds.clear();
+        self.served.clear();
+        self.unanswered = 0;
         self.told.clear();
         self.elections.clear();
         for samples in [

@@ -4,17 +4,32 @@
 //! nothing of detection; the manager learns of a failure by the silence of the agent ([`super::heartbeat`]).
 
 use std::collections::VecDeque;
+use std::ops::Range;
 
 use rand_chacha::ChaCha8Rng;
+use sched::{Span, Time};
 
 use crate::engine::Queue;
+use crate::engine::law::unit;
 use crate::engine::rng::{Seeds, Stream, entity, part};
-use crate::scenario::FailurePlan;
+use crate::scenario::{FailurePlan, FailureUnit};
 
-/// The next turn of a process: a failure if its unit is whole, else the end of the repair.
+/// The next turn of a process, unless another came before it: a notice, a failure, or the end of a repair.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Turn {
     process: u32,
+    serial: u32,
+}
+
+/// What a turn was.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Happening {
+    /// It was announced that the unit will fail.
+    Noticed,
+    /// The unit failed.
+    Failed,
+    /// The unit is whole again.
+    Repaired,
 }
 
 /// A machine changed its state.
@@ -33,6 +48,8 @@ pub struct Change {
 pub struct Failures<'a> {
     plans: &'a [FailurePlan],
     processes: Vec<Process>,
+    /// For each plan, the rows of its processes.
+    rows: Vec<Range<usize>>,
     /// For each node, how many processes hold it down.
     broken: Vec<u32>,
     /// For each node, whether the script holds it down.
@@ -45,24 +62,41 @@ pub struct Failures<'a> {
 struct Process {
     plan: usize,
     unit: usize,
+    serial: u32,
     broken: bool,
+    /// When it fails, and whether that was announced.
+    fails: Time,
+    noticed: bool,
+    /// Whether the failure is part of a burst: then it does not begin another.
+    drawn_in: bool,
+    /// Outages of its log so far.
+    outages: usize,
     rng: ChaCha8Rng,
 }
 
 impl<'a> Failures<'a> {
     /// Every node is up. The chance of a unit belongs to its name and that of its plan.
     pub fn new(plans: &'a [FailurePlan], nodes: usize, seeds: Seeds) -> Self {
-        let processes = plans.iter().enumerate().flat_map(|(plan, it)| {
-            it.units.iter().enumerate().map(move |(unit, failing)| Process {
+        let (mut processes, mut rows) = (Vec::new(), Vec::new());
+        for (plan, it) in plans.iter().enumerate() {
+            let begin = processes.len();
+            processes.extend(it.units.iter().enumerate().map(|(unit, failing)| Process {
                 plan,
                 unit,
+                serial: 0,
                 broken: false,
+                fails: Time::ZERO,
+                noticed: false,
+                drawn_in: false,
+                outages: 0,
                 rng: seeds.stream(Stream::Failure, part(entity(&it.name), entity(&failing.name))),
-            })
-        });
+            }));
+            rows.push(begin..processes.len());
+        }
         Failures {
             plans,
-            processes: processes.collect(),
+            processes,
+            rows,
             broken: vec![0; nodes],
             switched_off: vec![false; nodes],
             crews: plans.iter().map(|it| (it.crews.unwrap_or(u64::MAX), VecDeque::new())).collect(),
@@ -72,40 +106,40 @@ impl<'a> Failures<'a> {
     /// Schedules the first failure of every process. Unless its units are new, a process has been going on for ever and is
     /// found whole: the first up time is what is left of one, so that failures do not bunch at the start.
     pub fn start<E: From<Turn>>(&mut self, queue: &mut Queue<E>) {
-        for (process, it) in self.processes.iter_mut().enumerate() {
-            let plan = &self.plans[it.plan];
-            let first = if plan.new { plan.up.sample(&mut it.rng) } else { plan.up.residual(&mut it.rng) };
-            queue.after(first, Turn { process: process as u32 });
+        for row in 0..self.processes.len() {
+            self.schedule(queue, row, true);
         }
     }
 
-    /// A unit fails or is repaired. The nodes that changed their state are added to `changes`; the answer says whether
-    /// this was a failure, and names the unit.
+    /// A turn is due. The nodes that changed their state are added to `changes`; the answer says what happened to which
+    /// unit.
     pub fn handle<E: From<Turn>>(
         &mut self,
         queue: &mut Queue<E>,
         turn: Turn,
         changes: &mut Vec<Change>,
-    ) -> (bool, &'a str) {
+    ) -> Option<(Happening, &'a FailureUnit)> {
         let process = &mut self.processes[turn.process as usize];
+        if process.serial != turn.serial {
+            return None;
+        }
         let plan = &self.plans[process.plan];
         let unit = &plan.units[process.unit];
+        if !process.broken && !process.noticed && plan.notice.is_some() {
+            process.noticed = true;
+            queue.at(process.fails, turn);
+            return Some((Happening::Noticed, unit));
+        }
         process.broken = !process.broken;
-        let (broken, row) = (process.broken, process.plan);
-        let (free, waiting) = &mut self.crews[row];
-        if !broken {
-            queue.after(plan.up.sample(&mut process.rng), turn);
-            *free += 1;
-        }
+        let broken = process.broken;
         if broken {
-            waiting.push_back(turn.process);
-        }
-        if *free > 0
-            && let Some(next) = waiting.pop_front()
-        {
-            *free -= 1;
-            let repair = plan.repair.sample(&mut self.processes[next as usize].rng);
-            queue.after(repair, Turn { process: next });
+            self.break_down(queue, turn.process);
+        } else {
+            process.outages += 1;
+            self.crews[process.plan].0 += 1;
+            let row = process.plan;
+            self.schedule(queue, turn.process as usize, false);
+            self.repair(queue, row);
         }
         for &node in &unit.nodes {
             let was_up = self.is_up(node);
@@ -114,7 +148,75 @@ impl<'a> Failures<'a> {
                 changes.push(Change { node, up: !was_up });
             }
         }
-        (broken, &unit.name)
+        Some((if broken { Happening::Failed } else { Happening::Repaired }, unit))
+    }
+
+    /// Schedules the next failure of a process, or its notice.
+    fn schedule<E: From<Turn>>(&mut self, queue: &mut Queue<E>, row: usize, first: bool) {
+        let it = &mut self.processes[row];
+        let plan = &self.plans[it.plan];
+        it.fails = match &plan.log {
+            Some(log) => match log[it.unit].get(it.outages) {
+                Some(outage) => outage.0.max(queue.now()),
+                None => return,
+            },
+            None if first && !plan.new => queue.now() + plan.up.residual(&mut it.rng),
+            None => queue.now() + plan.up.sample(&mut it.rng),
+        };
+        (it.noticed, it.drawn_in) = (false, false);
+        it.serial += 1;
+        let notice = plan.notice.unwrap_or_default();
+        let at = queue.now().max(Time::from_nanos(it.fails.as_nanos().saturating_sub(notice.as_nanos())));
+        queue.at(at, Turn { process: row as u32, serial: it.serial });
+    }
+
+    /// A process is broken: it waits for a crew, and may draw others in.
+    fn break_down<E: From<Turn>>(&mut self, queue: &mut Queue<E>, process: u32) {
+        let it = &mut self.processes[process as usize];
+        let row = it.plan;
+        self.crews[row].1.push_back(process);
+        let plan = &self.plans[row];
+        if let Some(burst) = &plan.burst
+            && !it.drawn_in
+            && unit(&mut it.rng) < burst.chance
+        {
+            let mut rng = it.rng.clone();
+            // At least one more; geometric with the mean of the others.
+            let stop = 1.0 / (burst.size - 1.0).max(1.0);
+            let mut others = 1;
+            while unit(&mut rng) >= stop {
+                others += 1;
+            }
+            let mut whole: Vec<usize> = self.rows[row].clone().filter(|other| !self.processes[*other].broken).collect();
+            for _ in 0..others.min(whole.len()) {
+                let chosen = whole.swap_remove((unit(&mut rng) * whole.len() as f64) as usize);
+                let after = Span::from_secs_f64(unit(&mut rng) * burst.within.as_secs_f64());
+                let other = &mut self.processes[chosen];
+                (other.noticed, other.drawn_in) = (true, true);
+                other.serial += 1;
+                queue.after(after, Turn { process: chosen as u32, serial: other.serial });
+            }
+            self.processes[process as usize].rng = rng;
+        }
+        self.repair(queue, row);
+    }
+
+    /// A free crew begins with the next broken process of a plan.
+    fn repair<E: From<Turn>>(&mut self, queue: &mut Queue<E>, row: usize) {
+        let (free, waiting) = &mut self.crews[row];
+        if *free == 0 {
+            return;
+        }
+        let Some(next) = waiting.pop_front() else { return };
+        *free -= 1;
+        let it = &mut self.processes[next as usize];
+        let plan = &self.plans[row];
+        let repair = match &plan.log {
+            Some(log) => log[it.unit][it.outages].1,
+            None => plan.repair.sample(&mut it.rng),
+        };
+        it.serial += 1;
+        queue.after(repair, Turn { process: next, serial: it.serial });
     }
 
     /// The script switches nodes off or on. Switching on does not repair what else is broken.
@@ -128,6 +230,11 @@ impl<'a> Failures<'a> {
         }
     }
 
+    /// Whether failures of a process are announced.
+    pub fn announces(&self, turn: Turn) -> bool {
+        self.plans[self.processes[turn.process as usize].plan].notice.is_some()
+    }
+
     /// Whether a node has power.
     pub fn is_up(&self, node: usize) -> bool {
         self.broken[node] == 0 && !self.switched_off[node]
@@ -136,19 +243,17 @@ impl<'a> Failures<'a> {
 
 #[cfg(test)]
 mod tests {
-    use sched::{Span, Time};
-
     use super::*;
     use crate::engine::law::Law;
-    use crate::scenario::FailureUnit;
+    use crate::scenario::Burst;
 
-    fn unit(name: &str, nodes: &[usize]) -> FailureUnit {
+    fn unit_of(name: &str, nodes: &[usize]) -> FailureUnit {
         FailureUnit { name: name.into(), nodes: nodes.to_vec() }
     }
 
     fn plan(name: &str, units: Vec<FailureUnit>) -> FailurePlan {
         let mean = |secs| Law::Exponential { mean: Span::from_secs(secs) };
-        FailurePlan { name: name.into(), units, up: mean(3600), repair: mean(600), crews: None, new: false }
+        FailurePlan { name: name.into(), units, up: mean(3600), repair: mean(600), ..FailurePlan::default() }
     }
 
     /// All changes of a node until `end`.
@@ -170,9 +275,11 @@ mod tests {
     #[test]
     fn a_unit_fails_alike_whatever_else_fails() {
         let end = Time::ZERO + Span::from_secs(1_000_000);
-        let alone = [plan("node", vec![unit("a", &[0])])];
-        let beside =
-            [plan("rack", vec![unit("rack=1", &[1, 2])]), plan("node", vec![unit("b", &[3]), unit("a", &[0])])];
+        let alone = [plan("node", vec![unit_of("a", &[0])])];
+        let beside = [
+            plan("rack", vec![unit_of("rack=1", &[1, 2])]),
+            plan("node", vec![unit_of("b", &[3]), unit_of("a", &[0])]),
+        ];
         let failures = history(&alone, 0, end);
         assert!(failures.len() > 100, "{}", failures.len());
         assert_eq!(failures, history(&beside, 0, end));
@@ -181,7 +288,7 @@ mod tests {
     #[test]
     fn up_and_down_take_turns_and_their_shares() {
         let end = 20_000_000;
-        let history = history(&[plan("node", vec![unit("a", &[0])])], 0, Time::ZERO + Span::from_secs(end));
+        let history = history(&[plan("node", vec![unit_of("a", &[0])])], 0, Time::ZERO + Span::from_secs(end));
         let mut down = 0.0;
         for pair in history.windows(2) {
             assert_ne!(pair[0].1, pair[1].1);
@@ -196,7 +303,7 @@ mod tests {
     #[test]
     fn repairs_wait_for_a_crew_in_the_order_of_failure() {
         let fixed = |secs| Law::Fixed(Span::from_secs(secs));
-        let units = vec![unit("a", &[0]), unit("b", &[1]), unit("c", &[2])];
+        let units = vec![unit_of("a", &[0]), unit_of("b", &[1]), unit_of("c", &[2])];
         let plans =
             [FailurePlan { up: fixed(100), repair: fixed(10), crews: Some(1), new: true, ..plan("node", units) }];
         let mut failures = Failures::new(&plans, 3, Seeds::of(1, 1));
@@ -210,23 +317,74 @@ mod tests {
         assert_eq!(ups, [(110.0, 0), (120.0, 1), (130.0, 2)]);
     }
 
+    /// Everything that happens until `end`: `100 Failed a`.
+    fn story(plans: &[FailurePlan], nodes: usize, end: u64) -> Vec<String> {
+        let mut failures = Failures::new(plans, nodes, Seeds::of(1, 1));
+        let mut queue: Queue<Turn> = Queue::new();
+        failures.start(&mut queue);
+        let (mut changes, mut log) = (Vec::new(), Vec::new());
+        while let Some((now, turn)) = queue.pop().filter(|it| it.0 <= Time::ZERO + Span::from_secs(end)) {
+            if let Some((what, unit)) = failures.handle(&mut queue, turn, &mut changes) {
+                log.push(format!("{} {what:?} {}", now.as_secs_f64(), unit.name));
+            }
+        }
+        log
+    }
+
+    #[test]
+    fn a_log_is_replayed_and_a_reclaim_is_announced() {
+        let secs = Span::from_secs;
+        let at = |it| Time::ZERO + secs(it);
+        let log = vec![vec![(at(10), secs(5)), (at(30), secs(1))], vec![(at(12), secs(100))]];
+        let units = vec![unit_of("a", &[0]), unit_of("b", &[1])];
+        let replay = [FailurePlan { log: Some(log), ..plan("log", units) }];
+        let told = ["10 Failed a", "12 Failed b", "15 Repaired a", "30 Failed a", "31 Repaired a", "112 Repaired b"];
+        assert_eq!(story(&replay, 2, 1000), told);
+        let fixed = |it| Law::Fixed(secs(it));
+        let (up, repair, notice) = (fixed(100), fixed(10), Some(secs(30)));
+        let spot = [FailurePlan { up, repair, notice, new: true, ..plan("spot", vec![unit_of("a", &[0])]) }];
+        assert_eq!(story(&spot, 1, 190), ["70 Noticed a", "100 Failed a", "110 Repaired a", "180 Noticed a"]);
+    }
+
+    #[test]
+    fn a_burst_draws_others_in() {
+        let units: Vec<FailureUnit> = (0..40).map(|it| unit_of(&format!("n{it}"), &[it])).collect();
+        let burst = Some(Burst { chance: 1.0, size: 4.0, within: Span::from_secs(120) });
+        // Repairs are short, so that a burst finds the others whole.
+        let up = Law::Exponential { mean: Span::from_secs(360_000) };
+        let plans = [FailurePlan { burst, up, ..plan("node", units) }];
+        let log = story(&plans, 40, 100_000_000);
+        let failed: Vec<f64> =
+            log.iter().filter(|it| it.contains("Failed")).filter_map(|it| it.split(' ').next()?.parse().ok()).collect();
+        let alone = story(&[FailurePlan { burst: None, ..plans[0].clone() }], 40, 100_000_000);
+        let alone = alone.iter().filter(|it| it.contains("Failed")).count() as f64;
+        // One begins it and three follow; the clocks of those that follow begin anew.
+        let ratio = failed.len() as f64 / alone;
+        assert!((3.8..4.2).contains(&ratio), "{ratio}");
+    }
+
     #[test]
     fn a_node_is_up_when_no_cause_holds_it_down() {
-        let plans = [plan("node", vec![unit("a", &[0])]), plan("rack", vec![unit("rack=1", &[0, 1])])];
+        let plans = [plan("node", vec![unit_of("a", &[0])]), plan("rack", vec![unit_of("rack=1", &[0, 1])])];
         let mut failures = Failures::new(&plans, 2, Seeds::of(1, 1));
         let mut queue: Queue<Turn> = Queue::new();
         let mut changes = Vec::new();
         let down = |node| Change { node, up: false };
         let up = |node| Change { node, up: true };
 
-        assert_eq!(failures.handle(&mut queue, Turn { process: 0 }, &mut changes), (true, "a"));
+        let turn = |process, serial| Turn { process, serial };
+        failures.start(&mut queue);
+        let failed = failures.handle(&mut queue, turn(0, 1), &mut changes);
+        assert_eq!(failed, Some((Happening::Failed, &plans[0].units[0])));
+        assert_eq!(failures.handle(&mut queue, turn(0, 1), &mut changes), None, "that was the last turn");
         assert_eq!(std::mem::take(&mut changes), [down(0)]);
-        failures.handle(&mut queue, Turn { process: 1 }, &mut changes);
+        failures.handle(&mut queue, turn(1, 1), &mut changes);
         assert_eq!(std::mem::take(&mut changes), [down(1)], "node 0 is down already");
         failures.switch(&[0, 1], false, &mut changes);
         failures.switch(&[0], false, &mut changes);
-        assert_eq!(failures.handle(&mut queue, Turn { process: 0 }, &mut changes), (false, "a"));
-        failures.handle(&mut queue, Turn { process: 1 }, &mut changes);
+        let repaired = failures.handle(&mut queue, turn(0, 2), &mut changes);
+        assert_eq!(repaired, Some((Happening::Repaired, &plans[0].units[0])));
+        failures.handle(&mut queue, turn(1, 2), &mut changes);
         assert_eq!(changes, [], "the script still holds both");
         failures.switch(&[1, 0], true, &mut changes);
         assert_eq!(changes, [up(1), up(0)]);

@@ -14,6 +14,7 @@ pub mod heartbeat;
 pub mod image;
 pub mod managers;
 pub mod overlay;
+pub mod requests;
 pub mod subnet;
 pub mod workload;
 

@@ -38,6 +38,8 @@ pub struct Overlay {
     ended: Vec<Attached>,
     /// Networks and nodes that have tasks there but no load balancer.
     in_need: BTreeSet<(usize, usize)>,
+    /// For each protocol, ports of the mesh that Swarm may still choose.
+    ports: [u32; 3],
 }
 
 #[derive(Debug)]
@@ -59,6 +61,9 @@ struct Balancer {
 struct Service {
     networks: Rc<[usize]>,
     virtual_ips: bool,
+    /// Ports of the mesh out of Swarm's range, by protocol, and whether it has them.
+    ports: [u32; 3],
+    has_ports: bool,
     /// One per network, once they are allocated.
     addresses: Option<Vec<u32>>,
 }
@@ -99,6 +104,7 @@ impl Overlay {
             waiting: BTreeSet::new(),
             ended: Vec::new(),
             in_need: BTreeSet::new(),
+            ports: [PORTS.1 as u32 - PORTS.0 as u32 + 1; 3],
         }
     }
 
@@ -112,14 +118,23 @@ impl Overlay {
         let named = spec.task.networks.iter().filter_map(|name| self.names.get(name).copied()).filter(|&it| it != 0);
         let networks: Rc<[usize]> = published.then_some(0).into_iter().chain(named).collect();
         let virtual_ips = spec.endpoint.mode == EndpointMode::Vip;
-        let mut service = Service { networks, virtual_ips, addresses: None };
-        service.allocate(&mut self.networks);
+        let mut ports = [0; 3];
+        for port in spec.endpoint.ports.iter().filter(|port| port.mode == PublishMode::Ingress) {
+            if port.published == 0 || (PORTS.0..=PORTS.1).contains(&port.published) {
+                ports[port.protocol as usize] += 1;
+            }
+        }
+        let mut service = Service { networks, virtual_ips, ports, has_ports: false, addresses: None };
+        service.allocate(&mut self.networks, &mut self.ports);
         self.services.insert(id, service);
     }
 
     /// A service is removed.
     pub fn remove_service(&mut self, id: ServiceId, granted: &mut Vec<Granted>) {
         let Some(service) = self.services.remove(&id) else { return };
+        if service.has_ports {
+            (0..3).for_each(|it| self.ports[it] += service.ports[it]);
+        }
         if let (true, Some(addresses)) = (service.virtual_ips, service.addresses) {
             free(&mut self.networks, &service.networks, &addresses);
             self.retry(&service.networks, granted);
@@ -241,7 +256,7 @@ impl Overlay {
             return;
         }
         for service in self.services.values_mut() {
-            service.allocate(&mut self.networks);
+            service.allocate(&mut self.networks, &mut self.ports);
         }
         let first = granted.len();
         for &id in &self.waiting {
@@ -269,6 +284,8 @@ impl Overlay {
 
 /// The network of published ports.
 const INGRESS: &str = "ingress";
+/// SwarmKit `manager/allocator/portallocator.go`: ports that it gives to services that do not say which.
+const PORTS: (u16, u16) = (30_000, 32_767);
 
 fn is_attached(networks: &[Network], joined: &[usize], node: usize) -> bool {
     joined.iter().all(|&it| networks[it].nodes.get(&node).is_some_and(|it| it.address.is_some()))
@@ -298,8 +315,13 @@ fn allocate(networks: &mut [Network], joined: &[usize]) -> Option<Vec<u32>> {
 }
 
 impl Service {
-    fn allocate(&mut self, networks: &mut [Network]) {
-        if self.addresses.is_none() {
+    /// Ports first, then addresses; without ports it gets none.
+    fn allocate(&mut self, networks: &mut [Network], ports: &mut [u32; 3]) {
+        if !self.has_ports && (0..3).all(|it| self.ports[it] <= ports[it]) {
+            (0..3).for_each(|it| ports[it] -= self.ports[it]);
+            self.has_ports = true;
+        }
+        if self.addresses.is_none() && self.has_ports {
             self.addresses = if self.virtual_ips { allocate(networks, &self.networks) } else { Some(Vec::new()) };
         }
     }

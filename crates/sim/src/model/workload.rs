@@ -63,12 +63,19 @@ pub struct Workload<'a> {
 #[derive(Debug)]
 struct Arrivals {
     entity: u64,
-    /// When they come, and of which kind and in what number.
-    times: ChaCha8Rng,
+    clock: Clock,
+    /// Of which kind they are, and in what number.
     kinds: ChaCha8Rng,
     /// Sums of the weights up to each kind.
     weights: Vec<f64>,
     count: u64,
+}
+
+/// When something comes, again and again.
+#[derive(Debug)]
+pub struct Clock {
+    times: ChaCha8Rng,
+    thinning: ChaCha8Rng,
     /// Row of the next one of a list.
     listed: usize,
     /// Whether it is in a burst, and until when this or the calm lasts.
@@ -121,14 +128,10 @@ impl<'a> Workload<'a> {
             });
             Arrivals {
                 entity,
-                times: seeds.stream(Stream::Arrival, part(entity, 0)),
+                clock: Clock::new(seeds, entity, plan.from),
                 kinds: seeds.stream(Stream::Arrival, part(entity, 1)),
                 weights: weights.collect(),
                 count: 0,
-                listed: 0,
-                // The first calm begins when the first turn is due.
-                bursting: true,
-                turn: plan.from,
             }
         };
         let line = |plan: &QueuePlan| Line {
@@ -161,10 +164,10 @@ impl<'a> Workload<'a> {
                 let row = row as usize;
                 let it = &mut self.streams[row];
                 let listed = match &self.plans[row].process {
-                    ArrivalProcess::Listed(rows) => Some(rows[it.listed]),
+                    ArrivalProcess::Listed(rows) => Some(rows[it.clock.listed]),
                     _ => None,
                 };
-                it.listed += 1;
+                it.clock.listed += 1;
                 for _ in 0..sample(self.plans[row].batch, &mut it.kinds) {
                     self.arrive(row, listed);
                 }
@@ -257,15 +260,28 @@ impl<'a> Workload<'a> {
         if plan.limit.is_some_and(|limit| limit <= it.count) {
             return;
         }
-        let Some(next) = it.next(&plan.process, after) else { return };
+        let Some(next) = it.clock.next(&plan.process, after) else { return };
         if plan.until.is_none_or(|until| next <= until) && next < Time::MAX {
             queue.at(next, Event::Arrival(row as u32));
         }
     }
 }
 
-impl Arrivals {
-    fn next(&mut self, process: &ArrivalProcess, after: Time) -> Option<Time> {
+impl Clock {
+    /// Nothing has come; the chance belongs to an entity.
+    pub fn new(seeds: Seeds, entity: u64, from: Time) -> Clock {
+        Clock {
+            times: seeds.stream(Stream::Arrival, part(entity, 0)),
+            thinning: seeds.stream(Stream::Arrival, part(entity, 4)),
+            listed: 0,
+            // The first calm begins when the first turn is due.
+            bursting: true,
+            turn: from,
+        }
+    }
+
+    /// When the next one comes, the last having come at `after`. Who follows a list says when it has come.
+    pub fn next(&mut self, process: &ArrivalProcess, after: Time) -> Option<Time> {
         let mut draw = |mean: Span| Law::Exponential { mean }.sample(&mut self.times);
         match process {
             ArrivalProcess::Renewal(law) => Some(after + law.sample(&mut self.times)),
@@ -278,7 +294,7 @@ impl Arrivals {
                     at += draw(fastest);
                     let phase = (at.as_secs_f64() - peak.as_secs_f64()) / period.as_secs_f64();
                     let rate = 1.0 + amplitude * libm::cos(TAU * phase);
-                    if at == Time::MAX || unit(&mut self.kinds) * (1.0 + amplitude) < rate {
+                    if at == Time::MAX || unit(&mut self.thinning) * (1.0 + amplitude) < rate {
                         return Some(at);
                     }
                 }

@@ -1,16 +1,20 @@
 //! `[[failure]]`: nodes and domains that fail at random.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
-use sched::Span;
+use sched::{Span, Time};
 
 use super::pool::Selectors;
 use super::reader::{Table, Value};
-use super::unit::{human, typical};
-use super::{FailurePlan, FailureUnit};
+use super::stack::read_text;
+use super::unit::{CENTURY, human, typical};
+use super::{Burst, FailurePlan, FailureUnit};
 use crate::engine::law::Law;
 
-pub(super) const FAILURE: &[&str] = &["name", "of", "together", "up", "mtbf", "repair", "crews", "start"];
+pub(super) const FAILURE: &[&str] =
+    &["name", "of", "together", "up", "mtbf", "repair", "crews", "start", "notice", "burst", "log"];
+pub(super) const BURST: &[&str] = &["chance", "size", "within"];
 
 /// Whether all units are new at the start.
 const STARTS: &[(&str, bool)] = &[("stationary", false), ("new", true)];
@@ -18,13 +22,22 @@ const STARTS: &[(&str, bool)] = &[("stationary", false), ("new", true)];
 const SHORTEST: Span = Span::from_secs(1);
 
 /// All failure processes, in order of the file.
-pub(super) fn failures(tables: &[Table<'_>], nodes: &Selectors<'_>) -> Vec<FailurePlan> {
+pub(super) fn failures(tables: &[Table<'_>], nodes: &Selectors<'_>, folder: &Path) -> Vec<FailurePlan> {
     let mut names = BTreeSet::new();
     let mut plans = Vec::new();
     for (number, table) in tables.iter().enumerate() {
         let name = table.read("name", Value::text).map_or(format!("failure {}", number + 1), str::to_string);
         if !names.insert(name.clone()) {
             table.get("name").iter().for_each(|value| value.complain(format!("there is already a failure `{name}`")));
+        }
+        if let Some(value) = table.get("log") {
+            let left = ["of", "together", "up", "mtbf", "repair", "crews", "start", "burst"];
+            left.iter().filter_map(|key| table.get(key)).for_each(|it| it.complain("the log says all: leave it out"));
+            if let Some((units, log)) = log(&value, nodes, folder) {
+                let notice = table.read("notice", Value::duration);
+                plans.push(FailurePlan { name, units, log: Some(log), notice, ..FailurePlan::default() });
+            }
+            continue;
         }
         let rows = table.need("of", |value| Some(nodes.rows(value))).unwrap_or_default();
         let units = match table.get("together") {
@@ -43,10 +56,57 @@ pub(super) fn failures(tables: &[Table<'_>], nodes: &Selectors<'_>) -> Vec<Failu
         if let (Some(units), Some(up), Some(repair)) = (units, up, repair) {
             let crews = table.read("crews", |value| value.count(1..=1_000_000));
             let new = table.read("start", |value| value.choice(STARTS)).unwrap_or(false);
-            plans.push(FailurePlan { name, units, up, repair, crews, new });
+            let notice = table.read("notice", Value::duration);
+            let burst = table.read("burst", burst);
+            plans.push(FailurePlan { name, units, up, repair, crews, new, notice, burst, log: None });
         }
     }
     plans
+}
+
+fn burst(value: &Value<'_>) -> Option<Burst> {
+    let table = value.table(BURST)?;
+    let chance = table.need("chance", |value| value.number(0.0..=1.0));
+    let size = table.read("size", |value| value.number(2.0..=1e6)).unwrap_or(3.0);
+    let within = table.read("within", Value::duration).unwrap_or(Span::from_secs(120));
+    Some(Burst { chance: chance?, size, within })
+}
+
+/// A CSV file with the columns `node`, `down_at` and `up_at`, in seconds from the start; without `up_at` it stays down.
+type Log = (Vec<FailureUnit>, Vec<Vec<(Time, Span)>>);
+fn log(value: &Value<'_>, nodes: &Selectors<'_>, folder: &Path) -> Option<Log> {
+    let name = value.text()?;
+    let text = read_text(&folder.join(name)).map_err(|error| value.complain(format!("cannot read {name}: {error}")));
+    let text = text.ok()?;
+    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(text.as_bytes());
+    let headers = reader.headers().cloned().unwrap_or_default();
+    let column = |name: &str| headers.iter().position(|it| it == name);
+    let (Some(node), Some(down), Some(up)) = (column("node"), column("down_at"), column("up_at")) else {
+        value.complain(format!("{name}: expected a first line with the columns `node`, `down_at` and `up_at`"));
+        return None;
+    };
+    let mut outages: BTreeMap<usize, Vec<(Time, Span)>> = BTreeMap::new();
+    for (number, record) in reader.records().enumerate() {
+        let field = |column: usize| record.as_ref().ok()?.get(column).filter(|text| !text.is_empty());
+        let seconds = |text: &str| text.parse().ok().filter(|it| (0.0..1e10).contains(it)).map(Span::from_secs_f64);
+        let row = field(node).and_then(|name| nodes.row(name));
+        let (from, to) = (field(down).and_then(seconds), field(up).map_or(Some(CENTURY), seconds));
+        match (row, from, to) {
+            (Some(row), Some(from), Some(to)) if from < to => {
+                outages.entry(row).or_default().push((Time::ZERO + from, (Time::ZERO + to) - (Time::ZERO + from)));
+            }
+            _ => {
+                let message = "is not a node, when it fails and when it is back, in seconds";
+                value.complain(format!("{name}: row {} {message}", number + 1));
+                return None;
+            }
+        }
+    }
+    let unit = |row: usize| FailureUnit { name: nodes.name(row).to_string(), nodes: vec![row] };
+    let units = outages.keys().map(|row| unit(*row)).collect();
+    let mut log: Vec<Vec<(Time, Span)>> = outages.into_values().collect();
+    log.iter_mut().for_each(|outages| outages.sort_unstable());
+    Some((units, log))
 }
 
 /// `mtbf = "30d"` is memoryless; `up` is any law.

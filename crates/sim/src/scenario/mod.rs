@@ -65,6 +65,8 @@ pub struct Scenario {
     pub arrivals: Vec<ArrivalPlan>,
     /// Lines in which arriving jobs wait before they are submitted.
     pub queues: Vec<QueuePlan>,
+    /// What users ask of services.
+    pub requests: Vec<RequestPlan>,
     /// Scripted events, in order of time, equal times in order of the file.
     pub script: Vec<Scripted>,
     /// Random failures.
@@ -240,6 +242,42 @@ pub struct Listed {
     pub replicas: Option<u64>,
 }
 
+/// Requests to a service through the mesh.
+#[derive(Clone, PartialEq, Debug)]
+pub struct RequestPlan {
+    /// The service's name.
+    pub name: String,
+    /// Row of [`Scenario::services`].
+    pub service: usize,
+    /// When they come.
+    pub process: ArrivalProcess,
+    /// How long a replica takes for one.
+    pub takes: Law,
+    /// How long the mesh takes to learn that an endpoint came or went.
+    pub spread: Law,
+    /// How long it takes to suspect a node that is lost.
+    pub suspicion: Span,
+    /// Who scales the service to its load.
+    pub autoscale: Option<Autoscale>,
+}
+
+/// An autoscaler of a service (the rule of Kubernetes' horizontal pod autoscaler).
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Autoscale {
+    /// Share of its time that a replica shall be busy.
+    pub target: f64,
+    /// Fewest and most replicas.
+    pub min: u64,
+    /// Most replicas.
+    pub max: u64,
+    /// Time between looks.
+    pub every: Span,
+    /// No change while load by target is within 1 ± band.
+    pub band: f64,
+    /// Fewer replicas only if no more were wanted for so long.
+    pub down_after: Span,
+}
+
 /// How many arrive together.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum Batch {
@@ -325,6 +363,40 @@ pub struct FailurePlan {
     pub crews: Option<u64>,
     /// Whether every unit is new at the start; otherwise its up time has been going on for ever.
     pub new: bool,
+    /// How long before a failure it is announced; then the nodes are drained.
+    pub notice: Option<Span>,
+    /// Whether failures come in bursts.
+    pub burst: Option<Burst>,
+    /// Instead of chance: for each unit, when it fails and for how long.
+    pub log: Option<Vec<Vec<(Time, Span)>>>,
+}
+
+impl Default for FailurePlan {
+    /// Nothing that fails, once a year, for an hour.
+    fn default() -> Self {
+        FailurePlan {
+            name: String::new(),
+            units: Vec::new(),
+            up: Law::Exponential { mean: Span::from_secs(365 * 86_400) },
+            repair: Law::Fixed(Span::from_secs(3600)),
+            crews: None,
+            new: false,
+            notice: None,
+            burst: None,
+            log: None,
+        }
+    }
+}
+
+/// A failure that draws others of its plan in.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Burst {
+    /// Probability that a failure does.
+    pub chance: f64,
+    /// Mean number of units that fail together, at least 2.
+    pub size: f64,
+    /// The others fail within this time.
+    pub within: Span,
 }
 
 /// Nodes that one failure takes down.

@@ -51,7 +51,7 @@ pub(super) const HEARTBEAT: &[&str] = &["period", "jitter", "grace"];
 
 /// Named sets of parameters, calibrated on real swarms: a scenario's own tables come on top of them.
 const PROFILES: &[(&str, &str)] = &[("docker-20.10-small", include_str!("profiles/docker-20.10-small.toml"))];
-const PROFILE: &[&str] = &["daemon", "registry", "overlay", "heartbeat"];
+const PROFILE: &[&str] = &["daemon", "registry", "overlay", "heartbeat", "managers", "gossip"];
 
 /// Of an ideal model.
 const AT_ONCE: Law = Law::Fixed(Span::ZERO);
@@ -61,12 +61,7 @@ const SHORTEST_PERIOD: Span = Span::from_millis(10);
 /// All models; what is not given is the profile's, and without one Swarm's default.
 pub(super) fn models(scenario: &Table<'_>) -> Models {
     let base = scenario.read("profile", profile).unwrap_or_default();
-    let table = |key, keys| scenario.read(key, |value| value.table(keys));
-    Models {
-        gossip: table("gossip", GOSSIP).as_ref().map(gossip).unwrap_or_default(),
-        managers: table("managers", MANAGERS).as_ref().map(managers).unwrap_or_default(),
-        ..over(scenario, base)
-    }
+    over(scenario, base)
 }
 
 fn profile(value: &Value<'_>) -> Option<Models> {
@@ -85,8 +80,8 @@ fn profile(value: &Value<'_>) -> Option<Models> {
 fn over(tables: &Table<'_>, base: Models) -> Models {
     let table = |key, keys| tables.read(key, |value| value.table(keys));
     Models {
-        gossip: base.gossip,
-        managers: base.managers,
+        gossip: table("gossip", GOSSIP).as_ref().map_or(base.gossip, gossip),
+        managers: table("managers", MANAGERS).as_ref().map_or(base.managers, managers),
         daemon: match table("daemon", DAEMON) {
             Some(it) => daemon(&it, base.daemon),
             None => base.daemon,

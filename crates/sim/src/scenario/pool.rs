@@ -305,6 +305,11 @@ impl<'a> Selectors<'a> {
         Some(domains)
     }
 
+    /// The row of a node.
+    pub fn row(&self, name: &str) -> Option<usize> {
+        self.by_name.get(name).copied()
+    }
+
     /// A node's name.
     pub fn name(&self, row: usize) -> &'a str {
         &self.nodes[row].spec.id

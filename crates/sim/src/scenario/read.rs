@@ -32,6 +32,7 @@ pub(super) const SCENARIO: &[&str] = &[
     "stack",
     "arrivals",
     "queue",
+    "requests",
     "event",
     "failure",
     "profile",
@@ -98,10 +99,11 @@ fn read(path: &Path, text: &str, table: &Table<'_>) -> Scenario {
 
     let script = script::Script::new(&selectors, &services, Time::ZERO + duration);
     let script = script.read(&table.tables("event", script::EVENT));
-    let failures = failure::failures(&table.tables("failure", failure::FAILURE), &selectors);
-    check_tasks(table, &nodes, &services, &script);
     let folder = path.parent().unwrap_or(Path::new(""));
+    let failures = failure::failures(&table.tables("failure", failure::FAILURE), &selectors, folder);
+    check_tasks(table, &nodes, &services, &script);
     let (arrivals, queues) = workload::workload(table, folder, &services);
+    let requests = workload::requests(table, folder, &services);
 
     let declared = || services.iter().chain(arrivals.iter().flat_map(|it| &it.kinds));
     imply_images(declared(), &script, &mut images);
@@ -126,6 +128,7 @@ fn read(path: &Path, text: &str, table: &Table<'_>) -> Scenario {
         networks: networks.into_values().collect(),
         arrivals,
         queues,
+        requests,
         script,
         failures,
         models,
@@ -316,6 +319,7 @@ mod tests {
             ("`event`", script::EVENT),
             ("`event`", script::SLOW),
             ("`failure`", failure::FAILURE),
+            ("`failure.burst`", failure::BURST),
             ("`daemon`", model::DAEMON),
             ("`registry`", model::REGISTRY),
             ("`registry`", model::LIMIT),
@@ -327,6 +331,8 @@ mod tests {
             ("`arrivals.diurnal`", workload::DIURNAL),
             ("`arrivals.bursty`", workload::BURSTY),
             ("`queue`", workload::QUEUE),
+            ("`requests`", workload::REQUESTS),
+            ("`requests.autoscale`", workload::AUTOSCALE),
             ("`expect`", expect::BOUNDS),
             ("Laws", unit::LAWS),
             ("Laws", unit::UNIFORM),

@@ -9,7 +9,8 @@ use super::complaint::suggest;
 use super::reader::{Table, Value};
 use super::service::{SERVICE, TASKS};
 use super::stack::read_text;
-use super::{ArrivalPlan, ArrivalProcess, Batch, Listed, QueuePlan, ServicePlan, service};
+use super::{ArrivalPlan, ArrivalProcess, Autoscale, Batch, Listed, QueuePlan, RequestPlan, ServicePlan, service};
+use crate::engine::law::Law;
 
 pub(super) const ARRIVALS: &[&str] = &[
     "name",
@@ -28,6 +29,9 @@ pub(super) const ARRIVALS: &[&str] = &[
 ];
 pub(super) const DIURNAL: &[&str] = &["mean", "amplitude", "period", "peak"];
 pub(super) const BURSTY: &[&str] = &["calm", "burst", "calm_for", "burst_for"];
+pub(super) const REQUESTS: &[&str] =
+    &["service", "every", "diurnal", "bursty", "file", "takes", "spread", "suspicion", "autoscale"];
+pub(super) const AUTOSCALE: &[&str] = &["target", "min", "max", "every", "band", "down_after"];
 pub(super) const QUEUE: &[&str] = &["name", "running", "waiting"];
 const BATCH: &[&str] = &["geometric"];
 const POPULARITY: &[&str] = &["zipf"];
@@ -37,6 +41,58 @@ const PROCESSES: &[&str] = &["every", "diurnal", "bursty", "file"];
 /// Mean time between arrivals at least: less is not a workload but a flood of events.
 const SHORTEST: Span = Span::from_nanos(1_000);
 const DAY: Span = Span::from_secs(24 * 3600);
+
+/// All requests.
+pub(super) fn requests(scenario: &Table<'_>, folder: &Path, services: &[ServicePlan]) -> Vec<RequestPlan> {
+    let rows: BTreeMap<&str, usize> = services.iter().enumerate().map(|(row, it)| (&*it.spec.name, row)).collect();
+    let mut plans: Vec<RequestPlan> = Vec::new();
+    for table in scenario.tables("requests", REQUESTS) {
+        let service = table.need("service", |value| {
+            let name = value.text()?;
+            let row = rows.get(name).copied();
+            if row.is_none() {
+                value.complain_with(format!("no service `{name}`"), suggest(name, rows.keys().copied()));
+            } else if plans.iter().any(|it| it.name == name) {
+                value.complain(format!("there are already requests to `{name}`"));
+            }
+            row
+        });
+        let process = process(&table, folder);
+        let takes = table.need("takes", Value::law);
+        let autoscale = table.read("autoscale", autoscale);
+        let (Some(service), Some(process), Some(takes)) = (service, process, takes) else { continue };
+        let scalable = matches!(services[service].spec.mode, sched::spec::Mode::Replicated { .. });
+        if let Some(value) = table.get("autoscale").filter(|_| !scalable) {
+            value.complain("only replicated services can be scaled");
+        }
+        let spread = Law::Uniform { min: Span::ZERO, max: Span::from_secs(1) };
+        plans.push(RequestPlan {
+            name: services[service].spec.name.clone(),
+            service,
+            process,
+            takes,
+            spread: table.read("spread", Value::law).unwrap_or(spread),
+            suspicion: table.read("suspicion", Value::duration).unwrap_or(Span::from_secs(5)),
+            autoscale,
+        });
+    }
+    plans
+}
+
+fn autoscale(value: &Value<'_>) -> Option<Autoscale> {
+    let table = value.table(AUTOSCALE)?;
+    let target = table.need("target", |value| value.number(0.01..=1.0));
+    let min = table.read("min", |value| value.count(1..=TASKS)).unwrap_or(1);
+    let max = table.need("max", |value| value.count(min..=TASKS));
+    Some(Autoscale {
+        target: target?,
+        min,
+        max: max?,
+        every: table.read("every", |value| value.duration_from(Span::from_secs(1))).unwrap_or(Span::from_secs(15)),
+        band: table.read("band", |value| value.number(0.0..=1.0)).unwrap_or(0.1),
+        down_after: table.read("down_after", Value::duration).unwrap_or(Span::from_secs(300)),
+    })
+}
 
 /// All arrivals, and the queues that they name. Names must differ from those of the services.
 pub(super) fn workload(
@@ -102,7 +158,7 @@ fn queues(tables: &[Table<'_>]) -> Vec<QueuePlan> {
 fn process(table: &Table<'_>, folder: &Path) -> Option<ArrivalProcess> {
     let given: Vec<Value<'_>> = PROCESSES.iter().filter_map(|key| table.get(key)).collect();
     let [value] = given.as_slice() else {
-        table.complain(format!("`arrivals`: expected exactly one of {}", PROCESSES.join(", ")));
+        table.complain(format!("`{}`: expected exactly one of {}", table.path, PROCESSES.join(", ")));
         return None;
     };
     let mean = |value: &Value<'_>| value.duration_from(SHORTEST);

@@ -53,6 +53,14 @@ fn broken(file: &Path) -> Vec<String> {
 }
 
 #[test]
+fn clusters_hurt_in_the_well_known_ways() {
+    let files = scenarios("incidents");
+    assert!(files.len() >= 15);
+    let broken: Vec<String> = files.iter().flat_map(|file| broken(file)).collect();
+    assert!(broken.is_empty(), "{}", broken.join("\n"));
+}
+
+#[test]
 fn the_simulator_agrees_with_theory() {
     let files = scenarios("theory");
     assert!(SLOW.iter().all(|slow| files.iter().any(|file| stem(file) == *slow)), "a slow scenario is not there");

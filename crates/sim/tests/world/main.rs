@@ -64,6 +64,7 @@ fn cluster(nodes: usize) -> Scenario {
         services: Vec::new(),
         arrivals: Vec::new(),
         queues: Vec::new(),
+        requests: Vec::new(),
         script: Vec::new(),
         failures: Vec::new(),
         models: Models { daemon, overlay, ..Models::default() },
@@ -346,16 +347,14 @@ fn busy() -> Scenario {
             units: (0..12).map(|it| unit(format!("n{it}"), vec![it])).collect(),
             up: Law::Weibull { shape: 0.7, mean: Span::from_secs(3000) },
             repair: mean(200),
-            crews: None,
-            new: false,
+            ..FailurePlan::default()
         },
         FailurePlan {
             name: "rack".into(),
             units: (0..6).map(|it| unit(format!("rack=r{it}"), vec![2 * it, 2 * it + 1])).collect(),
             up: mean(10_000),
             repair: mean(100),
-            crews: None,
-            new: false,
+            ..FailurePlan::default()
         },
     ];
     scenario
@@ -439,7 +438,7 @@ fn a_run_that_goes_in_circles_ends_and_says_so() {
     let mut scenario = cluster(1);
     let units = vec![FailureUnit { name: "n0".into(), nodes: vec![0] }];
     scenario.failures =
-        vec![FailurePlan { name: "flicker".into(), units, up: fixed(0), repair: fixed(0), crews: None, new: false }];
+        vec![FailurePlan { name: "flicker".into(), units, up: fixed(0), repair: fixed(0), ..FailurePlan::default() }];
     let outcomes = execute(&scenario, &plan(&scenario), 1, &|_| {});
     assert!(outcomes[0].failed.as_ref().is_some_and(|it| it.contains("circles")), "{:?}", outcomes[0].failed);
 }

@@ -33,6 +33,8 @@ impl Observer<'_> {
         let jobs = self.jobs.any();
         let (present_jobs, waiting_jobs) = self.jobs.areas(now);
         let quorum = self.quorum_share(now);
+        let asked = Some((self.served.len() as u64 + self.unanswered) as f64);
+        self.served.sort_unstable();
         let rounds: u64 = self.rounds.iter().map(|it| u64::from(*it)).sum();
         let rounds = ratio(rounds as f64, self.rounds.len() as f64);
         let converged = self.converged.map(|it| it.since(self.last_event).as_secs_f64());
@@ -85,6 +87,10 @@ impl Observer<'_> {
             ("majority_share", ratio(span as f64 - integral(&mut self.minority), span as f64)),
             ("majority_losses", Some(self.majority_losses as f64)),
             ("majority_lost_s", self.majority_lost.map(Time::as_secs_f64)),
+            ("requests", asked.filter(|it| *it > 0.0)),
+            ("request_error_ratio", asked.and_then(|it| ratio(self.unanswered as f64, it))),
+            ("request_mean_s", mean(&self.served)),
+            ("request_p99_s", quantile(&self.served, 0.99)),
             ("gossip_rounds_mean", rounds),
             ("gossip_time_mean_s", mean(&self.told)),
             ("time_to_running_mean_s", mean(&self.to_running)),

@@ -1,0 +1,316 @@
+//! Requests: what users ask of services through the mesh, how long they wait, and which of them fail.
+//!
+//! An open model: requests come whether they are answered or not. Each enters at a node chosen by chance, whose IPVS hands
+//! it to the next endpoint that it has in its table (round robin). A replica answers one after the other. The tables lag
+//! behind the truth: an endpoint is entered and taken out some time after it began or ceased to serve, and one that is
+//! lost without a word stays in them until its node is suspected. Who is sent there gets no answer.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use rand_chacha::ChaCha8Rng;
+use sched::{Span, Time};
+
+use super::TaskNo;
+use super::workload::Clock;
+use crate::engine::Queue;
+use crate::engine::law::unit;
+use crate::engine::rng::{Seeds, Stream, entity, part};
+use crate::scenario::RequestPlan;
+
+/// Something comes to pass on the way of the requests.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Event {
+    /// The next request of a plan.
+    Request(u32),
+    /// The autoscaler of a plan looks.
+    Look(u32),
+}
+
+/// What the world must know.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Answer {
+    /// A request was answered after this time.
+    Served(Span),
+    /// It was sent where nobody answers.
+    Failed,
+}
+
+/// All requests of a run.
+#[derive(Debug)]
+pub struct Requests<'a> {
+    plans: &'a [RequestPlan],
+    loads: Vec<Load>,
+    /// Where the endpoint of a task is.
+    places: BTreeMap<TaskNo, (usize, usize)>,
+    nodes: usize,
+    seeds: Seeds,
+    /// What became of requests since it was last drained.
+    pub answers: Vec<Answer>,
+    /// Plans whose service shall have so many replicas, since it was last drained.
+    pub scales: Vec<(usize, u64)>,
+}
+
+#[derive(Debug)]
+struct Load {
+    clock: Clock,
+    rng: ChaCha8Rng,
+    endpoints: Vec<Endpoint>,
+    /// For each node, the endpoint after the last that it chose.
+    next: Vec<usize>,
+    /// Work that came since the autoscaler looked last, in seconds.
+    work: f64,
+    /// What it wanted when it looked, for the time that a scale-down waits.
+    wanted: VecDeque<(Time, u64)>,
+}
+
+#[derive(Debug)]
+struct Endpoint {
+    task: TaskNo,
+    serves: bool,
+    /// From when until when it is in the tables.
+    from: Time,
+    until: Time,
+    /// When it has answered all that it has, and what that is: when each came and will be answered.
+    free: Time,
+    queue: VecDeque<(Time, Time)>,
+}
+
+impl<'a> Requests<'a> {
+    /// Nobody asks yet. The chance of a plan belongs to the name of its service.
+    pub fn new(plans: &'a [RequestPlan], nodes: usize, seeds: Seeds) -> Self {
+        let load = |plan: &RequestPlan| {
+            let entity = entity(&plan.name);
+            Load {
+                clock: Clock::new(seeds, part(entity, 3), Time::ZERO),
+                rng: seeds.stream(Stream::Request, part(entity, 0)),
+                endpoints: Vec::new(),
+                next: vec![0; nodes],
+                work: 0.0,
+                wanted: VecDeque::new(),
+            }
+        };
+        let loads = plans.iter().map(load).collect();
+        Requests { plans, loads, places: BTreeMap::new(), nodes, seeds, answers: Vec::new(), scales: Vec::new() }
+    }
+
+    /// Schedules the first request of every plan, and the first look of every autoscaler.
+    pub fn start<E: From<Event>>(&mut self, queue: &mut Queue<E>) {
+        for (row, plan) in self.plans.iter().enumerate() {
+            self.schedule(queue, row);
+            if let Some(scaler) = &plan.autoscale {
+                queue.after(scaler.every, Event::Look(row as u32));
+            }
+        }
+    }
+
+    /// One of the model's own events is due. An autoscaler that looks must know how many replicas its service wants.
+    pub fn handle<E: From<Event>>(&mut self, queue: &mut Queue<E>, event: Event, replicas: u64) {
+        match event {
+            Event::Request(row) => {
+                self.request(queue.now(), row as usize);
+                self.schedule(queue, row as usize);
+            }
+            Event::Look(row) => {
+                let row = row as usize;
+                self.look(queue.now(), row, replicas);
+                if let Some(scaler) = &self.plans[row].autoscale {
+                    queue.after(scaler.every, Event::Look(row as u32));
+                }
+            }
+        }
+    }
+
+    /// A task of the service of a plan serves.
+    pub fn started(&mut self, now: Time, plan: usize, task: TaskNo) {
+        let from = now + self.lag(plan, task, 0);
+        let load = &mut self.loads[plan];
+        // Those that nobody sends anything to any more are forgotten.
+        if load.endpoints.iter().filter(|it| it.until < now).count() > load.endpoints.len() / 2 {
+            load.endpoints.retain(|it| now <= it.until);
+            for (place, it) in load.endpoints.iter().enumerate() {
+                self.places.insert(it.task, (plan, place));
+            }
+        }
+        self.places.insert(task, (plan, load.endpoints.len()));
+        let queue = VecDeque::new();
+        load.endpoints.push(Endpoint { task, serves: true, from, until: Time::MAX, free: now, queue });
+    }
+
+    /// A task is taken out of service, politely.
+    pub fn leaving(&mut self, now: Time, task: TaskNo) {
+        let Some(&(plan, place)) = self.places.get(&task) else { return };
+        let until = now + self.lag(plan, task, 1);
+        let it = &mut self.loads[plan].endpoints[place];
+        it.until = it.until.min(until);
+    }
+
+    /// A task does not serve any more; `lost` says whether its machine went with it, so that nobody takes it out of the
+    /// tables.
+    pub fn ended(&mut self, now: Time, task: TaskNo, lost: bool) {
+        let Some((plan, place)) = self.places.remove(&task) else { return };
+        let until = now + if lost { self.plans[plan].suspicion } else { self.lag(plan, task, 1) };
+        let it = &mut self.loads[plan].endpoints[place];
+        it.until = it.until.min(until);
+        it.serves = false;
+        for (came, answered) in it.queue.drain(..) {
+            self.answers.push(if answered <= now { Answer::Served(answered - came) } else { Answer::Failed });
+        }
+    }
+
+    /// Everything that is answered by now is told.
+    pub fn settle(&mut self, now: Time) {
+        for it in self.loads.iter_mut().flat_map(|load| &mut load.endpoints) {
+            it.answer(now, &mut self.answers);
+        }
+    }
+
+    fn lag(&self, plan: usize, task: TaskNo, turn: u64) -> Span {
+        let chance = part(part(entity(&self.plans[plan].name), 1), u64::from(task.0) << 1 | turn);
+        self.plans[plan].spread.sample(&mut self.seeds.stream(Stream::Request, chance))
+    }
+
+    fn schedule<E: From<Event>>(&mut self, queue: &mut Queue<E>, row: usize) {
+        let now = queue.now();
+        if let Some(next) = self.loads[row].clock.next(&self.plans[row].process, now).filter(|it| *it < Time::MAX) {
+            queue.at(next, Event::Request(row as u32));
+        }
+    }
+
+    fn request(&mut self, now: Time, row: usize) {
+        let load = &mut self.loads[row];
+        let takes = self.plans[row].takes.sample(&mut load.rng);
+        load.work += takes.as_secs_f64();
+        let node = (unit(&mut load.rng) * self.nodes as f64) as usize;
+        let (count, begin) = (load.endpoints.len(), load.next[node]);
+        let listed = |place: &usize| {
+            let it = &load.endpoints[*place];
+            it.from <= now && now < it.until
+        };
+        let Some(place) = (begin..begin + count).map(|place| place % count).find(listed) else {
+            return self.answers.push(Answer::Failed);
+        };
+        load.next[node] = place + 1;
+        let it = &mut load.endpoints[place];
+        if !it.serves {
+            return self.answers.push(Answer::Failed);
+        }
+        it.answer(now, &mut self.answers);
+        it.free = it.free.max(now) + takes;
+        it.queue.push_back((now, it.free));
+    }
+
+    /// The rule of Kubernetes' horizontal autoscaler: as many replicas as make the load of each what it shall be, unless it
+    /// is nearly so; fewer only if nothing else was wanted for some time.
+    fn look(&mut self, now: Time, row: usize, replicas: u64) {
+        let Some(scaler) = &self.plans[row].autoscale else { return };
+        let load = &mut self.loads[row];
+        let capacity = scaler.every.as_secs_f64() * replicas.max(1) as f64;
+        let ratio = std::mem::take(&mut load.work) / capacity / scaler.target;
+        let exact = if (ratio - 1.0).abs() <= scaler.band { replicas } else { (replicas as f64 * ratio).ceil() as u64 };
+        let wanted = exact.clamp(scaler.min, scaler.max);
+        load.wanted.push_back((now, wanted));
+        while load.wanted.front().is_some_and(|it| it.0 + scaler.down_after < now) {
+            load.wanted.pop_front();
+        }
+        let wanted = load.wanted.iter().map(|it| it.1).max().unwrap_or(wanted).min(wanted.max(replicas));
+        if wanted != replicas {
+            self.scales.push((row, wanted));
+        }
+    }
+}
+
+impl Endpoint {
+    fn answer(&mut self, now: Time, answers: &mut Vec<Answer>) {
+        while let Some((came, answered)) = self.queue.front().copied().filter(|it| it.1 <= now) {
+            answers.push(Answer::Served(answered - came));
+            self.queue.pop_front();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::law::Law;
+    use crate::scenario::{ArrivalProcess, Autoscale};
+
+    fn plan(every: u64, takes: u64) -> RequestPlan {
+        let fixed = |millis| Law::Fixed(Span::from_millis(millis));
+        RequestPlan {
+            name: "web".into(),
+            service: 0,
+            process: ArrivalProcess::Renewal(fixed(every)),
+            takes: fixed(takes),
+            spread: fixed(0),
+            suspicion: Span::from_secs(5),
+            autoscale: None,
+        }
+    }
+
+    /// Lets time pass and counts who was served and who was not.
+    fn until(requests: &mut Requests<'_>, queue: &mut Queue<Event>, end: u64, replicas: u64) -> (usize, usize) {
+        let end = Time::ZERO + Span::from_secs(end);
+        queue.at(end, Event::Look(u32::MAX));
+        while let Some((now, event)) = queue.pop() {
+            if event == Event::Look(u32::MAX) {
+                requests.settle(now);
+                break;
+            }
+            requests.handle(queue, event, replicas);
+        }
+        let answers = std::mem::take(&mut requests.answers);
+        let failed = answers.iter().filter(|it| **it == Answer::Failed).count();
+        (answers.len() - failed, failed)
+    }
+
+    #[test]
+    fn a_lost_endpoint_takes_its_share_of_requests_with_it_until_it_is_suspected() {
+        let plans = [plan(100, 10)];
+        let mut requests = Requests::new(&plans, 1, Seeds::of(1, 1));
+        let mut queue = Queue::new();
+        (0..4).for_each(|task| requests.started(Time::ZERO, 0, TaskNo(task)));
+        requests.start(&mut queue);
+        assert_eq!(until(&mut requests, &mut queue, 10, 4), (99, 0), "the hundredth is not answered yet");
+        requests.ended(queue.now(), TaskNo(2), true);
+        let (served, failed) = until(&mut requests, &mut queue, 20, 4);
+        // Five seconds of ten requests each, one in four to the one that is gone.
+        assert!((12..=13).contains(&failed) && served + failed == 100, "{served} {failed}");
+        requests.leaving(queue.now(), TaskNo(1));
+        requests.ended(queue.now(), TaskNo(1), false);
+        assert_eq!(until(&mut requests, &mut queue, 30, 4).1, 0);
+    }
+
+    #[test]
+    fn without_endpoints_nobody_is_served() {
+        let plans = [plan(1000, 1)];
+        let mut requests = Requests::new(&plans, 3, Seeds::of(1, 1));
+        let mut queue = Queue::new();
+        requests.start(&mut queue);
+        assert_eq!(until(&mut requests, &mut queue, 5, 0).0, 0);
+    }
+
+    #[test]
+    fn the_autoscaler_follows_the_load_and_comes_down_late() {
+        let autoscale = Autoscale {
+            target: 0.5,
+            min: 1,
+            max: 10,
+            every: Span::from_secs(15),
+            band: 0.1,
+            down_after: Span::from_secs(300),
+        };
+        let plans = [RequestPlan { autoscale: Some(autoscale), ..plan(1000, 900) }];
+        let mut requests = Requests::new(&plans, 1, Seeds::of(1, 1));
+        let at = |secs| Time::ZERO + Span::from_secs(secs);
+        let mut look = |at: Time, replicas: u64, load: f64| {
+            requests.loads[0].work = load * 15.0 * replicas as f64;
+            requests.look(at, 0, replicas);
+            requests.scales.pop().map(|it| it.1)
+        };
+        assert_eq!(look(at(15), 4, 0.9), Some(8));
+        assert_eq!(look(at(30), 8, 0.54), None, "within the band");
+        assert_eq!(look(at(45), 8, 0.1), None, "it waits");
+        assert_eq!(look(at(346), 8, 0.1), Some(2));
+        assert_eq!(look(at(360), 8, 9.0), Some(10), "at most");
+    }
+}
