@@ -87,7 +87,6 @@ fn restart(criterion: &mut Criterion) {
                 crash(&mut bench, 7);
                 if std::mem::take(&mut first) {
                     let digest = bench.digest();
-                    println!("DIG crash {digest:#018x}");
                     assert!(digest == CRASHES, "the failed task goes elsewhere: {digest:#018x}");
                 }
                 // The replacement starts when its delay is over.
