@@ -23,7 +23,7 @@ const PNG: &str = "cost.png";
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  simctl bench                        two minutes on a quiet machine
+  simctl bench                        half a minute on a quiet machine
   simctl bench --quick                smaller cases, a few seconds
   simctl bench --out results/bench    also bench.csv, and cost.png drawn from it")]
 pub struct Args {

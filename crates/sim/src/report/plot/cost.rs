@@ -78,6 +78,7 @@ fn panel(sheet: &mut Sheet, room: Rect, x: &str, y: &str, curves: &[&Curve]) {
     // Room for the names at the right.
     let panel = Panel::within(Rect { x1: room.x1 - 430, y0: room.y0 + 30, ..room }, x, y);
     panel.axes(sheet);
+    let ends: Vec<i32> = curves.iter().filter_map(|it| it.points.last()).map(|&(x, y)| panel.at(x, y).1).collect();
     let mut names: Vec<(i32, String, RGBColor)> = Vec::new();
     for curve in curves {
         let look = appearance(curve);
@@ -92,8 +93,11 @@ fn panel(sheet: &mut Sheet, room: Rect, x: &str, y: &str, curves: &[&Curve]) {
                 "group" => ", of 100,000",
                 _ => "",
             };
-            names.push((panel.at(x, y).1, format!("{}{what}", curve.who), look.color));
-            sheet.text(&span(y), (panel.at(x, y).0 - 30, panel.at(x, y).1 - 45), NOTE, INK, false, Anchor::Right);
+            let at = panel.at(x, y);
+            names.push((at.1, format!("{}{what}", curve.who), look.color));
+            // The value stands above its line, or below where another line ends close above.
+            let beside = if ends.iter().any(|&end| end < at.1 && at.1 - end < 150) { 62 } else { -45 };
+            sheet.text(&span(y), (at.0 - 30, at.1 + beside), NOTE, INK, false, Anchor::Right);
         }
     }
     // Names that would stand on each other move apart.
