@@ -1,48 +1,84 @@
 //! Clusters for the benchmarks, and the digest that tells whether a faster run still decides the same.
+//!
+//! A cluster is built once and used again and again: what a round adds it also takes away, so every round meets the same
+//! loads and must decide the same.
+
+use std::time::{Duration, Instant};
 
 use sched::spec::{Description, Labels, Mode, NodeSpec, Resources, ServiceSpec};
-use sched::{Command, Config, Event, Manager, Row, Span, TieBreak, Time};
+use sched::{Command, Config, DesiredState, Event, Manager, Row, ServiceId, Span, TaskState, TieBreak, Time};
 
-/// A manager of `nodes` nodes in racks of 20 and zones of 10 racks, with its commands.
+/// CPUs of a node, and of a task that fills it.
+const CPUS: i64 = 64;
+const FILLING_CPUS: i64 = 8;
+/// Filling tasks that a node has room for.
+pub const SLOTS: u64 = (CPUS / FILLING_CPUS) as u64;
+
+/// What the tasks of a service ask for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Nothing.
+    Plain,
+    /// A tenth of a CPU and 64 MiB.
+    Reserving,
+    /// The same, on nodes that satisfy two constraints: three of eight.
+    Constrained,
+    /// To be spread over 4 zones, 10 racks in each and 5 classes in each of those.
+    Spread,
+    /// An eighth of a node.
+    Filling,
+}
+
+/// A manager with its commands.
 pub struct Bench {
     pub manager: Manager,
     pub now: Time,
     pub out: Vec<Command>,
+    names: u64,
 }
 
 impl Bench {
     pub fn new(strategy: &str, nodes: usize) -> Bench {
         let config = Config { strategy: strategy.into(), ties: TieBreak::LowestId, ..Config::default() };
-        let mut manager = Manager::new(config).expect("a strategy of the registry");
-        let mut out = Vec::new();
+        let manager = Manager::new(config).expect("a strategy of the registry");
+        let mut bench = Bench { manager, now: Time::ZERO, out: Vec::new(), names: 0 };
         for number in 0..nodes {
             let labels = Labels::from([
-                ("rack".to_owned(), format!("r{}", number / 20)),
-                ("zone".to_owned(), format!("z{}", number / 200 % 4)),
+                ("zone".to_owned(), format!("z{}", number % 4)),
+                ("rack".to_owned(), format!("r{}", number / 4 % 10)),
+                ("class".to_owned(), format!("c{}", number / 40 % 5)),
+                ("disk".to_owned(), ["ssd", "hdd"][number / 3 % 2].to_owned()),
             ]);
-            let resources = Resources { nano_cpus: 64_000_000_000, memory: 256 << 30, generic: Vec::new() };
+            let resources = Resources { nano_cpus: CPUS * 1_000_000_000, memory: 256 << 30, generic: Vec::new() };
             let description = Description { hostname: format!("n{number}"), resources, ..Description::default() };
             let spec =
                 NodeSpec { id: format!("n{number}"), labels, description: Some(description), ..NodeSpec::default() };
-            manager.add_node(Time::ZERO, spec, &mut out);
+            bench.manager.add_node(Time::ZERO, spec, &mut bench.out);
         }
-        let mut bench = Bench { manager, now: Time::ZERO, out };
         bench.rest();
+        bench.out.clear();
         bench
     }
 
-    /// A service whose tasks reserve a tenth of a CPU and 128 MiB each.
-    pub fn service(name: &str, replicas: u64) -> ServiceSpec {
-        let mut spec = ServiceSpec::new(name, "image");
-        spec.mode = Mode::Replicated { replicas };
-        spec.task.reservations.nano_cpus = 100_000_000;
-        spec.task.reservations.memory = 128 << 20;
-        spec
-    }
-
     /// Creates a service; its tasks wait for the next pass.
-    pub fn create(&mut self, spec: ServiceSpec) {
-        self.manager.create_service(self.now, spec, &mut self.out).expect("a good service");
+    pub fn create(&mut self, kind: Kind, replicas: u64) -> ServiceId {
+        self.names += 1;
+        let mut spec = ServiceSpec::new(format!("s{}", self.names), "image");
+        spec.mode = Mode::Replicated { replicas };
+        let task = &mut spec.task;
+        let (millis, mebibytes) = match kind {
+            Kind::Plain => (0, 0),
+            Kind::Filling => (FILLING_CPUS * 1000, 4 << 10),
+            _ => (100, 64),
+        };
+        (task.reservations.nano_cpus, task.reservations.memory) = (millis * 1_000_000, mebibytes << 20);
+        if kind == Kind::Constrained {
+            task.placement.constraints = vec!["node.labels.zone!=z0".into(), "node.labels.disk==ssd".into()];
+        }
+        if kind == Kind::Spread {
+            task.placement.preferences = ["zone", "rack", "class"].map(|it| format!("node.labels.{it}")).to_vec();
+        }
+        self.manager.create_unchecked(self.now, spec, &mut self.out)
     }
 
     /// Lets everything happen that is due within a second.
@@ -54,15 +90,44 @@ impl Bench {
         self.now = until;
     }
 
-    /// FNV-1a over every assignment so far, in order.
+    /// The next pass, and how long it takes.
+    #[allow(clippy::disallowed_methods)] // Benchmarks are there to look at the clock.
+    pub fn pass(&mut self) -> Duration {
+        self.out.clear();
+        let at = self.manager.deadline().expect("a pass is due");
+        self.now = at;
+        let begin = Instant::now();
+        self.manager.handle(at, Event::Deadline, &mut self.out);
+        begin.elapsed()
+    }
+
+    /// Tells the manager how tasks are that are on a node and not that far yet.
+    pub fn report(&mut self, state: TaskState, which: impl Fn(&sched::Task) -> bool) {
+        let tasks = self.manager.cluster().tasks().filter(|(_, task)| task.node.is_some() && task.state < state);
+        let tasks: Vec<_> = tasks.filter(|(_, task)| which(task)).map(|(id, _)| id).collect();
+        let report = |task| Event::TaskStatus { task, state, error: None };
+        self.manager.handle_all(self.now, tasks.into_iter().map(report), &mut self.out);
+    }
+
+    /// Removes services with all their tasks.
+    pub fn remove(&mut self, services: &[ServiceId]) {
+        for service in services {
+            self.manager.remove_service(self.now, *service, &mut self.out);
+        }
+        self.report(TaskState::Shutdown, |task| task.desired >= DesiredState::Remove);
+        self.rest();
+    }
+
+    /// FNV-1a over the nodes that were assigned, in order, and how often something else was written of a task.
     pub fn digest(&self) -> u64 {
         let mut hash = 0xcbf2_9ce4_8422_2325u64;
         for command in &self.out {
-            if let Command::Assign { task, node } = command {
-                for number in [task.row(), node.index()] {
-                    hash = (hash ^ number as u64).wrapping_mul(0x0100_0000_01b3);
-                }
-            }
+            let number = match command {
+                Command::Assign { node, .. } => node.index() as u64,
+                Command::State { state, .. } => 1 << 32 | *state as u64,
+                _ => continue,
+            };
+            hash = (hash ^ number).wrapping_mul(0x0100_0000_01b3);
         }
         hash
     }

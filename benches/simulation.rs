@@ -37,9 +37,9 @@ mtbf = "10h"
 repair = { exponential = { mean = "2m" } }
 "#;
 
-/// `scenarios/million.toml` or a part of it: so many times fewer nodes and tasks.
+/// `scenarios/large/million.toml` or a part of it: so many times fewer nodes and tasks.
 fn million(fewer: u64) -> Scenario {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios/million.toml");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios/large/million.toml");
     let mut text = std::fs::read_to_string(&path).expect("the scenario ships with the project");
     let mut less = |key: &str, from: u64| {
         let whole = format!("{key}{from}");

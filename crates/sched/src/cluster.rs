@@ -17,8 +17,8 @@ use crate::time::Time;
 /// A node as the manager knows it.
 #[derive(Clone, Debug)]
 pub struct Node {
-    /// What the operator and the engine declared, with the node's current state.
-    pub spec: NodeSpec,
+    /// What the operator and the engine declared, with the node's current state. Shared with the caller until it changes.
+    pub spec: Arc<NodeSpec>,
     /// When it joined.
     pub created: Time,
     /// Whether the node was removed from the cluster.
@@ -256,17 +256,18 @@ impl Cluster {
         self.journal.push_back(change);
     }
 
-    pub(crate) fn add_node(&mut self, spec: NodeSpec) -> NodeId {
+    pub(crate) fn add_node(&mut self, spec: Arc<NodeSpec>) -> NodeId {
         let node = Node { spec, created: self.now, removed: false };
         self.invalid.push(is_invalid(&node));
-        self.on_nodes.push(Vec::new());
+        // One cache line; a longer list is as long as the node ever had tasks.
+        self.on_nodes.push(Vec::with_capacity(16));
         let id = self.nodes.push(node);
         self.record(Change::NodeCreated(id));
         id
     }
 
     pub(crate) fn update_node(&mut self, id: NodeId, change: impl FnOnce(&mut NodeSpec)) {
-        change(&mut self.nodes[id].spec);
+        change(Arc::make_mut(&mut self.nodes[id].spec));
         self.invalid[id] = is_invalid(&self.nodes[id]);
         self.record(Change::NodeUpdated(id));
     }

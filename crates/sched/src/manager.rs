@@ -2,6 +2,8 @@
 
 mod leader;
 
+use std::sync::Arc;
+
 use crate::api::{self, ApiError, Part, refuse};
 use crate::cluster::{Change, Cluster, Timer, UpdateState, UpdateStatus, Writer};
 use crate::event::{Commands, Event};
@@ -117,8 +119,9 @@ impl Manager {
 // Verbs on nodes.
 impl Manager {
     /// A node joins.
-    pub fn add_node(&mut self, now: Time, spec: NodeSpec, out: &mut Commands) -> NodeId {
+    pub fn add_node(&mut self, now: Time, spec: impl Into<Arc<NodeSpec>>, out: &mut Commands) -> NodeId {
         self.cluster.advance(now);
+        let spec = spec.into();
         let down = spec.state == NodeState::Down;
         let node = self.cluster.add_node(spec);
         self.downs.push(0);

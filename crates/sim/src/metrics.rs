@@ -209,6 +209,12 @@ pub const METRICS: &[Metric] = &[
         smaller_is_better: Some(true),
     },
     Metric {
+        name: "near_bytes",
+        unit: "B",
+        definition: "Bytes that nodes got from a mirror or from each other, broken-off transfers included.",
+        smaller_is_better: None,
+    },
+    Metric {
         name: "nodes_down_mean",
         unit: "nodes",
         definition: "Time average of the number of nodes without power.",

@@ -3,6 +3,7 @@
 //! The world hands facts to the manager, its commands to the models, and their effects back; everything that happens
 //! passes through one `match`. It decides nothing itself.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use rand_chacha::rand_core::Rng;
@@ -137,6 +138,8 @@ pub struct World<'a> {
     manager: Manager,
     agents: Agents<'a>,
     images: Images<'a>,
+    /// Images whose containers end by themselves.
+    bad_images: BTreeMap<&'a str, Exit>,
     overlay: Overlay,
     failures: Failures<'a>,
     heartbeats: Heartbeats<'a>,
@@ -189,7 +192,8 @@ impl<'a> World<'a> {
             queue: Queue::new(),
             manager,
             agents: Agents::new(&models.daemon, &models.overlay, names(), seeds),
-            images: Images::new(&models.registry, &scenario.images, bandwidths),
+            images: Images::new(&models.registry, &scenario.images, bandwidths).with_racks(&racks(scenario)),
+            bad_images: scenario.images.iter().filter_map(|it| Some((it.name.as_str(), it.exit?))).collect(),
             overlay: Overlay::new(&models.overlay, &scenario.networks, scenario.nodes.len()),
             failures: Failures::new(&scenario.failures, scenario.nodes.len(), seeds),
             heartbeats: Heartbeats::new(&models.heartbeat, names(), seeds),
@@ -257,7 +261,7 @@ impl<'a> World<'a> {
     fn start(&mut self) {
         let Scenario { duration, warm_up, nodes, services, script, .. } = self.scenario;
         for (row, plan) in nodes.iter().enumerate() {
-            self.manager.add_node(Time::ZERO, plan.spec.clone(), &mut self.commands);
+            self.manager.add_node(Time::ZERO, Arc::clone(&plan.spec), &mut self.commands);
             self.observe_eligible(Time::ZERO, row);
         }
         self.settle(Time::ZERO);
@@ -510,7 +514,7 @@ impl<'a> World<'a> {
                 for &node in nodes {
                     self.agents.restart(&mut self.queue, node, *live);
                     self.sessions.up[node] = false;
-                    self.images.power_off(&mut self.queue, node, true);
+                    self.images.power_off(&mut self.queue, node, scenario.models.daemon.keep_cache);
                     self.heartbeats.silent(&mut self.queue, node);
                     self.observer.silent(now, node);
                     self.observer.back(now, node);
@@ -611,6 +615,15 @@ impl<'a> World<'a> {
             self.observer.mark(now, "refused", refusal);
         }
     }
+}
+
+/// The racks of the nodes by number, in order of the values of their label; nodes without one are in a rack together.
+fn racks(scenario: &Scenario) -> Vec<usize> {
+    let value = |node: &NodePlan| node.spec.labels.get(&scenario.models.registry.rack).cloned().unwrap_or_default();
+    let values: Vec<String> = scenario.nodes.iter().map(value).collect();
+    let rows: BTreeMap<&String, usize> =
+        values.iter().collect::<BTreeSet<_>>().into_iter().enumerate().map(|(row, it)| (it, row)).collect();
+    values.iter().map(|it| rows[it]).collect()
 }
 
 // Who leads.
@@ -788,8 +801,12 @@ impl World<'_> {
         let chance = part(part(origin.entity, slot), u64::from(task.instance));
         let mut rng = self.seeds.stream(Stream::Task, chance);
         let container = &task.spec.task.container;
+        let mut behaviour = origin.behaviour;
+        if let Some(exit) = self.bad_images.get(container.image.as_str()) {
+            behaviour.exit = Some(*exit);
+        }
         let models = &self.scenario.models;
-        let life = Life::draw(&models.daemon, &models.overlay, container, &origin.behaviour, &mut rng);
+        let life = Life::draw(&models.daemon, &models.overlay, container, &behaviour, &mut rng);
         let (service, desired) = (task.service, task.desired);
         let attached = self.overlay.assign(number, node);
         let joins = self.overlay.joins(service);

@@ -54,7 +54,7 @@ struct History {
 
 impl History {
     fn new(seed: u64, strategy: &str) -> History {
-        let ties = if seed / 4 % 3 == 0 { TieBreak::Seeded } else { TieBreak::LowestId };
+        let ties = if (seed / 4).is_multiple_of(3) { TieBreak::Seeded } else { TieBreak::LowestId };
         let config = Config { strategy: strategy.into(), ties, seed, ..Config::default() };
         History {
             seed,

@@ -106,20 +106,20 @@ impl Laws {
             }
             let mut missing = Vec::new();
             let mut ports: Vec<(Protocol, u16)> = Vec::new();
-            let holders = node.tasks.iter().filter_map(|task| cluster.task(*task));
+            let holders = cluster.tasks_on(id).filter_map(|task| cluster.task(task));
             for task in holders.filter(|task| (TaskState::Assigned..=TaskState::Running).contains(&task.state)) {
                 nano_cpus -= task.spec.task.reservations.nano_cpus;
                 memory -= task.spec.task.reservations.memory;
                 // A task that asks twice for one kind of named units gets the same ones twice.
                 let own = |(index, unit): &(usize, &GenericResource)| {
-                    matches!(unit.units, Units::Count(_)) || !task.generic[..*index].contains(unit)
+                    matches!(unit.units, Units::Count(_)) || !task.generic()[..*index].contains(unit)
                 };
-                for (_, unit) in task.generic.iter().enumerate().filter(own) {
+                for (_, unit) in task.generic().iter().enumerate().filter(own) {
                     match &unit.units {
                         Units::Count(count) => *amounts.entry(&unit.kind).or_default() -= count,
                         Units::Named(name) => match names.iter().position(|it| *it == (&unit.kind, name)) {
                             Some(index) => drop(names.swap_remove(index)),
-                            None => missing.push((&unit.kind, name)),
+                            None => missing.push((unit.kind.as_str(), name.as_str())),
                         },
                     }
                 }
@@ -135,7 +135,8 @@ impl Laws {
             if enough && missing.is_empty() && ports.len() == held {
                 // As in SwarmKit it is forgotten how many units of a kind are held beyond what is declared, so that what
                 // comes back first is offered again too early. Only when no units are held that is over.
-                let units_held = node.tasks.iter().any(|id| cluster.task(*id).is_some_and(|it| !it.generic.is_empty()));
+                let units_held =
+                    cluster.tasks_on(id).any(|id| cluster.task(id).is_some_and(|it| !it.generic().is_empty()));
                 if !units_held {
                     self.crowded.remove(&id);
                 }
@@ -150,11 +151,9 @@ impl Laws {
     fn slots(&mut self, cluster: &Cluster) {
         for (id, service) in cluster.services().iter() {
             let wanted = if service.spec.mode.is_job() { DesiredState::Complete } else { DesiredState::Running };
-            let live = |tasks: &Vec<TaskId>| {
-                let lives = |task: &Task| task.desired <= wanted && task.iteration == service.iteration;
-                tasks.iter().filter(|task| cluster.task(**task).is_some_and(lives)).count()
-            };
-            let most = service.slots.values().map(live).max().unwrap_or(0);
+            let lives = |task: &Task| task.desired <= wanted && task.iteration == service.iteration;
+            let is_live = |task: &TaskId| cluster.task(*task).is_some_and(lives);
+            let most = service.slots.iter().map(|(_, tasks)| tasks.filter(is_live).count()).max().unwrap_or(0);
             if self.taking_over && most > 1 {
                 self.overlap.insert(id, most);
             }
@@ -163,7 +162,7 @@ impl Laws {
             let allowed = if again { usize::MAX } else { self.overlap.get(&id).copied().unwrap_or(1) };
             assert!(most <= allowed, "{most} live tasks in a slot of {id:?}, at most {allowed} expected");
             if service.spec.mode == Mode::Global || service.spec.mode == Mode::GlobalJob {
-                assert!(service.slots.keys().all(|slot| matches!(slot, Slot::Node(_))));
+                assert!(service.slots.iter().all(|(slot, _)| matches!(slot, Slot::Node(_))));
             }
         }
     }
@@ -184,7 +183,7 @@ fn may_be_assigned(cluster: &Cluster, task: &Task, node: NodeId, later: &[Comman
             && (TaskState::Assigned..=TaskState::Running).contains(&other.state)
     };
     let comes_later = |id: TaskId| later.contains(&Command::Assign { task: id, node });
-    let counts = |id: &&TaskId| cluster.task(**id).is_some_and(active) && !comes_later(**id);
-    let here = record.tasks.iter().filter(counts).count() as u64;
+    let counts = |id: &TaskId| cluster.task(*id).is_some_and(active) && !comes_later(*id);
+    let here = cluster.tasks_on(node).filter(counts).count() as u64;
     assert!(most == 0 || here <= most, "{here} tasks on {node:?}, at most {most} allowed");
 }

@@ -613,7 +613,7 @@ impl Swarm {
 
     /// Why a task is not further.
     pub fn why(&self, task: &str) -> &str {
-        self.task(task).error.as_deref().unwrap_or("")
+        self.task(task).error().map_or("", |it| it)
     }
 
     /// The name of the node where a task is, `-` if nowhere.
@@ -627,7 +627,7 @@ impl Swarm {
             Units::Count(count) => format!("{}={count}", unit.kind),
             Units::Named(name) => format!("{}={name}", unit.kind),
         };
-        self.task(task).generic.iter().map(text).collect()
+        self.task(task).generic().iter().map(text).collect()
     }
 
     /// Every record of a service, slot by slot, oldest first, as `web.1#1 a Running/Running`: name, node, desired and

@@ -1,9 +1,10 @@
-//! Transfers as fluid flows that share capacity max-min fairly: one uplink that all flows cross, one interface per node.
+//! Transfers as fluid flows that share capacity max-min fairly: one uplink that flows from the registry cross, perhaps a
+//! line to each rack, and one interface per node. Local flows cross the interface of their node only.
 //!
-//! Flows of a node always run at the same rate, so do nodes of the same bandwidth with as many flows; such nodes form a
-//! class. A change recomputes the rates of the classes, not of the flows: within a class a clock counts the bytes that
-//! each of its flows got, and a flow is done when the clock reaches its mark. So a change costs what there are classes
-//! (bandwidths times flows per node), and the logarithm of the flows.
+//! Flows of one kind to a node always run at the same rate, so do those of nodes of the same bandwidth and rack with as
+//! many flows; such flows form a class. A change recomputes the rates of the classes, not of the flows: within a class a
+//! clock counts the bytes that each of its flows got, and a flow is done when the clock reaches its mark. So a change
+//! costs what there are classes (bandwidths times flows per node times racks), and the logarithm of the flows.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,22 +14,25 @@ use sched::{Span, Time};
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct FlowId(u32);
 
-/// All flows from the uplink to the nodes.
+/// All flows to the nodes.
 #[derive(Debug)]
 pub struct Flows {
     /// Bytes per second; infinite if there is no limit.
     uplink: f64,
+    /// The same of the line to each rack.
+    racks: Vec<f64>,
     nodes: Vec<Node>,
     classes: Vec<Class>,
-    /// Classes by bandwidth and number of flows per node.
-    by_key: BTreeMap<(u64, usize), usize>,
-    /// Classes by what their nodes' interfaces allow a flow, least first.
+    by_key: BTreeMap<Key, usize>,
+    /// Classes of flows from the registry, by what their nodes' interfaces allow a flow, least first.
     order: Vec<usize>,
+    /// The other classes.
+    local: Vec<usize>,
     flows: Vec<Flow>,
     free: Vec<FlowId>,
     now: Time,
     // Buffers.
-    moving: Vec<(FlowId, f64)>,
+    moving: [Vec<(FlowId, f64)>; 2],
     finished: Vec<FlowId>,
 }
 
@@ -36,16 +40,35 @@ pub struct Flows {
 struct Node {
     /// Bytes per second; `None` is no limit.
     bandwidth: Option<u64>,
+    rack: usize,
+    /// From the registry, and local ones.
+    lanes: [Lane; 2],
+}
+
+#[derive(Clone, Debug)]
+struct Lane {
     class: usize,
     flows: Vec<FlowId>,
 }
 
+/// What flows of a class have in common: bandwidth and rack of their node, how many flows it has in each lane, and their
+/// own lane.
+type Key = (u64, usize, [usize; 2], usize);
+
 #[derive(Debug)]
 struct Class {
-    /// What the interface allows each flow.
+    rack: usize,
+    /// What the interface allows each flow, if all of its flows get the same.
     cap: f64,
+    /// What the line to the rack allows too.
+    limit: f64,
     /// What each flow gets.
     rate: f64,
+    /// Of a local class: the bandwidth of the interface, and the class of the flows from the registry to the same nodes
+    /// with their number.
+    beside: Option<(f64, usize, usize)>,
+    /// Flows of the class that its nodes have each.
+    each: usize,
     /// Bytes that each flow got since the class was last empty.
     clock: f64,
     /// Where the clock stands when a flow is done. Marks are positive, so their bits are in their order.
@@ -55,33 +78,56 @@ struct Class {
 #[derive(Clone, Copy, Debug)]
 struct Flow {
     node: u32,
+    lane: usize,
     bytes: u64,
     mark: f64,
     /// The owner's.
     tag: u32,
 }
 
+/// Where a flow comes from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Source {
+    /// The registry: it crosses the uplink and the line to the rack.
+    Registry,
+    /// Somebody near: only the node's interface matters.
+    Near,
+}
+
 impl Flows {
-    /// No flows. Bandwidths are bytes per second, `None` is no limit.
+    /// No flows, no racks. Bandwidths are bytes per second, `None` is no limit.
     pub fn new(uplink: Option<u64>, nodes: impl Iterator<Item = Option<u64>>) -> Flows {
+        let lane = Lane { class: usize::MAX, flows: Vec::new() };
         Flows {
             uplink: uplink.map_or(f64::INFINITY, |it| it as f64),
-            nodes: nodes.map(|bandwidth| Node { bandwidth, class: usize::MAX, flows: Vec::new() }).collect(),
+            racks: vec![f64::INFINITY],
+            nodes: nodes.map(|bandwidth| Node { bandwidth, rack: 0, lanes: [lane.clone(), lane.clone()] }).collect(),
             classes: Vec::new(),
             by_key: BTreeMap::new(),
             order: Vec::new(),
+            local: Vec::new(),
             flows: Vec::new(),
             free: Vec::new(),
             now: Time::ZERO,
-            moving: Vec::new(),
+            moving: [Vec::new(), Vec::new()],
             finished: Vec::new(),
         }
     }
 
+    /// Puts the nodes into racks, given by number, each behind a line of so many bytes per second.
+    pub fn with_racks(mut self, racks: &[usize], line: u64) -> Flows {
+        self.racks = vec![line as f64; racks.iter().max().map_or(1, |it| it + 1)];
+        for (node, &rack) in self.nodes.iter_mut().zip(racks) {
+            node.rack = rack;
+        }
+        self
+    }
+
     /// A flow of `bytes` to a node begins; `tag` comes back when it is done.
-    pub fn start(&mut self, now: Time, node: usize, bytes: u64, tag: u32) -> FlowId {
+    pub fn start(&mut self, now: Time, node: usize, source: Source, bytes: u64, tag: u32) -> FlowId {
         self.advance(now);
-        let flow = Flow { node: node as u32, bytes, mark: 0.0, tag };
+        let lane = usize::from(source == Source::Near);
+        let flow = Flow { node: node as u32, lane, bytes, mark: 0.0, tag };
         let id = self.free.pop().unwrap_or(FlowId(self.flows.len() as u32));
         if id.0 as usize == self.flows.len() {
             self.flows.push(flow);
@@ -96,13 +142,18 @@ impl Flows {
     /// A flow is broken off. Returns the bytes that it got.
     pub fn cancel(&mut self, now: Time, id: FlowId) -> u64 {
         self.advance(now);
-        let Flow { node, bytes, mark, .. } = self.flows[id.0 as usize];
-        let class = &self.classes[self.nodes[node as usize].class];
+        let Flow { node, lane, bytes, mark, .. } = self.flows[id.0 as usize];
+        let class = &self.classes[self.nodes[node as usize].lanes[lane].class];
         let left = if class.rate.is_finite() { (mark - class.clock).max(0.0) } else { 0.0 };
         self.regroup(node as usize, Some(id), None);
         self.free.push(id);
         self.share();
         bytes - (left.round() as u64).min(bytes)
+    }
+
+    /// Whether a flow comes from near.
+    pub fn is_near(&self, id: FlowId) -> bool {
+        self.flows[id.0 as usize].lane != 0
     }
 
     /// When the next flow is done, as things are.
@@ -137,8 +188,8 @@ impl Flows {
 
     /// Bytes per second over the uplink; flows without any limit take no time and do not count.
     pub fn total_rate(&self) -> f64 {
-        let rates = self.classes.iter().filter(|it| it.rate.is_finite());
-        rates.map(|it| it.rate * it.marks.len() as f64).sum()
+        let classes = self.order.iter().map(|&it| &self.classes[it]);
+        classes.filter(|it| it.rate.is_finite()).map(|it| it.rate * it.marks.len() as f64).sum()
     }
 
     fn advance(&mut self, now: Time) {
@@ -153,68 +204,120 @@ impl Flows {
         }
     }
 
-    /// Takes a flow from a node or adds one with so many bytes, and moves all that the node has to its new class.
+    /// Takes a flow from a node or adds one with so many bytes, and moves all that the node has to its new classes.
     fn regroup(&mut self, node: usize, gone: Option<FlowId>, new: Option<(FlowId, f64)>) {
-        let old = self.nodes[node].class;
         let mut moving = std::mem::take(&mut self.moving);
-        for id in self.nodes[node].flows.drain(..) {
-            let mark = self.flows[id.0 as usize].mark;
-            self.classes[old].marks.remove(&(mark.to_bits(), id));
-            if Some(id) != gone {
-                moving.push((id, (mark - self.classes[old].clock).max(0.0)));
+        for (lane, moving) in self.nodes[node].lanes.iter_mut().zip(&mut moving) {
+            for id in lane.flows.drain(..) {
+                let (mark, class) = (self.flows[id.0 as usize].mark, &mut self.classes[lane.class]);
+                class.marks.remove(&(mark.to_bits(), id));
+                if Some(id) != gone {
+                    moving.push((id, (mark - class.clock).max(0.0)));
+                }
             }
         }
-        moving.extend(new);
-        if moving.is_empty() {
-            self.moving = moving;
-            return;
+        if let Some((id, left)) = new {
+            moving[self.flows[id.0 as usize].lane].push((id, left));
         }
-        let class = self.class(self.nodes[node].bandwidth, moving.len());
-        self.nodes[node].class = class;
-        for (id, left) in moving.drain(..) {
-            let it = &mut self.classes[class];
-            if it.marks.is_empty() {
-                it.clock = 0.0;
+        let counts = [moving[0].len(), moving[1].len()];
+        for lane in (0..2).filter(|&lane| counts[lane] > 0) {
+            let class = self.class(node, counts, lane);
+            self.nodes[node].lanes[lane].class = class;
+            for (id, left) in moving[lane].drain(..) {
+                let it = &mut self.classes[class];
+                if it.marks.is_empty() {
+                    it.clock = 0.0;
+                }
+                let mark = it.clock + left;
+                it.marks.insert((mark.to_bits(), id));
+                self.flows[id.0 as usize].mark = mark;
+                self.nodes[node].lanes[lane].flows.push(id);
             }
-            let mark = it.clock + left;
-            it.marks.insert((mark.to_bits(), id));
-            self.flows[id.0 as usize].mark = mark;
-            self.nodes[node].flows.push(id);
         }
         self.moving = moving;
     }
 
-    fn class(&mut self, bandwidth: Option<u64>, flows: usize) -> usize {
+    fn class(&mut self, node: usize, counts: [usize; 2], lane: usize) -> usize {
+        let Node { bandwidth, rack, .. } = self.nodes[node];
         // Without a limit it makes no difference how many there are.
-        let key = bandwidth.map_or((u64::MAX, 0), |it| (it, flows));
+        let key = bandwidth.map_or((u64::MAX, rack, [0, 0], lane), |it| (it, rack, counts, lane));
         if let Some(&class) = self.by_key.get(&key) {
             return class;
         }
-        let cap = bandwidth.map_or(f64::INFINITY, |it| it as f64 / flows as f64);
+        let width = bandwidth.map_or(f64::INFINITY, |it| it as f64);
+        let cap = width / (counts[0] + counts[1]) as f64;
+        let beside = match (lane, counts[0]) {
+            (0, _) => None,
+            (_, 0) => Some((width, usize::MAX, 0)),
+            (_, others) => Some((width, self.class(node, counts, 0), others)),
+        };
         let class = self.classes.len();
-        self.classes.push(Class { cap, rate: 0.0, clock: 0.0, marks: BTreeSet::new() });
+        self.classes.push(Class {
+            rack,
+            cap,
+            limit: cap,
+            rate: 0.0,
+            beside,
+            each: counts[lane],
+            clock: 0.0,
+            marks: BTreeSet::new(),
+        });
         self.by_key.insert(key, class);
-        let position = self.order.partition_point(|&other| self.classes[other].cap <= cap);
-        self.order.insert(position, class);
+        if lane == 0 {
+            let position = self.order.partition_point(|&other| self.classes[other].cap <= cap);
+            self.order.insert(position, class);
+        } else {
+            self.local.push(class);
+        }
         class
     }
 
-    /// Progressive filling: whoever cannot take an equal share of the uplink gets what it can take, from the least on;
-    /// the others share the rest.
+    /// Progressive filling: whoever cannot take an equal share of a line gets what it can take, from the least on; the
+    /// others share the rest. The line to each rack first, then the uplink with what the racks' lines allow; local flows
+    /// take what is left of the interface.
     fn share(&mut self) {
-        let mut left = self.uplink;
-        let mut flows: usize = self.classes.iter().map(|it| it.marks.len()).sum();
-        for &class in &self.order {
-            let class = &mut self.classes[class];
-            let count = class.marks.len();
-            if count == 0 {
-                continue;
+        let has_racks = self.racks[0].is_finite();
+        if has_racks {
+            let mut flows = vec![0; self.racks.len()];
+            for &class in &self.order {
+                flows[self.classes[class].rack] += self.classes[class].marks.len();
             }
-            class.rate = class.cap.min(left / flows as f64);
-            left = (left - class.rate * count as f64).max(0.0);
-            flows -= count;
+            let mut left = self.racks.clone();
+            for &class in &self.order {
+                let class = &mut self.classes[class];
+                class.limit = fill(class.cap, class.marks.len(), &mut left[class.rack], &mut flows[class.rack]);
+            }
+        }
+        let mut left = self.uplink;
+        let mut flows: usize = self.order.iter().map(|&it| self.classes[it].marks.len()).sum();
+        let mut fill_class = |class: &mut Class| {
+            class.rate = fill(class.limit, class.marks.len(), &mut left, &mut flows);
+        };
+        if has_racks {
+            let mut order = self.order.clone();
+            order.sort_by(|&a, &b| self.classes[a].limit.total_cmp(&self.classes[b].limit));
+            order.iter().for_each(|&class| fill_class(&mut self.classes[class]));
+        } else {
+            self.order.iter().for_each(|&class| fill_class(&mut self.classes[class]));
+        }
+        for &class in &self.local {
+            let (width, beside, others) = self.classes[class].beside.expect("a local class has an interface");
+            let taken = if others == 0 { 0.0 } else { self.classes[beside].rate * others as f64 };
+            let it = &mut self.classes[class];
+            it.rate = if width.is_finite() { (width - taken).max(0.0) / it.each as f64 } else { f64::INFINITY };
         }
     }
+}
+
+/// What each of `count` flows gets that can take `cap`, of what is `left` for so many `flows`.
+fn fill(cap: f64, count: usize, left: &mut f64, flows: &mut usize) -> f64 {
+    if count == 0 {
+        return cap;
+    }
+    let rate = cap.min(*left / *flows as f64);
+    *left = (*left - rate * count as f64).max(0.0);
+    *flows -= count;
+    rate
 }
 
 #[cfg(test)]
@@ -226,33 +329,47 @@ mod tests {
     const MB: u64 = 1_000_000;
 
     /// Progressive filling as it is defined: all rates rise alike, and a flow stops rising when a link of its is full.
-    fn oracle(uplink: Option<u64>, bandwidths: &[Option<u64>], flows: &[usize]) -> Vec<f64> {
-        let uplink_row = bandwidths.len();
-        let capacity = |link: usize| if link == uplink_row { uplink } else { bandwidths[link] };
-        let crosses = |flow: usize, link: usize| link == uplink_row || flows[flow] == link;
-        let mut rates = vec![f64::INFINITY; flows.len()];
-        let mut rising: Vec<usize> = (0..flows.len()).collect();
+    /// Links are given as the flows that cross them.
+    fn oracle(flows: usize, links: &[(Option<u64>, Vec<usize>)]) -> Vec<f64> {
+        let mut rates = vec![f64::INFINITY; flows];
+        let mut rising: Vec<usize> = (0..flows).collect();
         while !rising.is_empty() {
-            let level = |link: usize| {
-                let capacity = capacity(link)? as f64;
-                let stopped: f64 =
-                    (0..flows.len()).filter(|it| crosses(*it, link) && !rising.contains(it)).map(|it| rates[it]).sum();
-                let count = rising.iter().filter(|it| crosses(**it, link)).count();
+            let level = |(capacity, crossing): &(Option<u64>, Vec<usize>)| {
+                let capacity = (*capacity)? as f64;
+                let stopped: f64 = crossing.iter().filter(|it| !rising.contains(it)).map(|&it| rates[it]).sum();
+                let count = crossing.iter().filter(|it| rising.contains(it)).count();
                 (count > 0).then(|| (capacity - stopped) / count as f64)
             };
-            let lowest =
-                (0..=uplink_row).filter_map(|link| Some((level(link)?, link))).min_by(|a, b| a.0.total_cmp(&b.0));
-            let Some((level, link)) = lowest else { break };
-            for &flow in rising.iter().filter(|it| crosses(**it, link)) {
+            let lowest = links.iter().filter_map(|link| Some((level(link)?, link))).min_by(|a, b| a.0.total_cmp(&b.0));
+            let Some((level, (_, crossing))) = lowest else { break };
+            for &flow in crossing.iter().filter(|it| rising.contains(it)) {
                 rates[flow] = level;
             }
-            rising.retain(|it| !crosses(*it, link));
+            rising.retain(|it| !crossing.contains(it));
         }
         rates
     }
 
+    /// The links of flows given by node and source.
+    fn links(
+        uplink: Option<u64>,
+        line: Option<u64>,
+        racks: &[usize],
+        bandwidths: &[Option<u64>],
+        flows: &[(usize, Source)],
+    ) -> Vec<(Option<u64>, Vec<usize>)> {
+        let those = |crosses: &dyn Fn(&(usize, Source)) -> bool| {
+            (0..flows.len()).filter(|&it| crosses(&flows[it])).collect::<Vec<_>>()
+        };
+        let mut links = vec![(uplink, those(&|it| it.1 == Source::Registry))];
+        links.extend((0..3).map(|rack| (line, those(&|it| it.1 == Source::Registry && racks[it.0] == rack))));
+        links.extend((0..bandwidths.len()).map(|node| (bandwidths[node], those(&|it| it.0 == node))));
+        links
+    }
+
     fn rate(flows: &Flows, id: FlowId) -> f64 {
-        flows.classes[flows.nodes[flows.flows[id.0 as usize].node as usize].class].rate
+        let Flow { node, lane, .. } = flows.flows[id.0 as usize];
+        flows.classes[flows.nodes[node as usize].lanes[lane].class].rate
     }
 
     fn bandwidth() -> impl Strategy<Value = Option<u64>> {
@@ -263,19 +380,27 @@ mod tests {
         #[test]
         fn rates_and_times_are_those_of_progressive_filling(
             uplink in bandwidth(),
+            line in prop_oneof![Just(None), (1..20u64).prop_map(|it| Some(it * MB))],
             bandwidths in prop::collection::vec(bandwidth(), 1..6),
-            starts in prop::collection::vec((0..6usize, 1..50_000_000u64, 0..3_000u64), 1..25),
+            racks in prop::collection::vec(0..3usize, 6),
+            starts in prop::collection::vec(((0..6usize, prop::bool::weighted(0.3)), 1..50_000_000u64, 0..3_000u64), 1..25),
         ) {
             let mut flows = Flows::new(uplink, bandwidths.iter().copied());
-            // The model: (node, bytes left, id), brought forward from change to change.
-            let mut model: Vec<(usize, f64, FlowId)> = Vec::new();
+            if let Some(line) = line {
+                flows = flows.with_racks(&racks[..bandwidths.len()], line);
+            }
+            // The model: (node and source, bytes left, id), brought forward from change to change.
+            let mut model: Vec<((usize, Source), f64, FlowId)> = Vec::new();
             let mut now = Time::ZERO;
-            let mut starts = starts.into_iter().map(|(node, bytes, pause)| (node % bandwidths.len(), bytes, Span::from_millis(pause)));
+            let mut starts = starts.into_iter().map(|((node, near), bytes, pause)| {
+                let source = if near { Source::Near } else { Source::Registry };
+                ((node % bandwidths.len(), source), bytes, Span::from_millis(pause))
+            });
             let mut next_start = starts.next();
             let mut start_at = now + next_start.map_or(Span::ZERO, |it| it.2);
             while !model.is_empty() || next_start.is_some() {
-                let nodes: Vec<usize> = model.iter().map(|it| it.0).collect();
-                let rates = oracle(uplink, &bandwidths, &nodes);
+                let crossing: Vec<(usize, Source)> = model.iter().map(|it| it.0).collect();
+                let rates = oracle(model.len(), &links(uplink, line, &racks, &bandwidths, &crossing));
                 for (it, expected) in model.iter().zip(&rates) {
                     let got = rate(&flows, it.2);
                     prop_assert!(got == *expected || (got / expected - 1.0).abs() < 1e-9, "{got} instead of {expected}");
@@ -295,9 +420,9 @@ mod tests {
                 }
                 now = then;
                 if starts_first {
-                    let (node, bytes, _) = next_start.unwrap();
-                    let id = flows.start(now, node, bytes, 0);
-                    model.push((node, bytes as f64, id));
+                    let ((node, source), bytes, _) = next_start.unwrap();
+                    let id = flows.start(now, node, source, bytes, 0);
+                    model.push(((node, source), bytes as f64, id));
                     next_start = starts.next();
                     start_at = now + next_start.map_or(Span::ZERO, |it| it.2);
                 } else {
@@ -329,8 +454,8 @@ mod tests {
     fn two_nodes_share_the_uplink_and_the_rest_goes_to_the_slower_one() {
         // 10 MB/s: both get 5; the small one is done after 2 s, the other has 40 MB left and all of the uplink.
         let mut flows = Flows::new(Some(10 * MB), [None, None].into_iter());
-        flows.start(Time::ZERO, 0, 10 * MB, 1);
-        flows.start(Time::ZERO, 1, 50 * MB, 2);
+        flows.start(Time::ZERO, 0, Source::Registry, 10 * MB, 1);
+        flows.start(Time::ZERO, 1, Source::Registry, 50 * MB, 2);
         assert_eq!(flows.total_rate(), 1e7);
         assert_eq!(finish(flows), [(1, 2.0), (2, 6.0)]);
     }
@@ -339,16 +464,16 @@ mod tests {
     fn a_slow_interface_leaves_its_share_to_others() {
         // Uplink 10, node 0 can take 2: node 1 gets 8.
         let mut flows = Flows::new(Some(10 * MB), [Some(2 * MB), None].into_iter());
-        flows.start(Time::ZERO, 0, 10 * MB, 1);
-        flows.start(Time::ZERO, 1, 16 * MB, 2);
+        flows.start(Time::ZERO, 0, Source::Registry, 10 * MB, 1);
+        flows.start(Time::ZERO, 1, Source::Registry, 16 * MB, 2);
         assert_eq!(finish(flows), [(2, 2.0), (1, 5.0)]);
     }
 
     #[test]
     fn a_broken_off_flow_says_what_it_got_and_makes_room() {
         let mut flows = Flows::new(Some(10 * MB), [None].into_iter());
-        let first = flows.start(Time::ZERO, 0, 100 * MB, 1);
-        flows.start(Time::ZERO, 0, 100 * MB, 2);
+        let first = flows.start(Time::ZERO, 0, Source::Registry, 100 * MB, 1);
+        flows.start(Time::ZERO, 0, Source::Registry, 100 * MB, 2);
         assert_eq!(flows.cancel(Time::ZERO + Span::from_secs(4), first), 20 * MB);
         assert_eq!(finish(flows), [(2, 12.0)]);
     }
@@ -356,7 +481,7 @@ mod tests {
     #[test]
     fn without_limits_nothing_takes_time() {
         let mut flows = Flows::new(None, [None].into_iter());
-        flows.start(Time::ZERO, 0, 100 * MB, 1);
+        flows.start(Time::ZERO, 0, Source::Registry, 100 * MB, 1);
         assert_eq!(flows.total_rate(), 0.0);
         assert_eq!(finish(flows), [(1, 0.0)]);
     }
@@ -366,10 +491,30 @@ mod tests {
         // 1 GB/s for a thousand flows: 1 MB/s each, though their interfaces could take 10.
         let mut flows = Flows::new(Some(1000 * MB), (0..1000).map(|_| Some(10 * MB)));
         for node in 0..1000 {
-            flows.start(Time::ZERO, node, 7 * MB, node as u32);
+            flows.start(Time::ZERO, node, Source::Registry, 7 * MB, node as u32);
         }
         let times = finish(flows);
         assert_eq!(times.len(), 1000);
         assert!(times.iter().all(|it| it.1 == 7.0));
+    }
+
+    #[test]
+    fn the_line_to_a_rack_holds_its_nodes_back() {
+        // Two nodes behind one line of 4 MB/s, the third behind its own.
+        let mut flows = Flows::new(Some(10 * MB), [None, None, None].into_iter()).with_racks(&[0, 0, 1], 4 * MB);
+        let ids: Vec<FlowId> =
+            (0..3).map(|node| flows.start(Time::ZERO, node, Source::Registry, 12 * MB, node as u32)).collect();
+        assert_eq!(ids.iter().map(|&it| rate(&flows, it)).collect::<Vec<_>>(), [2e6, 2e6, 4e6]);
+        assert_eq!(flows.total_rate(), 8e6);
+    }
+
+    #[test]
+    fn a_local_flow_takes_what_is_left_of_the_interface() {
+        let mut flows = Flows::new(Some(2 * MB), [Some(10 * MB)].into_iter());
+        let far = flows.start(Time::ZERO, 0, Source::Registry, 4 * MB, 1);
+        let near = flows.start(Time::ZERO, 0, Source::Near, 16 * MB, 2);
+        assert_eq!((rate(&flows, far), rate(&flows, near)), (2e6, 8e6));
+        assert_eq!(flows.total_rate(), 2e6);
+        assert_eq!(finish(flows), [(1, 2.0), (2, 2.0)]);
     }
 }

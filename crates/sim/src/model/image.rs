@@ -1,10 +1,10 @@
 //! The registry and the images on the nodes: which layers are there, which are on their way, and how long that takes.
 //!
 //! As moby's `distribution/xfer` does it: a daemon downloads a few layers at a time, a layer that two pulls want is
-//! downloaded once, one that breaks off is tried again, a layer is unpacked when its parent is, and nothing is ever
-//! evicted. The sharing of bandwidth is in [`super::flow`].
+//! downloaded once, one that breaks off is tried again, and a layer is unpacked when its parent is. Nothing is ever
+//! evicted unless the scenario gives the cache a limit. The sharing of bandwidth is in [`super::flow`].
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -12,9 +12,9 @@ use sched::{Span, Time};
 
 use super::TaskNo;
 use super::disk::Disks;
-use super::flow::{FlowId, Flows};
+use super::flow::{FlowId, Flows, Source};
 use crate::engine::Queue;
-use crate::scenario::{Image, RegistryModel};
+use crate::scenario::{Image, Mirror, RegistryModel};
 
 /// moby `distribution/xfer/download.go`: a download is tried so many times, and the wait after each grows by so much.
 const ATTEMPTS: u32 = 5;
@@ -60,6 +60,8 @@ pub enum Event {
 pub struct Totals {
     /// Bytes that the registry sent, broken-off transfers included.
     pub sent: u64,
+    /// Bytes that nodes got from near, broken-off transfers included.
+    pub near: u64,
     /// Compressed bytes of all layers that pulls needed when they began.
     pub needed: u64,
     /// Those of them that were on the node already.
@@ -75,6 +77,8 @@ pub struct Images<'a> {
     layers: Vec<Size>,
     digests: Vec<&'a str>,
     images: BTreeMap<&'a str, Content<'a>>,
+    /// Nodes that give each other what one of them has pulled, if any do.
+    circles: Vec<Circle>,
     /// Whether the registry answers.
     answers: bool,
     nodes: Vec<Node>,
@@ -94,6 +98,14 @@ pub struct Images<'a> {
     pub pulled: Vec<TaskNo>,
     /// Tasks whose image cannot be had, and why, since it was last drained.
     pub failed: Vec<(TaskNo, Arc<str>)>,
+}
+
+/// Nodes near each other: what one of them has fetched from the registry the others get from near.
+#[derive(Debug, Default)]
+struct Circle {
+    has: BTreeSet<u32>,
+    /// Layers that one of them fetches, and the transfers that wait for it.
+    fetching: BTreeMap<u32, (u32, Vec<u32>)>,
 }
 
 /// What the registry knows of an image.
@@ -122,6 +134,8 @@ struct Node {
     waiting: VecDeque<u32>,
     transfers: Vec<u32>,
     pulls: Vec<TaskNo>,
+    /// Its circle.
+    circle: usize,
     /// Whether its network carries anything.
     linked: bool,
     /// When it asked for manifests, as far as its allowance remembers.
@@ -156,12 +170,14 @@ enum Stage {
     Waiting,
     Requested,
     Flowing(FlowId),
+    /// It waits for the same layer on its way to somebody near.
+    Following,
     Arrived,
     Unpacking,
 }
 
 impl<'a> Images<'a> {
-    /// No node has any layer. `bandwidths` are those of the nodes' interfaces.
+    /// The nodes have the images that are present from the beginning. `bandwidths` are those of their interfaces.
     pub fn new(
         model: &'a RegistryModel,
         images: &'a [Image],
@@ -189,6 +205,7 @@ impl<'a> Images<'a> {
             waiting: VecDeque::new(),
             transfers: Vec::new(),
             pulls: Vec::new(),
+            circle: 0,
             linked: true,
             asked: VecDeque::new(),
         };
@@ -217,6 +234,7 @@ impl<'a> Images<'a> {
             layers,
             digests,
             images: by_name,
+            circles: Vec::new(),
             answers: true,
             pulls: BTreeMap::new(),
             transfers: Vec::new(),
@@ -267,6 +285,29 @@ impl<'a> Images<'a> {
         queue.after(round_trips, Event::Manifest { task, serial });
     }
 
+    /// Puts the nodes into racks, given by number: behind a line each, if the model has one, and giving each other what
+    /// they have pulled, if the model says so.
+    pub fn with_racks(mut self, racks: &[usize]) -> Self {
+        if let Some(line) = self.model.rack_bandwidth {
+            self.flows = self.flows.with_racks(racks, line);
+        }
+        let circle = |rack: usize| match self.model.mirror {
+            Mirror::None => None,
+            Mirror::Rack => Some(rack),
+            Mirror::All => Some(0),
+        };
+        for (row, rack) in racks.iter().enumerate() {
+            let Some(circle) = circle(*rack) else { break };
+            if self.circles.len() <= circle {
+                self.circles.resize_with(circle + 1, Circle::default);
+            }
+            self.nodes[row].circle = circle;
+            let has = (0..self.layers.len() as u32).filter(|&layer| self.nodes[row].has(layer));
+            self.circles[circle].has.extend(has);
+        }
+        self
+    }
+
     /// A task is over: nothing holds its image any more.
     pub fn release(&mut self, task: TaskNo) {
         let Some(disks) = &mut self.disks else { return };
@@ -295,15 +336,16 @@ impl<'a> Images<'a> {
     /// A task does not need its image any more. What only it wanted is broken off.
     pub fn cancel<E: From<Event>>(&mut self, queue: &mut Queue<E>, task: TaskNo) {
         let Some(node) = self.pulls.get(&task).map(|it| it.node) else { return };
-        self.drop_pull(queue.now(), task);
+        self.drop_pull(queue, task);
         self.fill_slots(queue, node);
         self.settle(queue);
+        self.release(task);
     }
 
     /// A machine loses power: its pulls end. Without `keep_cache` its disk is lost too.
     pub fn power_off<E: From<Event>>(&mut self, queue: &mut Queue<E>, node: usize, keep_cache: bool) {
         for task in self.nodes[node].pulls.clone() {
-            self.drop_pull(queue.now(), task);
+            self.drop_pull(queue, task);
         }
         if !keep_cache {
             self.nodes[node].cached.fill(0);
@@ -325,26 +367,26 @@ impl<'a> Images<'a> {
             }
             Event::Sending { transfer, serial } => {
                 if self.is_current(transfer, serial) {
-                    let it = &mut self.transfers[transfer as usize];
-                    if self.answers && self.nodes[it.node].linked {
-                        let bytes = self.layers[it.layer as usize].packed;
-                        it.stage = Stage::Flowing(self.flows.start(queue.now(), it.node, bytes, transfer));
-                    } else {
-                        self.retry(queue, transfer);
-                    }
+                    self.try_to_send(queue, transfer);
                 }
             }
             Event::Copied { task, serial } => {
                 if self.pulls.get(&task).is_some_and(|it| it.serial == serial) {
-                    self.drop_pull(queue.now(), task);
-                    self.pulled.push(task);
+                    self.done(queue, task);
                 }
             }
             Event::Arrived if self.armed == Some(queue.now()) => {
                 self.armed = None;
                 let mut done = std::mem::take(&mut self.done);
                 self.flows.complete(queue.now(), &mut done);
+                for &transfer in &done {
+                    let Transfer { stage, layer, .. } = self.transfers[transfer as usize];
+                    let near = matches!(stage, Stage::Flowing(flow) if self.flows.is_near(flow));
+                    let bytes = self.layers[layer as usize].packed;
+                    *(if near { &mut self.totals.near } else { &mut self.totals.sent }) += bytes;
+                }
                 for transfer in done.drain(..) {
+                    self.fetched(queue, transfer, true);
                     self.arrived(queue, transfer);
                 }
                 self.done = done;
@@ -371,6 +413,58 @@ impl<'a> Images<'a> {
 
     fn is_current(&self, transfer: u32, serial: u32) -> bool {
         self.transfers[transfer as usize].serial == serial
+    }
+
+    /// Whether a layer can come to its node.
+    fn can_come(&self, transfer: u32) -> bool {
+        let Transfer { node, layer, .. } = self.transfers[transfer as usize];
+        let is_near = || self.circles.get(self.nodes[node].circle).is_some_and(|it| it.has.contains(&layer));
+        self.nodes[node].linked && (self.answers || is_near())
+    }
+
+    fn try_to_send<E: From<Event>>(&mut self, queue: &mut Queue<E>, transfer: u32) {
+        if self.can_come(transfer) {
+            self.send(queue.now(), transfer);
+        } else {
+            self.retry(queue, transfer);
+        }
+    }
+
+    /// A layer begins to flow, from near if it is there; if it is on its way to somebody near, it waits for that.
+    fn send(&mut self, now: Time, transfer: u32) {
+        let it = &mut self.transfers[transfer as usize];
+        let bytes = self.layers[it.layer as usize].packed;
+        let mut source = Source::Registry;
+        if let Some(circle) = self.circles.get_mut(self.nodes[it.node].circle) {
+            if circle.has.contains(&it.layer) {
+                source = Source::Near;
+            } else if let Some((_, followers)) = circle.fetching.get_mut(&it.layer) {
+                followers.push(transfer);
+                it.stage = Stage::Following;
+                return;
+            } else {
+                circle.fetching.insert(it.layer, (transfer, Vec::new()));
+            }
+        }
+        it.stage = Stage::Flowing(self.flows.start(now, it.node, source, bytes, transfer));
+    }
+
+    /// A transfer does not flow any more, because its layer `came` or because it broke off. Whoever waited for it goes on.
+    fn fetched<E: From<Event>>(&mut self, queue: &mut Queue<E>, transfer: u32, came: bool) {
+        let Transfer { node, layer, .. } = self.transfers[transfer as usize];
+        let Some(circle) = self.circles.get_mut(self.nodes[node].circle) else { return };
+        if came {
+            circle.has.insert(layer);
+        }
+        let followers = match circle.fetching.get(&layer) {
+            Some(&(fetcher, _)) if fetcher == transfer => circle.fetching.remove(&layer).map(|it| it.1),
+            _ => None,
+        };
+        for follower in followers.unwrap_or_default() {
+            if self.transfers[follower as usize].stage == Stage::Following {
+                self.try_to_send(queue, follower);
+            }
+        }
     }
 
     /// Why the registry gives no manifest, if it gives none.
@@ -405,33 +499,44 @@ impl<'a> Images<'a> {
             return self.copy(queue, task);
         }
         let error = if self.model.tells { error.into() } else { format!("No such image: {image}").into() };
-        self.drop_pull(queue.now(), task);
+        self.drop_pull(queue, task);
+        self.release(task);
         self.failed.push((task, error));
     }
 
     /// All layers are there. Some storage drivers copy them for every container.
     fn copy<E: From<Event>>(&mut self, queue: &mut Queue<E>, task: TaskNo) {
         let pull = self.pulls.get_mut(&task).expect("who copies is a pull");
-        let Some(rate) = self.model.copy else {
-            self.drop_pull(queue.now(), task);
-            return self.pulled.push(task);
-        };
+        let Some(rate) = self.model.copy else { return self.done(queue, task) };
         let bytes: u64 = pull.layers.iter().map(|&it| self.layers[it as usize].unpacked).sum();
         let serial = pull.serial;
         queue.after(Span::from_secs_f64(bytes as f64 / rate as f64), Event::Copied { task, serial });
     }
 
+    /// A task has its image.
+    fn done<E: From<Event>>(&mut self, queue: &mut Queue<E>, task: TaskNo) {
+        self.drop_pull(queue, task);
+        self.pulled.push(task);
+    }
+
     /// Downloads to a node break off where nothing comes through any more.
     fn break_off<E: From<Event>>(&mut self, queue: &mut Queue<E>, node: usize) {
-        if self.answers && self.nodes[node].linked {
-            return;
-        }
         for transfer in self.nodes[node].transfers.clone() {
-            if let Stage::Flowing(flow) = self.transfers[transfer as usize].stage {
-                self.totals.sent += self.flows.cancel(queue.now(), flow);
+            if let Stage::Flowing(flow) = self.transfers[transfer as usize].stage
+                && !self.can_come(transfer)
+            {
+                self.count(queue.now(), flow);
                 self.retry(queue, transfer);
+                self.fetched(queue, transfer, false);
             }
         }
+    }
+
+    /// Breaks a flow off and counts what it got.
+    fn count(&mut self, now: Time, flow: FlowId) {
+        let near = self.flows.is_near(flow);
+        let got = self.flows.cancel(now, flow);
+        *(if near { &mut self.totals.near } else { &mut self.totals.sent }) += got;
     }
 
     /// A download failed. It keeps its slot until it is tried again; at last its pulls fail.
@@ -513,13 +618,12 @@ impl<'a> Images<'a> {
         let it = &mut self.transfers[transfer as usize];
         it.stage = Stage::Arrived;
         let (node, layer) = (it.node, it.layer);
-        self.totals.sent += self.layers[layer as usize].packed;
         self.nodes[node].slots += 1;
         self.verify(queue, transfer);
         self.fill_slots(queue, node);
         let waits = |task: &TaskNo| self.pulls[task].layers.get(self.pulls[task].next) == Some(&layer);
-        if self.transfers[transfer as usize].pulls.iter().any(waits) {
-            self.unpack(queue, transfer);
+        if let Some(&task) = self.transfers[transfer as usize].pulls.iter().find(|&it| waits(it)) {
+            self.unpack(queue, task, transfer);
         }
     }
 
@@ -536,11 +640,17 @@ impl<'a> Images<'a> {
         }
     }
 
-    fn unpack<E: From<Event>>(&mut self, queue: &mut Queue<E>, transfer: u32) {
+    /// The next layer of a pull is unpacked; a storage driver that copies begins with a copy of what is below it.
+    fn unpack<E: From<Event>>(&mut self, queue: &mut Queue<E>, task: TaskNo, transfer: u32) {
+        let pull = &self.pulls[&task];
+        let below: u64 = pull.layers[..pull.next].iter().map(|&it| self.layers[it as usize].unpacked).sum();
         let it = &mut self.transfers[transfer as usize];
         it.stage = Stage::Unpacking;
         let bytes = self.layers[it.layer as usize].unpacked;
-        let time = self.model.unpack.map_or(Span::ZERO, |rate| Span::from_secs_f64(bytes as f64 / rate as f64));
+        let time = |bytes: u64, rate: Option<u64>| {
+            rate.map_or(Span::ZERO, |rate| Span::from_secs_f64(bytes as f64 / rate as f64))
+        };
+        let time = time(below, self.model.copy) + time(bytes, self.model.unpack);
         queue.after(time, Event::Unpacked { transfer, serial: it.serial });
     }
 
@@ -578,13 +688,13 @@ impl<'a> Images<'a> {
                 let node = pull.node;
                 let transfer = self.transfer(node, layer).expect("a missing layer is on its way");
                 if self.transfers[transfer as usize].stage == Stage::Arrived {
-                    self.unpack(queue, transfer);
+                    self.unpack(queue, task, transfer);
                 }
             }
         }
     }
 
-    fn drop_pull(&mut self, now: Time, task: TaskNo) {
+    fn drop_pull<E: From<Event>>(&mut self, queue: &mut Queue<E>, task: TaskNo) {
         let Some(pull) = self.pulls.remove(&task) else { return };
         self.nodes[pull.node].pulls.retain(|&it| it != task);
         for transfer in self.nodes[pull.node].transfers.clone() {
@@ -595,14 +705,20 @@ impl<'a> Images<'a> {
                 continue;
             }
             let stage = it.stage;
+            let mut it_broke_off = false;
             match stage {
                 Stage::Waiting => self.nodes[pull.node].waiting.retain(|&it| it != transfer),
                 Stage::Requested => self.nodes[pull.node].slots += 1,
+                Stage::Following => self.nodes[pull.node].slots += 1,
                 Stage::Flowing(flow) => {
-                    self.totals.sent += self.flows.cancel(now, flow);
+                    self.count(queue.now(), flow);
                     self.nodes[pull.node].slots += 1;
+                    it_broke_off = true;
                 }
                 Stage::Arrived | Stage::Unpacking => {}
+            }
+            if it_broke_off {
+                self.fetched(queue, transfer, false);
             }
             self.forget(transfer);
         }
@@ -611,6 +727,14 @@ impl<'a> Images<'a> {
     fn forget(&mut self, transfer: u32) {
         let it = &mut self.transfers[transfer as usize];
         it.serial = 0;
+        it.stage = Stage::Unpacking;
+        let (layer, node) = (it.layer, it.node);
+        if let Some((_, followers)) =
+            self.circles.get_mut(self.nodes[node].circle).and_then(|it| it.fetching.get_mut(&layer))
+        {
+            followers.retain(|&it| it != transfer);
+        }
+        let it = &self.transfers[transfer as usize];
         self.nodes[it.node].transfers.retain(|&it| it != transfer);
         self.free.push(transfer);
     }
@@ -893,5 +1017,51 @@ mod tests {
         assert_eq!(lab.until(60.0), [(0, 4.0)]);
         assert_eq!(lab.images.totals().sent, 0);
         assert_eq!(lab.images.totals().durations, []);
+    }
+
+    #[test]
+    fn what_one_node_has_fetched_the_others_of_its_rack_get_from_near() {
+        let model = RegistryModel { unpack: None, latency: Span::ZERO, mirror: Mirror::Rack, ..registry() };
+        let images = [image("web", &[("base", 20)])];
+        let mut lab = Lab {
+            images: Images::new(&model, &images, (0..4).map(|_| Some(20 * MB))).with_racks(&[0, 0, 0, 1]),
+            queue: Queue::new(),
+        };
+        for node in 0..4 {
+            lab.pull(node, node as usize, "web");
+        }
+        // The first of each rack share the uplink of 10 MB/s for 4 s; the others then take a second each.
+        let mut times = lab.until(60.0);
+        times.sort_by_key(|it| it.0);
+        assert_eq!(times, [(0, 4.0), (1, 5.0), (2, 5.0), (3, 4.0)]);
+        assert_eq!((lab.images.totals().sent, lab.images.totals().near), (40 * MB, 40 * MB));
+    }
+
+    #[test]
+    fn who_waits_for_a_fetch_that_breaks_off_fetches_itself() {
+        let model = RegistryModel { unpack: None, latency: Span::ZERO, mirror: Mirror::Rack, ..registry() };
+        let images = [image("web", &[("base", 20)])];
+        let mut lab = Lab {
+            images: Images::new(&model, &images, [None, None, None].into_iter()).with_racks(&[0, 0, 0]),
+            queue: Queue::new(),
+        };
+        for node in 0..3 {
+            lab.pull(node, node as usize, "web");
+        }
+        lab.until(1.0);
+        lab.images.cancel(&mut lab.queue, TaskNo(1));
+        lab.images.power_off(&mut lab.queue, 0, true);
+        assert_eq!(lab.until(60.0), [(2, 3.0)]);
+        assert_eq!(lab.images.totals().sent, 30 * MB);
+    }
+
+    #[test]
+    fn a_driver_that_copies_does_so_for_every_layer() {
+        let model = RegistryModel { copy: Some(10 * MB), bandwidth: None, latency: Span::ZERO, ..registry() };
+        let images = [image("web", &[("base", 10), ("app", 10)])];
+        let mut lab = Lab::new(&model, &images);
+        lab.pull(0, 0, "web");
+        // Unpacked 20 MB each, a second at 20 MB/s; the base copied for the upper layer, then both for the container.
+        assert_eq!(lab.until(60.0), [(0, 1.0 + 2.0 + 1.0 + 4.0)]);
     }
 }

@@ -1,6 +1,7 @@
 //! `[[image]]`: images and their layers, and layers for images that nobody described.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -9,9 +10,12 @@ use super::complaint::suggest;
 use super::pattern::expand;
 use super::pool::Selectors;
 use super::reader::{Table, Value};
-use super::{Image, Layer};
+use super::service::exits;
+use super::stack::read_text;
+use super::{Exit, Image, Layer, inspect};
 
-pub(super) const IMAGE: &[&str] = &["name", "count", "size", "layers", "base", "present", "missing", "corrupt"];
+pub(super) const IMAGE: &[&str] =
+    &["name", "count", "size", "layers", "from", "base", "present", "missing", "corrupt", "exits"];
 pub(super) const LAYER: &[&str] = &["digest", "size", "unpacked"];
 
 /// Bytes of a layer or an image at most: far more than any registry takes.
@@ -33,11 +37,11 @@ const WEIGHT_SIGMA: f64 = 1.5;
 const UNPACKED_TENTHS: u64 = 26;
 
 /// The described images by name.
-pub(super) fn images(tables: &[Table<'_>], nodes: &Selectors<'_>) -> BTreeMap<String, Image> {
+pub(super) fn images(tables: &[Table<'_>], folder: &Path, nodes: &Selectors<'_>) -> BTreeMap<String, Image> {
     let mut drafts: BTreeMap<String, Draft<'_>> = BTreeMap::new();
     let mut read = Vec::new();
     for table in tables {
-        read.extend(read_images(table).into_iter().map(|draft| (table, draft)));
+        read.extend(read_images(table, folder).into_iter().map(|draft| (table, draft)));
     }
     for (table, draft) in read {
         if drafts.contains_key(&draft.name)
@@ -57,6 +61,7 @@ pub(super) fn images(tables: &[Table<'_>], nodes: &Selectors<'_>) -> BTreeMap<St
             present: draft.present.as_ref().map(|value| nodes.rows(value)).unwrap_or_default(),
             missing: draft.missing,
             corrupt: corrupt.map(|number| number as usize - 1),
+            exit: draft.exit,
         };
         (image.name.clone(), image)
     };
@@ -67,7 +72,7 @@ pub(super) fn images(tables: &[Table<'_>], nodes: &Selectors<'_>) -> BTreeMap<St
 pub(super) fn implied(name: &str) -> Image {
     let mut rng = rng_of(name);
     let size = (SIZE.0 * libm::exp(SIZE.1 * normal(&mut rng))).clamp(SIZE_BOUNDS.0, SIZE_BOUNDS.1);
-    Image { name: name.to_string(), layers: split(name, size as u64), ..Image::default() }
+    Image { name: name.to_string(), layers: split_as_usual(name, size as u64), ..Image::default() }
 }
 
 struct Draft<'a> {
@@ -77,16 +82,17 @@ struct Draft<'a> {
     present: Option<Value<'a>>,
     missing: bool,
     corrupt: Option<Value<'a>>,
+    exit: Option<Exit>,
 }
 
 /// One image, or so many with names of a pattern.
-fn read_images<'a>(table: &Table<'a>) -> Vec<Draft<'a>> {
+fn read_images<'a>(table: &Table<'a>, folder: &Path) -> Vec<Draft<'a>> {
     let count = table.read("count", |value| value.count(0..=IMAGES)).unwrap_or(1);
     let Some(pattern) = table.need("name", Value::text) else { return Vec::new() };
     let mut drafts = Vec::new();
     for i in 0..count {
         match expand(pattern, i) {
-            Ok(name) => drafts.extend(read_image(table, name)),
+            Ok(name) => drafts.extend(read_image(table, folder, name)),
             Err(error) => {
                 table.get("name").iter().for_each(|value| value.complain(&error));
                 break;
@@ -100,13 +106,24 @@ fn read_images<'a>(table: &Table<'a>) -> Vec<Draft<'a>> {
     drafts
 }
 
-fn read_image<'a>(table: &Table<'a>, name: String) -> Option<Draft<'a>> {
+fn read_image<'a>(table: &Table<'a>, folder: &Path, name: String) -> Option<Draft<'a>> {
     let size = table.read("size", bytes);
     let listed = table.get("layers");
     if let (Some(value), Some(_)) = (&listed, table.get("size")) {
         value.complain("give either `size` or `layers`");
     }
+    if let Some(value) = table.get("from")
+        && (listed.is_some() || table.get("size").is_some())
+    {
+        value.complain("give one of `size`, `layers` and `from`");
+    }
+    let printed = table.read("from", |value| {
+        let file = value.text()?;
+        let read = read_text(&folder.join(file)).and_then(|text| inspect::layers(&name, &text));
+        read.map_err(|error| value.complain(format!("cannot use `{file}`: {error}"))).ok()
+    });
     let layers = match (listed, size) {
+        _ if table.get("from").is_some() => printed.unwrap_or_default(),
         (Some(value), _) => {
             let items = value.list();
             if DEEPEST < items.len() {
@@ -115,12 +132,13 @@ fn read_image<'a>(table: &Table<'a>, name: String) -> Option<Draft<'a>> {
             }
             items.iter().enumerate().filter_map(|(number, item)| read_layer(&name, number, item)).collect()
         }
-        (None, Some(size)) => split(&name, size),
+        (None, Some(size)) => split_as_usual(&name, size),
         (None, None) => implied(&name).layers,
     };
     let missing = table.read("missing", Value::boolean).unwrap_or(false);
     let (base, present, corrupt) = (table.get("base"), table.get("present"), table.get("corrupt"));
-    Some(Draft { name, layers, base, present, missing, corrupt })
+    let exit = table.read("exits", exits);
+    Some(Draft { name, layers, base, present, missing, corrupt, exit })
 }
 
 fn bytes(value: &Value<'_>) -> Option<u64> {
@@ -171,16 +189,34 @@ fn layers_of(image: &Draft<'_>, drafts: &BTreeMap<String, Draft<'_>>) -> Vec<Lay
 }
 
 fn layer(image: &str, number: usize, size: u64) -> Layer {
-    let unpacked = u128::from(size) * u128::from(UNPACKED_TENTHS) / 10;
-    Layer { digest: format!("{image}#{}", number + 1), size, unpacked: u64::try_from(unpacked).unwrap_or(u64::MAX) }
+    Layer { digest: format!("{image}#{}", number + 1), size, unpacked: unpacked(size) }
 }
 
-/// Layers that share a size; the same for every use of the name.
-fn split(name: &str, size: u64) -> Vec<Layer> {
+/// Bytes on disk of so many compressed ones, and the other way round, where only one is known.
+pub(super) fn unpacked(size: u64) -> u64 {
+    u64::try_from(u128::from(size) * u128::from(UNPACKED_TENTHS) / 10).unwrap_or(u64::MAX)
+}
+
+/// See [`unpacked`].
+pub(super) fn packed(unpacked: u64) -> u64 {
+    u64::try_from(u128::from(unpacked) * 10 / u128::from(UNPACKED_TENTHS)).unwrap_or(u64::MAX)
+}
+
+/// As many layers as is usual that share a size; the same for every use of the name.
+fn split_as_usual(name: &str, size: u64) -> Vec<Layer> {
     let mut rng = rng_of(name);
     // The draw of the size in `implied` comes first there, too: layers do not depend on who asks.
     normal(&mut rng);
     let count = LAYERS.0 + rng.next_u64() % (LAYERS.1 - LAYERS.0 + 1);
+    share(name, count, size, rng)
+}
+
+/// So many layers that share a size.
+pub(super) fn split(name: &str, count: u64, size: u64) -> Vec<Layer> {
+    share(name, count, size, rng_of(name))
+}
+
+fn share(name: &str, count: u64, size: u64, mut rng: ChaCha8Rng) -> Vec<Layer> {
     let weights: Vec<f64> = (0..count).map(|_| libm::exp(WEIGHT_SIGMA * normal(&mut rng))).collect();
     let total: f64 = weights.iter().sum();
     let mut left = size;
@@ -230,9 +266,9 @@ mod tests {
 
     #[test]
     fn a_size_is_shared_without_a_remainder() {
-        let layers = split("app", 1_000_003);
+        let layers = split_as_usual("app", 1_000_003);
         assert_eq!(layers.iter().map(|layer| layer.size).sum::<u64>(), 1_000_003);
-        assert_eq!(split("app", 0).iter().map(|layer| layer.size).sum::<u64>(), 0);
+        assert_eq!(split_as_usual("app", 0).iter().map(|layer| layer.size).sum::<u64>(), 0);
         assert_eq!(layer("app", 0, 10), Layer { digest: "app#1".into(), size: 10, unpacked: 26 });
     }
 }

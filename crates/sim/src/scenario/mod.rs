@@ -8,6 +8,7 @@ mod complaint;
 mod expect;
 mod failure;
 mod image;
+mod inspect;
 mod model;
 mod pattern;
 mod pool;
@@ -20,6 +21,7 @@ mod unit;
 mod workload;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use sched::spec::{Availability, NodeSpec, ServiceSpec};
 use sched::{Span, Time};
@@ -81,13 +83,13 @@ pub struct NodePlan {
     /// The pool it belongs to.
     pub pool: String,
     /// As it joins. `spec.id` is the node's name, equal to its host name.
-    pub spec: NodeSpec,
+    pub spec: Arc<NodeSpec>,
     /// Bytes per second that its network interface carries in each direction; `None` is unlimited.
     pub bandwidth: Option<u64>,
 }
 
 /// An image as the registry holds it.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Debug, Default)]
 pub struct Image {
     /// Reference as services write it.
     pub name: String,
@@ -99,6 +101,8 @@ pub struct Image {
     pub missing: bool,
     /// The layer whose bytes do not match its digest, from 0.
     pub corrupt: Option<usize>,
+    /// How its containers end by themselves, whatever service they are of: a version that does not work.
+    pub exit: Option<Exit>,
 }
 
 /// A layer; layers of the same digest are the same bytes, whatever image they belong to.
@@ -535,9 +539,15 @@ pub struct RegistryModel {
     pub unpack: Option<u64>,
     /// Layers that one daemon downloads at a time (moby: 3).
     pub downloads: u32,
-    /// Bytes per second at which a node copies an unpacked image for every container (storage driver `vfs`); `None` makes
-    /// no copy.
+    /// Bytes per second at which a node copies what is below for every layer and container (storage driver `vfs`); `None`
+    /// makes no copies.
     pub copy: Option<u64>,
+    /// Label of the nodes that says in which rack they are.
+    pub rack: String,
+    /// Bytes per second of the line to each rack; `None` is unlimited.
+    pub rack_bandwidth: Option<u64>,
+    /// Who gets layers from near instead of from the registry.
+    pub mirror: Mirror,
     /// How many pulls the registry allows each node; `None` is without limit.
     pub limit: Option<PullLimit>,
     /// Bytes of unpacked layers that a node keeps beyond those in use; `None` keeps everything, as Docker does.
@@ -545,6 +555,18 @@ pub struct RegistryModel {
     /// Whether a task without its image says why the pull failed, or only that there is no such image (Docker up to
     /// version 20.10).
     pub tells: bool,
+}
+
+/// What one node has fetched, others get from near: only their own interface limits that.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Mirror {
+    /// Everybody fetches from the registry.
+    #[default]
+    None,
+    /// A mirror in every rack.
+    Rack,
+    /// All nodes give each other what they have.
+    All,
 }
 
 /// So many manifests within so long.
@@ -564,6 +586,9 @@ impl Default for RegistryModel {
             unpack: Some(150_000_000),
             downloads: 3,
             copy: None,
+            rack: "rack".into(),
+            rack_bandwidth: None,
+            mirror: Mirror::None,
             limit: None,
             cache: None,
             tells: true,

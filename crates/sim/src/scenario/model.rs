@@ -6,7 +6,9 @@ use toml::de::DeTable;
 use super::complaint::{Place, suggest};
 use super::reader::{Sink, Table, Value};
 use super::unit::human;
-use super::{DaemonModel, GossipModel, HeartbeatModel, ManagersModel, Models, OverlayModel, PullLimit, RegistryModel};
+use super::{
+    DaemonModel, GossipModel, HeartbeatModel, ManagersModel, Mirror, Models, OverlayModel, PullLimit, RegistryModel,
+};
 use crate::engine::law::Law;
 
 pub(super) const MANAGERS: &[&str] = &["ideal", "debounce", "history", "tick", "election", "backoff"];
@@ -28,8 +30,21 @@ pub(super) const DAEMON: &[&str] = &[
     "status_phase",
     "assignment_batch",
 ];
-pub(super) const REGISTRY: &[&str] =
-    &["ideal", "bandwidth", "latency", "unpack", "downloads", "copy", "limit", "cache", "pull_errors"];
+pub(super) const REGISTRY: &[&str] = &[
+    "ideal",
+    "bandwidth",
+    "latency",
+    "unpack",
+    "downloads",
+    "copy",
+    "rack",
+    "rack_bandwidth",
+    "mirror",
+    "cache",
+    "limit",
+    "pull_errors",
+];
+const MIRRORS: &[(&str, Mirror)] = &[("none", Mirror::None), ("rack", Mirror::Rack), ("all", Mirror::All)];
 pub(super) const LIMIT: &[&str] = &["pulls", "window"];
 pub(super) const OVERLAY: &[&str] = &["ideal", "pool", "subnet", "latency", "unreachable", "leave", "attach", "detach"];
 pub(super) const HEARTBEAT: &[&str] = &["period", "jitter", "grace"];
@@ -161,7 +176,15 @@ fn daemon(table: &Table<'_>, base: DaemonModel) -> DaemonModel {
 
 fn registry(table: &Table<'_>, base: RegistryModel) -> RegistryModel {
     let base = if is_ideal(table) {
-        RegistryModel { bandwidth: None, latency: Span::ZERO, unpack: None, copy: None, limit: None, ..base }
+        RegistryModel {
+            bandwidth: None,
+            latency: Span::ZERO,
+            unpack: None,
+            copy: None,
+            rack_bandwidth: None,
+            limit: None,
+            ..base
+        }
     } else {
         base
     };
@@ -172,8 +195,11 @@ fn registry(table: &Table<'_>, base: RegistryModel) -> RegistryModel {
         unpack: table.read("unpack", Value::rate).unwrap_or(base.unpack),
         downloads: downloads.and_then(|count| u32::try_from(count).ok()).unwrap_or(base.downloads),
         copy: table.read("copy", Value::rate).unwrap_or(base.copy),
-        limit: table.read("limit", limit).or(base.limit),
+        rack: table.read("rack", Value::text).map_or(base.rack, str::to_string),
+        rack_bandwidth: table.read("rack_bandwidth", Value::rate).unwrap_or(base.rack_bandwidth),
+        mirror: table.read("mirror", |value| value.choice(MIRRORS)).unwrap_or(base.mirror),
         cache: table.read("cache", Value::bytes).or(base.cache),
+        limit: table.read("limit", limit).or(base.limit),
         tells: table.read("pull_errors", Value::boolean).unwrap_or(base.tells),
     }
 }

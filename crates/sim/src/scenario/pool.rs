@@ -143,7 +143,7 @@ fn read_pool(
             description.hostname.clone_from(&spec.id);
             description.engine_labels = engine;
         }
-        nodes.push(NodePlan { pool: name.to_string(), spec, bandwidth });
+        nodes.push(NodePlan { pool: name.to_string(), spec: spec.into(), bandwidth });
     }
 }
 

@@ -94,7 +94,8 @@ fn read(path: &Path, text: &str, table: &Table<'_>) -> Scenario {
     let nodes = pool::nodes(&table.tables("pool", pool::POOL), ideal);
     let (services, mut networks) = services(path, table);
     let selectors = pool::Selectors::new(&nodes);
-    let mut images = image::images(&table.tables("image", image::IMAGE), &selectors);
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let mut images = image::images(&table.tables("image", image::IMAGE), folder, &selectors);
 
     let script = script::Script::new(&selectors, &services, Time::ZERO + duration);
     let script = script.read(&table.tables("event", script::EVENT));

@@ -343,7 +343,7 @@ fn code(value: &Value<'_>) -> Option<i32> {
     value.integer(0..=255).and_then(|code| i32::try_from(code).ok())
 }
 
-fn exits(value: &Value<'_>) -> Option<Exit> {
+pub(super) fn exits(value: &Value<'_>) -> Option<Exit> {
     let table = value.table(EXITS)?;
     Some(Exit { after: table.need("after", Value::law)?, code: table.read("code", code).unwrap_or(0) })
 }

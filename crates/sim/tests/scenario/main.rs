@@ -120,7 +120,8 @@ fn shipped(path: &Path) -> Scenario {
 #[test]
 fn every_shipped_scenario_is_understood() {
     let mut seen = 0;
-    for entry in std::fs::read_dir(scenarios()).unwrap() {
+    let folder = |path: PathBuf| std::fs::read_dir(path).unwrap();
+    for entry in folder(scenarios()).chain(folder(scenarios().join("large"))) {
         let path = entry.unwrap().path();
         if path.extension().is_none_or(|extension| extension != "toml") {
             continue;
@@ -132,7 +133,7 @@ fn every_shipped_scenario_is_understood() {
         assert!(!scenario.expect.is_empty(), "{} expects nothing", path.display());
         assert!(scenario.expect.iter().any(|it| it.metric == "tasks_desired"), "{}", path.display());
     }
-    assert!(6 <= seen, "{seen} scenarios");
+    assert!(7 <= seen, "{seen} scenarios");
 }
 
 #[test]

@@ -35,7 +35,8 @@ fn cluster(nodes: usize) -> Scenario {
                 ..Description::default()
             }),
             ..NodeSpec::default()
-        },
+        }
+        .into(),
         bandwidth: None,
     };
     let daemon = DaemonModel {
@@ -440,4 +441,102 @@ fn a_run_that_goes_in_circles_ends_and_says_so() {
         vec![FailurePlan { name: "flicker".into(), units, up: fixed(0), repair: fixed(0), ..FailurePlan::default() }];
     let outcomes = execute(&scenario, &plan(&scenario), 1, &|_| {});
     assert!(outcomes[0].failed.as_ref().is_some_and(|it| it.contains("circles")), "{:?}", outcomes[0].failed);
+}
+
+/// A scenario from its text, with laws without chance.
+fn told(text: &str) -> Scenario {
+    let models = "[daemon]\ncreate = \"200ms\"\nstart = \"400ms\"\nstop = \"500ms\"\n[overlay]\nlatency = \"0s\"\n";
+    sim::scenario::parse("told.toml".as_ref(), &format!("replications = 1\n{text}\n{models}")).unwrap()
+}
+
+#[test]
+fn a_registry_that_does_not_answer_costs_rejections_until_it_is_back() {
+    let outcome = run(&told(
+        r#"
+        duration = "3m"
+        pool = [{ name = "old" }, { name = "new" }]
+        image = [{ name = "web", size = "10MiB", present = "old" }]
+        service = [{ name = "web", image = "web", replicas = 4 }]
+        event = [{ at = "0s", registry = "down" }, { at = "60s", registry = "up" }]
+        registry = { bandwidth = "100MB/s" }
+        "#,
+    ));
+    assert_eq!(is(&outcome, "running_final"), 4.0);
+    let words = "Get \"https://registry-1.docker.io/v2/\": dial tcp: connect: connection refused";
+    let rejected: Vec<&TaskRow> = outcome.tasks.iter().filter(|it| it.state == "Rejected").collect();
+    assert!(!rejected.is_empty());
+    assert!(rejected.iter().all(|it| it.error == words && it.node == "new"), "the copy on the old node will do");
+    assert!(rejected.iter().all(|it| it.created_s < 66.0));
+}
+
+#[test]
+fn mirrors_spare_the_registry() {
+    let pulled = |mirror: &str| {
+        let outcome = run(&told(&format!(
+            r#"
+            duration = "3m"
+            pool = [{{ name = "n", count = 8, labels = {{ rack = "r{{i/4}}" }} }}]
+            image = [{{ name = "web", layers = ["100MiB"] }}]
+            service = [{{ name = "web", image = "web", mode = "global" }}]
+            registry = {{ bandwidth = "100MB/s", {mirror} }}
+            "#
+        )));
+        assert_eq!(is(&outcome, "running_final"), 8.0);
+        let size = 104_857_600.0;
+        (is(&outcome, "pulled_bytes") / size, is(&outcome, "near_bytes") / size)
+    };
+    assert_eq!(pulled(""), (8.0, 0.0));
+    assert_eq!(pulled("mirror = \"rack\""), (2.0, 6.0));
+    assert_eq!(pulled("mirror = \"all\""), (1.0, 7.0));
+}
+
+#[test]
+fn the_line_to_a_rack_is_shared_by_its_nodes() {
+    let longest = |nodes: usize| {
+        let outcome = run(&told(&format!(
+            r#"
+            duration = "3m"
+            pool = [{{ name = "n", count = {nodes}, labels = {{ rack = "r{{i/4}}" }} }}]
+            image = [{{ name = "web", layers = ["100MiB"] }}]
+            service = [{{ name = "web", image = "web", mode = "global" }}]
+            registry = {{ unpack = "unlimited", rack_bandwidth = "100MB/s", latency = "0s" }}
+            "#
+        )));
+        is(&outcome, "pull_p99_s")
+    };
+    near(longest(1), 1.048576, 1e-6);
+    near(longest(4), 4.194304, 1e-6);
+    near(longest(8), 4.194304, 1e-6);
+}
+
+#[test]
+fn a_service_that_falls_ill_is_restarted_task_by_task() {
+    let outcome = run(&told(
+        r#"
+        duration = "5m"
+        pool = [{ name = "n" }]
+        image = [{ name = "web", layers = [] }]
+        service = [{ name = "web", image = "web", stops = { code = 143 }, health = { interval = "2s", retries = 3, sick = "1m" } }]
+        "#,
+    ));
+    let failed: Vec<&TaskRow> = outcome.tasks.iter().filter(|it| it.state == "Failed").collect();
+    // Healthy after 2 s; ill after 60, 62 and 64 s; stopped in half a second, replaced after five.
+    assert_eq!(failed.len(), 4);
+    assert!(failed.iter().all(|it| it.error == "task: non-zero exit (143): dockerexec: unhealthy container"));
+    near(failed[0].running_s.unwrap() - failed[0].created_s, 2.8, 0.2);
+    near(failed[0].ended_s.unwrap() - failed[0].running_s.unwrap(), 62.5, 0.2);
+}
+
+#[test]
+fn a_service_that_leaks_is_killed_at_its_limit() {
+    let outcome = run(&told(
+        r#"
+        duration = "5m"
+        pool = [{ name = "n" }]
+        service = [{ name = "web", image = "web", limit = { memory = "200MiB" }, leak = { from = "100MiB", rate = "1MiB/s" } }]
+        "#,
+    ));
+    let first = named(&outcome, "web.1#1");
+    assert_eq!(first.error, "task: non-zero exit (137)");
+    near(first.ended_s.unwrap() - first.running_s.unwrap(), 100.0, 0.1);
 }

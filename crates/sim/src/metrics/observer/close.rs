@@ -69,6 +69,7 @@ impl Observer<'_> {
             ("addresses_peak", Some(f64::from(addresses_peak))),
             ("update_duration_s", mean(&self.updates)),
             ("duplicate_seconds", Some(integral(&mut self.duplicates) / 1e9)),
+            ("near_bytes", Some((pulled.near - self.pulled_before.near) as f64)),
             ("nodes_down_mean", ratio(integral(&mut self.down), span as f64)),
             ("quorum_share", quorum),
             ("jobs_arrived", jobs.then_some(self.jobs.arrived as f64)),

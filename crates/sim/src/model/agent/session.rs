@@ -25,11 +25,11 @@ pub(super) fn next_call(first: Time, now: Time, unreachable: Span, rng: &mut Cha
     let (mut at, mut backoff) = (first, Span::ZERO);
     loop {
         backoff = (BACKOFF_BASE + backoff + backoff).min(BACKOFF_MAX);
-        at = at + Span::from_secs_f64(unit(rng) * backoff.as_secs_f64());
+        at += Span::from_secs_f64(unit(rng) * backoff.as_secs_f64());
         if now <= at {
             return at;
         }
-        at = at + unreachable;
+        at += unreachable;
         if now <= at {
             return now;
         }
