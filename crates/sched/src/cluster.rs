@@ -103,6 +103,7 @@ pub(crate) enum Change {
     TaskDeleted {
         task: TaskId,
         service: ServiceId,
+        slot: Slot,
         desired: DesiredState,
     },
     /// The end of a transaction.
@@ -428,7 +429,7 @@ impl Cluster {
             self.on_nodes[node].retain(|row| *row != id.row);
         }
         self.commands.push(Command::Remove { task: id, node: task.node });
-        self.record(Change::TaskDeleted { task: id, service: task.service, desired: task.desired });
+        self.record(Change::TaskDeleted { task: id, service: task.service, slot: task.slot, desired: task.desired });
     }
 }
 

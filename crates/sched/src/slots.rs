@@ -6,8 +6,8 @@ use crate::id::{NodeId, Row, Slot, TaskId};
 
 /// The slots of a service.
 ///
-/// Nearly every slot has one task, and slots are dense: so they stand in blocks of sixteen, with room for one task each.
-/// A map with a list for every slot would need a hundred bytes more per task.
+/// Nearly every slot has one task, and slots are dense: so they stand in blocks of sixteen, with room for one task
+/// each. A map with a list for every slot would need a hundred bytes more per task.
 #[derive(Clone, Debug, Default)]
 pub struct Slots {
     /// By kind of slot and number of the block.

@@ -18,6 +18,9 @@ const MAX_DIRTY: usize = 1000;
 pub(crate) struct Reaper {
     history: i64,
     dirty: BTreeSet<(ServiceId, Slot)>,
+    /// Those of them that may have changed since they were looked at. A slot whose task is on a lost node stays dirty for
+    /// as long as the node is lost, and there may be many.
+    changed: BTreeSet<(ServiceId, Slot)>,
     cleanup: BTreeSet<(u64, TaskId)>,
     armed: bool,
     generation: u64,
@@ -26,7 +29,14 @@ pub(crate) struct Reaper {
 impl Reaper {
     /// Keeps `history` records per slot, the living one included; negative keeps all.
     pub(crate) fn new(history: i64) -> Reaper {
-        Reaper { history, dirty: BTreeSet::new(), cleanup: BTreeSet::new(), armed: false, generation: 0 }
+        Reaper {
+            history,
+            dirty: BTreeSet::new(),
+            changed: BTreeSet::new(),
+            cleanup: BTreeSet::new(),
+            armed: false,
+            generation: 0,
+        }
     }
 
     pub(crate) fn observe(&mut self, cluster: &mut Cluster, change: Change) {
@@ -34,15 +44,27 @@ impl Reaper {
             Change::TaskCreated(id) => {
                 let Some(task) = cluster.task(id) else { return };
                 self.dirty.insert((task.service, task.slot));
+                self.changed.insert((task.service, task.slot));
             }
             Change::TaskUpdated { task, desired: DesiredState::Remove, state }
                 if state < TaskState::Assigned || state >= TaskState::Complete =>
             {
                 let Some(record) = cluster.task(task) else { return };
                 self.cleanup.insert((record.sequence, task));
+                self.look_again(record.service, record.slot);
             }
             // Any event about a task starts a batch, even one that leaves nothing to clean up.
-            Change::TaskUpdated { .. } => {}
+            Change::TaskUpdated { task, .. } => {
+                if let Some(record) = cluster.task(task) {
+                    self.look_again(record.service, record.slot);
+                }
+            }
+            Change::TaskDeleted { service, slot, .. } => return self.look_again(service, slot),
+            Change::ServiceUpdated(service) | Change::ServiceRemoved(service) => {
+                let slots = self.dirty.range((service, Slot::Number(0))..);
+                self.changed.extend(slots.take_while(|(other, _)| *other == service));
+                return;
+            }
             _ => return,
         }
         if self.dirty.len() + self.cleanup.len() > MAX_DIRTY {
@@ -64,9 +86,19 @@ impl Reaper {
         }
     }
 
+    fn look_again(&mut self, service: ServiceId, slot: Slot) {
+        if !self.dirty.is_empty() && self.dirty.contains(&(service, slot)) {
+            self.changed.insert((service, slot));
+        }
+    }
+
     fn tick(&mut self, cluster: &mut Cluster) {
         let mut doomed: BTreeSet<(u64, TaskId)> = std::mem::take(&mut self.cleanup);
-        self.dirty.retain(|(service, slot)| prune(cluster, self.history, *service, *slot, &mut doomed));
+        for (service, slot) in std::mem::take(&mut self.changed) {
+            if !prune(cluster, self.history, service, slot, &mut doomed) {
+                self.dirty.remove(&(service, slot));
+            }
+        }
         for (_, task) in doomed {
             if cluster.task(task).is_some() {
                 cluster.delete_task(task);

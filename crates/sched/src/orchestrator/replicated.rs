@@ -25,7 +25,7 @@ impl Replicated {
     ) {
         match change {
             Change::TaskCreated(task) | Change::TaskUpdated { task, .. } => self.task_changed(cluster, task),
-            Change::TaskDeleted { task, service, desired } => {
+            Change::TaskDeleted { task, service, desired, .. } => {
                 if desired <= DesiredState::Running && is_replicated(cluster, service) {
                     self.reconcile.insert(service);
                 }

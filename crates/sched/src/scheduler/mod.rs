@@ -71,7 +71,7 @@ struct Member {
     is_sorted: bool,
     /// Whether every waiting task was told [`Member::told`], and none of them ended since.
     is_settled: bool,
-    told: Option<(Refusals, Arc<str>)>,
+    told: Option<Refusals>,
 }
 
 /// Places tasks. It learns of the cluster by the journal only.
@@ -98,6 +98,8 @@ pub(crate) struct Scheduler {
     debouncing: Option<Time>,
     generation: u64,
     desk: Desk,
+    /// The last explanation: many groups find no place for the same reasons.
+    words: Option<(Refusals, Arc<str>)>,
     /// Room for the order of the groups of a pass.
     turns: Vec<(u64, u32)>,
 }
@@ -132,6 +134,7 @@ impl Scheduler {
             debouncing: None,
             generation: 0,
             desk: Desk::default(),
+            words: None,
             turns: Vec::new(),
         }
     }
@@ -489,7 +492,10 @@ impl Scheduler {
         // A group that found no place before is given to the strategy only when there is one.
         let mut refusals = if member.told.is_some() { board.refusals_if_none_fits() } else { None };
         if refusals.is_none() {
-            tasks.retain(|(_, id)| waits(cluster, *id));
+            // Where tasks came or went since the last pass, this one has looked through them already.
+            if member.is_settled {
+                tasks.retain(|(_, id)| waits(cluster, *id));
+            }
             board.begin(tasks.iter().map(|(_, id)| cluster.task(*id).is_some_and(is_active)));
             self.strategy.place(&mut board);
             if board.waiting() > 0 {
@@ -536,20 +542,19 @@ impl Scheduler {
             }
             return;
         }
-        let text = match &member.told {
-            Some((before, text)) if *before == refusals => text.clone(),
-            _ => {
-                member.is_settled = false;
-                let text = refusals.to_string();
-                if text.is_empty() { "no suitable node".into() } else { format!("no suitable node ({text})").into() }
-            }
-        };
+        if self.words.as_ref().is_none_or(|(known, _)| *known != refusals) {
+            let text = refusals.to_string();
+            let text = if text.is_empty() { "no suitable node".into() } else { format!("no suitable node ({text})") };
+            self.words = Some((refusals, text.into()));
+        }
+        let (_, text) = self.words.clone().expect("just written");
+        member.is_settled &= member.told == Some(refusals);
         if !std::mem::replace(&mut member.is_settled, true) {
             for (_, id) in &tasks {
                 explain(cluster, *id, &text);
             }
         }
-        member.told = Some((refusals, text));
+        member.told = Some(refusals);
         member.waiting = tasks;
     }
 

@@ -14,6 +14,8 @@ pub(super) struct Spread {
     group: usize,
     /// By branch: the nodes of a leaf that are considered, once it was reached. They stay the same for the whole group.
     leaves: Vec<Option<Vec<Candidate>>>,
+    /// The leaves that were reached.
+    reached: Vec<usize>,
     /// Lists that are not in use.
     spare: Vec<Vec<Candidate>>,
     full: Vec<bool>,
@@ -33,9 +35,13 @@ impl Strategy for Spread {
         }
         // Nodes that cannot take a task form branches too, and their tasks count.
         let branches = board.count_branches();
-        self.leaves.resize_with(branches, || None);
+        if self.leaves.len() < branches {
+            self.leaves.resize_with(branches, || None);
+        }
         self.divide(board, 0, self.group);
-        self.spare.extend(self.leaves.drain(..).flatten());
+        for leaf in self.reached.drain(..) {
+            self.spare.extend(self.leaves[leaf].take());
+        }
     }
 }
 
@@ -95,6 +101,7 @@ impl Spread {
             None => {
                 let mut nodes = self.spare.pop().unwrap_or_default();
                 board.candidates(branch, self.group, &mut nodes);
+                self.reached.push(branch);
                 nodes
             }
         };
