@@ -34,6 +34,7 @@ pub(super) const SCENARIO: &[&str] = &[
     "queue",
     "requests",
     "event",
+    "maintenance",
     "failure",
     "profile",
     "daemon",
@@ -98,7 +99,10 @@ fn read(path: &Path, text: &str, table: &Table<'_>) -> Scenario {
     let mut images = image::images(&table.tables("image", image::IMAGE), folder, &selectors);
 
     let script = script::Script::new(&selectors, &services, Time::ZERO + duration);
-    let script = script.read(&table.tables("event", script::EVENT));
+    let mut script = script.read(&table.tables("event", script::EVENT));
+    let windows = table.tables("maintenance", script::MAINTENANCE);
+    script.extend(script::maintenance(&windows, &selectors, Time::ZERO + duration));
+    script.sort_by_key(|it| it.at);
     let folder = path.parent().unwrap_or(Path::new(""));
     let failures = failure::failures(&table.tables("failure", failure::FAILURE), &selectors, folder);
     check_tasks(table, &nodes, &services, &script);
@@ -318,6 +322,7 @@ mod tests {
             ("`stack`", STACK),
             ("`event`", script::EVENT),
             ("`event`", script::SLOW),
+            ("`maintenance`", script::MAINTENANCE),
             ("`failure`", failure::FAILURE),
             ("`failure.burst`", failure::BURST),
             ("`daemon`", model::DAEMON),

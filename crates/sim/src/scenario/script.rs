@@ -38,10 +38,53 @@ pub(super) const EVENT: &[&str] = &[
     "remove_node",
 ];
 pub(super) const SLOW: &[&str] = &["nodes", "factor"];
+pub(super) const MAINTENANCE: &[&str] = &["of", "first", "every", "lasts", "stagger", "off_after"];
 /// Keys of [`EVENT`] from here on say what happens.
 const ACTIONS: usize = 3;
 /// Events of a script at most.
 const EVENTS: usize = 1_000_000;
+
+/// Maintenance windows: nodes are drained one after another, perhaps switched off, and active again at the end of theirs.
+pub(super) fn maintenance(tables: &[Table<'_>], nodes: &Selectors<'_>, end: Time) -> Vec<Scripted> {
+    let mut script = Vec::new();
+    for table in tables {
+        let rows = table.need("of", |value| Some(nodes.rows(value))).unwrap_or_default();
+        let (first, lasts) = (table.need("first", Value::duration), table.need("lasts", Value::duration));
+        let every = table.read("every", |value| value.duration_from(Span::from_secs(1)));
+        let stagger = table.read("stagger", Value::duration).unwrap_or_default();
+        let off = table.read("off_after", Value::duration);
+        let (Some(first), Some(lasts)) = (first, lasts) else { continue };
+        if off.is_some_and(|off| lasts <= off) {
+            table.complain("`maintenance.off_after`: not within the window");
+            continue;
+        }
+        let mut window = Time::ZERO + first;
+        while window < end {
+            for (number, row) in rows.iter().enumerate() {
+                let wait = Span::from_nanos(stagger.as_nanos().saturating_mul(number as u64));
+                let from = window + wait;
+                let mut add = |at: Time, what: &str, action: Action| {
+                    let label = format!("{} {what}", nodes.name(*row));
+                    script.push(Scripted { at, label, action });
+                };
+                add(from, "drained", Action::Availability(vec![*row], Availability::Drain));
+                if let Some(off) = off {
+                    add(from + off, "down", Action::Down(vec![*row]));
+                    add(from + lasts, "up", Action::Up(vec![*row]));
+                }
+                add(from + lasts, "active", Action::Availability(vec![*row], Availability::Active));
+            }
+            if EVENTS < script.len() {
+                table.complain(format!("more than {EVENTS} events"));
+                return Vec::new();
+            }
+            let Some(every) = every else { break };
+            window += every;
+        }
+    }
+    script.retain(|it| it.at < end);
+    script
+}
 
 /// Reads events against the nodes and services that they name.
 pub(super) struct Script<'a> {
