@@ -46,12 +46,12 @@ pub const STRATEGIES: &[Entry] = &[
     Entry {
         name: "random",
         summary: "Any node that fits, with equal chance",
-        build: || Box::new(random::Random { choices: 1 }),
+        build: || Box::new(random::Random::of(1)),
     },
     Entry {
         name: "two-choices",
         summary: "Of two nodes that fit, drawn by chance, the one with fewer tasks",
-        build: || Box::new(random::Random { choices: 2 }),
+        build: || Box::new(random::Random::of(2)),
     },
 ];
 

@@ -11,7 +11,15 @@ const TRIES: usize = 32;
 /// Nodes are drawn until one fits, and if most do not, one is drawn of a list of those that do.
 pub(super) struct Random {
     /// How many nodes are drawn for a task. Of two the fuller one is hardly ever very full (Azar et al., 1999).
-    pub(super) choices: usize,
+    choices: usize,
+    /// The nodes that were drawn for a task, kept so that no decision allocates.
+    seen: Vec<NodeId>,
+}
+
+impl Random {
+    pub(super) fn of(choices: usize) -> Random {
+        Random { choices, seen: Vec::with_capacity(choices) }
+    }
 }
 
 impl Strategy for Random {
@@ -24,7 +32,8 @@ impl Strategy for Random {
         let nodes = board.nodes();
         while board.waiting() > 0 && nodes > 0 {
             let mut chosen: Option<NodeId> = None;
-            let mut seen: Vec<NodeId> = Vec::new();
+            let seen = &mut self.seen;
+            seen.clear();
             for _ in 0..self.choices {
                 let mut drawn = (0..TRIES).map(|_| NodeId::from_index(draw(nodes)));
                 let node = drawn.find(|node| board.fits(*node) && !seen.contains(node));
