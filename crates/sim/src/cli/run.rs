@@ -90,6 +90,11 @@ pub fn run(args: &Args, console: &mut Console, execute: Execute) -> End {
         Ok(jobs) => jobs,
         Err(end) => return end,
     };
+    let clashes = clashes(&jobs, &args.what.files);
+    if !clashes.is_empty() {
+        clashes.iter().for_each(|clash| console.tell(&format!("error: {clash}")));
+        return End::WrongInput;
+    }
     let dir = |job: &Job| args.out.join(&job.scenario.name);
     let claims: Vec<io::Error> = jobs.iter().filter_map(|job| folder::claim(&dir(job), args.force).err()).collect();
     if !claims.is_empty() {
@@ -135,7 +140,6 @@ pub fn run(args: &Args, console: &mut Console, execute: Execute) -> End {
 pub(super) fn load(what: &What, console: &mut Console) -> Result<Vec<Job>, End> {
     let mut jobs: Vec<Job> = Vec::new();
     let mut complaints = Vec::new();
-    let mut names: BTreeMap<String, PathBuf> = BTreeMap::new();
     for file in &what.files {
         match scenario::load(file) {
             Err(those) => complaints.push(those.to_string()),
@@ -144,13 +148,6 @@ pub(super) fn load(what: &What, console: &mut Console) -> Result<Vec<Job>, End> 
                     let name = text::plain(&scenario.name);
                     let wanted = "expected letters, digits, '-', '_' and '.', because a folder gets this name";
                     complaints.push(format!("{}: the scenario's name is '{name}': {wanted}", file.display()));
-                } else if let Some(other) = names.insert(scenario.name.clone(), file.clone()) {
-                    complaints.push(format!(
-                        "{}: its results would go to the same folder '{}' as those of {}: give one another `name`",
-                        file.display(),
-                        scenario.name,
-                        other.display()
-                    ));
                 }
                 jobs.push(job(scenario, file, what));
             }
@@ -162,6 +159,22 @@ pub(super) fn load(what: &What, console: &mut Console) -> Result<Vec<Job>, End> 
         console.tell(&format!("{prefix}{complaint}"));
     }
     if complaints.is_empty() { Ok(jobs) } else { Err(End::WrongInput) }
+}
+
+/// Scenarios whose results would lie in one folder.
+fn clashes(jobs: &[Job], files: &[PathBuf]) -> Vec<String> {
+    let mut names: BTreeMap<&str, &PathBuf> = BTreeMap::new();
+    let mut clashes = Vec::new();
+    for (job, file) in jobs.iter().zip(files) {
+        let name = job.scenario.name.as_str();
+        if let Some(other) = names.insert(name, file) {
+            let (file, other) = (file.display(), other.display());
+            clashes.push(format!(
+                "{file}: its results would go to the same folder '{name}' as those of {other}: give one another `name`"
+            ));
+        }
+    }
+    clashes
 }
 
 /// Runs a scenario and makes its tables.

@@ -155,6 +155,9 @@ fn two_scenarios_do_not_share_a_folder() {
     let said = run_it(&[&file, &file, "--out", &place.path("results")]);
     assert_eq!(said.end, End::WrongInput);
     assert!(said.err.contains("would go to the same folder 'twin'"), "{}", said.err);
+    // Who only wants to know whether they hold may ask.
+    let check: check::Args = args(&[&file, &file]);
+    assert_eq!(self::said(|console| check::run(&check, console, &pretend)).end, End::Held);
 }
 
 #[test]
