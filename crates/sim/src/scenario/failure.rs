@@ -7,7 +7,7 @@ use sched::{Span, Time};
 
 use super::pool::Selectors;
 use super::reader::{Table, Value};
-use super::stack::read_text;
+use super::rows::{Rows, field, seconds};
 use super::unit::{CENTURY, human, typical};
 use super::{Burst, FailurePlan, FailureUnit};
 use crate::engine::law::Law;
@@ -76,19 +76,15 @@ fn burst(value: &Value<'_>) -> Option<Burst> {
 type Log = (Vec<FailureUnit>, Vec<Vec<(Time, Span)>>);
 fn log(value: &Value<'_>, nodes: &Selectors<'_>, folder: &Path) -> Option<Log> {
     let name = value.text()?;
-    let text = read_text(&folder.join(name)).map_err(|error| value.complain(format!("cannot read {name}: {error}")));
-    let text = text.ok()?;
-    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(text.as_bytes());
-    let headers = reader.headers().cloned().unwrap_or_default();
-    let column = |name: &str| headers.iter().position(|it| it == name);
+    let rows = Rows::read(value, folder)?;
+    let column = |name: &str| rows.column(name);
     let (Some(node), Some(down), Some(up)) = (column("node"), column("down_at"), column("up_at")) else {
         value.complain(format!("{name}: expected a first line with the columns `node`, `down_at` and `up_at`"));
         return None;
     };
     let mut outages: BTreeMap<usize, Vec<(Time, Span)>> = BTreeMap::new();
-    for (number, record) in reader.records().enumerate() {
-        let field = |column: usize| record.as_ref().ok()?.get(column).filter(|text| !text.is_empty());
-        let seconds = |text: &str| text.parse().ok().filter(|it| (0.0..1e10).contains(it)).map(Span::from_secs_f64);
+    for (number, record) in rows.records.iter().enumerate() {
+        let field = |column: usize| field(record, column);
         let row = field(node).and_then(|name| nodes.row(name));
         let (from, to) = (field(down).and_then(seconds), field(up).map_or(Some(CENTURY), seconds));
         match (row, from, to) {

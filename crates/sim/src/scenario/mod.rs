@@ -14,6 +14,7 @@ mod pattern;
 mod pool;
 mod read;
 mod reader;
+mod rows;
 mod script;
 mod service;
 mod stack;

@@ -7,8 +7,8 @@ use sched::{Span, Time};
 
 use super::complaint::suggest;
 use super::reader::{Table, Value};
+use super::rows::{Rows, field, seconds};
 use super::service::{SERVICE, TASKS};
-use super::stack::read_text;
 use super::{ArrivalPlan, ArrivalProcess, Autoscale, Batch, Listed, QueuePlan, RequestPlan, ServicePlan, service};
 use crate::engine::law::Law;
 
@@ -194,23 +194,16 @@ fn process(table: &Table<'_>, folder: &Path) -> Option<ArrivalProcess> {
 /// A CSV file with a header: `at` in seconds, and if given `run` in seconds and `replicas`.
 fn listed(value: &Value<'_>, folder: &Path) -> Option<Vec<Listed>> {
     let name = value.text()?;
-    let text = read_text(&folder.join(name)).map_err(|error| value.complain(format!("cannot read {name}: {error}")));
-    let text = text.ok()?;
-    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(text.as_bytes());
-    let headers = reader.headers().cloned().unwrap_or_default();
-    let column = |name: &str| headers.iter().position(|it| it == name);
+    let file = Rows::read(value, folder)?;
+    let column = |name: &str| file.column(name);
     let Some(at) = column("at") else {
         value.complain(format!("{name}: expected a first line with the columns `at`, and maybe `run` and `replicas`"));
         return None;
     };
     let (run, replicas) = (column("run"), column("replicas"));
     let mut rows = Vec::new();
-    for (number, record) in reader.records().enumerate() {
-        let field = |column: Option<usize>| {
-            let record = record.as_ref().ok()?;
-            column.and_then(|column| record.get(column)).filter(|text| !text.is_empty())
-        };
-        let seconds = |text: &str| text.parse().ok().filter(|it| (0.0..1e10).contains(it)).map(Span::from_secs_f64);
+    for (number, record) in file.records.iter().enumerate() {
+        let field = |column: Option<usize>| column.and_then(|column| field(record, column));
         let (at, run, replicas) = (
             field(Some(at)).and_then(seconds),
             field(run).map(seconds),
