@@ -84,16 +84,13 @@ pub fn refusals(spec: &ServiceSpec) -> Vec<ApiError> {
 
 /// Checks a new or changed service against the others: names and published ports.
 pub(crate) fn validate_among(cluster: &Cluster, own: Option<ServiceId>, spec: &ServiceSpec) -> Result<(), ApiError> {
+    if cluster.services_named(&spec.name).any(|id| Some(id) != own) {
+        let text = format!("name conflicts with an existing object: service {} already exists", spec.name);
+        return refuse(Part::Name, text);
+    }
     let mut taken = PublishedPorts::default();
-    for (id, other) in cluster.services().iter().filter(|(_, service)| !service.removed) {
-        if Some(id) == own {
-            continue;
-        }
-        if other.spec.name == spec.name {
-            let text = format!("name conflicts with an existing object: service {} already exists", spec.name);
-            return refuse(Part::Name, text);
-        }
-        taken.take(Some(id), &other.spec);
+    for id in cluster.publishers().filter(|id| Some(*id) != own && !spec.endpoint.ports.is_empty()) {
+        taken.take(Some(id), &cluster.services()[id].spec);
     }
     taken.take(own, spec).into_iter().next().map_or(Ok(()), Err)
 }

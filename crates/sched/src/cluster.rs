@@ -4,11 +4,11 @@
 //! concerns it, as SwarmKit's goroutines react to the events of its store. A commit ends each transaction.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, VecDeque};
+use std::collections::{BTreeSet, BinaryHeap, VecDeque};
 use std::sync::Arc;
 
 use crate::event::{Command, Commands};
-use crate::id::{IdVec, NodeId, ServiceId, Slot, TaskId};
+use crate::id::{IdVec, NodeId, Row, ServiceId, Slot, TaskId};
 use crate::slots::Slots;
 use crate::spec::{Availability, GenericResource, NodeSpec, NodeState, ServiceSpec};
 use crate::task::{DesiredState, Details, Task, TaskState};
@@ -154,6 +154,9 @@ pub struct Cluster {
     /// Nodes that cannot keep tasks, see [`Cluster::is_invalid`].
     invalid: IdVec<NodeId, bool>,
     services: IdVec<ServiceId, Service>,
+    /// Services that were not removed, by name; those of them that publish ports.
+    names: BTreeSet<(String, ServiceId)>,
+    publishers: BTreeSet<ServiceId>,
     /// Row by row: the generation that the row is in, and the record if there is one.
     tasks: Vec<(u32, Option<Task>)>,
     free_rows: Vec<u32>,
@@ -222,6 +225,17 @@ impl Cluster {
     /// The service of an id, unless it was removed or is still dormant.
     pub fn service(&self, id: ServiceId) -> Option<&Service> {
         self.services.get(id).filter(|service| !service.removed && !service.dormant)
+    }
+
+    /// Services of a name that were not removed: one, unless the API was passed by.
+    pub(crate) fn services_named<'a>(&'a self, name: &'a str) -> impl Iterator<Item = ServiceId> + 'a {
+        let first = (name.to_owned(), ServiceId::from_index(0));
+        self.names.range(first..).take_while(move |(other, _)| other == name).map(|(_, id)| *id)
+    }
+
+    /// Services with published ports, in order of creation.
+    pub(crate) fn publishers(&self) -> impl Iterator<Item = ServiceId> + '_ {
+        self.publishers.iter().copied()
     }
 
     pub(crate) fn now(&self) -> Time {
@@ -298,7 +312,20 @@ impl Cluster {
             removed: false,
             dormant: true,
         };
-        self.services.push(service)
+        let name = service.spec.name.clone();
+        let id = self.services.push(service);
+        self.names.insert((name, id));
+        self.note_ports(id);
+        id
+    }
+
+    fn note_ports(&mut self, id: ServiceId) {
+        let service = &self.services[id];
+        if !service.removed && service.spec.endpoint.ports.iter().any(|port| port.published != 0) {
+            self.publishers.insert(id);
+        } else {
+            self.publishers.remove(&id);
+        }
     }
 
     pub(crate) fn wake_service(&mut self, id: ServiceId) {
@@ -323,11 +350,15 @@ impl Cluster {
         if service.update_status != status {
             self.commands.push(Command::UpdateStatus(id, service.update_status.clone().map(Box::new)));
         }
+        self.note_ports(id);
         self.record(Change::ServiceUpdated(id));
     }
 
     pub(crate) fn remove_service(&mut self, id: ServiceId) {
-        self.services[id].removed = true;
+        let service = &mut self.services[id];
+        service.removed = true;
+        self.names.remove(&(service.spec.name.clone(), id));
+        self.note_ports(id);
         self.commands.push(Command::RemoveService(id));
         self.record(Change::ServiceRemoved(id));
     }

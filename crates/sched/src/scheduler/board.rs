@@ -66,7 +66,7 @@ impl<'a> Board<'a> {
     }
 
     fn asker(&mut self) -> (Asker<'_>, &mut Views) {
-        (Asker { cluster: self.cluster, ledger: self.ledger, group: self.group, id: self.id }, self.views)
+        (Asker::new(self.cluster, self.ledger, self.group, self.id), self.views)
     }
 
     /// Tasks of the group that have no node yet.

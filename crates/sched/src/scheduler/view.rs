@@ -5,12 +5,13 @@
 //! nothing is paid for a view that nobody asks, and a decision costs the same however many nodes there are.
 //!
 //! There are three kinds. Two are shared by services that ask for the same: they know nothing of a service, so a node
-//! that has tasks of it, which must stand further back, is stepped over. If that happens too often, the group gets a
+//! that has tasks of it, which must stand further back, is stepped over; a service without tasks needs nothing else. If that happens too often, the group gets a
 //! view of its own, whose keys are the whole truth.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use super::counts::Counts;
 use super::filter::{Filter, Refusals, Requirement};
 use super::layout::{Circle, Layout, TieBreak};
 use super::ledger::{self, Depth, Group, Ledger, Verdicts};
@@ -92,13 +93,21 @@ pub(super) struct Candidate {
 /// Who asks.
 #[derive(Clone, Copy)]
 pub(super) struct Asker<'a> {
-    pub(super) cluster: &'a Cluster,
-    pub(super) ledger: &'a Ledger,
-    pub(super) group: &'a Group,
-    pub(super) id: usize,
+    cluster: &'a Cluster,
+    ledger: &'a Ledger,
+    group: &'a Group,
+    id: usize,
+    /// Active tasks of the service, and recent failures of the group: looked up once for many keys.
+    counts: &'a Counts,
+    failures: Option<&'a Counts>,
 }
 
-impl Asker<'_> {
+impl<'a> Asker<'a> {
+    pub(super) fn new(cluster: &'a Cluster, ledger: &'a Ledger, group: &'a Group, id: usize) -> Asker<'a> {
+        let (counts, failures) = (ledger.counts(group.service), ledger.failures(group.service, group.version));
+        Asker { cluster, ledger, group, id, counts, failures }
+    }
+
     fn key(&self, node: NodeId, verdict: Option<Filter>, by: By, depth: Depth) -> u64 {
         if self.ledger.is_removed(node) {
             return GONE;
@@ -106,7 +115,7 @@ impl Asker<'_> {
         let refusal = self.ledger.refusal(self.group, node, verdict, depth);
         let own = depth == Depth::All;
         if let Some(filter) = refusal {
-            let tasks = if own { self.ledger.counts(self.group.service).get(node) } else { 0 };
+            let tasks = if own { self.counts.get(node) } else { 0 };
             return REFUSED | (filter as u64) << 40 | u64::from(tasks).min(PART);
         }
         let (failures, tasks) = if own { self.of_group(node, by) } else { (0, 0) };
@@ -119,9 +128,8 @@ impl Asker<'_> {
 
     /// What the shared views do not know: failures that matter and, where it is compared by them, tasks of the service.
     fn of_group(&self, node: NodeId, by: By) -> (u32, u32) {
-        let failures = self.ledger.failures(self.group.service, self.group.version);
-        let failures = failures.map_or(0, |counts| ledger::that_matter(counts.get(node)));
-        let tasks = if by == By::Rank { self.ledger.counts(self.group.service).get(node) } else { 0 };
+        let failures = self.failures.map_or(0, |counts| ledger::that_matter(counts.get(node)));
+        let tasks = if by == By::Rank { self.counts.get(node) } else { 0 };
         (failures, tasks)
     }
 }
@@ -321,6 +329,16 @@ impl Views {
         Scope { by, depth: Depth::All, layout, number: id, room: (0, 0) }
     }
 
+    /// A view that leaves nothing out: a shared one if that is `enough` and its tasks take nothing but room from each
+    /// other.
+    fn whole(asker: Asker<'_>, layout: usize, by: By, enough: bool) -> Scope {
+        match (enough && asker.group.is_plain(), asker.group.room()) {
+            (true, (0, 0)) => Views::shared(asker.group, layout, by, Depth::Nodes),
+            (true, _) => Views::shared(asker.group, layout, by, Depth::Room),
+            (false, _) => Views::own(asker.id, layout, by),
+        }
+    }
+
     /// Puts into `out` the best nodes of a stretch of a layout that can take a task of the group, no more than `most`,
     /// best first; of equals the first on the circle from `start` on.
     #[allow(clippy::too_many_arguments)]
@@ -341,7 +359,7 @@ impl Views {
         let split = self.split(layout, &stretch, start);
         let group = asker.group;
         let few = most.saturating_mul(FEW) <= stretch.len() || stretch.len() <= STEPS;
-        let scattered = asker.ledger.counts(group.service).len() * 2 <= asker.ledger.len() || by == By::Fullness;
+        let scattered = asker.counts.len() * 2 <= asker.ledger.len() || by == By::Fullness;
         if few && scattered {
             let reserves = group.room() != (0, 0);
             for depth in [Depth::Nodes, Depth::Room] {
@@ -360,7 +378,9 @@ impl Views {
                 }
             }
         }
-        self.choose(asker, Views::own(asker.id, layout, by), stretch, split, most, start, out);
+        // What a shared view knows is the whole truth for a group that left no traces yet.
+        let is_new = asker.failures.is_none() && (asker.counts.len() == 0 || by == By::Fullness);
+        self.choose(asker, Views::whole(asker, layout, by, is_new), stretch, split, most, start, out);
     }
 
     /// Where the circle's start divides a stretch.
@@ -485,13 +505,8 @@ impl Views {
 
     /// How often each filter refuses a node, if all nodes are refused.
     pub(super) fn refusals(&mut self, asker: Asker<'_>) -> Option<Refusals> {
-        let (group, layout) = (asker.group, asker.group.layout);
-        let scope = match (group.is_plain(), group.room()) {
-            (true, (0, 0)) => Views::shared(group, layout, By::Rank, Depth::Nodes),
-            (true, _) => Views::shared(group, layout, By::Rank, Depth::Room),
-            (false, _) => Views::own(asker.id, layout, By::Rank),
-        };
-        let number = self.view(asker, scope);
+        let layout = asker.group.layout;
+        let number = self.view(asker, Views::whole(asker, layout, By::Rank, true));
         let view = &self.views[number];
         (view.order.min(0, view.order.len()) >= REFUSED).then_some(view.refused)
     }
@@ -499,7 +514,7 @@ impl Views {
     /// Puts into `out` the active tasks of the group's service in each branch of its layout.
     pub(super) fn tasks_by_branch(&mut self, asker: Asker<'_>, out: &mut Vec<u32>) {
         let number = asker.group.layout;
-        let counts = asker.ledger.counts(asker.group.service);
+        let counts = asker.counts;
         if counts.len() * FEW <= asker.ledger.len() || counts.len() <= STEPS {
             let layout = &self.layouts[number];
             out.clear();
