@@ -164,6 +164,8 @@ pub struct World<'a> {
     events: u64,
     // Buffers.
     commands: Commands,
+    reports: Vec<sched::Event>,
+    known: Vec<TaskId>,
     granted: Vec<Granted>,
     changes: Vec<Change>,
 }
@@ -212,6 +214,8 @@ impl<'a> World<'a> {
             armed: None,
             events: 0,
             commands: Commands::new(),
+            reports: Vec::new(),
+            known: Vec::new(),
             granted: Vec::new(),
             changes: Vec::new(),
         })
@@ -681,24 +685,23 @@ impl World<'_> {
         self.observer.registered(now, node);
         self.manager.handle(now, sched::Event::NodeUp(NodeId::from_index(node)), &mut self.commands);
         self.observe_eligible(now, node);
-        let held = std::mem::take(&mut self.sessions.held[node]);
-        self.report(now, held);
+        let mut held = std::mem::take(&mut self.sessions.held[node]);
+        self.report(now, &mut held);
     }
 
     /// Keeps reports back whose agent has no session.
-    fn hold(&mut self, reports: Vec<sched::Event>) -> Vec<sched::Event> {
-        let mut passed = Vec::new();
-        for report in reports {
+    fn hold(&mut self, reports: &mut Vec<sched::Event>) {
+        reports.retain(|report| {
             let node = match &report {
                 sched::Event::TaskStatus { task, .. } => self.manager.cluster().task(*task).and_then(|it| it.node),
                 _ => None,
             };
-            match node {
-                Some(node) if !self.sessions.open[node.index()] => self.sessions.held[node.index()].push(report),
-                _ => passed.push(report),
+            let closed = node.filter(|node| !self.sessions.open[node.index()]);
+            if let Some(node) = closed {
+                self.sessions.held[node.index()].push(report.clone());
             }
-        }
-        passed
+            closed.is_none()
+        });
     }
 }
 
@@ -762,8 +765,7 @@ impl World<'_> {
                 self.overlay.remove_service(id, &mut self.granted);
             }
             Command::Create { task, service, slot, desired } => {
-                let spec = &self.manager.cluster().services()[service].spec;
-                let number = self.observer.created(now, service.index(), slot, spec, desired);
+                let number = self.observer.created(now, service.index(), slot, desired);
                 self.ids.push(task);
                 if self.numbers.len() <= task.row() {
                     self.numbers.resize(task.row() + 1, number);
@@ -773,7 +775,7 @@ impl World<'_> {
                     self.granted.push(Granted::Task(number));
                 }
             }
-            Command::Assign { task, node } => self.assign(now, task, node.index()),
+            Command::Assign { task, node } => self.assign(now, task, node),
             Command::Desired { task, desired, .. } => {
                 self.see(now, task);
                 self.agents.desire(&mut self.queue, self.numbers[task.row()], desired);
@@ -788,9 +790,10 @@ impl World<'_> {
         }
     }
 
-    fn assign(&mut self, now: Time, id: TaskId, node: usize) {
+    fn assign(&mut self, now: Time, id: TaskId, node: NodeId) {
         let number = self.numbers[id.row()];
         self.observer.assigned(now, number, node);
+        let node = node.index();
         // A record that is deleted by a later command of this call has nothing to say any more.
         let Some(task) = self.manager.cluster().task(id) else { return };
         let origin = self.origins[task.service.index()];
@@ -818,7 +821,7 @@ impl World<'_> {
     fn see(&mut self, now: Time, id: TaskId) {
         let Some(task) = self.manager.cluster().task(id) else { return };
         let number = self.numbers[id.row()];
-        self.observer.seen(now, number, task.state, task.desired, &task.error().cloned());
+        self.observer.seen(now, number, task.state, task.desired, task.error());
         if task.state.is_terminal() {
             self.overlay.release(number);
             self.images.release(number);
@@ -830,7 +833,7 @@ impl World<'_> {
     /// What happened on the nodes reaches the manager, the registry and the observer.
     fn pass_effects(&mut self, now: Time) {
         let mut effects = std::mem::take(&mut self.agents.effects);
-        let mut reports = Vec::new();
+        let mut reports = std::mem::take(&mut self.reports);
         for effect in effects.drain(..) {
             match effect {
                 Effect::Pull(task, node) => {
@@ -843,7 +846,7 @@ impl World<'_> {
                     self.observer.preparing(now, task);
                     self.images.pull(&mut self.queue, task, node, &image.task.container.image);
                 }
-                Effect::CancelPull(task) => self.images.cancel(&mut self.queue, task),
+                Effect::CancelPull(task, node) => self.images.cancel(&mut self.queue, task, node),
                 Effect::Prepared(task) => self.observer.prepared(now, task),
                 Effect::Started(task) => {
                     self.observer.started(now, task);
@@ -890,23 +893,22 @@ impl World<'_> {
             self.agents.effects = effects;
         }
         if !self.sessions.all_open {
-            reports = self.hold(reports);
+            self.hold(&mut reports);
         }
-        self.report(now, reports);
+        self.report(now, &mut reports);
+        self.reports = reports;
     }
 
     /// Reports become known together.
-    fn report(&mut self, now: Time, reports: Vec<sched::Event>) {
+    fn report(&mut self, now: Time, reports: &mut Vec<sched::Event>) {
         if !reports.is_empty() {
-            let known: Vec<TaskId> = reports
-                .iter()
-                .map(|report| match report {
-                    sched::Event::TaskStatus { task, .. } => *task,
-                    _ => unreachable!("only reports are here"),
-                })
-                .collect();
-            self.manager.handle_all(now, reports, &mut self.commands);
-            for task in known {
+            let mut known = std::mem::take(&mut self.known);
+            known.extend(reports.iter().map(|report| match report {
+                sched::Event::TaskStatus { task, .. } => *task,
+                _ => unreachable!("only reports are here"),
+            }));
+            self.manager.handle_all(now, reports.drain(..), &mut self.commands);
+            for task in known.drain(..) {
                 self.see(now, task);
                 if let Some(record) = self.manager.cluster().task(task)
                     && record.state == TaskState::Complete
@@ -915,6 +917,7 @@ impl World<'_> {
                     self.workload.completed(job);
                 }
             }
+            self.known = known;
             self.overlay.give_out(&mut self.granted);
         }
     }
@@ -959,15 +962,14 @@ impl World<'_> {
     }
 
     fn pass_granted(&mut self, now: Time) {
-        let mut tasks = Vec::new();
         for granted in self.granted.drain(..) {
             match granted {
-                Granted::Task(task) => tasks.push(sched::Event::Allocated(self.ids[task.row()])),
+                Granted::Task(task) => self.reports.push(sched::Event::Allocated(self.ids[task.row()])),
                 Granted::Attachment(task) => self.agents.attached(task),
             }
         }
-        if !tasks.is_empty() {
-            self.manager.handle_all(now, tasks, &mut self.commands);
+        if !self.reports.is_empty() {
+            self.manager.handle_all(now, self.reports.drain(..), &mut self.commands);
         }
     }
 

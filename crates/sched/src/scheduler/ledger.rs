@@ -349,9 +349,9 @@ pub(super) struct Log {
 }
 
 impl Log {
-    /// A reader that missed more than an eighth of the nodes had better look at all of them, one after the other.
+    /// A reader that missed more than a quarter of the nodes had better look at all of them, one after the other.
     fn resize(&mut self, nodes: usize) {
-        let len = (nodes / 8).next_power_of_two().max(64);
+        let len = (nodes / 4).next_power_of_two().max(64);
         if self.nodes.len() != len {
             // Old readers missed everything.
             self.next += (self.nodes.len() + len) as u64;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use sched::cluster::{UpdateState, UpdateStatus};
 use sched::spec::{Mode, ServiceSpec};
-use sched::{DesiredState, Slot, Span, TaskState, Time};
+use sched::{DesiredState, NodeId, Row, Slot, Span, TaskState, Time};
 
 use self::jobs::Jobs;
 use super::{Mark, Outcome, Point};
@@ -29,6 +29,8 @@ pub struct Observer<'a> {
     nodes: Vec<Node<'a>>,
     slots: Vec<SlotCount>,
     tasks: Vec<Record>,
+    /// CPU and memory for one task, of every specification in turn.
+    reservations: Vec<(u64, u64)>,
     outcome: Outcome,
     // Integrals.
     wanted: Area,
@@ -112,7 +114,9 @@ struct Service {
     /// Tasks that shall run and have not ended.
     tasks: u64,
     running: u64,
-    slots: BTreeMap<Slot, usize>,
+    slots: BTreeMap<Slot, u32>,
+    /// Row of what its newest task reserves.
+    reservation: u32,
     update: Option<UpdateState>,
     /// Running tasks that it needs, if it says so, and whether it has them.
     quorum: Option<u64>,
@@ -140,35 +144,56 @@ struct Node<'a> {
 }
 
 /// A place that tasks stand for, one after the other.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct SlotCount {
+    service: u32,
+    slot: Slot,
     tasks: u32,
     /// Containers that live.
     alive: u32,
-    /// When its replica was lost with its machine, until another runs.
-    lost: Option<Time>,
-    node: Option<u32>,
+    node: Option<NodeId>,
     /// Whether its last task was stopped by the manager.
     stopped: bool,
+    /// When its replica was lost with its machine, until another runs.
+    lost: Once,
+}
+
+/// A time that may not have come yet, in half the room of an option.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Once(Time);
+
+impl Once {
+    const NOT_YET: Once = Once(Time::from_nanos(u64::MAX));
+
+    fn get(self) -> Option<Time> {
+        (self != Once::NOT_YET).then_some(self.0)
+    }
+    /// It is now, unless it was before.
+    fn set(&mut self, now: Time) {
+        if *self == Once::NOT_YET {
+            *self = Once(now);
+        }
+    }
+    fn take(&mut self) -> Option<Time> {
+        std::mem::replace(self, Once::NOT_YET).get()
+    }
 }
 
 #[derive(Debug)]
 struct Record {
-    service: u32,
-    slot: Slot,
-    slot_row: u32,
+    slot: u32,
     number: u32,
-    node: Option<u32>,
+    node: Option<NodeId>,
     /// The node that it was moved from.
-    moved_from: Option<u32>,
-    cpu: u64,
-    memory: u64,
+    moved_from: Option<NodeId>,
     created: Time,
-    assigned: Option<Time>,
-    asked: Option<Time>,
-    ready: Option<Time>,
-    running: Option<Time>,
-    ended: Option<Time>,
+    assigned: Once,
+    asked: Once,
+    ready: Once,
+    running: Once,
+    ended: Once,
+    /// Row of what it reserves.
+    reservation: u32,
     state: TaskState,
     desired: DesiredState,
     error: Option<Arc<str>>,
@@ -177,6 +202,8 @@ struct Record {
     holds: bool,
     gone: bool,
 }
+
+const _: () = assert!(size_of::<Record>() <= 96 && size_of::<SlotCount>() <= 40, "there is one for every task");
 
 impl Record {
     fn is_wanted(&self) -> bool {
@@ -258,6 +285,7 @@ impl<'a> Observer<'a> {
             nodes: scenario.nodes.iter().map(node).collect(),
             slots: Vec::new(),
             tasks: Vec::new(),
+            reservations: Vec::new(),
             outcome: Outcome { strategy: strategy.into(), replication, ..Outcome::default() },
             wanted: Area::default(),
             missing: Area::default(),
@@ -321,12 +349,17 @@ impl<'a> Observer<'a> {
                 tasks: 0,
                 running: 0,
                 slots: BTreeMap::new(),
+                reservation: 0,
                 update: None,
                 quorum: None,
                 created: now,
                 enough: Area::default(),
             });
         }
+        let amount = |amount: i64| u64::try_from(amount).unwrap_or(0);
+        let wants = &spec.task.reservations;
+        self.reservations.push((amount(wants.nano_cpus), amount(wants.memory)));
+        self.services[service].reservation = self.reservations.len() as u32 - 1;
         let replicas = match spec.mode {
             Mode::Replicated { replicas } => Some(replicas),
             _ => None,
@@ -400,40 +433,32 @@ impl<'a> Observer<'a> {
         self.change(now, service, |it| it.replicas = it.replicas.map(|_| 0));
     }
 
-    /// The manager created a task.
-    pub fn created(
-        &mut self,
-        now: Time,
-        service: usize,
-        slot: Slot,
-        spec: &ServiceSpec,
-        desired: DesiredState,
-    ) -> TaskNo {
+    /// The manager created a task of a service as it is now.
+    pub fn created(&mut self, now: Time, service: usize, slot: Slot, desired: DesiredState) -> TaskNo {
         let slots = &mut self.slots;
-        let slot_row = *self.services[service].slots.entry(slot).or_insert_with(|| {
-            slots.push(SlotCount::default());
-            slots.len() - 1
+        let owner = &mut self.services[service];
+        let row = *owner.slots.entry(slot).or_insert_with(|| {
+            let service = service as u32;
+            let lost = Once::NOT_YET;
+            slots.push(SlotCount { service, slot, tasks: 0, alive: 0, node: None, stopped: false, lost });
+            slots.len() as u32 - 1
         });
-        let it = &mut self.slots[slot_row];
+        let it = &mut self.slots[row as usize];
         it.tasks += 1;
         self.created += 1;
         self.restarts += u64::from(it.tasks > 1);
-        let amount = |amount: i64| u64::try_from(amount).unwrap_or(0);
         self.tasks.push(Record {
-            service: service as u32,
-            slot,
-            slot_row: slot_row as u32,
+            slot: row,
             number: it.tasks,
             node: None,
             moved_from: it.node.filter(|_| std::mem::take(&mut it.stopped)),
-            cpu: amount(spec.task.reservations.nano_cpus),
-            memory: amount(spec.task.reservations.memory),
             created: now,
-            assigned: None,
-            asked: None,
-            ready: None,
-            running: None,
-            ended: None,
+            assigned: Once::NOT_YET,
+            asked: Once::NOT_YET,
+            ready: Once::NOT_YET,
+            running: Once::NOT_YET,
+            ended: Once::NOT_YET,
+            reservation: owner.reservation,
             state: TaskState::New,
             desired,
             error: None,
@@ -448,43 +473,45 @@ impl<'a> Observer<'a> {
     }
 
     /// The manager gave a task to a node.
-    pub fn assigned(&mut self, now: Time, task: TaskNo, node: usize) {
+    pub fn assigned(&mut self, now: Time, task: TaskNo, node: NodeId) {
         let it = &mut self.tasks[task.row()];
-        it.assigned = Some(now);
-        it.node = Some(node as u32);
+        it.assigned = Once(now);
+        it.node = Some(node);
         it.holds = true;
-        self.moves += u64::from(it.moved_from.is_some_and(|from| from as usize != node));
-        self.slots[it.slot_row as usize].node = Some(node as u32);
-        self.nodes[node].cpu_reserved += it.cpu;
-        self.nodes[node].memory_reserved += it.memory;
-        self.cpu.set(now, self.cpu.value + it.cpu);
-        self.memory.set(now, self.memory.value + it.memory);
+        self.moves += u64::from(it.moved_from.is_some_and(|from| from != node));
+        self.slots[it.slot as usize].node = Some(node);
+        let (cpu, memory) = self.reservations[it.reservation as usize];
+        let node = &mut self.nodes[node.index()];
+        node.cpu_reserved += cpu;
+        node.memory_reserved += memory;
+        self.cpu.set(now, self.cpu.value + cpu);
+        self.memory.set(now, self.memory.value + memory);
     }
 
     /// The manager's record of a task says this now.
-    pub fn seen(&mut self, now: Time, task: TaskNo, state: TaskState, desired: DesiredState, error: &Option<Arc<str>>) {
+    pub fn seen(&mut self, now: Time, task: TaskNo, state: TaskState, desired: DesiredState, error: Option<&Arc<str>>) {
         let it = &self.tasks[task.row()];
-        if it.state == state && it.desired == desired && it.error == *error {
+        if it.state == state && it.desired == desired && it.error.as_ref() == error {
             return;
         }
-        let (slot, node) = (it.slot_row as usize, it.node);
+        let (slot, node) = (it.slot as usize, it.node);
         if it.desired <= DesiredState::Complete && desired == DesiredState::Shutdown {
-            let is_heard = node.is_some_and(|node| self.nodes[node as usize].silent.is_none());
+            let is_heard = node.is_some_and(|node| self.nodes[node.index()].silent.is_none());
             self.slots[slot].stopped = is_heard && !state.is_terminal();
         }
         if desired == DesiredState::Remove {
-            self.slots[slot].lost = None;
+            self.slots[slot].lost = Once::NOT_YET;
         }
         if state == TaskState::Running && it.state < state {
             if self.warm <= it.created {
                 self.to_running.push(now - it.created);
             }
-            self.tasks[task.row()].running = Some(now);
+            self.tasks[task.row()].running = Once(now);
         }
         self.rewrite(now, task, |it| {
             it.state = state;
             it.desired = desired;
-            it.error.clone_from(error);
+            it.error = error.cloned();
         });
     }
 
@@ -496,18 +523,18 @@ impl<'a> Observer<'a> {
 
     /// An agent asks for the image of a task.
     pub fn preparing(&mut self, now: Time, task: TaskNo) {
-        self.tasks[task.row()].asked.get_or_insert(now);
+        self.tasks[task.row()].asked.set(now);
     }
 
     /// The container of a task is created.
     pub fn prepared(&mut self, now: Time, task: TaskNo) {
         let it = &mut self.tasks[task.row()];
-        if it.ready.is_some() {
+        if it.ready.get().is_some() {
             return;
         }
-        it.ready = Some(now);
+        it.ready = Once(now);
         if self.warm <= it.created {
-            self.prepares.extend(it.asked.map(|asked| now - asked));
+            self.prepares.extend(it.asked.get().map(|asked| now - asked));
         }
         if self.since_script.passed(it.created).is_some() {
             self.since_script.ready.extend(self.since_script.passed(now));
@@ -530,11 +557,11 @@ impl<'a> Observer<'a> {
         if self.since_script.passed(it.created).is_some() {
             self.since_script.running.extend(self.since_script.passed(now));
         }
-        let (service, slot) = (it.service as usize, it.slot_row as usize);
-        let node = &mut self.nodes[it.node.expect("what runs has a node") as usize];
+        let node = &mut self.nodes[it.node.expect("what runs has a node").index()];
         node.running += 1;
         node.running_max = node.running_max.max(node.running);
-        let slot = &mut self.slots[slot];
+        let slot = &mut self.slots[it.slot as usize];
+        let service = slot.service as usize;
         slot.alive += 1;
         self.duplicates.add(now, i64::from(slot.alive > 1));
         if let Some(lost) = slot.lost.take()
@@ -553,8 +580,8 @@ impl<'a> Observer<'a> {
         if !std::mem::take(&mut it.serves) {
             return;
         }
-        let service = it.service as usize;
-        self.nodes[it.node.expect("what runs has a node") as usize].running -= 1;
+        let service = self.slots[it.slot as usize].service as usize;
+        self.nodes[it.node.expect("what runs has a node").index()].running -= 1;
         self.running -= 1;
         self.running_min = self.running_min.min(self.running);
         self.change(now, service, |it| it.running -= 1);
@@ -567,13 +594,13 @@ impl<'a> Observer<'a> {
         if !std::mem::take(&mut it.alive) {
             return;
         }
-        it.ended = Some(now);
-        let slot = &mut self.slots[it.slot_row as usize];
+        it.ended = Once(now);
+        let slot = &mut self.slots[it.slot as usize];
         slot.alive -= 1;
         self.duplicates.add(now, -i64::from(slot.alive > 0));
-        let replicated = self.services[it.service as usize].replicas.is_some();
-        if it.is_wanted() && replicated && !self.nodes[it.node.expect("what ran has a node") as usize].up {
-            slot.lost.get_or_insert(now);
+        let replicated = self.services[slot.service as usize].replicas.is_some();
+        if it.is_wanted() && replicated && !self.nodes[it.node.expect("what ran has a node").index()].up {
+            slot.lost.set(now);
         }
     }
 
@@ -714,21 +741,22 @@ impl<'a> Observer<'a> {
         change(it);
         let after = (it.is_wanted(), it.is_pending(), it.is_believed());
         if it.state.is_terminal() {
-            it.ended.get_or_insert(now);
+            it.ended.set(now);
         }
         if it.holds && (it.gone || it.state.is_terminal()) {
             it.holds = false;
-            let node = &mut self.nodes[it.node.expect("what holds has a node") as usize];
-            node.cpu_reserved -= it.cpu;
-            node.memory_reserved -= it.memory;
-            self.cpu.set(now, self.cpu.value - it.cpu);
-            self.memory.set(now, self.memory.value - it.memory);
+            let (cpu, memory) = self.reservations[it.reservation as usize];
+            let node = &mut self.nodes[it.node.expect("what holds has a node").index()];
+            node.cpu_reserved -= cpu;
+            node.memory_reserved -= memory;
+            self.cpu.set(now, self.cpu.value - cpu);
+            self.memory.set(now, self.memory.value - memory);
         }
         let difference = |after: bool, before: bool| i64::from(after) - i64::from(before);
         self.pending.add(now, difference(after.1, before.1));
         self.believed = self.believed.checked_add_signed(difference(after.2, before.2)).expect("a count");
         if before.0 && !after.0 {
-            let service = it.service as usize;
+            let service = self.slots[it.slot as usize].service as usize;
             self.change(now, service, |it| it.tasks -= 1);
         }
     }

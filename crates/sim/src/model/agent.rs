@@ -10,6 +10,7 @@ mod health;
 mod session;
 
 use std::collections::VecDeque;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use rand_chacha::ChaCha8Rng;
@@ -95,7 +96,7 @@ pub enum Effect {
     /// A task needs its image on a node; tell [`Agents::pulled`] when it is there.
     Pull(TaskNo, usize),
     /// A task does not need its image any more.
-    CancelPull(TaskNo),
+    CancelPull(TaskNo, usize),
     /// A container is created.
     Prepared(TaskNo),
     /// A container runs (and is healthy, if it is asked): it serves.
@@ -120,14 +121,23 @@ pub enum Effect {
 }
 
 /// How long the steps of a task take: drawn once, so that they belong to the task and not to what happens around it.
-#[derive(Clone, Copy, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct Life {
-    accept: Span,
     create: Span,
     start: Span,
     /// From the stop signal to the end of the process, and how it ends.
     stop: Span,
     stop_code: i32,
+    /// When it ends by itself, from the start, and with which code.
+    exit: Option<Span>,
+    exit_code: i32,
+    /// What few tasks have.
+    extra: Option<Box<Extra>>,
+}
+
+#[derive(Clone, Copy, PartialEq, Default, Debug)]
+struct Extra {
+    accept: Span,
     /// What the engine does to stop it when the process is over.
     halt: Span,
     /// What joining and leaving its overlay networks takes.
@@ -137,8 +147,6 @@ pub struct Life {
     notice: Span,
     /// What its probes find, if it has a health check.
     course: Option<Course>,
-    /// When it ends by itself, from the start, and with which code.
-    exit: Option<(Span, i32)>,
 }
 
 impl Life {
@@ -156,7 +164,8 @@ impl Life {
         let grace = spec.stop_grace.unwrap_or(STOP_GRACE);
         let grace = Span::from_secs(grace.as_nanos() / Span::from_secs(1).as_nanos());
         let stop = behaviour.stop.unwrap_or(model.stop).sample(rng);
-        let exit = behaviour.exit.map(|exit| (exit.after.sample(rng), exit.code));
+        let exit = behaviour.exit.map(|exit| exit.after.sample(rng));
+        let exit_code = behaviour.exit.map_or(0, |exit| exit.code);
         let kill = model.kill.sample(rng);
         let notice = model.notice.sample(rng);
         let halt = model.halt.sample(rng);
@@ -170,7 +179,13 @@ impl Life {
         };
         let (stop, stop_code) = if stop < grace { (stop, behaviour.stop_code) } else { (grace + kill, KILLED) };
         let course = health::course(spec, condition);
-        Life { accept, create, start, stop, stop_code, halt, attach, detach, notice, course, exit }
+        let extra = Extra { accept, halt, attach, detach, notice, course };
+        let extra = (extra != Extra::default()).then(|| Box::new(extra));
+        Life { create, start, stop, stop_code, exit, exit_code, extra }
+    }
+
+    fn extra(&self) -> Extra {
+        self.extra.as_deref().copied().unwrap_or_default()
     }
 }
 
@@ -183,8 +198,10 @@ pub struct Agents<'a> {
     nodes: Vec<Node>,
     /// By number of the task; `None` for those that never came to an agent or are gone.
     containers: Vec<Option<Container>>,
-    /// Reports on their way into the manager's store, by time of the commit; and when the first batch is committed.
-    commits: VecDeque<(Time, Vec<Report>)>,
+    /// Reports on their way into the manager's store, by time of the commit; how many commits were announced, and when
+    /// the first is due.
+    commits: VecDeque<Commit>,
+    announced: u32,
     first_commit: Span,
     /// The cores that all daemons share, if they do, and when the earliest pending [`Event::Worked`] is due.
     cores: Option<Cores>,
@@ -225,7 +242,9 @@ enum Assignment {
     Remove(TaskNo),
 }
 
+/// Two cache lines: there is one for every task of the run.
 #[derive(Debug)]
+#[repr(align(64))]
 struct Container {
     node: u32,
     life: Life,
@@ -255,8 +274,21 @@ struct Container {
     /// Whether the manager has forgotten it, which its node does not know.
     forgotten: bool,
     error: Option<Arc<str>>,
-    /// Its newest report, if that is not committed yet.
-    report: Option<(Time, usize)>,
+    /// The commit that has its newest report, and where.
+    report: Option<(CommitNo, u32)>,
+}
+
+const _: () = assert!(size_of::<Option<Container>>() == 128);
+
+/// Counts commits in the order in which they were announced, from one.
+type CommitNo = NonZeroU32;
+
+/// Reports that enter the manager's store together.
+#[derive(Debug)]
+struct Commit {
+    at: Time,
+    number: CommitNo,
+    reports: Vec<Report>,
 }
 
 /// How a process ends.
@@ -336,6 +368,7 @@ impl<'a> Agents<'a> {
             nodes,
             containers: Vec::new(),
             commits: VecDeque::new(),
+            announced: 0,
             first_commit: model.status_phase.sample(&mut seeds.stream(Stream::Dispatcher, 0)),
             cores: model.cores.map(Cores::new),
             working: None,
@@ -597,9 +630,10 @@ impl Agents<'_> {
                 Phase::Cancelled | Phase::Leaving | Phase::Stopping | Phase::Halting | Phase::Noticing => {}
                 Phase::Idle => self.leave(queue, task),
                 phase => {
+                    let node = it.node as usize;
                     it.wait(queue, task, Phase::Cancelled, STEP_RETRY);
                     if phase == Phase::Pulling {
-                        self.effects.push(Effect::CancelPull(task));
+                        self.effects.push(Effect::CancelPull(task, node));
                     }
                     if let Some(cores) = &mut self.cores {
                         cores.cancel(queue.now(), task);
@@ -610,7 +644,7 @@ impl Agents<'_> {
         }
         match (it.phase, it.state) {
             (Phase::Idle, TaskState::Assigned) => {
-                let accept = it.life.accept;
+                let accept = it.life.extra().accept;
                 if accept == Span::ZERO {
                     self.prepare(queue, task);
                 } else {
@@ -618,7 +652,7 @@ impl Agents<'_> {
                 }
             }
             (Phase::Idle, TaskState::Ready) if it.desired > DesiredState::Ready => {
-                let start = if it.joins { it.life.start + it.life.attach } else { it.life.start };
+                let start = if it.joins { it.life.start + it.life.extra().attach } else { it.life.start };
                 self.work(queue, task, Phase::Starting, start);
                 self.report(queue, task, TaskState::Starting, None);
             }
@@ -680,7 +714,6 @@ impl Agents<'_> {
     /// What was under way for a task is done.
     fn step_over<E: From<Event>>(&mut self, queue: &mut Queue<E>, task: TaskNo) {
         let Some(it) = self.container(task) else { return };
-        let life = it.life;
         match std::mem::replace(&mut it.phase, Phase::Idle) {
             Phase::Idle | Phase::Pulling => unreachable!("nothing is timed"),
             Phase::Accepting => self.prepare(queue, task),
@@ -694,10 +727,10 @@ impl Agents<'_> {
             Phase::Starting => {
                 it.lives = true;
                 it.since = queue.now();
-                match life.course {
+                match it.life.extra().course {
                     None => self.run(queue, task),
                     Some(course) => {
-                        let probed = [course.healthy, course.unhealthy, life.exit.map(|it| it.0)];
+                        let probed = [course.healthy, course.unhealthy, it.life.exit];
                         let first = probed.into_iter().flatten().min().expect("probes find one or the other");
                         it.wait(queue, task, Phase::Probing, first);
                     }
@@ -705,7 +738,7 @@ impl Agents<'_> {
             }
             Phase::Probing => {
                 let age = queue.now() - it.since;
-                if life.course.is_some_and(|it| it.healthy == Some(age)) {
+                if it.life.extra().course.is_some_and(|it| it.healthy == Some(age)) {
                     self.run(queue, task);
                 } else {
                     self.run_out(queue, task);
@@ -728,7 +761,7 @@ impl Agents<'_> {
         let Some(it) = self.container(task) else { return };
         it.runs = true;
         it.phase = Phase::Running;
-        let ends = [it.life.course.and_then(|it| it.unhealthy), it.life.exit.map(|it| it.0)];
+        let ends = [it.life.extra().course.and_then(|it| it.unhealthy), it.life.exit];
         if let Some(end) = ends.into_iter().flatten().min() {
             let rest = Span::from_nanos(end.as_nanos().saturating_sub((queue.now() - it.since).as_nanos()));
             it.wait(queue, task, Phase::Running, rest);
@@ -742,7 +775,10 @@ impl Agents<'_> {
         let Some(it) = self.container(task) else { return };
         let age = queue.now() - it.since;
         match it.life.exit {
-            Some((after, code)) if after <= age => self.end(queue, task, End::Exited(code)),
+            Some(after) if after <= age => {
+                let code = it.life.exit_code;
+                self.end(queue, task, End::Exited(code));
+            }
             _ => {
                 it.end = End::Unhealthy(it.life.stop_code);
                 self.leave(queue, task);
@@ -788,8 +824,8 @@ impl Agents<'_> {
         it.timer += 1;
         let halt = match end {
             End::Exited(_) => Span::ZERO,
-            End::Stopped | End::Unhealthy(_) if it.joins => it.life.halt + it.life.detach,
-            End::Stopped | End::Unhealthy(_) => it.life.halt,
+            End::Stopped | End::Unhealthy(_) if it.joins => it.life.extra().halt + it.life.extra().detach,
+            End::Stopped | End::Unhealthy(_) => it.life.extra().halt,
         };
         if std::mem::take(&mut it.runs) {
             self.effects.push(Effect::Ended(task));
@@ -804,10 +840,10 @@ impl Agents<'_> {
     /// It takes the agent a moment to notice.
     fn notice<E: From<Event>>(&mut self, queue: &mut Queue<E>, task: TaskNo) {
         let Some(it) = self.container(task) else { return };
-        if it.life.notice == Span::ZERO {
+        let notice = it.life.extra().notice;
+        if notice == Span::ZERO {
             return self.noticed(queue, task);
         }
-        let notice = it.life.notice;
         it.wait(queue, task, Phase::Noticing, notice);
     }
 
@@ -867,7 +903,7 @@ impl Agents<'_> {
         }
         self.nodes[it.node as usize].tasks.retain(|&other| other != task);
         if it.phase == Phase::Pulling {
-            self.effects.push(Effect::CancelPull(task));
+            self.effects.push(Effect::CancelPull(task, it.node as usize));
         }
         if it.runs {
             self.effects.push(Effect::Ended(task));
@@ -951,7 +987,7 @@ mod tests {
                             self.agents.pulled(&mut self.queue, task);
                             continue;
                         }
-                        Effect::CancelPull(task) => format!("cancel {}", task.0),
+                        Effect::CancelPull(task, _) => format!("cancel {}", task.0),
                         Effect::Prepared(task) => format!("prepared {}", task.0),
                         Effect::Started(task) => format!("started {}", task.0),
                         Effect::Leaving(task) => format!("leaving {}", task.0),

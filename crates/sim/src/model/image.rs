@@ -25,8 +25,8 @@ const RETRY: Span = Span::from_secs(5);
 pub enum Event {
     /// The registry answered with the manifest, unless the pull was cancelled.
     Manifest {
-        /// For which task.
-        task: TaskNo,
+        /// Row of the pull.
+        pull: u32,
         /// Which pull.
         serial: u32,
     },
@@ -48,8 +48,8 @@ pub enum Event {
     },
     /// A container's copy of its image is made, unless the task does not need it any more.
     Copied {
-        /// For which task.
-        task: TaskNo,
+        /// Row of the pull.
+        pull: u32,
         /// Which pull.
         serial: u32,
     },
@@ -76,7 +76,9 @@ pub struct Images<'a> {
     model: &'a RegistryModel,
     layers: Vec<Size>,
     digests: Vec<&'a str>,
-    images: BTreeMap<&'a str, Content<'a>>,
+    contents: Vec<Content<'a>>,
+    /// Rows of the images, those too of which the registry knows nothing.
+    names: BTreeMap<Arc<str>, u32>,
     /// Nodes that give each other what one of them has pulled, if any do.
     circles: Vec<Circle>,
     /// Whether the registry answers.
@@ -84,9 +86,10 @@ pub struct Images<'a> {
     nodes: Vec<Node>,
     /// What the disks keep, if they do not keep everything.
     disks: Option<Disks>,
-    pulls: BTreeMap<TaskNo, Pull>,
+    pulls: Vec<Pull>,
+    free_pulls: Vec<u32>,
     transfers: Vec<Transfer>,
-    free: Vec<u32>,
+    free_transfers: Vec<u32>,
     serial: u32,
     flows: Flows,
     /// The earliest pending [`Event::Arrived`].
@@ -111,6 +114,9 @@ struct Circle {
 /// What the registry knows of an image.
 #[derive(Clone, Debug)]
 struct Content<'a> {
+    name: Arc<str>,
+    /// It has heard of it.
+    is_known: bool,
     layers: Rc<[u32]>,
     /// It does not have it.
     missing: bool,
@@ -133,7 +139,7 @@ struct Node {
     /// Transfers that wait for a slot, and all of them.
     waiting: VecDeque<u32>,
     transfers: Vec<u32>,
-    pulls: Vec<TaskNo>,
+    pulls: Vec<u32>,
     /// Its circle.
     circle: usize,
     /// Whether its network carries anything.
@@ -142,16 +148,18 @@ struct Node {
     asked: VecDeque<Time>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 struct Pull {
-    node: usize,
+    task: TaskNo,
+    node: u32,
+    /// Zero if the row is free.
     serial: u32,
-    since: Time,
-    image: Arc<str>,
-    layers: Rc<[u32]>,
+    /// Row of the image.
+    image: u32,
     /// The first layer that is not unpacked yet.
-    next: usize,
+    next: u32,
     missed: bool,
+    since: Time,
 }
 
 /// A layer on its way to a node, until it is unpacked.
@@ -162,7 +170,7 @@ struct Transfer {
     serial: u32,
     stage: Stage,
     attempts: u32,
-    pulls: Vec<TaskNo>,
+    pulls: Vec<u32>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -186,7 +194,7 @@ impl<'a> Images<'a> {
         let mut layers = Vec::new();
         let mut digests = Vec::new();
         let mut rows: BTreeMap<&str, u32> = BTreeMap::new();
-        let mut by_name = BTreeMap::new();
+        let (mut contents, mut names): (Vec<Content>, _) = (Vec::new(), BTreeMap::new());
         for image in images {
             let row = |layer: &'a crate::scenario::Layer| {
                 *rows.entry(&layer.digest).or_insert_with(|| {
@@ -197,7 +205,9 @@ impl<'a> Images<'a> {
             };
             let layers = image.layers.iter().map(row).collect();
             let corrupt = image.corrupt.and_then(|number| Some(image.layers.get(number)?.digest.as_str()));
-            by_name.insert(image.name.as_str(), Content { layers, missing: image.missing, corrupt });
+            let name: Arc<str> = image.name.as_str().into();
+            names.insert(Arc::clone(&name), contents.len() as u32);
+            contents.push(Content { name, is_known: true, layers, missing: image.missing, corrupt });
         }
         let node = || Node {
             cached: vec![0; layers.len().div_ceil(64)],
@@ -210,11 +220,8 @@ impl<'a> Images<'a> {
             asked: VecDeque::new(),
         };
         let mut nodes: Vec<Node> = (0..bandwidths.len()).map(|_| node()).collect();
-        for image in images {
-            let present = image
-                .present
-                .iter()
-                .flat_map(|&node| by_name[image.name.as_str()].layers.iter().map(move |it| (node, *it)));
+        for (image, content) in images.iter().zip(&contents) {
+            let present = image.present.iter().flat_map(|&node| content.layers.iter().map(move |it| (node, *it)));
             present.for_each(|(node, layer)| nodes[node].keep(layer));
         }
         let mut disks = model.cache.map(|limit| Disks::new(limit, nodes.len(), layers.len()));
@@ -233,12 +240,14 @@ impl<'a> Images<'a> {
             disks,
             layers,
             digests,
-            images: by_name,
+            contents,
+            names,
             circles: Vec::new(),
             answers: true,
-            pulls: BTreeMap::new(),
+            pulls: Vec::new(),
+            free_pulls: Vec::new(),
             transfers: Vec::new(),
-            free: Vec::new(),
+            free_transfers: Vec::new(),
             serial: 0,
             flows: Flows::new(model.bandwidth, bandwidths),
             armed: None,
@@ -254,7 +263,8 @@ impl<'a> Images<'a> {
     /// does not describe has no layers. If it cannot be pulled, a copy on the node will do; without one the task appears
     /// in [`Images::failed`].
     pub fn pull<E: From<Event>>(&mut self, queue: &mut Queue<E>, task: TaskNo, node: usize, image: &str) {
-        let layers = self.images.get(image).map(|it| Rc::clone(&it.layers)).unwrap_or_default();
+        let image_row = self.row_of(image);
+        let layers = &self.contents[image_row as usize].layers;
         let mut missed = false;
         for &layer in layers.iter() {
             let packed = self.layers[layer as usize].packed;
@@ -266,7 +276,7 @@ impl<'a> Images<'a> {
             }
         }
         if let Some(disks) = &mut self.disks {
-            disks.hold(task, node, &layers);
+            disks.hold(task, node, layers);
         }
         let local = !missed && image.contains('@');
         if local && self.model.copy.is_none() {
@@ -275,14 +285,34 @@ impl<'a> Images<'a> {
         }
         self.serial += 1;
         let serial = self.serial;
-        let pull = Pull { node, serial, since: queue.now(), image: image.into(), layers, next: 0, missed };
-        self.pulls.insert(task, pull);
-        self.nodes[node].pulls.push(task);
+        let new = Pull { task, node: node as u32, serial, image: image_row, next: 0, missed, since: queue.now() };
+        let pull = match self.free_pulls.pop() {
+            Some(row) => {
+                self.pulls[row as usize] = new;
+                row
+            }
+            None => {
+                self.pulls.push(new);
+                self.pulls.len() as u32 - 1
+            }
+        };
+        self.nodes[node].pulls.push(pull);
         if local {
-            return self.copy(queue, task);
+            return self.copy(queue, pull);
         }
         let round_trips = Span::from_nanos(self.model.latency.as_nanos().saturating_mul(2));
-        queue.after(round_trips, Event::Manifest { task, serial });
+        queue.after(round_trips, Event::Manifest { pull, serial });
+    }
+
+    /// The row of an image. One that the registry does not describe gets a row without layers.
+    fn row_of(&mut self, image: &str) -> u32 {
+        if let Some(row) = self.names.get(image) {
+            return *row;
+        }
+        let (name, row): (Arc<str>, _) = (image.into(), self.contents.len() as u32);
+        self.names.insert(Arc::clone(&name), row);
+        self.contents.push(Content { name, is_known: false, layers: Rc::default(), missing: false, corrupt: None });
+        row
     }
 
     /// Puts the nodes into racks, given by number: behind a line each, if the model has one, and giving each other what
@@ -333,10 +363,11 @@ impl<'a> Images<'a> {
         self.settle(queue);
     }
 
-    /// A task does not need its image any more. What only it wanted is broken off.
-    pub fn cancel<E: From<Event>>(&mut self, queue: &mut Queue<E>, task: TaskNo) {
-        let Some(node) = self.pulls.get(&task).map(|it| it.node) else { return };
-        self.drop_pull(queue, task);
+    /// A task does not need its image on its node any more. What only it wanted is broken off.
+    pub fn cancel<E: From<Event>>(&mut self, queue: &mut Queue<E>, task: TaskNo, node: usize) {
+        let mut pulls = self.nodes[node].pulls.iter().copied();
+        let Some(pull) = pulls.find(|&it| self.pulls[it as usize].task == task) else { return };
+        self.drop_pull(queue, pull);
         self.fill_slots(queue, node);
         self.settle(queue);
         self.release(task);
@@ -344,8 +375,8 @@ impl<'a> Images<'a> {
 
     /// A machine loses power: its pulls end. Without `keep_cache` its disk is lost too.
     pub fn power_off<E: From<Event>>(&mut self, queue: &mut Queue<E>, node: usize, keep_cache: bool) {
-        for task in self.nodes[node].pulls.clone() {
-            self.drop_pull(queue, task);
+        for pull in self.nodes[node].pulls.clone() {
+            self.drop_pull(queue, pull);
         }
         if !keep_cache {
             self.nodes[node].cached.fill(0);
@@ -357,11 +388,11 @@ impl<'a> Images<'a> {
     /// One of the model's own events is due.
     pub fn handle<E: From<Event>>(&mut self, queue: &mut Queue<E>, event: Event) {
         match event {
-            Event::Manifest { task, serial } => {
-                if self.pulls.get(&task).is_some_and(|it| it.serial == serial) {
-                    match self.refusal(queue.now(), task) {
-                        None => self.want_layers(queue, task),
-                        Some(error) => self.do_without(queue, task, &error),
+            Event::Manifest { pull, serial } => {
+                if self.pulls[pull as usize].serial == serial {
+                    match self.refusal(queue.now(), pull) {
+                        None => self.want_layers(queue, pull),
+                        Some(error) => self.do_without(queue, pull, &error),
                     }
                 }
             }
@@ -370,9 +401,9 @@ impl<'a> Images<'a> {
                     self.try_to_send(queue, transfer);
                 }
             }
-            Event::Copied { task, serial } => {
-                if self.pulls.get(&task).is_some_and(|it| it.serial == serial) {
-                    self.done(queue, task);
+            Event::Copied { pull, serial } => {
+                if self.pulls[pull as usize].serial == serial {
+                    self.done(queue, pull);
                 }
             }
             Event::Arrived if self.armed == Some(queue.now()) => {
@@ -468,10 +499,12 @@ impl<'a> Images<'a> {
     }
 
     /// Why the registry gives no manifest, if it gives none.
-    fn refusal(&mut self, now: Time, task: TaskNo) -> Option<String> {
-        let Pull { node, ref image, .. } = self.pulls[&task];
+    fn refusal(&mut self, now: Time, pull: u32) -> Option<String> {
+        let Pull { node, image, .. } = self.pulls[pull as usize];
+        let (node, image) = (node as usize, &self.contents[image as usize]);
         if !(self.answers && self.nodes[node].linked) {
-            let first = image.split('/').next().filter(|it| *it != &**image && it.contains(['.', ':']));
+            let name = &*image.name;
+            let first = name.split('/').next().filter(|it| *it != name && it.contains(['.', ':']));
             let host = first.unwrap_or("registry-1.docker.io");
             return Some(format!("Get \"https://{host}/v2/\": dial tcp: connect: connection refused"));
         }
@@ -486,37 +519,40 @@ impl<'a> Images<'a> {
             }
             asked.push_back(now);
         }
-        let missing = self.images.get(&**image).is_some_and(|it| it.missing);
-        missing.then(|| format!("manifest for {image} not found: manifest unknown: manifest unknown"))
+        let Content { name, missing, .. } = image;
+        missing.then(|| format!("manifest for {name} not found: manifest unknown: manifest unknown"))
     }
 
     /// An image cannot be pulled: a copy on the node will do.
-    fn do_without<E: From<Event>>(&mut self, queue: &mut Queue<E>, task: TaskNo, error: &str) {
-        let Pull { node, ref image, ref layers, .. } = self.pulls[&task];
-        let node = &self.nodes[node];
-        let known = self.images.get(&**image).is_some_and(|it| !it.missing);
-        if known && layers.iter().all(|&layer| node.has(layer)) {
-            return self.copy(queue, task);
+    fn do_without<E: From<Event>>(&mut self, queue: &mut Queue<E>, pull: u32, error: &str) {
+        let Pull { task, node, image, serial, .. } = self.pulls[pull as usize];
+        if serial == 0 {
+            return; // What failed before took this one along.
         }
-        let error = if self.model.tells { error.into() } else { format!("No such image: {image}").into() };
-        self.drop_pull(queue, task);
+        let (node, image) = (&self.nodes[node as usize], &self.contents[image as usize]);
+        let is_there = || image.layers.iter().all(|&layer| node.has(layer));
+        if image.is_known && !image.missing && is_there() {
+            return self.copy(queue, pull);
+        }
+        let error = if self.model.tells { error.into() } else { format!("No such image: {}", image.name).into() };
+        self.drop_pull(queue, pull);
         self.release(task);
         self.failed.push((task, error));
     }
 
     /// All layers are there. Some storage drivers copy them for every container.
-    fn copy<E: From<Event>>(&mut self, queue: &mut Queue<E>, task: TaskNo) {
-        let pull = self.pulls.get_mut(&task).expect("who copies is a pull");
-        let Some(rate) = self.model.copy else { return self.done(queue, task) };
-        let bytes: u64 = pull.layers.iter().map(|&it| self.layers[it as usize].unpacked).sum();
-        let serial = pull.serial;
-        queue.after(Span::from_secs_f64(bytes as f64 / rate as f64), Event::Copied { task, serial });
+    fn copy<E: From<Event>>(&mut self, queue: &mut Queue<E>, pull: u32) {
+        let Some(rate) = self.model.copy else { return self.done(queue, pull) };
+        let Pull { serial, image, .. } = self.pulls[pull as usize];
+        let layers = self.contents[image as usize].layers.iter();
+        let bytes: u64 = layers.map(|&it| self.layers[it as usize].unpacked).sum();
+        queue.after(Span::from_secs_f64(bytes as f64 / rate as f64), Event::Copied { pull, serial });
     }
 
     /// A task has its image.
-    fn done<E: From<Event>>(&mut self, queue: &mut Queue<E>, task: TaskNo) {
-        self.drop_pull(queue, task);
-        self.pulled.push(task);
+    fn done<E: From<Event>>(&mut self, queue: &mut Queue<E>, pull: u32) {
+        self.pulled.push(self.pulls[pull as usize].task);
+        self.drop_pull(queue, pull);
     }
 
     /// Downloads to a node break off where nothing comes through any more.
@@ -555,27 +591,32 @@ impl<'a> Images<'a> {
     /// A layer cannot be had.
     fn give_up<E: From<Event>>(&mut self, queue: &mut Queue<E>, transfer: u32, error: &str) {
         let node = self.transfers[transfer as usize].node;
-        for task in self.transfers[transfer as usize].pulls.clone() {
-            self.do_without(queue, task, error);
+        for pull in self.transfers[transfer as usize].pulls.clone() {
+            self.do_without(queue, pull, error);
         }
         self.fill_slots(queue, node);
     }
 
     /// The layers of an image are known: those that are neither there nor on their way are ordered.
-    fn want_layers<E: From<Event>>(&mut self, queue: &mut Queue<E>, task: TaskNo) {
-        let Pull { node, ref layers, .. } = self.pulls[&task];
-        for &layer in Rc::clone(layers).iter() {
+    fn want_layers<E: From<Event>>(&mut self, queue: &mut Queue<E>, pull: u32) {
+        let Pull { node, image, missed, .. } = self.pulls[pull as usize];
+        let node = node as usize;
+        if !missed && self.disks.is_none() {
+            // Nothing was missing when it was asked for, and nothing is lost meanwhile.
+            return self.go_on(queue, pull);
+        }
+        for &layer in Rc::clone(&self.contents[image as usize].layers).iter() {
             if self.nodes[node].has(layer) {
                 continue;
             }
             let transfer = self.transfer(node, layer).unwrap_or_else(|| self.order(node, layer));
             let pulls = &mut self.transfers[transfer as usize].pulls;
-            if !pulls.contains(&task) {
-                pulls.push(task);
+            if !pulls.contains(&pull) {
+                pulls.push(pull);
             }
         }
         self.fill_slots(queue, node);
-        self.go_on(queue, task);
+        self.go_on(queue, pull);
     }
 
     fn transfer(&self, node: usize, layer: u32) -> Option<u32> {
@@ -587,7 +628,7 @@ impl<'a> Images<'a> {
         self.serial += 1;
         let mut new =
             Transfer { node, layer, serial: self.serial, stage: Stage::Waiting, attempts: 0, pulls: Vec::new() };
-        let row = self.free.pop().unwrap_or(self.transfers.len() as u32);
+        let row = self.free_transfers.pop().unwrap_or(self.transfers.len() as u32);
         if row as usize == self.transfers.len() {
             self.transfers.push(new);
         } else {
@@ -621,29 +662,31 @@ impl<'a> Images<'a> {
         self.nodes[node].slots += 1;
         self.verify(queue, transfer);
         self.fill_slots(queue, node);
-        let waits = |task: &TaskNo| self.pulls[task].layers.get(self.pulls[task].next) == Some(&layer);
-        if let Some(&task) = self.transfers[transfer as usize].pulls.iter().find(|&it| waits(it)) {
-            self.unpack(queue, task, transfer);
+        let pulls = &self.transfers[transfer as usize].pulls;
+        if let Some(&pull) = pulls.iter().find(|&&it| self.next_layer(it) == Some(layer)) {
+            self.unpack(queue, pull, transfer);
         }
     }
 
     /// What arrived must match its digest; if not, it is not tried again.
     fn verify<E: From<Event>>(&mut self, queue: &mut Queue<E>, transfer: u32) {
-        for task in self.transfers[transfer as usize].pulls.clone() {
-            let layer = self.transfers[transfer as usize].layer;
-            let pull = &self.pulls[&task];
-            let Some(digest) = self.images.get(&*pull.image).and_then(|it| it.corrupt) else { continue };
-            if self.digests[layer as usize] == digest {
-                let error = format!("filesystem layer verification failed for digest {digest}");
-                self.do_without(queue, task, &error);
-            }
+        let it = &self.transfers[transfer as usize];
+        let digest = self.digests[it.layer as usize];
+        let is_corrupt = |pull: &u32| {
+            let image = self.pulls[*pull as usize].image;
+            self.contents[image as usize].corrupt == Some(digest)
+        };
+        for pull in it.pulls.iter().copied().filter(is_corrupt).collect::<Vec<_>>() {
+            let error = format!("filesystem layer verification failed for digest {digest}");
+            self.do_without(queue, pull, &error);
         }
     }
 
     /// The next layer of a pull is unpacked; a storage driver that copies begins with a copy of what is below it.
-    fn unpack<E: From<Event>>(&mut self, queue: &mut Queue<E>, task: TaskNo, transfer: u32) {
-        let pull = &self.pulls[&task];
-        let below: u64 = pull.layers[..pull.next].iter().map(|&it| self.layers[it as usize].unpacked).sum();
+    fn unpack<E: From<Event>>(&mut self, queue: &mut Queue<E>, pull: u32, transfer: u32) {
+        let Pull { image, next, .. } = self.pulls[pull as usize];
+        let below = self.contents[image as usize].layers[..next as usize].iter();
+        let below: u64 = below.map(|&it| self.layers[it as usize].unpacked).sum();
         let it = &mut self.transfers[transfer as usize];
         it.stage = Stage::Unpacking;
         let bytes = self.layers[it.layer as usize].unpacked;
@@ -664,55 +707,67 @@ impl<'a> Images<'a> {
             gone.into_iter().for_each(|layer| self.nodes[node].lose(layer));
         }
         self.forget(transfer);
-        for task in pulls.drain(..) {
-            self.go_on(queue, task);
+        for pull in pulls.drain(..) {
+            self.go_on(queue, pull);
         }
         self.transfers[transfer as usize].pulls = pulls;
     }
 
+    /// The first layer of a pull that is not unpacked yet.
+    fn next_layer(&self, pull: u32) -> Option<u32> {
+        let Pull { image, next, .. } = self.pulls[pull as usize];
+        self.contents[image as usize].layers.get(next as usize).copied()
+    }
+
     /// Takes a pull past the layers that are there, and unpacks its next one if that has arrived.
-    fn go_on<E: From<Event>>(&mut self, queue: &mut Queue<E>, task: TaskNo) {
-        let pull = self.pulls.get_mut(&task).expect("who waits for a layer is a pull");
-        let node = &self.nodes[pull.node];
-        while pull.layers.get(pull.next).is_some_and(|&layer| node.has(layer)) {
-            pull.next += 1;
+    fn go_on<E: From<Event>>(&mut self, queue: &mut Queue<E>, pull: u32) {
+        let it = &mut self.pulls[pull as usize];
+        let (node, layers) = (it.node as usize, &self.contents[it.image as usize].layers);
+        while layers.get(it.next as usize).is_some_and(|&layer| self.nodes[node].has(layer)) {
+            it.next += 1;
         }
-        match pull.layers.get(pull.next) {
+        let (missed, since) = (it.missed, it.since);
+        match self.next_layer(pull) {
             None => {
-                if pull.missed {
-                    self.totals.durations.push(queue.now() - pull.since);
+                if missed {
+                    self.totals.durations.push(queue.now() - since);
                 }
-                self.copy(queue, task);
+                self.copy(queue, pull);
             }
-            Some(&layer) => {
-                let node = pull.node;
+            Some(layer) => {
                 let transfer = self.transfer(node, layer).expect("a missing layer is on its way");
                 if self.transfers[transfer as usize].stage == Stage::Arrived {
-                    self.unpack(queue, task, transfer);
+                    self.unpack(queue, pull, transfer);
                 }
             }
         }
     }
 
-    fn drop_pull<E: From<Event>>(&mut self, queue: &mut Queue<E>, task: TaskNo) {
-        let Some(pull) = self.pulls.remove(&task) else { return };
-        self.nodes[pull.node].pulls.retain(|&it| it != task);
-        for transfer in self.nodes[pull.node].transfers.clone() {
+    fn drop_pull<E: From<Event>>(&mut self, queue: &mut Queue<E>, pull: u32) {
+        let it = &mut self.pulls[pull as usize];
+        let node = it.node as usize;
+        it.serial = 0;
+        self.free_pulls.push(pull);
+        self.nodes[node].pulls.retain(|&it| it != pull);
+        if self.nodes[node].transfers.is_empty() {
+            return;
+        }
+        for transfer in self.nodes[node].transfers.clone() {
             let it = &mut self.transfers[transfer as usize];
             let waiters = it.pulls.len();
-            it.pulls.retain(|&it| it != task);
+            it.pulls.retain(|&it| it != pull);
             if waiters == 0 || !it.pulls.is_empty() {
                 continue;
             }
             let stage = it.stage;
             let mut it_broke_off = false;
             match stage {
-                Stage::Waiting => self.nodes[pull.node].waiting.retain(|&it| it != transfer),
-                Stage::Requested => self.nodes[pull.node].slots += 1,
-                Stage::Following => self.nodes[pull.node].slots += 1,
+                Stage::Waiting => self.nodes[node].waiting.retain(|&it| it != transfer),
+                Stage::Requested => self.nodes[node].slots += 1,
+                Stage::Following => self.nodes[node].slots += 1,
                 Stage::Flowing(flow) => {
                     self.count(queue.now(), flow);
-                    self.nodes[pull.node].slots += 1;
+                    self.nodes[node].slots += 1;
                     it_broke_off = true;
                 }
                 Stage::Arrived | Stage::Unpacking => {}
@@ -736,7 +791,7 @@ impl<'a> Images<'a> {
         }
         let it = &self.transfers[transfer as usize];
         self.nodes[it.node].transfers.retain(|&it| it != transfer);
-        self.free.push(transfer);
+        self.free_transfers.push(transfer);
     }
 
     /// Announces the next arrival.
@@ -807,11 +862,11 @@ mod tests {
         fn until(&mut self, end: f64) -> Vec<(u32, f64)> {
             let end = Time::ZERO + Span::from_secs_f64(end);
             let mut times = Vec::new();
-            self.queue.at(end, Event::Manifest { task: TaskNo(u32::MAX), serial: 0 });
+            self.queue.at(end, Event::Manifest { pull: u32::MAX, serial: 0 });
             loop {
                 times.extend(self.images.pulled.drain(..).map(|it| (it.0, self.queue.now().as_secs_f64())));
                 match self.queue.pop() {
-                    Some((_, Event::Manifest { task: TaskNo(u32::MAX), .. })) => return times,
+                    Some((_, Event::Manifest { pull: u32::MAX, .. })) => return times,
                     Some((_, event)) => self.images.handle(&mut self.queue, event),
                     None => unreachable!("the end is scheduled"),
                 }
@@ -876,7 +931,7 @@ mod tests {
         lab.pull(0, 0, "web");
         lab.pull(1, 0, "api");
         lab.until(1.0);
-        lab.images.cancel(&mut lab.queue, TaskNo(0));
+        lab.images.cancel(&mut lab.queue, TaskNo(0), 0);
         // One second at 5 MB/s each, then base alone.
         assert_eq!(lab.until(60.0), [(1, 2.5)]);
         assert_eq!(lab.images.totals().sent, 25 * MB);
@@ -890,7 +945,7 @@ mod tests {
         lab.pull(0, 0, "web");
         lab.pull(1, 0, "api");
         lab.until(1.0);
-        lab.images.cancel(&mut lab.queue, TaskNo(0));
+        lab.images.cancel(&mut lab.queue, TaskNo(0), 0);
         assert_eq!(lab.until(60.0), [(1, 2.0)]);
     }
 
@@ -1049,7 +1104,7 @@ mod tests {
             lab.pull(node, node as usize, "web");
         }
         lab.until(1.0);
-        lab.images.cancel(&mut lab.queue, TaskNo(1));
+        lab.images.cancel(&mut lab.queue, TaskNo(1), 1);
         lab.images.power_off(&mut lab.queue, 0, true);
         assert_eq!(lab.until(60.0), [(2, 3.0)]);
         assert_eq!(lab.images.totals().sent, 30 * MB);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use sched::{Row, Slot, Span, TaskState, Time};
 
-use super::{Area, Observer, Record, Service};
+use super::{Area, Observer, Once, Record, Service};
 use crate::metrics::{METRICS, NodeRow, Outcome, Shared, TaskRow};
 use crate::model::image::Totals;
 
@@ -145,17 +145,18 @@ impl Observer<'_> {
         let none = Shared::default();
         let mut words: BTreeMap<String, Shared> = BTreeMap::new();
         let mut word = |text: String| words.entry(text).or_insert_with_key(|text| text.as_str().into()).clone();
-        let secs = |at: Option<Time>| at.map(Time::as_secs_f64);
+        let secs = |at: Once| at.get().map(Time::as_secs_f64);
         let row = |it: &Record| {
-            let service = services[it.service as usize].clone();
-            let name = match it.slot {
+            let slot = &self.slots[it.slot as usize];
+            let service = services[slot.service as usize].clone();
+            let name = match slot.slot {
                 Slot::Number(number) => format!("{service}.{number}#{}", it.number),
                 Slot::Node(id) => format!("{service}.{}#{}", nodes[id.index()], it.number),
             };
             TaskRow {
                 name,
                 service,
-                node: it.node.map_or_else(|| none.clone(), |node| nodes[node as usize].clone()),
+                node: it.node.map_or_else(|| none.clone(), |node| nodes[node.index()].clone()),
                 created_s: it.created.as_secs_f64(),
                 assigned_s: secs(it.assigned),
                 ready_s: secs(it.ready),
@@ -202,8 +203,8 @@ impl Observer<'_> {
         }
         let mut racks: Vec<BTreeMap<&str, u64>> = vec![BTreeMap::new(); self.services.len()];
         for it in self.tasks.iter().filter(|it| it.serves) {
-            let rack = it.node.and_then(|node| self.nodes[node as usize].rack);
-            *racks[it.service as usize].entry(rack.unwrap_or_default()).or_default() += 1;
+            let rack = it.node.and_then(|node| self.nodes[node.index()].rack);
+            *racks[self.slots[it.slot as usize].service as usize].entry(rack.unwrap_or_default()).or_default() += 1;
         }
         let shares: Vec<f64> = racks
             .iter()

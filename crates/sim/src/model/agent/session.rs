@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rand_chacha::ChaCha8Rng;
 use sched::{DesiredState, Span, TaskState, Time};
 
-use super::{Agents, Assignment, Effect, Event, LOST, Report, exit_error};
+use super::{Agents, Assignment, Commit, CommitNo, Effect, Event, LOST, Report, exit_error};
 use crate::engine::Queue;
 use crate::engine::law::unit;
 use crate::model::TaskNo;
@@ -176,31 +176,30 @@ impl Agents<'_> {
         let full =
             arrival.saturating_sub(first).checked_div(batch).map(|full| if arrival < first { 0 } else { full + 1 });
         let at = Time::from_nanos(full.map_or(arrival, |full| first + full * batch));
-        let position = self.commits.partition_point(|commit| commit.0 < at);
-        if self.commits.get(position).is_none_or(|commit| commit.0 != at) {
-            self.commits.insert(position, (at, Vec::new()));
+        let position = self.commits.partition_point(|commit| commit.at < at);
+        if self.commits.get(position).is_none_or(|commit| commit.at != at) {
+            self.announced += 1;
+            let number = CommitNo::new(self.announced).expect("fewer than 2^32 commits");
+            self.commits.insert(position, Commit { at, number, reports: Vec::new() });
             queue.at(at, Event::Commit);
         }
-        let reports = &mut self.commits[position].1;
+        let Commit { number, reports, .. } = &mut self.commits[position];
         let report = Report { task, at: queue.now(), state, error };
         match pending {
-            Some((commit, index)) if commit == at => reports[index] = report,
+            Some((commit, index)) if commit == *number => reports[index as usize] = report,
             _ => {
-                self.containers[task.row()].as_mut().expect("as above").report = Some((at, reports.len()));
+                let place = Some((*number, reports.len() as u32));
+                self.containers[task.row()].as_mut().expect("as above").report = place;
                 reports.push(report);
             }
         }
     }
 
     pub(super) fn commit(&mut self, now: Time) {
-        let (at, reports) = self.commits.pop_front().expect("a commit was announced");
-        assert_eq!(at, now, "commits come in order");
-        for Report { task, at: noted, state, error } in reports {
-            if let Some(it) = self.container(task).filter(|it| it.report.is_some_and(|it| it.0 == at)) {
-                it.report = None;
-            }
-            self.effects.push(Effect::Report { task, at: noted, state, error });
-        }
+        let commit = self.commits.pop_front().expect("a commit was announced");
+        assert_eq!(commit.at, now, "commits come in order");
+        let effect = |Report { task, at, state, error }| Effect::Report { task, at, state, error };
+        self.effects.extend(commit.reports.into_iter().map(effect));
     }
 
     /// When a message to an agent arrives.
