@@ -126,10 +126,8 @@ impl<'a> Board<'a> {
 
     /// Counts the active tasks of the service in each branch. They are not counted again until the next call.
     pub(super) fn count_branches(&mut self) -> usize {
-        let mut tasks = std::mem::take(&mut self.desk.tasks);
-        let (asker, views) = self.asker();
-        views.tasks_by_branch(asker, &mut tasks);
-        self.desk.tasks = tasks;
+        let Group { service, layout, .. } = *self.group;
+        self.ledger.tasks_by_branch(service, layout, self.views.known(layout), &mut self.desk.tasks);
         self.desk.tasks.len()
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::counts::Counts;
 use super::filter::{self, Filter, Requirement};
+use super::layout::Layout;
 use crate::cluster::Cluster;
 use crate::generic;
 use crate::id::{IdVec, NodeId, Row, ServiceId};
@@ -15,6 +16,9 @@ use crate::time::{Span, Time};
 const FAILURE_MEMORY: Span = Span::from_secs(300);
 /// SwarmKit `maxFailures`: fewer than this do not matter.
 const FAILURES_THAT_MATTER: u32 = 5;
+
+/// A service with tasks on less than a sixteenth of the nodes has few.
+const FEW: usize = 16;
 
 /// Tasks of one service and version: they are equal, so what must be known to place one of them is known once.
 #[derive(Debug)]
@@ -87,6 +91,8 @@ pub(super) struct Ledger {
     ports: IdVec<NodeId, Vec<(Protocol, u16)>>,
     /// Active tasks, by row of the service.
     counts: Vec<Counts>,
+    /// The same by branch, for services that have many.
+    tallies: BTreeMap<ServiceId, Tally>,
     failures: Failures,
     pub(super) log: Log,
 }
@@ -186,6 +192,12 @@ impl Ledger {
             load.active -= 1;
             counts.decrease(node);
         }
+        if let Some(tally) = self.tallies.get_mut(&service) {
+            tally.changes.push((node, more));
+            if counts.len() < tally.changes.len() {
+                self.tallies.remove(&service);
+            }
+        }
         self.log.touch(node);
     }
 
@@ -193,6 +205,39 @@ impl Ledger {
     pub(super) fn fail(&mut self, service: ServiceId, version: u64, node: NodeId, at: Time) {
         self.failures.add(service, version, node, at);
         self.log.touch(node);
+    }
+
+    /// Puts into `out` the active tasks of a service in each branch of the layout that has this number.
+    pub(super) fn tasks_by_branch(&mut self, service: ServiceId, number: usize, layout: &Layout, out: &mut Vec<u32>) {
+        out.clear();
+        out.resize(layout.branches().len(), 0);
+        let Some(counts) = self.counts.get(service.index()) else { return };
+        // With few nodes they are counted anew each time.
+        if counts.len() * FEW <= self.loads.len() || counts.len() <= FEW {
+            self.tallies.remove(&service);
+            for (node, count) in counts.iter() {
+                let Some(place) = layout.place(node) else { continue };
+                layout.path(place).for_each(|branch| out[branch] += count);
+            }
+            return;
+        }
+        let tally = self.tallies.entry(service).or_default();
+        if tally.of == Some((number, layout.built)) {
+            for (node, more) in tally.changes.drain(..) {
+                let Some(place) = layout.place(node) else { continue };
+                let tasks = &mut tally.tasks;
+                layout.path(place).for_each(|it| tasks[it] = if more { tasks[it] + 1 } else { tasks[it] - 1 });
+            }
+        } else {
+            tally.of = Some((number, layout.built));
+            tally.changes.clear();
+            tally.tasks.clone_from(out);
+            for (node, count) in counts.iter() {
+                let Some(place) = layout.place(node) else { continue };
+                layout.path(place).for_each(|branch| tally.tasks[branch] += count);
+            }
+        }
+        out.clone_from(&tally.tasks);
     }
 
     /// Forgets failures that happened long ago.
@@ -304,6 +349,15 @@ fn totals(spec: &NodeSpec) -> ((i64, i64), &[GenericResource]) {
     resources.map_or(((0, 0), &[]), |it| ((it.nano_cpus, it.memory), &it.generic))
 }
 
+/// Active tasks of a service by branch of a layout, and where tasks came and went since they were counted.
+#[derive(Default)]
+struct Tally {
+    /// Number of the layout, and when that was built.
+    of: Option<(usize, u64)>,
+    tasks: Vec<u32>,
+    changes: Vec<(NodeId, bool)>,
+}
+
 /// SwarmKit's memory of failures: for five minutes, by service, version and node.
 #[derive(Default)]
 struct Failures {
@@ -370,11 +424,16 @@ impl Log {
         self.next
     }
 
+    /// How often something was touched since, if it is still known what.
+    pub(super) fn missed(&self, seen: u64) -> Option<usize> {
+        let missed = (self.next - seen) as usize;
+        (missed <= self.nodes.len()).then_some(missed)
+    }
+
     /// What was touched since, if that is still known; a node may come twice.
     pub(super) fn since(&self, seen: u64) -> Option<impl Iterator<Item = NodeId> + '_> {
-        let missed = self.next - seen;
         let mask = self.nodes.len().wrapping_sub(1);
-        (missed <= self.nodes.len() as u64).then(|| (seen..self.next).map(move |at| self.nodes[at as usize & mask]))
+        self.missed(seen).map(|_| (seen..self.next).map(move |at| self.nodes[at as usize & mask]))
     }
 }
 

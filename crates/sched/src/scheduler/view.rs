@@ -48,13 +48,13 @@ struct View {
     seen: u64,
     /// When it was asked last, counted in questions.
     used: u64,
+    /// Nodes that were looked at instead since it was up to date.
+    spared: usize,
     order: Order,
     refused: Refusals,
-    /// Active tasks of the service by branch; only where the scope is one group by rank.
-    tasks: Vec<u32>,
 }
 
-/// Keys from here on are of nodes that are refused, or gone: sixteen ones, the filter, and tasks of the service.
+/// Keys from here on are of nodes that are refused, or gone: sixteen ones, and the filter.
 const REFUSED: u64 = 0xffff << 48;
 /// A node that was removed.
 const GONE: u64 = u64::MAX;
@@ -66,14 +66,6 @@ pub(super) const ONE_MORE: u64 = (1 << 24) + 1;
 
 fn refused_by(key: u64) -> Option<Filter> {
     (key >= REFUSED && key != GONE).then(|| Filter::ALL[(key >> 40 & 0xff) as usize])
-}
-
-fn tasks_of_service(key: u64) -> u32 {
-    match key {
-        GONE => 0,
-        REFUSED.. => (key & PART) as u32,
-        _ => (key >> 24 & PART) as u32,
-    }
 }
 
 /// Failures beyond 65,534 in five minutes, and tasks on one node beyond 16 million, are not told apart.
@@ -113,12 +105,10 @@ impl<'a> Asker<'a> {
             return GONE;
         }
         let refusal = self.ledger.refusal(self.group, node, verdict, depth);
-        let own = depth == Depth::All;
         if let Some(filter) = refusal {
-            let tasks = if own { self.counts.get(node) } else { 0 };
-            return REFUSED | (filter as u64) << 40 | u64::from(tasks).min(PART);
+            return REFUSED | (filter as u64) << 40;
         }
-        let (failures, tasks) = if own { self.of_group(node, by) } else { (0, 0) };
+        let (failures, tasks) = if depth == Depth::All { self.of_group(node, by) } else { (0, 0) };
         let total = u64::from(self.ledger.active(node));
         match by {
             By::Rank => pack(failures, u64::from(tasks), total),
@@ -284,6 +274,13 @@ impl Views {
 
     /// The view of a scope, up to date.
     fn view(&mut self, asker: Asker<'_>, scope: Scope) -> usize {
+        let number = self.number(asker, scope);
+        self.catch_up(asker, number, scope);
+        number
+    }
+
+    /// The view of a scope, as it was when it was last brought up to date.
+    fn number(&mut self, asker: Asker<'_>, scope: Scope) -> usize {
         self.questions += 1;
         if self.views.get(self.recent).is_none_or(|view| view.scope != Some(scope)) {
             self.recent = match self.view_numbers.get(&scope) {
@@ -291,12 +288,13 @@ impl Views {
                 None => self.open(asker.ledger.len(), scope),
             };
         }
-        let view = &mut self.views[self.recent];
-        view.used = self.questions;
-        let layout = &self.layouts[scope.layout];
-        let verdicts = &mut self.requirements[asker.group.requirement];
-        view.catch_up(asker, scope, layout, verdicts);
+        self.views[self.recent].used = self.questions;
         self.recent
+    }
+
+    fn catch_up(&mut self, asker: Asker<'_>, number: usize, scope: Scope) {
+        let verdicts = &mut self.requirements[asker.group.requirement];
+        self.views[number].catch_up(asker, scope, &self.layouts[scope.layout], verdicts);
     }
 
     /// A new view, in the place of one that nobody asked for long if there are too many: about 75 MB of keys, or 64.
@@ -315,7 +313,7 @@ impl Views {
         });
         let view = &mut self.views[number];
         view.scope = Some(scope);
-        view.built = 0;
+        (view.built, view.spared) = (0, 0);
         self.view_numbers.insert(scope, number);
         number
     }
@@ -454,7 +452,8 @@ impl Views {
         step
     }
 
-    /// Takes the best of a view that knows everything.
+    /// Takes the best of a stretch by the truth: from a view that knows all of it or, as long as that is cheaper than to
+    /// bring the view up to date, node by node.
     #[allow(clippy::too_many_arguments)]
     fn choose(
         &mut self,
@@ -466,41 +465,76 @@ impl Views {
         start: usize,
         out: &mut Vec<Candidate>,
     ) {
-        let number = self.view(asker, scope);
-        if most == 1 || most.saturating_mul(FEW) <= stretch.len() {
-            self.stepped_over.clear();
-            while out.len() < most {
-                let order = &mut self.views[number].order;
-                let key = order.min(stretch.start, stretch.end);
-                if key >= REFUSED {
-                    break;
+        // The places from `split` on are in the order of the circle, so their number serves as the tie.
+        let places = (split..stretch.end).chain(stretch.start..split);
+        let number = self.number(asker, scope);
+        if self.spares(asker, number, scope.layout, stretch.len()) {
+            let (nodes, verdicts) =
+                (self.layouts[scope.layout].nodes(), &mut self.requirements[asker.group.requirement]);
+            for (tie, place) in places.enumerate() {
+                let verdict = verdicts.of(asker.cluster, nodes[place]);
+                let key = asker.key(nodes[place], verdict, scope.by, scope.depth);
+                if key < REFUSED {
+                    out.push(Candidate { node: nodes[place], tie: tie as u32, key });
                 }
-                let place = order.first(key, split, stretch.end).or_else(|| order.first(key, stretch.start, split));
-                let place = place.expect("the smallest key is somewhere");
-                if most > 1 {
-                    order.set(place, GONE);
-                    self.stepped_over.push((place, key));
-                }
-                let node = self.layouts[scope.layout].nodes()[place];
-                out.push(Candidate { node, tie: self.tie(node, start), key });
             }
-            for (place, key) in self.stepped_over.drain(..) {
-                self.views[number].order.set(place, key);
+        } else {
+            self.catch_up(asker, number, scope);
+            if most == 1 || most.saturating_mul(FEW) <= stretch.len() {
+                return self.take(number, scope.layout, stretch, split, most, start, out);
             }
-            return;
+            let (keys, nodes) = (self.views[number].order.keys(), self.layouts[scope.layout].nodes());
+            let places = places.enumerate().filter(|(_, place)| keys[*place] < REFUSED);
+            out.extend(places.map(|(tie, place)| Candidate { node: nodes[place], tie: tie as u32, key: keys[place] }));
         }
-        let (keys, nodes) = (self.views[number].order.keys(), self.layouts[scope.layout].nodes());
-        let places = (split..stretch.end).chain(stretch.start..split).filter(|place| keys[*place] < REFUSED);
-        // The places are in the order of the circle already, so their number serves as the tie.
-        out.extend(places.enumerate().map(|(tie, place)| {
-            let tie = tie as u32;
-            Candidate { node: nodes[place], tie, key: keys[place] }
-        }));
         if most < out.len() {
             out.select_nth_unstable_by_key(most - 1, |it| (it.key, it.tie));
             out.truncate(most);
         }
         out.sort_by_key(|it| (it.key, it.tie));
+    }
+
+    /// Whether to look at so many nodes rather than to bring a view up to date. The looks that a view spared are not more
+    /// than what it has to catch up with, so whatever is asked next, at most twice the least is done.
+    fn spares(&mut self, asker: Asker<'_>, number: usize, layout: usize, nodes: usize) -> bool {
+        let (view, layout) = (&mut self.views[number], &self.layouts[layout]);
+        let is_built = view.built == layout.built;
+        let missed = if is_built { asker.ledger.log.missed(view.seen) } else { None };
+        view.spared += nodes;
+        view.spared < missed.unwrap_or(layout.nodes().len())
+    }
+
+    /// Takes the few best of a view one by one.
+    #[allow(clippy::too_many_arguments)]
+    fn take(
+        &mut self,
+        number: usize,
+        layout: usize,
+        stretch: Range<usize>,
+        split: usize,
+        most: usize,
+        start: usize,
+        out: &mut Vec<Candidate>,
+    ) {
+        self.stepped_over.clear();
+        while out.len() < most {
+            let order = &mut self.views[number].order;
+            let key = order.min(stretch.start, stretch.end);
+            if key >= REFUSED {
+                break;
+            }
+            let place = order.first(key, split, stretch.end).or_else(|| order.first(key, stretch.start, split));
+            let place = place.expect("the smallest key is somewhere");
+            if most > 1 {
+                order.set(place, GONE);
+                self.stepped_over.push((place, key));
+            }
+            let node = self.layouts[layout].nodes()[place];
+            out.push(Candidate { node, tie: self.tie(node, start), key });
+        }
+        for (place, key) in self.stepped_over.drain(..) {
+            self.views[number].order.set(place, key);
+        }
     }
 
     /// How often each filter refuses a node, if all nodes are refused.
@@ -509,24 +543,6 @@ impl Views {
         let number = self.view(asker, Views::whole(asker, layout, By::Rank, true));
         let view = &self.views[number];
         (view.order.min(0, view.order.len()) >= REFUSED).then_some(view.refused)
-    }
-
-    /// Puts into `out` the active tasks of the group's service in each branch of its layout.
-    pub(super) fn tasks_by_branch(&mut self, asker: Asker<'_>, out: &mut Vec<u32>) {
-        let number = asker.group.layout;
-        let counts = asker.counts;
-        if counts.len() * FEW <= asker.ledger.len() || counts.len() <= STEPS {
-            let layout = &self.layouts[number];
-            out.clear();
-            out.resize(layout.branches().len(), 0);
-            for (node, count) in counts.iter() {
-                let Some(place) = layout.place(node) else { continue };
-                layout.path(place).for_each(|branch| out[branch] += count);
-            }
-        } else {
-            let view = self.view(asker, Views::own(asker.id, number, By::Rank));
-            out.clone_from(&self.views[view].tasks);
-        }
     }
 }
 
@@ -546,29 +562,24 @@ impl View {
             built: 0,
             seen: 0,
             used: 0,
+            spared: 0,
             order: Order::default(),
             refused: Refusals::default(),
-            tasks: Vec::new(),
         }
     }
 
     fn catch_up(&mut self, asker: Asker<'_>, scope: Scope, layout: &Layout, verdicts: &mut Verdicts) {
         let log = &asker.ledger.log;
-        let counts_tasks = scope.depth == Depth::All && scope.by == By::Rank;
+        self.spared = 0;
         let missed = if self.built == layout.built { log.since(self.seen) } else { None };
         self.seen = log.end();
         let Some(missed) = missed else {
             self.built = layout.built;
             self.refused = Refusals::default();
-            self.tasks.clear();
-            self.tasks.resize(layout.branches().len(), 0);
-            self.order.rebuild(layout.nodes().iter().enumerate().map(|(place, node)| {
+            self.order.rebuild(layout.nodes().iter().map(|node| {
                 let key = asker.key(*node, verdicts.of(asker.cluster, *node), scope.by, scope.depth);
                 if let Some(filter) = refused_by(key) {
                     self.refused.add(filter);
-                }
-                if counts_tasks && tasks_of_service(key) > 0 {
-                    layout.path(place).for_each(|branch| self.tasks[branch] += tasks_of_service(key));
                 }
                 key
             }));
@@ -586,10 +597,6 @@ impl View {
             }
             if let Some(filter) = refused_by(key) {
                 self.refused.add(filter);
-            }
-            if counts_tasks && tasks_of_service(old) != tasks_of_service(key) {
-                let tasks = &mut self.tasks;
-                layout.path(place).for_each(|it| tasks[it] = tasks[it] + tasks_of_service(key) - tasks_of_service(old));
             }
             self.order.set(place, key);
         }

@@ -143,8 +143,8 @@ impl Observer<'_> {
         let services: Vec<Shared> = self.services.iter().map(|it| it.name.as_str().into()).collect();
         let nodes: Vec<Shared> = self.scenario.nodes.iter().map(|it| it.spec.id.as_str().into()).collect();
         let none = Shared::default();
-        let mut words: BTreeMap<String, Shared> = BTreeMap::new();
-        let mut word = |text: String| words.entry(text).or_insert_with_key(|text| text.as_str().into()).clone();
+        let word = |text: String| -> Shared { text.as_str().into() };
+        let (mut states, mut wishes) = (BTreeMap::new(), BTreeMap::new());
         let secs = |at: Once| at.get().map(Time::as_secs_f64);
         let row = |it: &Record| {
             let slot = &self.slots[it.slot as usize];
@@ -162,8 +162,8 @@ impl Observer<'_> {
                 ready_s: secs(it.ready),
                 running_s: secs(it.running),
                 ended_s: secs(it.ended),
-                state: word(it.state.to_string()),
-                desired: word(it.desired.to_string()),
+                state: states.entry(it.state).or_insert_with(|| word(it.state.to_string())).clone(),
+                desired: wishes.entry(it.desired).or_insert_with(|| word(it.desired.to_string())).clone(),
                 error: it.error.as_ref().map_or_else(|| none.clone(), |error| Arc::clone(error).into()),
             }
         };
