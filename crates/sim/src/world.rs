@@ -23,6 +23,7 @@ use crate::model::failure::{self, Change, Failures, Happening};
 use crate::model::gossip::{self, Gossip};
 use crate::model::heartbeat::{self, Heartbeats};
 use crate::model::image::{self, Images};
+use crate::model::join::{self, Joins, Step};
 use crate::model::managers::{self, Managers};
 use crate::model::overlay::{Granted, Overlay};
 use crate::model::requests::{self, Requests};
@@ -51,6 +52,7 @@ enum Event {
     Managers(managers::Event),
     Gossip(gossip::Round),
     Requests(requests::Event),
+    Join(join::Event),
     /// An agent calls the new leader, if that still leads.
     Rejoin {
         node: u32,
@@ -86,7 +88,8 @@ part_of_event!(
     Workload(workload::Event),
     Managers(managers::Event),
     Gossip(gossip::Round),
-    Requests(requests::Event)
+    Requests(requests::Event),
+    Join(join::Event)
 );
 
 /// What the models must know of a service of the manager.
@@ -147,6 +150,7 @@ pub struct World<'a> {
     managers: Managers<'a>,
     gossip: Gossip<'a>,
     requests: Requests<'a>,
+    joins: Joins<'a>,
     sessions: Sessions,
     observer: Observer<'a>,
     /// Where each of the manager's services comes from.
@@ -184,11 +188,12 @@ impl<'a> World<'a> {
         })?;
         let models = &scenario.models;
         let names = || scenario.nodes.iter().map(|it| it.spec.id.as_str());
-        let is_manager = |it: &(usize, &'a NodePlan)| it.1.spec.role == Role::Manager;
+        let joins = Joins::new(&models.managers, &scenario.joins, names(), seeds);
+        let is_manager = |it: &(usize, &'a NodePlan)| it.1.spec.role == Role::Manager && joins.is_there(it.0);
         let managers = scenario.nodes.iter().enumerate().filter(is_manager);
         let managers = managers.map(|(row, it)| (row, it.spec.id.as_str()));
         let bandwidths = scenario.nodes.iter().map(|it| it.bandwidth);
-        Ok(World {
+        let mut world = World {
             scenario,
             seeds,
             queue: Queue::new(),
@@ -196,7 +201,7 @@ impl<'a> World<'a> {
             agents: Agents::new(&models.daemon, &models.overlay, names(), seeds),
             images: Images::new(&models.registry, &scenario.images, bandwidths).with_racks(&racks(scenario)),
             bad_images: scenario.images.iter().filter_map(|it| Some((it.name.as_str(), it.exit?))).collect(),
-            overlay: Overlay::new(&models.overlay, &scenario.networks, scenario.nodes.len()),
+            overlay: Overlay::new(&models.overlay, &scenario.networks, 0),
             failures: Failures::new(&scenario.failures, scenario.nodes.len(), seeds),
             heartbeats: Heartbeats::new(&models.heartbeat, names(), seeds),
             observer: Observer::new(scenario, strategy, replication),
@@ -204,6 +209,7 @@ impl<'a> World<'a> {
             managers: Managers::new(&models.managers, managers, seeds),
             gossip: Gossip::new(&models.gossip, scenario.nodes.len(), seeds),
             requests: Requests::new(&scenario.requests, scenario.nodes.len(), seeds),
+            joins,
             sessions: Sessions::new(scenario.nodes.len()),
             origins: Vec::new(),
             services: vec![None; scenario.services.len()],
@@ -218,7 +224,15 @@ impl<'a> World<'a> {
             known: Vec::new(),
             granted: Vec::new(),
             changes: Vec::new(),
-        })
+        };
+        for node in 0..scenario.nodes.len() {
+            if world.joins.is_there(node) {
+                world.overlay.join(node);
+            } else {
+                world.be_member(Time::ZERO, node, false);
+            }
+        }
+        Ok(world)
     }
 
     /// Runs to the end of the scenario. A run that goes in circles ends early, and its outcome says so.
@@ -265,8 +279,12 @@ impl<'a> World<'a> {
     fn start(&mut self) {
         let Scenario { duration, warm_up, nodes, services, script, .. } = self.scenario;
         for (row, plan) in nodes.iter().enumerate() {
-            self.manager.add_node(Time::ZERO, Arc::clone(&plan.spec), &mut self.commands);
-            self.observe_eligible(Time::ZERO, row);
+            if self.joins.is_there(row) {
+                self.manager.add_node(Time::ZERO, Arc::clone(&plan.spec), &mut self.commands);
+                self.observe_eligible(Time::ZERO, row);
+            } else {
+                self.manager.expect_node(Time::ZERO, Arc::clone(&plan.spec), &mut self.commands);
+            }
         }
         self.settle(Time::ZERO);
         self.failures.start(&mut self.queue);
@@ -279,6 +297,7 @@ impl<'a> World<'a> {
         }
         self.workload.start(&mut self.queue);
         self.requests.start(&mut self.queue);
+        self.joins.start(&mut self.queue);
         if *warm_up != sched::Span::ZERO {
             self.queue.at(Time::ZERO + *warm_up, Event::WarmedUp);
         }
@@ -298,6 +317,11 @@ impl<'a> World<'a> {
                 };
                 self.requests.handle(&mut self.queue, event, replicas);
                 self.pass_answers(now);
+            }
+            Event::Join(event) => {
+                let sessions = &self.sessions;
+                self.joins.handle(&mut self.queue, event, self.managers.lead(), |node| !sessions.cut[node]);
+                self.pass_joins(now);
             }
             Event::Gossip(round) => {
                 self.gossip.handle(&mut self.queue, round);
@@ -325,7 +349,8 @@ impl<'a> World<'a> {
                 None => {}
             },
             Event::Expired(expired) => {
-                if let Some(node) = self.heartbeats.handle(expired).filter(|_| self.managers.lead()) {
+                let node = self.heartbeats.handle(expired).filter(|node| self.joins.is_there(*node));
+                if let Some(node) = node.filter(|_| self.managers.lead()) {
                     self.observer.detected(now, node);
                     self.observer.mark(now, "detected", self.scenario.nodes[node].spec.id.as_str());
                     self.manager.handle(now, sched::Event::NodeDown(NodeId::from_index(node)), &mut self.commands);
@@ -372,7 +397,10 @@ impl<'a> World<'a> {
             self.observer.mark(now, kind, label);
         }
         for Change { node, up } in changes.drain(..) {
-            self.observer.power(now, node, up);
+            self.joins.awake(node, false);
+            if up || self.joins.is_there(node) {
+                self.observer.power(now, node, up);
+            }
             self.sessions.up[node] &= up;
             let chance = part(entity(&self.scenario.nodes[node].spec.id), now.as_nanos());
             let boot = || self.scenario.models.daemon.boot.sample(&mut self.seeds.stream(Stream::ManagerBoot, chance));
@@ -482,6 +510,7 @@ impl<'a> World<'a> {
                 | Action::Slow(..)
                 | Action::Registry(_)
                 | Action::Kill(..)
+                | Action::Join(_)
         );
         if is_order && !self.managers.lead() {
             return self.note_refusal(now, Err(NO_LEADER.into()));
@@ -517,6 +546,7 @@ impl<'a> World<'a> {
             Action::Restart(nodes, live) => {
                 for &node in nodes {
                     self.agents.restart(&mut self.queue, node, *live);
+                    self.joins.awake(node, false);
                     self.sessions.up[node] = false;
                     self.images.power_off(&mut self.queue, node, scenario.models.daemon.keep_cache);
                     self.heartbeats.silent(&mut self.queue, node);
@@ -532,6 +562,10 @@ impl<'a> World<'a> {
                 let promote = matches!(scripted.action, Action::Promote(_));
                 for &node in nodes {
                     let id = NodeId::from_index(node);
+                    if !self.joins.is_there(node) {
+                        self.note_refusal(now, Err(self.not_found(node)));
+                        continue;
+                    }
                     if promote {
                         let name = scenario.nodes[node].spec.id.as_str();
                         self.managers.promote(&mut self.queue, node, name, self.failures.is_up(node));
@@ -545,10 +579,15 @@ impl<'a> World<'a> {
             }
             Action::RemoveNode(nodes) => {
                 for &node in nodes {
-                    self.manager.remove_node(now, NodeId::from_index(node), &mut self.commands);
-                    self.observer.eligible(now, node, false);
+                    let answer = self.remove_node(now, node);
+                    self.note_refusal(now, answer);
                 }
             }
+            Action::Join(nodes) => {
+                nodes.iter().for_each(|&node| self.joins.begin(&mut self.queue, node));
+                self.pass_joins(now);
+            }
+            Action::RotateToken(role) => self.joins.rotate(*role),
             Action::Scale(service, to) => self.update(now, *service, |spec| match &mut spec.mode {
                 Mode::Replicated { replicas } => *replicas = *to,
                 Mode::ReplicatedJob { max_concurrent, total_completions } => {
@@ -595,6 +634,10 @@ impl<'a> World<'a> {
             return self.note_refusal(now, Err(NO_LEADER.into()));
         }
         for &node in nodes {
+            if !self.joins.is_there(node) {
+                self.note_refusal(now, Err(self.not_found(node)));
+                continue;
+            }
             self.manager.set_availability(now, NodeId::from_index(node), to, &mut self.commands);
             self.observe_eligible(now, node);
         }
@@ -664,6 +707,9 @@ impl World<'_> {
         self.manager.change_leader(now, &mut self.commands);
         let leader = self.sessions.leader;
         for (node, plan) in self.scenario.nodes.iter().enumerate() {
+            if !self.joins.is_there(node) {
+                continue;
+            }
             self.observe_eligible(now, node);
             if self.manager.cluster().nodes()[NodeId::from_index(node)].spec.state == NodeState::Unknown {
                 self.heartbeats.unknown(&mut self.queue, node);
@@ -677,10 +723,21 @@ impl World<'_> {
         self.workload.orders.append(&mut self.postponed);
     }
 
+    /// An agent registers, as soon as there is a leader.
+    fn register(&mut self, now: Time, node: usize) {
+        if self.joins.is_there(node) {
+            self.sessions.up[node] = true;
+            if self.managers.lead() {
+                self.rejoin(now, node);
+            }
+        }
+    }
+
     /// An agent has a session with the leader. It says what it could not say before.
     fn rejoin(&mut self, now: Time, node: usize) {
         self.sessions.open[node] = true;
-        self.sessions.all_open = self.sessions.open.iter().all(|it| *it);
+        self.sessions.all_open =
+            (0..self.sessions.open.len()).all(|it| self.sessions.open[it] || !self.joins.is_there(it));
         self.heartbeats.registered(node);
         self.observer.registered(now, node);
         self.manager.handle(now, sched::Event::NodeUp(NodeId::from_index(node)), &mut self.commands);
@@ -702,6 +759,65 @@ impl World<'_> {
             }
             closed.is_none()
         });
+    }
+}
+
+// Who joins and who goes.
+impl World<'_> {
+    fn pass_joins(&mut self, now: Time) {
+        for step in std::mem::take(&mut self.joins.steps) {
+            let (Step::Refused(node, _) | Step::Created(node) | Step::Member(node) | Step::Registers(node)) = step;
+            let plan = &self.scenario.nodes[node];
+            match step {
+                Step::Refused(_, why) => self.observer.mark(now, "refused", format!("{}: {why}", plan.spec.id)),
+                Step::Created(_) => {
+                    let mut spec = (*plan.spec).clone();
+                    (spec.state, spec.role) = (NodeState::Unknown, self.joins.role(node));
+                    self.observer.mark(now, "join", plan.spec.id.as_str());
+                    self.manager.join_node(now, NodeId::from_index(node), spec, &mut self.commands);
+                    self.overlay.join(node);
+                    self.heartbeats.registered(node);
+                    self.be_member(now, node, true);
+                }
+                Step::Member(_) => self.managers.promote(&mut self.queue, node, &plan.spec.id, true),
+                Step::Registers(_) => self.register(now, node),
+            }
+        }
+    }
+
+    /// A node is in the cluster from now on, or is not.
+    fn be_member(&mut self, now: Time, node: usize, there: bool) {
+        self.observer.member(now, node, there);
+        self.gossip.member(node, there);
+        self.requests.member(node, there);
+        self.sessions.up[node] = false;
+        self.sessions.open[node] = !there;
+        self.sessions.all_open &= !there;
+        self.sessions.held[node].clear();
+    }
+
+    /// `docker node rm --force`. A manager must be demoted before.
+    fn remove_node(&mut self, now: Time, node: usize) -> Result<(), String> {
+        let name = self.scenario.nodes[node].spec.id.as_str();
+        if !self.joins.is_there(node) {
+            return Err(self.not_found(node));
+        }
+        if self.managers.is_member(node) {
+            return Err(format!(
+                "node {name} is a cluster manager and is a member of the raft cluster. It must be demoted to worker before \
+                 removal"
+            ));
+        }
+        self.manager.remove_node(now, NodeId::from_index(node), &mut self.commands);
+        self.joins.removed(node);
+        self.overlay.remove_node(node, &mut self.granted);
+        self.be_member(now, node, false);
+        self.observer.eligible(now, node, false);
+        Ok(())
+    }
+
+    fn not_found(&self, node: usize) -> String {
+        format!("node {} not found", self.scenario.nodes[node].spec.id)
     }
 }
 
@@ -875,10 +991,8 @@ impl World<'_> {
                     self.images.release(task);
                 }
                 Effect::Registered(node) => {
-                    self.sessions.up[node] = true;
-                    if self.managers.lead() {
-                        self.rejoin(now, node);
-                    }
+                    self.joins.awake(node, true);
+                    self.register(now, node);
                 }
                 Effect::Report { task, at, state, error } => {
                     if state.is_terminal() {

@@ -129,6 +129,8 @@ struct Node<'a> {
     cpu: u64,
     memory: u64,
     rack: Option<&'a str>,
+    /// Whether it is in the cluster.
+    there: bool,
     up: bool,
     /// When it last lost power.
     lost: Time,
@@ -264,6 +266,7 @@ impl<'a> Observer<'a> {
                 cpu: resources.map_or(0, |it| total(it.nano_cpus)),
                 memory: resources.map_or(0, |it| total(it.memory)),
                 rack: plan.spec.labels.get("rack").map(String::as_str),
+                there: true,
                 up: true,
                 lost: Time::ZERO,
                 silent: None,
@@ -607,7 +610,9 @@ impl<'a> Observer<'a> {
     /// A machine loses or gets power.
     pub fn power(&mut self, now: Time, node: usize, up: bool) {
         let it = &mut self.nodes[node];
-        it.up = up;
+        if std::mem::replace(&mut it.up, up) == up {
+            return;
+        }
         if up {
             it.down += (now - it.lost).as_nanos();
             it.back = Some(now);
@@ -618,6 +623,11 @@ impl<'a> Observer<'a> {
             self.down.add(now, 1);
             self.failures += 1;
         }
+    }
+
+    /// A node is in the cluster from now on, or is not.
+    pub fn member(&mut self, _now: Time, node: usize, there: bool) {
+        self.nodes[node].there = there;
     }
 
     /// The manager marks a node down.

@@ -42,7 +42,8 @@ pub struct Requests<'a> {
     loads: Vec<Load>,
     /// Where the endpoint of a task is.
     places: BTreeMap<TaskNo, (usize, usize)>,
-    nodes: usize,
+    /// Rows of the nodes at which they enter.
+    entries: Vec<usize>,
     seeds: Seeds,
     /// What became of requests since it was last drained.
     pub answers: Vec<Answer>,
@@ -90,7 +91,15 @@ impl<'a> Requests<'a> {
             }
         };
         let loads = plans.iter().map(load).collect();
-        Requests { plans, loads, places: BTreeMap::new(), nodes, seeds, answers: Vec::new(), scales: Vec::new() }
+        Requests {
+            plans,
+            loads,
+            places: BTreeMap::new(),
+            entries: (0..nodes).collect(),
+            seeds,
+            answers: Vec::new(),
+            scales: Vec::new(),
+        }
     }
 
     /// Schedules the first request of every plan, and the first look of every autoscaler.
@@ -117,6 +126,15 @@ impl<'a> Requests<'a> {
                     queue.after(scaler.every, Event::Look(row as u32));
                 }
             }
+        }
+    }
+
+    /// A node is in the cluster from now on, or is not.
+    pub fn member(&mut self, node: usize, there: bool) {
+        match (self.entries.binary_search(&node), there) {
+            (Err(place), true) => self.entries.insert(place, node),
+            (Ok(place), false) => drop(self.entries.remove(place)),
+            _ => {}
         }
     }
 
@@ -180,7 +198,9 @@ impl<'a> Requests<'a> {
         let load = &mut self.loads[row];
         let takes = self.plans[row].takes.sample(&mut load.rng);
         load.work += takes.as_secs_f64();
-        let node = (unit(&mut load.rng) * self.nodes as f64) as usize;
+        let Some(&node) = self.entries.get((unit(&mut load.rng) * self.entries.len() as f64) as usize) else {
+            return self.answers.push(Answer::Failed);
+        };
         let (count, begin) = (load.endpoints.len(), load.next[node]);
         let listed = |place: &usize| {
             let it = &load.endpoints[*place];

@@ -9,6 +9,7 @@ mod expect;
 mod failure;
 mod image;
 mod inspect;
+mod join;
 mod model;
 mod pattern;
 mod pool;
@@ -24,7 +25,7 @@ mod workload;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use sched::spec::{Availability, NodeSpec, ServiceSpec};
+use sched::spec::{Availability, NodeSpec, Role, ServiceSpec};
 use sched::{Span, Time};
 
 pub use self::complaint::{Complaint, Complaints, Position};
@@ -54,8 +55,10 @@ pub struct Scenario {
     pub sample: Span,
     /// Names of placement strategies to compare; the first is the baseline.
     pub strategies: Vec<String>,
-    /// Every node, in order of pools.
+    /// Every node, in order of pools; those that join later too.
     pub nodes: Vec<NodePlan>,
+    /// Who of them is not there at the start, and how they join.
+    pub joins: Vec<JoinPlan>,
     /// Every image that a service or an update names, with its layers.
     pub images: Vec<Image>,
     /// Every overlay network that a service names.
@@ -87,6 +90,25 @@ pub struct NodePlan {
     pub spec: Arc<NodeSpec>,
     /// Bytes per second that its network interface carries in each direction; `None` is unlimited.
     pub bandwidth: Option<u64>,
+}
+
+/// Nodes of a pool that join the swarm during the run.
+#[derive(Clone, PartialEq, Debug)]
+pub struct JoinPlan {
+    /// The pool.
+    pub pool: String,
+    /// Rows of [`Scenario::nodes`].
+    pub nodes: Vec<usize>,
+    /// When the first comes by itself; `None` is when a script says so.
+    pub at: Option<Time>,
+    /// From one to the next.
+    pub every: Law,
+    /// The token that they have, which decides the role; `None` is not valid.
+    pub token: Option<Role>,
+    /// Whether they ask for the token when they come; otherwise they have that of the beginning.
+    pub fresh: bool,
+    /// Who is refused tries again after this.
+    pub retry: Option<Span>,
 }
 
 /// An image as the registry holds it.
@@ -347,6 +369,10 @@ pub enum Action {
     Demote(Vec<usize>),
     /// `docker node rm --force`.
     RemoveNode(Vec<usize>),
+    /// `docker swarm join`.
+    Join(Vec<usize>),
+    /// `docker swarm join-token --rotate`.
+    RotateToken(Role),
 }
 
 /// A renewal process that takes nodes down, alone or together.
@@ -439,6 +465,8 @@ pub struct ManagersModel {
     pub election: u32,
     /// How long an agent takes to call a new leader (SwarmKit: a random part of up to 8 s).
     pub backoff: Law,
+    /// From the request of a node that joins until its agent registers.
+    pub certificate: Law,
 }
 
 /// How news of tasks spreads among the nodes.
@@ -470,6 +498,7 @@ impl Default for ManagersModel {
             tick: Span::from_secs(1),
             election: 10,
             backoff: Law::Uniform { min: Span::ZERO, max: Span::from_secs(8) },
+            certificate: Law::Uniform { min: Span::from_secs(1), max: Span::from_secs(3) },
         }
     }
 }

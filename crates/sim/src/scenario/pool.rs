@@ -29,6 +29,7 @@ pub(super) const POOL: &[&str] = &[
     "network",
     "hostname",
     "address",
+    "join",
 ];
 pub(super) const PLUGINS: &[&str] = &["volume", "network", "log"];
 

@@ -13,7 +13,7 @@ use super::service::{SERVICE, TASKS};
 use super::stack::{STACK, Stacks, read_text};
 use super::unit::{CENTURY, human};
 use super::{Action, Image, NetworkPlan, NodePlan, Scenario, Scripted, ServicePlan};
-use super::{expect, failure, image, model, pool, script, service, workload};
+use super::{expect, failure, image, join, model, pool, script, service, workload};
 
 pub(super) const SCENARIO: &[&str] = &[
     "name",
@@ -92,7 +92,9 @@ fn read(path: &Path, text: &str, table: &Table<'_>) -> Scenario {
     let models = model::models(table);
     // Whose registry takes no time has no slow line to it either.
     let ideal = models.registry.latency == Span::ZERO && models.registry.unpack.is_none();
-    let nodes = pool::nodes(&table.tables("pool", pool::POOL), ideal);
+    let pools = table.tables("pool", pool::POOL);
+    let mut nodes = pool::nodes(&pools, ideal);
+    let joins = join::joins(&pools, &mut nodes, Time::ZERO + duration);
     let (services, mut networks) = services(path, table);
     let selectors = pool::Selectors::new(&nodes);
     let folder = path.parent().unwrap_or(Path::new(""));
@@ -138,6 +140,7 @@ fn read(path: &Path, text: &str, table: &Table<'_>) -> Scenario {
         models,
         expect: expect.unwrap_or_default(),
         nodes,
+        joins,
         services,
     }
 }
@@ -307,6 +310,7 @@ mod tests {
             ("The top level", SCENARIO),
             ("`pool`", pool::POOL),
             ("`pool.plugins`", pool::PLUGINS),
+            ("`pool.join`", join::JOIN),
             ("`image`", image::IMAGE),
             ("`image.layers`", image::LAYER),
             ("`network`", NETWORK),

@@ -29,7 +29,7 @@ impl Observer<'_> {
         for samples in [&mut self.to_running, &mut self.failovers, &mut pulls] {
             samples.sort_unstable();
         }
-        let loads: Vec<f64> = self.nodes.iter().filter(|it| it.up).map(|it| it.running as f64).collect();
+        let loads: Vec<f64> = self.nodes.iter().filter(|it| it.there && it.up).map(|it| it.running as f64).collect();
         let jobs = self.jobs.any();
         let (present_jobs, waiting_jobs) = self.jobs.areas(now);
         let quorum = self.quorum_share(now);
