@@ -19,16 +19,18 @@ use crate::metrics::Outcome;
 use crate::metrics::observer::Observer;
 use crate::model::TaskNo;
 use crate::model::agent::{self, Agents, Effect, Life};
+use crate::model::autoscaler::{self, Autoscalers, Machine};
 use crate::model::failure::{self, Change, Failures, Happening};
 use crate::model::gossip::{self, Gossip};
 use crate::model::heartbeat::{self, Heartbeats};
 use crate::model::image::{self, Images};
 use crate::model::join::{self, Joins, Step};
 use crate::model::managers::{self, Managers};
+use crate::model::operator::{self, Operators};
 use crate::model::overlay::{Granted, Overlay};
 use crate::model::requests::{self, Requests};
 use crate::model::workload::{self, JobNo, Order, Workload};
-use crate::scenario::{Action, Behaviour, Exit, NodePlan, Scenario};
+use crate::scenario::{Action, Behaviour, Exit, NodePlan, ScalerPlan, Scenario};
 
 /// A run that handles more events than this at one instant goes in circles, unless its cluster is so large that every
 /// node and task has its events then.
@@ -53,6 +55,8 @@ enum Event {
     Gossip(gossip::Round),
     Requests(requests::Event),
     Join(join::Event),
+    Operator(operator::Turn),
+    Scaler(autoscaler::Event),
     /// An agent calls the new leader, if that still leads.
     Rejoin {
         node: u32,
@@ -89,7 +93,9 @@ part_of_event!(
     Managers(managers::Event),
     Gossip(gossip::Round),
     Requests(requests::Event),
-    Join(join::Event)
+    Join(join::Event),
+    Operator(operator::Turn),
+    Scaler(autoscaler::Event)
 );
 
 /// What the models must know of a service of the manager.
@@ -151,6 +157,8 @@ pub struct World<'a> {
     gossip: Gossip<'a>,
     requests: Requests<'a>,
     joins: Joins<'a>,
+    operators: Operators<'a>,
+    scalers: Autoscalers<'a>,
     sessions: Sessions,
     observer: Observer<'a>,
     /// Where each of the manager's services comes from.
@@ -210,6 +218,8 @@ impl<'a> World<'a> {
             gossip: Gossip::new(&models.gossip, scenario.nodes.len(), seeds),
             requests: Requests::new(&scenario.requests, scenario.nodes.len(), seeds),
             joins,
+            operators: Operators::new(&scenario.operators, seeds),
+            scalers: Autoscalers::new(&scenario.scalers, seeds),
             sessions: Sessions::new(scenario.nodes.len()),
             origins: Vec::new(),
             services: vec![None; scenario.services.len()],
@@ -298,6 +308,8 @@ impl<'a> World<'a> {
         self.workload.start(&mut self.queue);
         self.requests.start(&mut self.queue);
         self.joins.start(&mut self.queue);
+        self.operators.start(&mut self.queue);
+        self.scalers.start(&mut self.queue);
         if *warm_up != sched::Span::ZERO {
             self.queue.at(Time::ZERO + *warm_up, Event::WarmedUp);
         }
@@ -318,6 +330,12 @@ impl<'a> World<'a> {
                 self.requests.handle(&mut self.queue, event, replicas);
                 self.pass_answers(now);
             }
+            Event::Scaler(autoscaler::Event::Look(plan)) => self.look(now, plan as usize),
+            Event::Scaler(autoscaler::Event::Provisioned { node, .. }) => {
+                self.scalers.provisioned(node as usize);
+                self.pass_scaling(now);
+            }
+            Event::Operator(turn) => self.operate(now, turn),
             Event::Join(event) => {
                 let sessions = &self.sessions;
                 self.joins.handle(&mut self.queue, event, self.managers.lead(), |node| !sessions.cut[node]);
@@ -616,6 +634,33 @@ impl<'a> World<'a> {
         }
     }
 
+    /// An operator changes a service, if it is there.
+    fn operate(&mut self, now: Time, turn: operator::Turn) {
+        let service = self.operators.service(turn);
+        let replicas = self.replicas(service);
+        let Some(order) = self.operators.handle(&mut self.queue, turn, replicas) else { return };
+        if self.services[service].is_none() {
+            return;
+        }
+        let name = &self.scenario.services[service].spec.name;
+        let label = match order {
+            operator::Order::Scale(_, to) => format!("{name} scaled to {to}"),
+            operator::Order::Release(_, image) => format!("{name} to {image}"),
+        };
+        self.observer.mark(now, "operator", label);
+        if !self.managers.lead() {
+            return self.note_refusal(now, Err(NO_LEADER.into()));
+        }
+        match order {
+            operator::Order::Scale(_, to) => {
+                self.update(now, service, |spec| spec.mode = Mode::Replicated { replicas: to });
+            }
+            operator::Order::Release(_, image) => {
+                self.update(now, service, |spec| spec.task.container.image = image.to_string());
+            }
+        }
+    }
+
     /// Kills running containers of a service, chosen at random by a stream of the row of the script.
     fn kill(&mut self, row: usize, service: usize, count: u64) {
         let Some(id) = self.services[service] else { return };
@@ -814,6 +859,89 @@ impl World<'_> {
         self.be_member(now, node, false);
         self.observer.eligible(now, node, false);
         Ok(())
+    }
+
+    /// An autoscaler of nodes looks. It asks the manager; without a leader it looks again later.
+    fn look(&mut self, now: Time, plan: usize) {
+        let scaler = &self.scenario.scalers[plan];
+        if !self.managers.lead() {
+            return self.queue.after(scaler.every, autoscaler::Event::Look(plan as u32));
+        }
+        let there = (0..self.scenario.nodes.len()).filter(|it| self.joins.is_there(*it));
+        let machines: Vec<Machine> = there.map(|node| self.machine(node)).collect();
+        let waiting = self.waiting(scaler);
+        self.scalers.look(&mut self.queue, plan, &machines, &waiting);
+        self.pass_scaling(now);
+    }
+
+    fn machine(&self, node: usize) -> Machine {
+        let cluster = self.manager.cluster();
+        let id = NodeId::from_index(node);
+        let spec = &cluster.nodes()[id].spec;
+        let capacity = spec.description.as_ref().map_or((0, 0), |it| (it.resources.nano_cpus, it.resources.memory));
+        let mut free = capacity;
+        let mut movable = Vec::new();
+        let mut lives = false;
+        for task in cluster.tasks_on(id).filter_map(|it| cluster.task(it)) {
+            if !(TaskState::Assigned..=TaskState::Running).contains(&task.state) {
+                continue;
+            }
+            let wants = (task.spec.task.reservations.nano_cpus, task.spec.task.reservations.memory);
+            free = (free.0 - wants.0, free.1 - wants.1);
+            lives = true;
+            if matches!(task.slot, sched::Slot::Number(_)) {
+                movable.push(wants);
+            }
+        }
+        let ready = spec.state == NodeState::Ready && spec.availability == Availability::Active;
+        // The tasks of a lost machine are not waited for.
+        Machine { node, ready, capacity, free, movable, occupied: lives && spec.state != NodeState::Down }
+    }
+
+    /// Tasks that found no suitable node, and could run on an empty machine of a pool.
+    fn waiting(&self, scaler: &ScalerPlan) -> Vec<((i64, i64), Time)> {
+        let Some(&first) = scaler.nodes.first() else { return Vec::new() };
+        let like = &self.scenario.nodes[first].spec;
+        let mut waiting = Vec::new();
+        for (_, task) in self.manager.cluster().tasks() {
+            let waits = task.state == TaskState::Pending && task.node.is_none();
+            if waits && task.error().is_some_and(|why| why.starts_with("no suitable node")) {
+                let constraints = sched::constraint::parse(&task.spec.task.placement.constraints);
+                if constraints.is_ok_and(|it| sched::constraint::all_match(&it, like)) {
+                    let wants = &task.spec.task.reservations;
+                    waiting.push(((wants.nano_cpus, wants.memory), task.created));
+                }
+            }
+        }
+        waiting
+    }
+
+    fn pass_scaling(&mut self, now: Time) {
+        for step in std::mem::take(&mut self.scalers.steps) {
+            let (autoscaler::Step::Ordered(node)
+            | autoscaler::Step::Join(node)
+            | autoscaler::Step::Drain(node)
+            | autoscaler::Step::Remove(node)) = step;
+            let name = &self.scenario.nodes[node].spec.id;
+            match step {
+                autoscaler::Step::Ordered(_) => self.observer.mark(now, "autoscaler", format!("{name} ordered")),
+                autoscaler::Step::Join(_) => {
+                    // Another machine than the one that had the name before: it has no images.
+                    self.images.power_off(&mut self.queue, node, false);
+                    self.joins.begin(&mut self.queue, node);
+                }
+                autoscaler::Step::Drain(_) => {
+                    self.observer.mark(now, "autoscaler", format!("{name} drained"));
+                    self.set_availability(now, &[node], Availability::Drain);
+                }
+                autoscaler::Step::Remove(_) => {
+                    self.observer.mark(now, "autoscaler", format!("{name} removed"));
+                    let answer = self.remove_node(now, node);
+                    self.note_refusal(now, answer);
+                }
+            }
+        }
+        self.pass_joins(now);
     }
 
     fn not_found(&self, node: usize) -> String {

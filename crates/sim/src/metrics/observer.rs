@@ -42,6 +42,8 @@ pub struct Observer<'a> {
     memory: Area,
     memory_total: Area,
     down: Area,
+    /// Nodes in the cluster.
+    members: Area,
     jobs: Jobs,
     /// Whether managers lack a leader, and a majority.
     leaderless: Area,
@@ -299,6 +301,7 @@ impl<'a> Observer<'a> {
             memory: Area::default(),
             memory_total: Area::default(),
             down: Area::default(),
+            members: Area { value: scenario.nodes.len() as u64, ..Area::default() },
             jobs: Jobs::default(),
             leaderless: Area::default(),
             minority: Area::default(),
@@ -626,8 +629,10 @@ impl<'a> Observer<'a> {
     }
 
     /// A node is in the cluster from now on, or is not.
-    pub fn member(&mut self, _now: Time, node: usize, there: bool) {
-        self.nodes[node].there = there;
+    pub fn member(&mut self, now: Time, node: usize, there: bool) {
+        if std::mem::replace(&mut self.nodes[node].there, there) != there {
+            self.members.add(now, if there { 1 } else { -1 });
+        }
     }
 
     /// The manager marks a node down.
@@ -714,6 +719,7 @@ impl<'a> Observer<'a> {
             &mut self.memory,
             &mut self.memory_total,
             &mut self.down,
+            &mut self.members,
             &mut self.leaderless,
             &mut self.minority,
         ] {

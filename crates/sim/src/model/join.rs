@@ -113,11 +113,12 @@ impl<'a> Joins<'a> {
         };
         let mut nodes: Vec<Node> = names.map(node).collect();
         for (row, plan) in plans.iter().enumerate() {
-            for node in &plan.nodes {
-                (nodes[*node].plan, nodes[*node].state) = (Some(row), State::Away);
+            for node in &plan.nodes[plan.present..] {
+                nodes[*node].state = State::Away;
             }
+            plan.nodes.iter().for_each(|node| nodes[*node].plan = Some(row));
         }
-        let came = plans.iter().map(|it| (0, seeds.stream(Stream::Join, part(entity(&it.pool), 1)))).collect();
+        let came = plans.iter().map(|it| (it.present, seeds.stream(Stream::Join, part(entity(&it.pool), 1)))).collect();
         Joins { model, plans, nodes, came, rotations: [0; 2], seeds, steps: Vec::new() }
     }
 
@@ -267,6 +268,7 @@ mod tests {
         JoinPlan {
             pool: "late".into(),
             nodes: nodes.to_vec(),
+            present: 0,
             at: None,
             every: Law::Fixed(Span::ZERO),
             token,

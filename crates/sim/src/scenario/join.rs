@@ -50,6 +50,7 @@ pub(super) fn joins(pools: &[Table<'_>], nodes: &mut [NodePlan], end: Time) -> V
         plans.push(JoinPlan {
             pool: name.to_string(),
             nodes: rows,
+            present: 0,
             at,
             every: table.read("every", Value::law).unwrap_or(Law::Fixed(Span::ZERO)),
             token,

@@ -8,8 +8,8 @@ use sim::engine::law::Law;
 use sim::experiment::{execute, plan};
 use sim::metrics::{METRICS, Outcome, TaskRow};
 use sim::scenario::{
-    Action, Behaviour, DaemonModel, FailurePlan, FailureUnit, Image, JoinPlan, Layer, Models, NetworkPlan, NodePlan,
-    OverlayModel, RegistryModel, Scenario, Scripted, ServicePlan,
+    Action, Behaviour, DaemonModel, FailurePlan, FailureUnit, Habit, Image, JoinPlan, Layer, Models, NetworkPlan,
+    NodePlan, OperatorPlan, OverlayModel, RegistryModel, ScalerPlan, Scenario, Scripted, ServicePlan,
 };
 
 const MB: u64 = 1_000_000;
@@ -60,12 +60,14 @@ fn cluster(nodes: usize) -> Scenario {
         strategies: vec!["spread".into()],
         nodes: (0..nodes).map(node).collect(),
         joins: Vec::new(),
+        scalers: Vec::new(),
         images: Vec::new(),
         networks: Vec::new(),
         services: Vec::new(),
         arrivals: Vec::new(),
         queues: Vec::new(),
         requests: Vec::new(),
+        operators: Vec::new(),
         script: Vec::new(),
         failures: Vec::new(),
         models: Models { daemon, overlay, ..Models::default() },
@@ -544,7 +546,7 @@ fn a_service_that_leaks_is_killed_at_its_limit() {
 
 fn late(nodes: &[usize], at: u64, token: Option<Role>) -> JoinPlan {
     let (pool, every) = ("late".into(), Law::Fixed(Span::from_secs(10)));
-    JoinPlan { pool, nodes: nodes.to_vec(), at: Some(secs(at)), every, token, fresh: false, retry: None }
+    JoinPlan { pool, nodes: nodes.to_vec(), present: 0, at: Some(secs(at)), every, token, fresh: false, retry: None }
 }
 
 #[test]
@@ -634,4 +636,59 @@ fn a_fourth_manager_that_joins_makes_two_failures_too_many_sooner() {
     near(is(&outcome, "leaderless_share"), 420.0 / 600.0, 1e-9);
     let refused = outcome.marks.iter().find(|it| it.kind == "refused").expect("it is a member");
     assert!(refused.label.ends_with("It must be demoted to worker before removal"), "{}", refused.label);
+}
+
+#[test]
+fn operators_scale_and_release_by_chance() {
+    let mut scenario = cluster(3);
+    scenario.services = vec![service("web", 3)];
+    let every = fixed(50_000);
+    let operator = |habit| OperatorPlan { name: "web".into(), service: 0, every, from: secs(0), until: None, habit };
+    let (good, bad) = (vec!["web:r1".to_string(), "web:r2".to_string()], vec!["web:bad1".to_string()]);
+    scenario.operators = vec![operator(Habit::Release { good, bad, chance: 0.0 })];
+    scenario.script = vec![script(210, Action::Remove(0))];
+    let outcome = run(&scenario);
+    let labels = |outcome: &Outcome| -> Vec<String> {
+        outcome.marks.iter().filter(|it| it.kind == "operator").map(|it| it.label.clone()).collect()
+    };
+    assert_eq!(labels(&outcome), ["web to web:r1", "web to web:r2", "web to web:r1", "web to web:r2"]);
+    assert_eq!(is(&outcome, "tasks_created"), 15.0, "each version replaces three tasks");
+    scenario.operators = vec![operator(Habit::Scale { min: 5, max: 5, step: None })];
+    scenario.script.clear();
+    let outcome = run(&scenario);
+    assert_eq!((labels(&outcome), is(&outcome, "running_final")), (vec!["web scaled to 5".to_string()], 5.0));
+}
+
+#[test]
+fn an_autoscaler_orders_what_is_missing_and_its_machines_are_new() {
+    let mut scenario = cluster(5);
+    let mut web = service("web", 2);
+    web.spec.task.reservations.nano_cpus = 4_000_000_000;
+    scenario.services = vec![web];
+    scenario.models.managers.certificate = fixed(2000);
+    scenario.joins = vec![JoinPlan { present: 1, at: None, ..late(&[0, 1, 2, 3, 4], 0, Some(Role::Worker)) }];
+    scenario.scalers = vec![ScalerPlan {
+        pool: "late".into(),
+        nodes: vec![0, 1, 2, 3, 4],
+        present: 1,
+        min: 1,
+        room: (4_000_000_000, 8_000_000_000),
+        every: Span::from_secs(10),
+        pending_for: Span::from_secs(10),
+        provision: fixed(90_000),
+        below: 0.5,
+        idle_for: Span::from_secs(60),
+    }];
+    scenario.script =
+        vec![script(150, Action::Scale(0, 1)), script(300, Action::Scale(0, 3)), script(550, Action::Scale(0, 9))];
+    let outcome = run(&scenario);
+    let marks: Vec<(f64, &str)> =
+        outcome.marks.iter().filter(|it| it.kind == "autoscaler").map(|it| (it.time_s, it.label.as_str())).collect();
+    assert_eq!(marks[0], (10.0, "n1 ordered"));
+    // Ready at 102 s; its task is told to stop at 150 s, so that it is unneeded from 160 s on.
+    let given_back = marks.iter().find(|it| it.1.ends_with("drained")).expect("one is not needed");
+    assert_eq!(given_back.0, 220.0);
+    let again: Vec<f64> = marks.iter().filter(|it| it.1.ends_with("ordered")).map(|it| it.0).skip(1).collect();
+    assert_eq!(again, [310.0, 310.0, 560.0, 560.0], "and no more than there may be");
+    assert_eq!((is(&outcome, "nodes_final"), is(&outcome, "running_final")), (3.0, 3.0));
 }

@@ -70,6 +70,8 @@ impl Observer<'_> {
             ("update_duration_s", mean(&self.updates)),
             ("duplicate_seconds", Some(integral(&mut self.duplicates) / 1e9)),
             ("near_bytes", Some((pulled.near - self.pulled_before.near) as f64)),
+            ("nodes_final", Some(self.members.value as f64)),
+            ("nodes_mean", ratio(integral(&mut self.members), span as f64)),
             ("nodes_down_mean", ratio(integral(&mut self.down), span as f64)),
             ("quorum_share", quorum),
             ("jobs_arrived", jobs.then_some(self.jobs.arrived as f64)),
