@@ -117,6 +117,7 @@ impl<'a> Requests<'a> {
         match event {
             Event::Request(row) => {
                 self.request(queue.now(), row as usize);
+                self.loads[row as usize].clock.came();
                 self.schedule(queue, row as usize);
             }
             Event::Look(row) => {
@@ -252,7 +253,7 @@ impl Endpoint {
 mod tests {
     use super::*;
     use crate::engine::law::Law;
-    use crate::scenario::{ArrivalProcess, Autoscale};
+    use crate::scenario::{ArrivalProcess, Autoscale, Listed};
 
     fn plan(every: u64, takes: u64) -> RequestPlan {
         let fixed = |millis| Law::Fixed(Span::from_millis(millis));
@@ -298,6 +299,18 @@ mod tests {
         requests.leaving(queue.now(), TaskNo(1));
         requests.ended(queue.now(), TaskNo(1), false);
         assert_eq!(until(&mut requests, &mut queue, 30, 4).1, 0);
+    }
+
+    #[test]
+    fn requests_from_a_list_come_once_each() {
+        let listed = |secs| Listed { at: Time::ZERO + Span::from_secs(secs), run: None, replicas: None };
+        let plans =
+            [RequestPlan { process: ArrivalProcess::Listed(vec![listed(1), listed(1), listed(4)]), ..plan(1, 1) }];
+        let mut requests = Requests::new(&plans, 1, Seeds::of(1, 1));
+        let mut queue = Queue::new();
+        requests.started(Time::ZERO, 0, TaskNo(0));
+        requests.start(&mut queue);
+        assert_eq!(until(&mut requests, &mut queue, 10, 1), (3, 0));
     }
 
     #[test]
