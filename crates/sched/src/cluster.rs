@@ -21,7 +21,7 @@ pub struct Node {
     pub spec: Arc<NodeSpec>,
     /// When it joined.
     pub created: Time,
-    /// Whether the node was removed from the cluster.
+    /// Whether the node was removed from the cluster, or did not join it so far.
     pub removed: bool,
 }
 
@@ -174,7 +174,7 @@ pub struct Cluster {
 
 // Reads.
 impl Cluster {
-    /// Every node that ever joined, removed ones included.
+    /// Every node that ever joined or is expected, removed ones included.
     pub fn nodes(&self) -> &IdVec<NodeId, Node> {
         &self.nodes
     }
@@ -279,6 +279,13 @@ impl Cluster {
         let id = self.nodes.push(node);
         self.record(Change::NodeCreated(id));
         id
+    }
+
+    /// The record of a node that is not there becomes that of one that joins.
+    pub(crate) fn join_node(&mut self, id: NodeId, spec: Arc<NodeSpec>) {
+        self.nodes[id] = Node { spec, created: self.now, removed: false };
+        self.invalid[id] = is_invalid(&self.nodes[id]);
+        self.record(Change::NodeCreated(id));
     }
 
     pub(crate) fn update_node(&mut self, id: NodeId, change: impl FnOnce(&mut NodeSpec)) {

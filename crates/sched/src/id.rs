@@ -39,7 +39,7 @@ macro_rules! row_id {
 }
 
 row_id! {
-    /// A node, in order of joining. Rows of removed nodes are not given out again.
+    /// A node, in order of joining. The row of a removed node is its own for ever: it has it again if it joins again.
     NodeId
 }
 row_id! {

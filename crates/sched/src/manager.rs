@@ -132,6 +132,27 @@ impl Manager {
         node
     }
 
+    /// A node that may join later: it has its id from now on, and nothing else.
+    pub fn expect_node(&mut self, now: Time, spec: impl Into<Arc<NodeSpec>>, out: &mut Commands) -> NodeId {
+        self.cluster.advance(now);
+        let node = self.cluster.add_node(spec.into());
+        self.cluster.remove_node(node);
+        self.downs.push(0);
+        self.settle(out);
+        node
+    }
+
+    /// A node joins that was expected or was removed. It is new to the manager, whatever happened on it before; records of
+    /// tasks that ended there stay. Does nothing if the node is there.
+    pub fn join_node(&mut self, now: Time, node: NodeId, spec: impl Into<Arc<NodeSpec>>, out: &mut Commands) {
+        self.cluster.advance(now);
+        if self.cluster.node(node).is_none() {
+            self.downs[node.index()] += 1;
+            self.cluster.join_node(node, spec.into());
+            self.settle(out);
+        }
+    }
+
     /// `docker node update --availability`.
     pub fn set_availability(&mut self, now: Time, node: NodeId, to: Availability, out: &mut Commands) {
         self.update_node(now, node, out, |spec| spec.availability = to);

@@ -467,6 +467,18 @@ pub const METRICS: &[Metric] = &[
         smaller_is_better: None,
     },
     Metric {
+        name: "nodes_final",
+        unit: "nodes",
+        definition: "Nodes in the cluster at the end, whatever their state.",
+        smaller_is_better: None,
+    },
+    Metric {
+        name: "nodes_mean",
+        unit: "nodes",
+        definition: "Time average of the number of nodes in the cluster, whatever their state.",
+        smaller_is_better: None,
+    },
+    Metric {
         name: "events",
         unit: "events",
         definition: "Events that the simulation handled.",
@@ -565,7 +577,7 @@ pub struct NodeRow {
 pub struct Mark {
     /// When.
     pub time_s: f64,
-    /// `down`, `up`, `detected`, `script`, `deploy`, `refused`, `error`.
+    /// `down`, `up`, `join`, `detected`, `script`, `deploy`, `operator`, `refused`, `error`.
     pub kind: String,
     /// In words: `rack=r1 down (5 nodes)`.
     pub label: String,

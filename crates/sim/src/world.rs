@@ -3,6 +3,8 @@
 //! The world hands facts to the manager, its commands to the models, and their effects back; everything that happens
 //! passes through one `match`. It decides nothing itself.
 
+mod membership;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -19,11 +21,14 @@ use crate::metrics::Outcome;
 use crate::metrics::observer::Observer;
 use crate::model::TaskNo;
 use crate::model::agent::{self, Agents, Effect, Life};
+use crate::model::autoscaler::{self, Autoscalers};
 use crate::model::failure::{self, Change, Failures, Happening};
 use crate::model::gossip::{self, Gossip};
 use crate::model::heartbeat::{self, Heartbeats};
 use crate::model::image::{self, Images};
+use crate::model::join::{self, Joins};
 use crate::model::managers::{self, Managers};
+use crate::model::operator::{self, Operators};
 use crate::model::overlay::{Granted, Overlay};
 use crate::model::requests::{self, Requests};
 use crate::model::workload::{self, JobNo, Order, Workload};
@@ -51,6 +56,9 @@ enum Event {
     Managers(managers::Event),
     Gossip(gossip::Round),
     Requests(requests::Event),
+    Join(join::Event),
+    Operator(operator::Turn),
+    Scaler(autoscaler::Event),
     /// An agent calls the new leader, if that still leads.
     Rejoin {
         node: u32,
@@ -86,7 +94,10 @@ part_of_event!(
     Workload(workload::Event),
     Managers(managers::Event),
     Gossip(gossip::Round),
-    Requests(requests::Event)
+    Requests(requests::Event),
+    Join(join::Event),
+    Operator(operator::Turn),
+    Scaler(autoscaler::Event)
 );
 
 /// What the models must know of a service of the manager.
@@ -147,6 +158,9 @@ pub struct World<'a> {
     managers: Managers<'a>,
     gossip: Gossip<'a>,
     requests: Requests<'a>,
+    joins: Joins<'a>,
+    operators: Operators<'a>,
+    scalers: Autoscalers<'a>,
     sessions: Sessions,
     observer: Observer<'a>,
     /// Where each of the manager's services comes from.
@@ -184,11 +198,12 @@ impl<'a> World<'a> {
         })?;
         let models = &scenario.models;
         let names = || scenario.nodes.iter().map(|it| it.spec.id.as_str());
-        let is_manager = |it: &(usize, &'a NodePlan)| it.1.spec.role == Role::Manager;
+        let joins = Joins::new(&models.managers, &scenario.joins, names(), seeds);
+        let is_manager = |it: &(usize, &'a NodePlan)| it.1.spec.role == Role::Manager && joins.is_there(it.0);
         let managers = scenario.nodes.iter().enumerate().filter(is_manager);
         let managers = managers.map(|(row, it)| (row, it.spec.id.as_str()));
         let bandwidths = scenario.nodes.iter().map(|it| it.bandwidth);
-        Ok(World {
+        let mut world = World {
             scenario,
             seeds,
             queue: Queue::new(),
@@ -196,7 +211,7 @@ impl<'a> World<'a> {
             agents: Agents::new(&models.daemon, &models.overlay, names(), seeds),
             images: Images::new(&models.registry, &scenario.images, bandwidths).with_racks(&racks(scenario)),
             bad_images: scenario.images.iter().filter_map(|it| Some((it.name.as_str(), it.exit?))).collect(),
-            overlay: Overlay::new(&models.overlay, &scenario.networks, scenario.nodes.len()),
+            overlay: Overlay::new(&models.overlay, &scenario.networks, 0),
             failures: Failures::new(&scenario.failures, scenario.nodes.len(), seeds),
             heartbeats: Heartbeats::new(&models.heartbeat, names(), seeds),
             observer: Observer::new(scenario, strategy, replication),
@@ -204,6 +219,9 @@ impl<'a> World<'a> {
             managers: Managers::new(&models.managers, managers, seeds),
             gossip: Gossip::new(&models.gossip, scenario.nodes.len(), seeds),
             requests: Requests::new(&scenario.requests, scenario.nodes.len(), seeds),
+            joins,
+            operators: Operators::new(&scenario.operators, seeds),
+            scalers: Autoscalers::new(&scenario.scalers, seeds),
             sessions: Sessions::new(scenario.nodes.len()),
             origins: Vec::new(),
             services: vec![None; scenario.services.len()],
@@ -218,7 +236,15 @@ impl<'a> World<'a> {
             known: Vec::new(),
             granted: Vec::new(),
             changes: Vec::new(),
-        })
+        };
+        for node in 0..scenario.nodes.len() {
+            if world.joins.is_there(node) {
+                world.overlay.join(node);
+            } else {
+                world.be_member(Time::ZERO, node, false);
+            }
+        }
+        Ok(world)
     }
 
     /// Runs to the end of the scenario. A run that goes in circles ends early, and its outcome says so.
@@ -265,8 +291,12 @@ impl<'a> World<'a> {
     fn start(&mut self) {
         let Scenario { duration, warm_up, nodes, services, script, .. } = self.scenario;
         for (row, plan) in nodes.iter().enumerate() {
-            self.manager.add_node(Time::ZERO, Arc::clone(&plan.spec), &mut self.commands);
-            self.observe_eligible(Time::ZERO, row);
+            if self.joins.is_there(row) {
+                self.manager.add_node(Time::ZERO, Arc::clone(&plan.spec), &mut self.commands);
+                self.observe_eligible(Time::ZERO, row);
+            } else {
+                self.manager.expect_node(Time::ZERO, Arc::clone(&plan.spec), &mut self.commands);
+            }
         }
         self.settle(Time::ZERO);
         self.failures.start(&mut self.queue);
@@ -279,6 +309,9 @@ impl<'a> World<'a> {
         }
         self.workload.start(&mut self.queue);
         self.requests.start(&mut self.queue);
+        self.joins.start(&mut self.queue);
+        self.operators.start(&mut self.queue);
+        self.scalers.start(&mut self.queue);
         if *warm_up != sched::Span::ZERO {
             self.queue.at(Time::ZERO + *warm_up, Event::WarmedUp);
         }
@@ -298,6 +331,17 @@ impl<'a> World<'a> {
                 };
                 self.requests.handle(&mut self.queue, event, replicas);
                 self.pass_answers(now);
+            }
+            Event::Scaler(autoscaler::Event::Look(plan)) => self.look(now, plan as usize),
+            Event::Scaler(autoscaler::Event::Provisioned { node, .. }) => {
+                self.scalers.provisioned(node as usize);
+                self.pass_scaling(now);
+            }
+            Event::Operator(turn) => self.operate(now, turn),
+            Event::Join(event) => {
+                let sessions = &self.sessions;
+                self.joins.handle(&mut self.queue, event, self.managers.lead(), |node| !sessions.cut[node]);
+                self.pass_joins(now);
             }
             Event::Gossip(round) => {
                 self.gossip.handle(&mut self.queue, round);
@@ -325,7 +369,8 @@ impl<'a> World<'a> {
                 None => {}
             },
             Event::Expired(expired) => {
-                if let Some(node) = self.heartbeats.handle(expired).filter(|_| self.managers.lead()) {
+                let node = self.heartbeats.handle(expired).filter(|node| self.joins.is_there(*node));
+                if let Some(node) = node.filter(|_| self.managers.lead()) {
                     self.observer.detected(now, node);
                     self.observer.mark(now, "detected", self.scenario.nodes[node].spec.id.as_str());
                     self.manager.handle(now, sched::Event::NodeDown(NodeId::from_index(node)), &mut self.commands);
@@ -372,7 +417,10 @@ impl<'a> World<'a> {
             self.observer.mark(now, kind, label);
         }
         for Change { node, up } in changes.drain(..) {
-            self.observer.power(now, node, up);
+            self.joins.awake(node, false);
+            if up || self.joins.is_there(node) {
+                self.observer.power(now, node, up);
+            }
             self.sessions.up[node] &= up;
             let chance = part(entity(&self.scenario.nodes[node].spec.id), now.as_nanos());
             let boot = || self.scenario.models.daemon.boot.sample(&mut self.seeds.stream(Stream::ManagerBoot, chance));
@@ -482,6 +530,7 @@ impl<'a> World<'a> {
                 | Action::Slow(..)
                 | Action::Registry(_)
                 | Action::Kill(..)
+                | Action::Join(_)
         );
         if is_order && !self.managers.lead() {
             return self.note_refusal(now, Err(NO_LEADER.into()));
@@ -517,6 +566,7 @@ impl<'a> World<'a> {
             Action::Restart(nodes, live) => {
                 for &node in nodes {
                     self.agents.restart(&mut self.queue, node, *live);
+                    self.joins.awake(node, false);
                     self.sessions.up[node] = false;
                     self.images.power_off(&mut self.queue, node, scenario.models.daemon.keep_cache);
                     self.heartbeats.silent(&mut self.queue, node);
@@ -532,6 +582,10 @@ impl<'a> World<'a> {
                 let promote = matches!(scripted.action, Action::Promote(_));
                 for &node in nodes {
                     let id = NodeId::from_index(node);
+                    if !self.joins.is_there(node) {
+                        self.note_refusal(now, Err(self.not_found(node)));
+                        continue;
+                    }
                     if promote {
                         let name = scenario.nodes[node].spec.id.as_str();
                         self.managers.promote(&mut self.queue, node, name, self.failures.is_up(node));
@@ -545,10 +599,15 @@ impl<'a> World<'a> {
             }
             Action::RemoveNode(nodes) => {
                 for &node in nodes {
-                    self.manager.remove_node(now, NodeId::from_index(node), &mut self.commands);
-                    self.observer.eligible(now, node, false);
+                    let answer = self.remove_node(now, node);
+                    self.note_refusal(now, answer);
                 }
             }
+            Action::Join(nodes) => {
+                nodes.iter().for_each(|&node| self.joins.begin(&mut self.queue, node));
+                self.pass_joins(now);
+            }
+            Action::RotateToken(role) => self.joins.rotate(*role),
             Action::Scale(service, to) => self.update(now, *service, |spec| match &mut spec.mode {
                 Mode::Replicated { replicas } => *replicas = *to,
                 Mode::ReplicatedJob { max_concurrent, total_completions } => {
@@ -577,6 +636,33 @@ impl<'a> World<'a> {
         }
     }
 
+    /// An operator changes a service, if it is there.
+    fn operate(&mut self, now: Time, turn: operator::Turn) {
+        let service = self.operators.service(turn);
+        let replicas = self.replicas(service);
+        let Some(order) = self.operators.handle(&mut self.queue, turn, replicas) else { return };
+        if self.services[service].is_none() {
+            return;
+        }
+        let name = &self.scenario.services[service].spec.name;
+        let label = match order {
+            operator::Order::Scale(_, to) => format!("{name} scaled to {to}"),
+            operator::Order::Release(_, image) => format!("{name} to {image}"),
+        };
+        self.observer.mark(now, "operator", label);
+        if !self.managers.lead() {
+            return self.note_refusal(now, Err(NO_LEADER.into()));
+        }
+        match order {
+            operator::Order::Scale(_, to) => {
+                self.update(now, service, |spec| spec.mode = Mode::Replicated { replicas: to });
+            }
+            operator::Order::Release(_, image) => {
+                self.update(now, service, |spec| spec.task.container.image = image.to_string());
+            }
+        }
+    }
+
     /// Kills running containers of a service, chosen at random by a stream of the row of the script.
     fn kill(&mut self, row: usize, service: usize, count: u64) {
         let Some(id) = self.services[service] else { return };
@@ -595,6 +681,10 @@ impl<'a> World<'a> {
             return self.note_refusal(now, Err(NO_LEADER.into()));
         }
         for &node in nodes {
+            if !self.joins.is_there(node) {
+                self.note_refusal(now, Err(self.not_found(node)));
+                continue;
+            }
             self.manager.set_availability(now, NodeId::from_index(node), to, &mut self.commands);
             self.observe_eligible(now, node);
         }
@@ -664,6 +754,9 @@ impl World<'_> {
         self.manager.change_leader(now, &mut self.commands);
         let leader = self.sessions.leader;
         for (node, plan) in self.scenario.nodes.iter().enumerate() {
+            if !self.joins.is_there(node) {
+                continue;
+            }
             self.observe_eligible(now, node);
             if self.manager.cluster().nodes()[NodeId::from_index(node)].spec.state == NodeState::Unknown {
                 self.heartbeats.unknown(&mut self.queue, node);
@@ -677,10 +770,21 @@ impl World<'_> {
         self.workload.orders.append(&mut self.postponed);
     }
 
+    /// An agent registers, as soon as there is a leader.
+    fn register(&mut self, now: Time, node: usize) {
+        if self.joins.is_there(node) {
+            self.sessions.up[node] = true;
+            if self.managers.lead() {
+                self.rejoin(now, node);
+            }
+        }
+    }
+
     /// An agent has a session with the leader. It says what it could not say before.
     fn rejoin(&mut self, now: Time, node: usize) {
         self.sessions.open[node] = true;
-        self.sessions.all_open = self.sessions.open.iter().all(|it| *it);
+        self.sessions.all_open =
+            (0..self.sessions.open.len()).all(|it| self.sessions.open[it] || !self.joins.is_there(it));
         self.heartbeats.registered(node);
         self.observer.registered(now, node);
         self.manager.handle(now, sched::Event::NodeUp(NodeId::from_index(node)), &mut self.commands);
@@ -875,10 +979,8 @@ impl World<'_> {
                     self.images.release(task);
                 }
                 Effect::Registered(node) => {
-                    self.sessions.up[node] = true;
-                    if self.managers.lead() {
-                        self.rejoin(now, node);
-                    }
+                    self.joins.awake(node, true);
+                    self.register(now, node);
                 }
                 Effect::Report { task, at, state, error } => {
                     if state.is_terminal() {

@@ -136,6 +136,13 @@ impl Ledger {
         self.log.touch(node);
     }
 
+    /// A node is there again that was not. What failed on it before, failed on another node.
+    pub(super) fn rejoin(&mut self, node: NodeId) {
+        self.loads[node].removed = false;
+        self.failures.forget_node(node);
+        self.log.touch(node);
+    }
+
     /// Counts a task and takes its reservation; the answer is the generic units that it got.
     pub(super) fn add(&mut self, group: &Group, node: NodeId, active: bool) -> Vec<GenericResource> {
         let load = &mut self.loads[node];
@@ -373,6 +380,24 @@ impl Failures {
         self.by_group.entry((service, version)).or_default().increase(node);
     }
 
+    fn forget_node(&mut self, node: NodeId) {
+        let Failures { window, by_group } = self;
+        window.retain(|(_, service, version, at)| {
+            if *at == node {
+                Failures::decrease(by_group, (*service, *version), node);
+            }
+            *at != node
+        });
+    }
+
+    fn decrease(by_group: &mut BTreeMap<(ServiceId, u64), Counts>, group: (ServiceId, u64), node: NodeId) {
+        let counts = by_group.get_mut(&group).expect("counted when it happened");
+        counts.decrease(node);
+        if counts.len() == 0 {
+            by_group.remove(&group);
+        }
+    }
+
     /// Where one was forgotten.
     fn forget_one(&mut self, now: Time) -> Option<NodeId> {
         let (at, ..) = self.window.front()?;
@@ -380,11 +405,7 @@ impl Failures {
             return None;
         }
         let (_, service, version, node) = self.window.pop_front().expect("there is a first");
-        let counts = self.by_group.get_mut(&(service, version)).expect("counted when it happened");
-        counts.decrease(node);
-        if counts.len() == 0 {
-            self.by_group.remove(&(service, version));
-        }
+        Failures::decrease(&mut self.by_group, (service, version), node);
         Some(node)
     }
 }

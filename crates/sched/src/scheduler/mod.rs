@@ -157,7 +157,13 @@ impl Scheduler {
                 Stage::Waiting | Stage::Bound => self.stop_waiting(task),
             },
             Change::NodeCreated(node) => {
-                self.ledger.add_node(&cluster.nodes()[node].spec);
+                if node.index() < self.ledger.len() {
+                    self.ledger.rejoin(node);
+                    self.measure(cluster, node);
+                    self.views.node_updated(cluster, node);
+                } else {
+                    self.ledger.add_node(&cluster.nodes()[node].spec);
+                }
                 self.views.node_joined();
                 self.required = true;
             }

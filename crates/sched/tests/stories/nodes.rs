@@ -141,3 +141,65 @@ fn dr_07_dr_10_a_node_that_returns_gets_nothing_back() {
     swarm.settle();
     assert_eq!(swarm.spread("web"), [1, 4], "only what is new");
 }
+
+#[test]
+fn an_expected_node_gets_nothing_before_it_joins_and_nothing_is_moved_to_it_then() {
+    let mut swarm = Swarm::new();
+    swarm.expect(node("late").cpus(1));
+    swarm.add(node("a").cpus(4));
+    swarm.create(service("web").replicas(4).cpus(1));
+    swarm.create(service("all").global());
+    swarm.settle();
+    assert_eq!((swarm.running("web"), swarm.running("all")), (4, 1));
+    swarm.join(node("late").cpus(1));
+    swarm.settle();
+    assert_eq!(swarm.live("all").len(), 2, "a task of a global service is there at once");
+    assert_eq!(swarm.running("all"), 1, "it waits for the node to be ready");
+    swarm.up("late");
+    swarm.settle();
+    assert_eq!(swarm.running("all"), 2);
+    assert_eq!(swarm.spread("web"), [0, 4], "no rebalancing");
+    swarm.scale("web", 6);
+    swarm.settle();
+    assert_eq!(swarm.spread("web"), [1, 4], "one finds no room");
+}
+
+#[test]
+fn a_removed_node_that_joins_again_is_new() {
+    let mut swarm = Swarm::new();
+    swarm.add_all(&["a", "b"]);
+    swarm.create(service("web").replicas(2));
+    swarm.create(service("all").global());
+    swarm.settle();
+    swarm.remove_node("b");
+    swarm.after(secs(10));
+    assert_eq!((swarm.spread("web"), swarm.spread("all")), (vec![2, 0], vec![1, 0]));
+    assert_eq!(swarm.state("web.2#1"), TaskState::Orphaned);
+    swarm.join(node("b").cpus(2));
+    swarm.up("b");
+    swarm.after(secs(10));
+    assert_eq!((swarm.spread("web"), swarm.spread("all")), (vec![2, 0], vec![1, 1]));
+    // It has as much room as it says now.
+    swarm.create(service("large").replicas(6).cpus(1));
+    swarm.settle();
+    assert_eq!(swarm.spread("large"), [4, 2]);
+    swarm.down("b");
+    swarm.after(secs(10));
+    assert_eq!(swarm.running("large"), 6);
+}
+
+#[test]
+fn failures_before_a_node_was_removed_are_another_nodes() {
+    let mut swarm = Swarm::new();
+    swarm.add_all(&["a", "b"]);
+    swarm.adopt_with_failures(service("web").replicas(1), &[], &[("b", 9)]);
+    swarm.create(service("ballast").replicas(4).constraint("node.hostname == a"));
+    swarm.settle();
+    assert_eq!(swarm.place("web.1"), "a", "the other failed it");
+    swarm.remove_node("b");
+    swarm.join(node("b"));
+    swarm.up("b");
+    swarm.scale("web", 2);
+    swarm.settle();
+    assert_eq!(swarm.place("web.2"), "b");
+}

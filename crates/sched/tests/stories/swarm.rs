@@ -200,6 +200,20 @@ impl Swarm {
         }
     }
 
+    /// A node that may join later.
+    pub fn expect(&mut self, node: NodeBuilder) {
+        let name = node.0.id.clone();
+        let id = self.act(|manager, now, out| manager.expect_node(now, node.0, out));
+        self.nodes.insert(name, id);
+        self.silent.insert(id);
+    }
+
+    /// A node joins that was expected or removed; it is not ready before it is up.
+    pub fn join(&mut self, node: NodeBuilder) {
+        let id = self.node_id(&node.0.id);
+        self.act(|manager, now, out| manager.join_node(now, id, node.state(NodeState::Unknown).0, out));
+    }
+
     /// Nodes with plenty of everything that have these names.
     pub fn add_all(&mut self, names: &[&str]) {
         for name in names {

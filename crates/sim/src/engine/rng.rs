@@ -33,6 +33,12 @@ pub enum Stream {
     Rejoin = 24,
     /// Requests, where they enter and how long they take, and lags of the mesh; the entity is a part of the service.
     Request = 25,
+    /// When nodes join, and how long they wait for a certificate; the entity is a part of the pool, or of the node.
+    Join = 26,
+    /// When operators act and what they want; the entity is a part of the service.
+    Operator = 27,
+    /// Time until an ordered machine is there; the entity is a part of the pool.
+    Provision = 28,
     /// When the dispatcher commits its first batch; there is one entity, 0.
     Dispatcher = 7,
     /// Heartbeats and calls of an agent around a cut of its network; the entity is the node.

@@ -42,6 +42,8 @@ pub struct Observer<'a> {
     memory: Area,
     memory_total: Area,
     down: Area,
+    /// Nodes in the cluster.
+    members: Area,
     jobs: Jobs,
     /// Whether managers lack a leader, and a majority.
     leaderless: Area,
@@ -129,6 +131,8 @@ struct Node<'a> {
     cpu: u64,
     memory: u64,
     rack: Option<&'a str>,
+    /// Whether it is in the cluster.
+    there: bool,
     up: bool,
     /// When it last lost power.
     lost: Time,
@@ -264,6 +268,7 @@ impl<'a> Observer<'a> {
                 cpu: resources.map_or(0, |it| total(it.nano_cpus)),
                 memory: resources.map_or(0, |it| total(it.memory)),
                 rack: plan.spec.labels.get("rack").map(String::as_str),
+                there: true,
                 up: true,
                 lost: Time::ZERO,
                 silent: None,
@@ -296,6 +301,7 @@ impl<'a> Observer<'a> {
             memory: Area::default(),
             memory_total: Area::default(),
             down: Area::default(),
+            members: Area { value: scenario.nodes.len() as u64, ..Area::default() },
             jobs: Jobs::default(),
             leaderless: Area::default(),
             minority: Area::default(),
@@ -607,7 +613,9 @@ impl<'a> Observer<'a> {
     /// A machine loses or gets power.
     pub fn power(&mut self, now: Time, node: usize, up: bool) {
         let it = &mut self.nodes[node];
-        it.up = up;
+        if std::mem::replace(&mut it.up, up) == up {
+            return;
+        }
         if up {
             it.down += (now - it.lost).as_nanos();
             it.back = Some(now);
@@ -617,6 +625,13 @@ impl<'a> Observer<'a> {
             it.silent.get_or_insert(now);
             self.down.add(now, 1);
             self.failures += 1;
+        }
+    }
+
+    /// A node is in the cluster from now on, or is not.
+    pub fn member(&mut self, now: Time, node: usize, there: bool) {
+        if std::mem::replace(&mut self.nodes[node].there, there) != there {
+            self.members.add(now, if there { 1 } else { -1 });
         }
     }
 
@@ -704,6 +719,7 @@ impl<'a> Observer<'a> {
             &mut self.memory,
             &mut self.memory_total,
             &mut self.down,
+            &mut self.members,
             &mut self.leaderless,
             &mut self.minority,
         ] {

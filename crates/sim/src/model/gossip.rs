@@ -3,6 +3,8 @@
 //! A node that knows a piece of news tells it to a few others in each round. It stops when it has told it often enough;
 //! who has not heard it by then learns it from a neighbour when their tables are compared.
 
+use std::collections::BTreeSet;
+
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::Rng;
 use sched::{Span, Time};
@@ -21,7 +23,8 @@ pub struct Round {
 #[derive(Debug)]
 pub struct Gossip<'a> {
     model: &'a GossipModel,
-    nodes: usize,
+    /// Rows of the nodes of the cluster. News is spread among those that are there when it begins.
+    members: BTreeSet<usize>,
     seeds: Seeds,
     count: u64,
     news: Vec<News>,
@@ -35,7 +38,7 @@ struct News {
     since: Time,
     rounds: u32,
     rng: ChaCha8Rng,
-    /// For each node, in which round it heard of it.
+    /// For each member, in which round it heard of it.
     heard: Vec<Option<u32>>,
     /// Who knows.
     knowing: Vec<u32>,
@@ -44,14 +47,33 @@ struct News {
 impl<'a> Gossip<'a> {
     /// Among `nodes` nodes; nothing has happened.
     pub fn new(model: &'a GossipModel, nodes: usize, seeds: Seeds) -> Self {
-        Gossip { model, nodes, seeds, count: 0, news: Vec::new(), free: Vec::new(), told: Vec::new() }
+        Gossip {
+            model,
+            members: (0..nodes).collect(),
+            seeds,
+            count: 0,
+            news: Vec::new(),
+            free: Vec::new(),
+            told: Vec::new(),
+        }
+    }
+
+    /// A node is in the cluster from now on, or is not.
+    pub fn member(&mut self, node: usize, there: bool) {
+        if there {
+            self.members.insert(node)
+        } else {
+            self.members.remove(&node)
+        };
     }
 
     /// Something happened on a node that all shall know.
     pub fn news<E: From<Round>>(&mut self, queue: &mut Queue<E>, node: usize) {
-        let Some(interval) = self.model.interval.filter(|_| self.nodes > 1) else { return };
+        let Some(interval) = self.model.interval.filter(|_| self.members.len() > 1) else { return };
         self.count += 1;
-        let mut heard = vec![None; self.nodes];
+        // Among members that are all alike, the number of those before it is as good a name as any.
+        let node = self.members.range(..node).count().min(self.members.len() - 1);
+        let mut heard = vec![None; self.members.len()];
         heard[node] = Some(0);
         let rng = self.seeds.stream(Stream::Gossip, self.count);
         let news = News { since: queue.now(), rounds: 0, rng, heard, knowing: vec![node as u32] };
@@ -73,26 +95,27 @@ impl<'a> Gossip<'a> {
         let Some(interval) = self.model.interval else { return };
         let it = &mut self.news[round.news as usize];
         it.rounds += 1;
-        let fanout = (self.model.fanout as usize).min(self.nodes - 1);
-        let retransmits = self.model.retransmits(self.nodes);
+        let nodes = it.heard.len();
+        let fanout = (self.model.fanout as usize).min(nodes - 1);
+        let retransmits = self.model.retransmits(nodes);
         let sync = self.model.sync.as_nanos().checked_div(interval.as_nanos()).filter(|&it| it > 0);
         let is_sync = sync.is_some_and(|every| u64::from(it.rounds) % every == 0);
         for teller in it.knowing.clone() {
             let told = u64::from(it.rounds - 1 - it.heard[teller as usize].unwrap_or(0)) * fanout as u64;
             let left = retransmits.map_or(fanout, |limit| fanout.min(limit.saturating_sub(told) as usize));
-            it.tell(teller as usize, left, self.nodes);
+            it.tell(teller as usize, left, nodes);
         }
         if is_sync {
             // Everybody compares tables with somebody, in both directions.
-            for node in 0..self.nodes {
-                let other = it.other(node, self.nodes);
+            for node in 0..nodes {
+                let other = it.other(node, nodes);
                 if it.heard[node].is_some() || it.heard[other].is_some() {
                     it.hear(node);
                     it.hear(other);
                 }
             }
         }
-        if it.knowing.len() == self.nodes {
+        if it.knowing.len() == nodes {
             self.told.push((it.rounds, queue.now() - it.since));
             self.free.push(round.news);
             (it.heard, it.knowing) = (Vec::new(), Vec::new());

@@ -77,6 +77,11 @@ impl<'a> Managers<'a> {
         self.leader.is_some() || self.members.is_empty()
     }
 
+    /// Whether a node is a member of Raft.
+    pub fn is_member(&self, node: usize) -> bool {
+        self.members.iter().any(|it| it.node == node)
+    }
+
     /// A machine lost power, or its engine will be up after `boot`.
     pub fn power<E: From<Event>>(&mut self, queue: &mut Queue<E>, node: usize, up: bool, boot: impl FnOnce() -> Span) {
         let Some(it) = self.members.iter_mut().find(|it| it.node == node) else { return };

@@ -5,6 +5,7 @@
 //! What one model needs of another, [`crate::world`] hands over.
 
 pub mod agent;
+pub mod autoscaler;
 pub mod cores;
 pub mod disk;
 pub mod failure;
@@ -12,7 +13,9 @@ pub mod flow;
 pub mod gossip;
 pub mod heartbeat;
 pub mod image;
+pub mod join;
 pub mod managers;
+pub mod operator;
 pub mod overlay;
 pub mod requests;
 pub mod subnet;

@@ -79,7 +79,7 @@ struct Attached {
 
 impl Overlay {
     /// Lays out the subnets: the ingress network takes the first, unless the scenario gives it one by the name
-    /// `ingress`. Every node is attached to it.
+    /// `ingress`. The first `nodes` nodes are attached to it.
     pub fn new(model: &OverlayModel, plans: &[NetworkPlan], nodes: usize) -> Overlay {
         let mut pool = Pool::new(model.pool, model.subnet, plans.iter().filter_map(|plan| plan.subnet));
         let mut names = BTreeMap::new();
@@ -243,6 +243,18 @@ impl Overlay {
             let tasks = self.networks[network].nodes[&node].tasks.iter();
             granted.extend(tasks.filter(|id| self.is_attached(**id)).map(|&id| Granted::Attachment(id)));
         }
+    }
+
+    /// A node joins: it is attached to the ingress network. Without an address left it goes without, as in SwarmKit.
+    pub fn join(&mut self, node: usize) {
+        self.networks[0].balance(node);
+    }
+
+    /// A node is removed from the cluster.
+    pub fn remove_node(&mut self, node: usize, granted: &mut Vec<Granted>) {
+        self.networks[0].leave(node);
+        self.in_need.remove(&(0, node));
+        self.retry(&[0], granted);
     }
 
     /// The largest number of addresses of one network that were ever in use at a time, gateway included.

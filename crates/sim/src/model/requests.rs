@@ -42,7 +42,8 @@ pub struct Requests<'a> {
     loads: Vec<Load>,
     /// Where the endpoint of a task is.
     places: BTreeMap<TaskNo, (usize, usize)>,
-    nodes: usize,
+    /// Rows of the nodes at which they enter.
+    entries: Vec<usize>,
     seeds: Seeds,
     /// What became of requests since it was last drained.
     pub answers: Vec<Answer>,
@@ -90,7 +91,15 @@ impl<'a> Requests<'a> {
             }
         };
         let loads = plans.iter().map(load).collect();
-        Requests { plans, loads, places: BTreeMap::new(), nodes, seeds, answers: Vec::new(), scales: Vec::new() }
+        Requests {
+            plans,
+            loads,
+            places: BTreeMap::new(),
+            entries: (0..nodes).collect(),
+            seeds,
+            answers: Vec::new(),
+            scales: Vec::new(),
+        }
     }
 
     /// Schedules the first request of every plan, and the first look of every autoscaler.
@@ -108,6 +117,7 @@ impl<'a> Requests<'a> {
         match event {
             Event::Request(row) => {
                 self.request(queue.now(), row as usize);
+                self.loads[row as usize].clock.came();
                 self.schedule(queue, row as usize);
             }
             Event::Look(row) => {
@@ -117,6 +127,15 @@ impl<'a> Requests<'a> {
                     queue.after(scaler.every, Event::Look(row as u32));
                 }
             }
+        }
+    }
+
+    /// A node is in the cluster from now on, or is not.
+    pub fn member(&mut self, node: usize, there: bool) {
+        match (self.entries.binary_search(&node), there) {
+            (Err(place), true) => self.entries.insert(place, node),
+            (Ok(place), false) => drop(self.entries.remove(place)),
+            _ => {}
         }
     }
 
@@ -180,7 +199,9 @@ impl<'a> Requests<'a> {
         let load = &mut self.loads[row];
         let takes = self.plans[row].takes.sample(&mut load.rng);
         load.work += takes.as_secs_f64();
-        let node = (unit(&mut load.rng) * self.nodes as f64) as usize;
+        let Some(&node) = self.entries.get((unit(&mut load.rng) * self.entries.len() as f64) as usize) else {
+            return self.answers.push(Answer::Failed);
+        };
         let (count, begin) = (load.endpoints.len(), load.next[node]);
         let listed = |place: &usize| {
             let it = &load.endpoints[*place];
@@ -232,7 +253,7 @@ impl Endpoint {
 mod tests {
     use super::*;
     use crate::engine::law::Law;
-    use crate::scenario::{ArrivalProcess, Autoscale};
+    use crate::scenario::{ArrivalProcess, Autoscale, Listed};
 
     fn plan(every: u64, takes: u64) -> RequestPlan {
         let fixed = |millis| Law::Fixed(Span::from_millis(millis));
@@ -278,6 +299,18 @@ mod tests {
         requests.leaving(queue.now(), TaskNo(1));
         requests.ended(queue.now(), TaskNo(1), false);
         assert_eq!(until(&mut requests, &mut queue, 30, 4).1, 0);
+    }
+
+    #[test]
+    fn requests_from_a_list_come_once_each() {
+        let listed = |secs| Listed { at: Time::ZERO + Span::from_secs(secs), run: None, replicas: None };
+        let plans =
+            [RequestPlan { process: ArrivalProcess::Listed(vec![listed(1), listed(1), listed(4)]), ..plan(1, 1) }];
+        let mut requests = Requests::new(&plans, 1, Seeds::of(1, 1));
+        let mut queue = Queue::new();
+        requests.started(Time::ZERO, 0, TaskNo(0));
+        requests.start(&mut queue);
+        assert_eq!(until(&mut requests, &mut queue, 10, 1), (3, 0));
     }
 
     #[test]

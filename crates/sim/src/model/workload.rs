@@ -167,7 +167,7 @@ impl<'a> Workload<'a> {
                     ArrivalProcess::Listed(rows) => Some(rows[it.clock.listed]),
                     _ => None,
                 };
-                it.clock.listed += 1;
+                it.clock.came();
                 for _ in 0..sample(self.plans[row].batch, &mut it.kinds) {
                     self.arrive(row, listed);
                 }
@@ -280,7 +280,12 @@ impl Clock {
         }
     }
 
-    /// When the next one comes, the last having come at `after`. Who follows a list says when it has come.
+    /// The one that was next has come.
+    pub fn came(&mut self) {
+        self.listed += 1;
+    }
+
+    /// When the next one comes, the last having come at `after`. Who follows a list says when it has [come](Clock::came).
     pub fn next(&mut self, process: &ArrivalProcess, after: Time) -> Option<Time> {
         let mut draw = |mean: Span| Law::Exponential { mean }.sample(&mut self.times);
         match process {

@@ -141,7 +141,7 @@ fn read_image<'a>(table: &Table<'a>, folder: &Path, name: String) -> Option<Draf
     Some(Draft { name, layers, base, present, missing, corrupt, exit })
 }
 
-fn bytes(value: &Value<'_>) -> Option<u64> {
+pub(super) fn bytes(value: &Value<'_>) -> Option<u64> {
     let bytes = value.bytes()?;
     if LARGEST < bytes {
         return value.expected("a size of at most 1TiB");
@@ -188,7 +188,7 @@ fn layers_of(image: &Draft<'_>, drafts: &BTreeMap<String, Draft<'_>>) -> Vec<Lay
     from_top.iter().rev().flat_map(|draft| draft.layers.iter().cloned()).collect()
 }
 
-fn layer(image: &str, number: usize, size: u64) -> Layer {
+pub(super) fn layer(image: &str, number: usize, size: u64) -> Layer {
     Layer { digest: format!("{image}#{}", number + 1), size, unpacked: unpacked(size) }
 }
 

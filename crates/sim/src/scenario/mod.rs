@@ -9,12 +9,15 @@ mod expect;
 mod failure;
 mod image;
 mod inspect;
+mod join;
 mod model;
+mod operator;
 mod pattern;
 mod pool;
 mod read;
 mod reader;
 mod rows;
+mod scaler;
 mod script;
 mod service;
 mod stack;
@@ -24,7 +27,7 @@ mod workload;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use sched::spec::{Availability, NodeSpec, ServiceSpec};
+use sched::spec::{Availability, NodeSpec, Role, ServiceSpec};
 use sched::{Span, Time};
 
 pub use self::complaint::{Complaint, Complaints, Position};
@@ -54,8 +57,12 @@ pub struct Scenario {
     pub sample: Span,
     /// Names of placement strategies to compare; the first is the baseline.
     pub strategies: Vec<String>,
-    /// Every node, in order of pools.
+    /// Every node, in order of pools; those that join later too.
     pub nodes: Vec<NodePlan>,
+    /// Who of them is not there at the start, and how they join.
+    pub joins: Vec<JoinPlan>,
+    /// Pools to which machines are added, and from which they are taken.
+    pub scalers: Vec<ScalerPlan>,
     /// Every image that a service or an update names, with its layers.
     pub images: Vec<Image>,
     /// Every overlay network that a service names.
@@ -68,6 +75,8 @@ pub struct Scenario {
     pub queues: Vec<QueuePlan>,
     /// What users ask of services.
     pub requests: Vec<RequestPlan>,
+    /// Who scales services and releases new versions of them by chance.
+    pub operators: Vec<OperatorPlan>,
     /// Scripted events, in order of time, equal times in order of the file.
     pub script: Vec<Scripted>,
     /// Random failures.
@@ -87,6 +96,52 @@ pub struct NodePlan {
     pub spec: Arc<NodeSpec>,
     /// Bytes per second that its network interface carries in each direction; `None` is unlimited.
     pub bandwidth: Option<u64>,
+}
+
+/// Nodes of a pool that join the swarm during the run.
+#[derive(Clone, PartialEq, Debug)]
+pub struct JoinPlan {
+    /// The pool.
+    pub pool: String,
+    /// Rows of [`Scenario::nodes`].
+    pub nodes: Vec<usize>,
+    /// So many of them, the first ones, are there at the start.
+    pub present: usize,
+    /// When the first comes by itself; `None` is when a script says so.
+    pub at: Option<Time>,
+    /// From one to the next.
+    pub every: Law,
+    /// The token that they have, which decides the role; `None` is not valid.
+    pub token: Option<Role>,
+    /// Whether they ask for the token when they come; otherwise they have that of the beginning.
+    pub fresh: bool,
+    /// Who is refused tries again after this.
+    pub retry: Option<Span>,
+}
+
+/// An autoscaler of a pool of nodes.
+#[derive(Clone, PartialEq, Debug)]
+pub struct ScalerPlan {
+    /// The pool.
+    pub pool: String,
+    /// Rows of [`Scenario::nodes`]: as many as there may be at most.
+    pub nodes: Vec<usize>,
+    /// So many of them, the first ones, are there at the start.
+    pub present: usize,
+    /// So many stay.
+    pub min: usize,
+    /// CPUs in 10^-9 and bytes of an empty node.
+    pub room: (i64, i64),
+    /// Time between looks.
+    pub every: Span,
+    /// Tasks count that have been waiting for resources for so long.
+    pub pending_for: Span,
+    /// From the order of a machine until it joins.
+    pub provision: Law,
+    /// Nodes of which a smaller share is reserved are hardly used.
+    pub below: f64,
+    /// They are given back when they have been so for this long.
+    pub idle_for: Span,
 }
 
 /// An image as the registry holds it.
@@ -279,6 +334,46 @@ pub struct Autoscale {
     pub down_after: Span,
 }
 
+/// Somebody who changes a service by chance.
+#[derive(Clone, PartialEq, Debug)]
+pub struct OperatorPlan {
+    /// The service's name.
+    pub name: String,
+    /// Row of [`Scenario::services`].
+    pub service: usize,
+    /// From one change to the next.
+    pub every: Law,
+    /// The first comes after this.
+    pub from: Time,
+    /// None comes after this.
+    pub until: Option<Time>,
+    /// What is done.
+    pub habit: Habit,
+}
+
+/// What an operator does.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Habit {
+    /// Scales the service within bounds.
+    Scale {
+        /// Fewest replicas.
+        min: u64,
+        /// Most replicas.
+        max: u64,
+        /// Up or down by 1 to this many, each with the same chance; `None` takes any number within the bounds.
+        step: Option<u64>,
+    },
+    /// Updates the service to the next version of its image.
+    Release {
+        /// Images of the versions, one after the other and then from the beginning.
+        good: Vec<String>,
+        /// The same of versions that do not work.
+        bad: Vec<String>,
+        /// Probability that a version does not work.
+        chance: f64,
+    },
+}
+
 /// How many arrive together.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum Batch {
@@ -347,6 +442,10 @@ pub enum Action {
     Demote(Vec<usize>),
     /// `docker node rm --force`.
     RemoveNode(Vec<usize>),
+    /// `docker swarm join`.
+    Join(Vec<usize>),
+    /// `docker swarm join-token --rotate`.
+    RotateToken(Role),
 }
 
 /// A renewal process that takes nodes down, alone or together.
@@ -439,6 +538,8 @@ pub struct ManagersModel {
     pub election: u32,
     /// How long an agent takes to call a new leader (SwarmKit: a random part of up to 8 s).
     pub backoff: Law,
+    /// From the request of a node that joins until its agent registers.
+    pub certificate: Law,
 }
 
 /// How news of tasks spreads among the nodes.
@@ -470,6 +571,7 @@ impl Default for ManagersModel {
             tick: Span::from_secs(1),
             election: 10,
             backoff: Law::Uniform { min: Span::ZERO, max: Span::from_secs(8) },
+            certificate: Law::Uniform { min: Span::from_secs(1), max: Span::from_secs(3) },
         }
     }
 }

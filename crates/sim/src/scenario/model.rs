@@ -11,7 +11,7 @@ use super::{
 };
 use crate::engine::law::Law;
 
-pub(super) const MANAGERS: &[&str] = &["ideal", "debounce", "history", "tick", "election", "backoff"];
+pub(super) const MANAGERS: &[&str] = &["ideal", "debounce", "history", "tick", "election", "backoff", "certificate"];
 pub(super) const GOSSIP: &[&str] = &["interval", "fanout", "retransmit", "sync"];
 pub(super) const DAEMON: &[&str] = &[
     "ideal",
@@ -109,13 +109,15 @@ fn managers(table: &Table<'_>) -> ManagersModel {
     let default = ManagersModel::default();
     let ideal = is_ideal(table);
     let debounce = if ideal { Span::ZERO } else { default.debounce };
-    let backoff = if ideal { Law::Fixed(Span::ZERO) } else { default.backoff };
+    let backoff = if ideal { AT_ONCE } else { default.backoff };
+    let certificate = if ideal { AT_ONCE } else { default.certificate };
     ManagersModel {
         debounce: table.read("debounce", Value::duration).unwrap_or(debounce),
         history: table.read("history", |value| value.count(0..=1_000_000)).unwrap_or(default.history),
         tick: table.read("tick", |value| value.duration_from(SHORTEST_PERIOD)).unwrap_or(default.tick),
         election: small(table, "election").unwrap_or(default.election),
         backoff: table.read("backoff", Value::law).unwrap_or(backoff),
+        certificate: table.read("certificate", Value::law).unwrap_or(certificate),
     }
 }
 

@@ -8,10 +8,10 @@ use sched::spec::{
     Units,
 };
 
-use super::NodePlan;
 use super::complaint::suggest;
 use super::pattern::expand;
 use super::reader::{Entry, Table, Value};
+use super::{NodePlan, scaler};
 
 pub(super) const POOL: &[&str] = &[
     "name",
@@ -29,6 +29,8 @@ pub(super) const POOL: &[&str] = &[
     "network",
     "hostname",
     "address",
+    "join",
+    "autoscale",
 ];
 pub(super) const PLUGINS: &[&str] = &["volume", "network", "log"];
 
@@ -67,7 +69,7 @@ pub(super) fn nodes(pools: &[Table<'_>], ideal: bool) -> Vec<NodePlan> {
         {
             value.complain(format!("there is already a pool `{name}`"));
         }
-        let count = pool.read("count", |value| value.count(0..=NODES)).unwrap_or(1);
+        let count = pool.read("count", |value| value.count(0..=NODES)).unwrap_or(1).max(scaler::most(pool));
         if NODES < nodes.len() as u64 + count {
             pool.complain(format!("more than {NODES} nodes"));
             return nodes;

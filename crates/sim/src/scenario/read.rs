@@ -13,7 +13,7 @@ use super::service::{SERVICE, TASKS};
 use super::stack::{STACK, Stacks, read_text};
 use super::unit::{CENTURY, human};
 use super::{Action, Image, NetworkPlan, NodePlan, Scenario, Scripted, ServicePlan};
-use super::{expect, failure, image, model, pool, script, service, workload};
+use super::{expect, failure, image, join, model, operator, pool, scaler, script, service, workload};
 
 pub(super) const SCENARIO: &[&str] = &[
     "name",
@@ -33,6 +33,8 @@ pub(super) const SCENARIO: &[&str] = &[
     "arrivals",
     "queue",
     "requests",
+    "scaling",
+    "release",
     "event",
     "maintenance",
     "failure",
@@ -92,7 +94,10 @@ fn read(path: &Path, text: &str, table: &Table<'_>) -> Scenario {
     let models = model::models(table);
     // Whose registry takes no time has no slow line to it either.
     let ideal = models.registry.latency == Span::ZERO && models.registry.unpack.is_none();
-    let nodes = pool::nodes(&table.tables("pool", pool::POOL), ideal);
+    let pools = table.tables("pool", pool::POOL);
+    let mut nodes = pool::nodes(&pools, ideal);
+    let mut joins = join::joins(&pools, &mut nodes, Time::ZERO + duration);
+    let scalers = scaler::scalers(&pools, &nodes, &mut joins);
     let (services, mut networks) = services(path, table);
     let selectors = pool::Selectors::new(&nodes);
     let folder = path.parent().unwrap_or(Path::new(""));
@@ -111,6 +116,7 @@ fn read(path: &Path, text: &str, table: &Table<'_>) -> Scenario {
 
     let declared = || services.iter().chain(arrivals.iter().flat_map(|it| &it.kinds));
     imply_images(declared(), &script, &mut images);
+    let operators = operator::operators(table, &services, &mut images, duration);
     imply_networks(declared(), &mut networks);
     let strategies = table.read("strategies", strategies).unwrap_or_else(|| vec!["spread".into()]);
     let metrics: Vec<&str> = crate::metrics::METRICS.iter().map(|metric| metric.name).collect();
@@ -133,11 +139,14 @@ fn read(path: &Path, text: &str, table: &Table<'_>) -> Scenario {
         arrivals,
         queues,
         requests,
+        operators,
         script,
         failures,
         models,
         expect: expect.unwrap_or_default(),
         nodes,
+        joins,
+        scalers,
         services,
     }
 }
@@ -307,6 +316,8 @@ mod tests {
             ("The top level", SCENARIO),
             ("`pool`", pool::POOL),
             ("`pool.plugins`", pool::PLUGINS),
+            ("`pool.join`", join::JOIN),
+            ("`pool.autoscale`", scaler::AUTOSCALE),
             ("`image`", image::IMAGE),
             ("`image.layers`", image::LAYER),
             ("`network`", NETWORK),
@@ -338,6 +349,8 @@ mod tests {
             ("`queue`", workload::QUEUE),
             ("`requests`", workload::REQUESTS),
             ("`requests.autoscale`", workload::AUTOSCALE),
+            ("`scaling`", operator::SCALING),
+            ("`release`", operator::RELEASE),
             ("`expect`", expect::BOUNDS),
             ("Laws", unit::LAWS),
             ("Laws", unit::UNIFORM),

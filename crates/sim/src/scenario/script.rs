@@ -6,7 +6,7 @@ use sched::spec::{Availability, Mode};
 use sched::{Span, Time};
 
 use super::complaint::{Place, suggest};
-use super::pool::Selectors;
+use super::pool::{ROLES, Selectors};
 use super::reader::{Table, Value};
 use super::service::TASKS;
 use super::unit::human;
@@ -36,6 +36,8 @@ pub(super) const EVENT: &[&str] = &[
     "promote",
     "demote",
     "remove_node",
+    "join",
+    "rotate_token",
 ];
 pub(super) const SLOW: &[&str] = &["nodes", "factor"];
 pub(super) const MAINTENANCE: &[&str] = &["of", "first", "every", "lasts", "stagger", "off_after"];
@@ -185,6 +187,8 @@ impl<'a> Script<'a> {
             "promote" => nodes("promoted", &Action::Promote),
             "demote" => nodes("demoted", &Action::Demote),
             "remove_node" => nodes("removed", &Action::RemoveNode),
+            "join" => nodes("joining", &Action::Join),
+            "rotate_token" => value.list_or_one().iter().filter_map(rotation).collect(),
             "scale" => self.scales(value),
             "update_image" => self.images(value),
             "force" => services("restarted by force", Action::Force),
@@ -302,6 +306,7 @@ impl<'a> Script<'a> {
             Action::Promote(rows) => each(rows, "promoted", &Action::Promote),
             Action::Demote(rows) => each(rows, "demoted", &Action::Demote),
             Action::RemoveNode(rows) => each(rows, "removed", &Action::RemoveNode),
+            Action::Join(rows) => each(rows, "joining", &Action::Join),
             other => vec![(name, other)],
         }
     }
@@ -329,6 +334,8 @@ impl<'a> Script<'a> {
                 | Action::Promote(_)
                 | Action::Demote(_)
                 | Action::RemoveNode(_)
+                | Action::Join(_)
+                | Action::RotateToken(_)
                 | Action::Availability(..) => continue,
             };
             let created = self.services[row].at;
@@ -354,6 +361,12 @@ fn word(availability: Availability) -> &'static str {
         Availability::Pause => "paused",
         Availability::Drain => "drained",
     }
+}
+
+/// Whose token is another from now on.
+fn rotation(value: &Value<'_>) -> Option<(String, Action)> {
+    let role = value.choice(ROLES)?;
+    Some((format!("token of {}s rotated", value.as_text()?), Action::RotateToken(role)))
 }
 
 fn since_start(time: Time) -> String {

@@ -2,14 +2,14 @@
 
 use std::path::PathBuf;
 
-use sched::spec::{Availability, Description, NodeSpec, Resources, RestartPolicy, ServiceSpec};
+use sched::spec::{Availability, Description, NodeSpec, Resources, RestartPolicy, Role, ServiceSpec};
 use sched::{Span, Time};
 use sim::engine::law::Law;
 use sim::experiment::{execute, plan};
 use sim::metrics::{METRICS, Outcome, TaskRow};
 use sim::scenario::{
-    Action, Behaviour, DaemonModel, FailurePlan, FailureUnit, Image, Layer, Models, NetworkPlan, NodePlan,
-    OverlayModel, RegistryModel, Scenario, Scripted, ServicePlan,
+    Action, Behaviour, DaemonModel, FailurePlan, FailureUnit, Habit, Image, JoinPlan, Layer, Models, NetworkPlan,
+    NodePlan, OperatorPlan, OverlayModel, RegistryModel, ScalerPlan, Scenario, Scripted, ServicePlan,
 };
 
 const MB: u64 = 1_000_000;
@@ -59,12 +59,15 @@ fn cluster(nodes: usize) -> Scenario {
         sample: Span::from_secs(1),
         strategies: vec!["spread".into()],
         nodes: (0..nodes).map(node).collect(),
+        joins: Vec::new(),
+        scalers: Vec::new(),
         images: Vec::new(),
         networks: Vec::new(),
         services: Vec::new(),
         arrivals: Vec::new(),
         queues: Vec::new(),
         requests: Vec::new(),
+        operators: Vec::new(),
         script: Vec::new(),
         failures: Vec::new(),
         models: Models { daemon, overlay, ..Models::default() },
@@ -539,4 +542,153 @@ fn a_service_that_leaks_is_killed_at_its_limit() {
     let first = named(&outcome, "web.1#1");
     assert_eq!(first.error, "task: non-zero exit (137)");
     near(first.ended_s.unwrap() - first.running_s.unwrap(), 100.0, 0.1);
+}
+
+fn late(nodes: &[usize], at: u64, token: Option<Role>) -> JoinPlan {
+    let (pool, every) = ("late".into(), Law::Fixed(Span::from_secs(10)));
+    JoinPlan { pool, nodes: nodes.to_vec(), present: 0, at: Some(secs(at)), every, token, fresh: false, retry: None }
+}
+
+#[test]
+fn nodes_that_join_get_tasks_of_global_services_and_no_others() {
+    let mut scenario = cluster(4);
+    scenario.models.managers.certificate = fixed(2000);
+    scenario.joins = vec![late(&[2, 3], 60, Some(Role::Worker))];
+    let mut global = service("all", 1);
+    global.spec.mode = sched::spec::Mode::Global;
+    scenario.services = vec![service("web", 6), global];
+    let outcome = run(&scenario);
+    assert_eq!(is(&outcome, "running_final"), 6.0 + 4.0);
+    assert_eq!(is(&outcome, "moves"), 0.0);
+    let on = |node: &str| outcome.tasks.iter().filter(|it| it.node.as_str() == node).count();
+    assert_eq!([on("n0"), on("n1"), on("n2"), on("n3")], [4, 4, 1, 1]);
+    let task = named(&outcome, "all.n3#1");
+    // It is created when the second node is known, and assigned when that is ready.
+    near(task.created_s, 70.0, 1e-9);
+    near(task.assigned_s.unwrap(), 72.05, 1e-9);
+}
+
+#[test]
+fn who_is_not_there_neither_fails_nor_obeys() {
+    let mut scenario = cluster(3);
+    scenario.services = vec![service("web", 4)];
+    scenario.joins = vec![late(&[2], 300, Some(Role::Worker))];
+    scenario.script = vec![
+        script(60, Action::Down(vec![2])),
+        script(70, Action::Availability(vec![2], Availability::Drain)),
+        script(80, Action::RemoveNode(vec![2])),
+        script(400, Action::Scale(0, 6)),
+        script(310, Action::Up(vec![2])),
+    ];
+    scenario.script.sort_by_key(|it| it.at);
+    let outcome = run(&scenario);
+    assert_eq!(is(&outcome, "node_failures"), 0.0);
+    assert_eq!(is(&outcome, "running_final"), 6.0);
+    let refused: Vec<&str> =
+        outcome.marks.iter().filter(|it| it.kind == "refused").map(|it| it.label.as_str()).collect();
+    assert_eq!(refused, ["node n2 not found"; 2]);
+    let joined = outcome.marks.iter().find(|it| it.kind == "join").expect("it joins when it is up");
+    assert!(joined.time_s >= 340.0, "{}", joined.time_s);
+    assert_eq!(outcome.tasks.iter().filter(|it| it.node.as_str() == "n2").count(), 2);
+}
+
+#[test]
+fn a_removed_node_joins_again_with_the_token_that_holds_by_then() {
+    let mut scenario = cluster(3);
+    scenario.services = vec![service("web", 6)];
+    scenario.joins = vec![JoinPlan { at: None, ..late(&[2], 0, Some(Role::Worker)) }];
+    scenario.script = vec![
+        script(10, Action::Join(vec![2])),
+        script(20, Action::Join(vec![2])),
+        script(30, Action::Scale(0, 9)),
+        script(60, Action::RemoveNode(vec![2])),
+        script(90, Action::Join(vec![2])),
+        script(120, Action::Scale(0, 12)),
+        script(130, Action::RemoveNode(vec![2])),
+        script(140, Action::RotateToken(Role::Worker)),
+        script(150, Action::Join(vec![2])),
+    ];
+    let outcome = run(&scenario);
+    let refused: Vec<&str> =
+        outcome.marks.iter().filter(|it| it.kind == "refused").map(|it| it.label.as_str()).collect();
+    assert_eq!(refused.len(), 2, "{refused:?}");
+    assert!(refused[0].contains("already part of a swarm") && refused[1].contains("A valid join token"), "{refused:?}");
+    assert_eq!(is(&outcome, "running_final"), 12.0);
+    let on = |node: &str| outcome.tasks.iter().filter(|it| it.node.as_str() == node && it.state == "Running").count();
+    assert_eq!([on("n0") + on("n1"), on("n2")], [12, 0]);
+}
+
+#[test]
+fn a_fourth_manager_that_joins_makes_two_failures_too_many_sooner() {
+    let mut scenario = cluster(4);
+    for node in &mut scenario.nodes {
+        std::sync::Arc::make_mut(&mut node.spec).role = Role::Manager;
+    }
+    scenario.joins = vec![late(&[3], 120, Some(Role::Manager))];
+    scenario.script = vec![
+        script(60, Action::Cut(vec![2])),
+        script(90, Action::Mend(vec![2])),
+        script(150, Action::RemoveNode(vec![3])),
+        script(180, Action::Cut(vec![2, 3])),
+    ];
+    let outcome = run(&scenario);
+    assert_eq!(is(&outcome, "majority_losses"), 1.0);
+    near(is(&outcome, "leaderless_share"), 420.0 / 600.0, 1e-9);
+    let refused = outcome.marks.iter().find(|it| it.kind == "refused").expect("it is a member");
+    assert!(refused.label.ends_with("It must be demoted to worker before removal"), "{}", refused.label);
+}
+
+#[test]
+fn operators_scale_and_release_by_chance() {
+    let mut scenario = cluster(3);
+    scenario.services = vec![service("web", 3)];
+    let every = fixed(50_000);
+    let operator = |habit| OperatorPlan { name: "web".into(), service: 0, every, from: secs(0), until: None, habit };
+    let (good, bad) = (vec!["web:r1".to_string(), "web:r2".to_string()], vec!["web:bad1".to_string()]);
+    scenario.operators = vec![operator(Habit::Release { good, bad, chance: 0.0 })];
+    scenario.script = vec![script(210, Action::Remove(0))];
+    let outcome = run(&scenario);
+    let labels = |outcome: &Outcome| -> Vec<String> {
+        outcome.marks.iter().filter(|it| it.kind == "operator").map(|it| it.label.clone()).collect()
+    };
+    assert_eq!(labels(&outcome), ["web to web:r1", "web to web:r2", "web to web:r1", "web to web:r2"]);
+    assert_eq!(is(&outcome, "tasks_created"), 15.0, "each version replaces three tasks");
+    scenario.operators = vec![operator(Habit::Scale { min: 5, max: 5, step: None })];
+    scenario.script.clear();
+    let outcome = run(&scenario);
+    assert_eq!((labels(&outcome), is(&outcome, "running_final")), (vec!["web scaled to 5".to_string()], 5.0));
+}
+
+#[test]
+fn an_autoscaler_orders_what_is_missing_and_its_machines_are_new() {
+    let mut scenario = cluster(5);
+    let mut web = service("web", 2);
+    web.spec.task.reservations.nano_cpus = 4_000_000_000;
+    scenario.services = vec![web];
+    scenario.models.managers.certificate = fixed(2000);
+    scenario.joins = vec![JoinPlan { present: 1, at: None, ..late(&[0, 1, 2, 3, 4], 0, Some(Role::Worker)) }];
+    scenario.scalers = vec![ScalerPlan {
+        pool: "late".into(),
+        nodes: vec![0, 1, 2, 3, 4],
+        present: 1,
+        min: 1,
+        room: (4_000_000_000, 8_000_000_000),
+        every: Span::from_secs(10),
+        pending_for: Span::from_secs(10),
+        provision: fixed(90_000),
+        below: 0.5,
+        idle_for: Span::from_secs(60),
+    }];
+    scenario.script =
+        vec![script(150, Action::Scale(0, 1)), script(300, Action::Scale(0, 3)), script(550, Action::Scale(0, 9))];
+    let outcome = run(&scenario);
+    let marks: Vec<(f64, &str)> =
+        outcome.marks.iter().filter(|it| it.kind == "autoscaler").map(|it| (it.time_s, it.label.as_str())).collect();
+    assert_eq!(marks[0], (10.0, "n1 ordered"));
+    // Ready at 102 s; its task is told to stop at 150 s, so that it is unneeded from 160 s on.
+    let given_back = marks.iter().find(|it| it.1.ends_with("drained")).expect("one is not needed");
+    assert_eq!(given_back.0, 220.0);
+    let again: Vec<f64> = marks.iter().filter(|it| it.1.ends_with("ordered")).map(|it| it.0).skip(1).collect();
+    assert_eq!(again, [310.0, 310.0, 560.0, 560.0], "and no more than there may be");
+    assert_eq!((is(&outcome, "nodes_final"), is(&outcome, "running_final")), (3.0, 3.0));
 }

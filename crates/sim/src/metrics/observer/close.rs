@@ -29,7 +29,7 @@ impl Observer<'_> {
         for samples in [&mut self.to_running, &mut self.failovers, &mut pulls] {
             samples.sort_unstable();
         }
-        let loads: Vec<f64> = self.nodes.iter().filter(|it| it.up).map(|it| it.running as f64).collect();
+        let loads: Vec<f64> = self.nodes.iter().filter(|it| it.there && it.up).map(|it| it.running as f64).collect();
         let jobs = self.jobs.any();
         let (present_jobs, waiting_jobs) = self.jobs.areas(now);
         let quorum = self.quorum_share(now);
@@ -70,6 +70,8 @@ impl Observer<'_> {
             ("update_duration_s", mean(&self.updates)),
             ("duplicate_seconds", Some(integral(&mut self.duplicates) / 1e9)),
             ("near_bytes", Some((pulled.near - self.pulled_before.near) as f64)),
+            ("nodes_final", Some(self.members.value as f64)),
+            ("nodes_mean", ratio(integral(&mut self.members), span as f64)),
             ("nodes_down_mean", ratio(integral(&mut self.down), span as f64)),
             ("quorum_share", quorum),
             ("jobs_arrived", jobs.then_some(self.jobs.arrived as f64)),

@@ -1,0 +1,311 @@
+//! Node autoscalers: machines are ordered when tasks find no room, and given back when they are hardly used.
+//!
+//! The rules are those of Kubernetes' cluster-autoscaler. It looks every few seconds. Tasks that have been waiting for
+//! resources are put into empty machines, the largest first, each into the first with room (first-fit decreasing); machines
+//! that are on their way count as empty. A machine whose reservations stay below a share, and whose tasks fit elsewhere, is
+//! drained and removed in the end: all empty ones together, of others one at a time. Global tasks do not count.
+
+use sched::Time;
+
+use crate::engine::Queue;
+use crate::engine::rng::{Seeds, Stream, entity, part};
+use crate::scenario::ScalerPlan;
+
+/// Something comes to pass between an autoscaler and its machines.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Event {
+    /// The autoscaler of a plan looks.
+    Look(u32),
+    /// A machine that was ordered boots its engine.
+    Provisioned {
+        /// Its plan.
+        plan: u32,
+        /// Row of the node.
+        node: u32,
+    },
+}
+
+/// What the world must do. Nodes are rows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Step {
+    /// A machine is ordered.
+    Ordered(usize),
+    /// It shall join.
+    Join(usize),
+    /// It is not needed: it is drained.
+    Drain(usize),
+    /// Nothing is left on it: it is removed.
+    Remove(usize),
+}
+
+/// CPUs in 10^-9 and bytes.
+pub type Room = (i64, i64);
+
+/// A node as the autoscaler sees it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Machine {
+    /// Row of the node.
+    pub node: usize,
+    /// Whether it is ready and active.
+    pub ready: bool,
+    /// All that it has.
+    pub capacity: Room,
+    /// What nobody reserved.
+    pub free: Room,
+    /// Reservations of its tasks that would have to move.
+    pub movable: Vec<Room>,
+    /// Whether any task still lives there.
+    pub occupied: bool,
+}
+
+/// All autoscalers of a run.
+#[derive(Debug)]
+pub struct Autoscalers<'a> {
+    plans: &'a [ScalerPlan],
+    /// For each plan, its machines.
+    machines: Vec<Vec<State>>,
+    entities: Vec<u64>,
+    orders: u64,
+    seeds: Seeds,
+    /// What shall be done since it was last drained.
+    pub steps: Vec<Step>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum State {
+    Away,
+    Coming,
+    /// In the cluster; and since when it is hardly used, if it is.
+    There(Option<Time>),
+    Leaving,
+}
+
+impl<'a> Autoscalers<'a> {
+    /// The machines that a plan has at the start are there.
+    pub fn new(plans: &'a [ScalerPlan], seeds: Seeds) -> Self {
+        let states = |plan: &ScalerPlan| {
+            let state = |number| if number < plan.present { State::There(None) } else { State::Away };
+            (0..plan.nodes.len()).map(state).collect()
+        };
+        let machines = plans.iter().map(states).collect();
+        let entities = plans.iter().map(|it| entity(&it.pool)).collect();
+        Autoscalers { plans, machines, entities, orders: 0, seeds, steps: Vec::new() }
+    }
+
+    /// Schedules the first look of every autoscaler.
+    pub fn start<E: From<Event>>(&mut self, queue: &mut Queue<E>) {
+        for (row, plan) in self.plans.iter().enumerate() {
+            queue.after(plan.every, Event::Look(row as u32));
+        }
+    }
+
+    /// A machine is there.
+    pub fn provisioned(&mut self, node: usize) {
+        self.steps.push(Step::Join(node));
+    }
+
+    /// An autoscaler looks at the nodes of the cluster, in order of rows, and at the tasks that wait for resources which its
+    /// machines could give them: what each wants, and since when.
+    pub fn look<E: From<Event>>(
+        &mut self,
+        queue: &mut Queue<E>,
+        row: usize,
+        cluster: &[Machine],
+        waiting: &[(Room, Time)],
+    ) {
+        let plan = &self.plans[row];
+        let now = queue.now();
+        let seen = |node: usize| cluster.binary_search_by_key(&node, |it| it.node).ok().map(|place| &cluster[place]);
+        let states = &mut self.machines[row];
+        for (state, &node) in states.iter_mut().zip(&plan.nodes) {
+            match (*state, seen(node)) {
+                (State::Leaving, Some(it)) if !it.occupied => {
+                    self.steps.push(Step::Remove(node));
+                    *state = State::Away;
+                }
+                (State::Coming, Some(it)) if it.ready => *state = State::There(None),
+                (State::Leaving | State::There(_), None) => *state = State::Away,
+                _ => {}
+            }
+        }
+        let old = |since: Time| plan.pending_for <= now.since(since);
+        let mut wanted: Vec<Room> = waiting.iter().filter(|it| old(it.1)).map(|it| it.0).collect();
+        wanted.retain(|it| fits(*it, plan.room));
+        let coming = states.iter().filter(|it| **it == State::Coming).count();
+        let more = machines_for(wanted, plan.room).saturating_sub(coming);
+        let ordered: Vec<usize> = (0..states.len()).filter(|it| states[*it] == State::Away).take(more).collect();
+        for number in ordered {
+            states[number] = State::Coming;
+            let node = plan.nodes[number];
+            self.orders += 1;
+            let chance = part(self.entities[row], self.orders);
+            let takes = plan.provision.sample(&mut self.seeds.stream(Stream::Provision, chance));
+            queue.after(takes, Event::Provisioned { plan: row as u32, node: node as u32 });
+            self.steps.push(Step::Ordered(node));
+        }
+        self.give_back(row, now, cluster, !waiting.is_empty());
+        queue.after(plan.every, Event::Look(row as u32));
+    }
+
+    /// Drains what has not been needed for long enough.
+    fn give_back(&mut self, row: usize, now: Time, cluster: &[Machine], busy: bool) {
+        let (plan, states) = (&self.plans[row], &mut self.machines[row]);
+        let stays = |it: &State| matches!(it, State::There(_) | State::Coming);
+        let mut left = states.iter().filter(|it| stays(it)).count();
+        let busy = busy || states.contains(&State::Coming);
+        let mut gone: Vec<usize> = Vec::new();
+        let mut moved = false;
+        for (number, &node) in plan.nodes.iter().enumerate() {
+            let State::There(since) = states[number] else { continue };
+            let machine = cluster.binary_search_by_key(&node, |it| it.node).ok().map(|place| &cluster[place]);
+            let unneeded = machine.filter(|it| !busy && it.ready && is_unneeded(it, plan.below, cluster, &gone));
+            let Some(machine) = unneeded else {
+                states[number] = State::There(None);
+                continue;
+            };
+            let since = since.unwrap_or(now);
+            states[number] = State::There(Some(since));
+            let empty = machine.movable.is_empty();
+            if plan.idle_for <= now.since(since) && plan.min < left && (empty || !moved) {
+                moved |= !empty;
+                left -= 1;
+                gone.push(node);
+                states[number] = State::Leaving;
+                self.steps.push(Step::Drain(node));
+            }
+        }
+    }
+}
+
+fn fits(wants: Room, room: Room) -> bool {
+    wants.0 <= room.0 && wants.1 <= room.1
+}
+
+/// Empty machines for these tasks, by first-fit decreasing.
+fn machines_for(mut wanted: Vec<Room>, room: Room) -> usize {
+    wanted.sort_unstable_by(|a, b| b.cmp(a));
+    let mut bins: Vec<Room> = Vec::new();
+    // Equal tasks do not fit where the one before did not.
+    let (mut last, mut from) = (None, 0);
+    for wants in wanted {
+        if last != Some(wants) {
+            (last, from) = (Some(wants), 0);
+        }
+        from += bins[from..].iter().take_while(|it| !fits(wants, **it)).count();
+        if from == bins.len() {
+            bins.push(room);
+        }
+        bins[from] = (bins[from].0 - wants.0, bins[from].1 - wants.1);
+    }
+    bins.len()
+}
+
+/// Whether little of a machine is reserved, and its tasks fit into what is free on others.
+fn is_unneeded(machine: &Machine, below: f64, cluster: &[Machine], gone: &[usize]) -> bool {
+    if machine.movable.is_empty() {
+        return true;
+    }
+    let sum = machine.movable.iter().fold((0, 0), |sum: Room, it| (sum.0 + it.0, sum.1 + it.1));
+    let share = |part: i64, whole: i64| if whole > 0 { part as f64 / whole as f64 } else { 0.0 };
+    if share(sum.0, machine.capacity.0).max(share(sum.1, machine.capacity.1)) >= below {
+        return false;
+    }
+    let others = cluster.iter().filter(|it| it.ready && it.node != machine.node && !gone.contains(&it.node));
+    let mut room: Vec<Room> = others.map(|it| it.free).collect();
+    let mut movable = machine.movable.clone();
+    movable.sort_unstable_by(|a, b| b.cmp(a));
+    movable.into_iter().all(|wants| match room.iter_mut().find(|it| fits(wants, **it)) {
+        Some(it) => {
+            *it = (it.0 - wants.0, it.1 - wants.1);
+            true
+        }
+        None => false,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use sched::Span;
+
+    use super::*;
+    use crate::engine::law::Law;
+
+    fn plan() -> ScalerPlan {
+        let secs = Span::from_secs;
+        ScalerPlan {
+            pool: "elastic".into(),
+            nodes: vec![1, 2, 3, 4],
+            present: 1,
+            min: 1,
+            room: (4, 100),
+            every: secs(10),
+            pending_for: secs(20),
+            provision: Law::Fixed(secs(90)),
+            below: 0.5,
+            idle_for: secs(60),
+        }
+    }
+
+    fn machine(node: usize, movable: &[i64]) -> Machine {
+        let used: i64 = movable.iter().sum();
+        let movable: Vec<Room> = movable.iter().map(|it| (*it, 1)).collect();
+        let occupied = !movable.is_empty();
+        Machine { node, ready: true, capacity: (4, 100), free: (4 - used, 90), movable, occupied }
+    }
+
+    #[test]
+    fn as_many_machines_are_ordered_as_the_waiting_tasks_fill() {
+        assert_eq!(machines_for(vec![(1, 1); 9], (4, 100)), 3);
+        assert_eq!(machines_for(vec![(1, 40), (3, 60), (2, 30), (2, 10)], (4, 100)), 2);
+        assert_eq!(machines_for(Vec::new(), (4, 100)), 0);
+        let plans = [plan()];
+        let mut scalers = Autoscalers::new(&plans, Seeds::of(1, 1));
+        let mut queue: Queue<Event> = Queue::new();
+        scalers.start(&mut queue);
+        let waiting: Vec<(Room, Time)> = vec![((3, 1), Time::ZERO), ((3, 1), Time::ZERO), ((9, 1), Time::ZERO)];
+        let mut log = Vec::new();
+        while let Some((now, event)) = queue.pop().filter(|it| it.0 < Time::ZERO + Span::from_secs(115)) {
+            match event {
+                Event::Look(row) => scalers.look(&mut queue, row as usize, &[machine(1, &[4])], &waiting),
+                Event::Provisioned { node, .. } => scalers.provisioned(node as usize),
+            }
+            log.extend(scalers.steps.drain(..).map(|it| (now.as_secs_f64(), it)));
+        }
+        // They have waited for long enough at the second look; the third is too large for any machine.
+        let ordered = [(20.0, Step::Ordered(2)), (20.0, Step::Ordered(3))];
+        assert_eq!(log, [&ordered[..], &[(110.0, Step::Join(2)), (110.0, Step::Join(3))]].concat());
+    }
+
+    /// Steps of the looks of so many seconds at the same cluster, in which three machines of the plan are.
+    fn looks(cluster: &[Machine], seconds: u64) -> Vec<(f64, Step)> {
+        let plans = [ScalerPlan { present: 3, ..plan() }];
+        let mut scalers = Autoscalers::new(&plans, Seeds::of(1, 1));
+        let mut queue: Queue<Event> = Queue::new();
+        scalers.start(&mut queue);
+        let mut log = Vec::new();
+        while let Some((now, Event::Look(row))) = queue.pop().filter(|it| it.0 <= Time::ZERO + Span::from_secs(seconds))
+        {
+            scalers.look(&mut queue, row as usize, cluster, &[]);
+            log.extend(scalers.steps.drain(..).map(|it| (now.as_secs_f64(), it)));
+        }
+        log
+    }
+
+    #[test]
+    fn machines_that_are_hardly_used_are_drained_and_removed_down_to_the_fewest() {
+        let cluster = [machine(1, &[3]), machine(2, &[]), machine(3, &[1])];
+        let drained = [(70.0, Step::Drain(2)), (70.0, Step::Drain(3))];
+        assert_eq!(looks(&cluster, 70), drained);
+        assert_eq!(looks(&cluster, 80)[2], (80.0, Step::Remove(2)), "something still lives on the other");
+        let all = [machine(1, &[]), machine(2, &[]), machine(3, &[])];
+        assert_eq!(looks(&all, 70).len(), 2, "one must stay");
+    }
+
+    #[test]
+    fn a_machine_whose_tasks_would_find_no_place_stays() {
+        let cluster = [machine(1, &[4]), machine(2, &[1]), machine(3, &[2, 2])];
+        assert_eq!(looks(&cluster, 300), []);
+        let cluster = [machine(1, &[1, 1, 1]), machine(2, &[1]), machine(3, &[1])];
+        assert_eq!(looks(&cluster, 70).len(), 1, "one at a time");
+    }
+}

@@ -1,0 +1,372 @@
+//! Nodes that are not there at the start and join the swarm with a token.
+//!
+//! `docker swarm join` asks a manager for a certificate (SwarmKit `ca/server.go`, `IssueNodeCertificate`). The secret of
+//! the token decides the role, and the leader must write the node's record: from then on the node is known, and unknown is
+//! its state. When the agent has its certificate it registers, and the node is ready; a manager becomes a member of Raft
+//! before that, for which it needs a leader too. A token that was rotated in between, or never was one, is refused.
+
+use rand_chacha::ChaCha8Rng;
+use sched::Span;
+use sched::spec::Role;
+
+use crate::engine::Queue;
+use crate::engine::rng::{Seeds, Stream, entity, part};
+use crate::scenario::{JoinPlan, ManagersModel};
+
+/// SwarmKit `ca/server.go`, as gRPC and Docker print it.
+const REFUSED: &str = "rpc error: code = InvalidArgument desc = A valid join token is necessary to join this cluster";
+/// SwarmKit `manager/state/raft`, `ErrNoClusterLeader`. Five attempts are made, without a pause (`ca/certificates.go`).
+const NO_LEADER: &str = "raft: no elected cluster leader";
+/// moby `daemon/cluster/errors.go`.
+const ALREADY: &str = "This node is already part of a swarm. Use \"docker swarm leave\" to leave this swarm and join another \
+                       one.";
+/// A call of a manager that nobody answers (SwarmKit `ca/certificates.go`).
+const TIMEOUT: Span = Span::from_secs(5);
+/// A new manager that finds no leader is started again and again (moby `daemon/cluster/noderunner.go`).
+const RESTART: (Span, Span) = (Span::from_millis(100), Span::from_secs(30));
+
+/// Something comes to pass on the way into the swarm.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Event {
+    /// The next node of a plan comes.
+    Next(u32),
+    /// A node asks for its certificate, unless it began anew.
+    Ask {
+        /// Row of the node.
+        node: u32,
+        /// Which attempt it is.
+        attempt: u32,
+    },
+    /// It has it.
+    Certified {
+        /// Row of the node.
+        node: u32,
+        /// Which attempt it was.
+        attempt: u32,
+    },
+}
+
+/// What the world must know or do, in order. Nodes are rows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Step {
+    /// Docker refused the join.
+    Refused(usize, &'static str),
+    /// The leader wrote a record for the node.
+    Created(usize),
+    /// The node becomes a member of Raft.
+    Member(usize),
+    /// The agent registers.
+    Registers(usize),
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum State {
+    Away,
+    Asking,
+    /// The manager has a record of it.
+    There,
+}
+
+#[derive(Debug)]
+struct Node {
+    entity: u64,
+    /// How it joins; one without a plan was there from the beginning, and joins again as the worker or manager that it was.
+    plan: Option<usize>,
+    state: State,
+    /// Whether its machine is up.
+    awake: bool,
+    attempt: u32,
+    /// How long a manager waits until it is started again.
+    restart: Span,
+}
+
+/// All who join.
+#[derive(Debug)]
+pub struct Joins<'a> {
+    model: &'a ManagersModel,
+    plans: &'a [JoinPlan],
+    nodes: Vec<Node>,
+    /// For each plan, how many of its nodes came by themselves, and its chance.
+    came: Vec<(usize, ChaCha8Rng)>,
+    /// How often the tokens of workers and managers were rotated.
+    rotations: [u32; 2],
+    seeds: Seeds,
+    /// What happened since it was last drained.
+    pub steps: Vec<Step>,
+}
+
+impl<'a> Joins<'a> {
+    /// The nodes of the plans are away, all others (by name) are there.
+    pub fn new<'n>(
+        model: &'a ManagersModel,
+        plans: &'a [JoinPlan],
+        names: impl Iterator<Item = &'n str>,
+        seeds: Seeds,
+    ) -> Self {
+        let node = |name| Node {
+            entity: entity(name),
+            plan: None,
+            state: State::There,
+            awake: true,
+            attempt: 0,
+            restart: RESTART.0,
+        };
+        let mut nodes: Vec<Node> = names.map(node).collect();
+        for (row, plan) in plans.iter().enumerate() {
+            for node in &plan.nodes[plan.present..] {
+                nodes[*node].state = State::Away;
+            }
+            plan.nodes.iter().for_each(|node| nodes[*node].plan = Some(row));
+        }
+        let came = plans.iter().map(|it| (it.present, seeds.stream(Stream::Join, part(entity(&it.pool), 1)))).collect();
+        Joins { model, plans, nodes, came, rotations: [0; 2], seeds, steps: Vec::new() }
+    }
+
+    /// Schedules the first node of every plan that has a time.
+    pub fn start<E: From<Event>>(&mut self, queue: &mut Queue<E>) {
+        for (row, plan) in self.plans.iter().enumerate() {
+            if let Some(at) = plan.at {
+                queue.at(at, Event::Next(row as u32));
+            }
+        }
+    }
+
+    /// Whether the manager has a record of a node.
+    pub fn is_there(&self, node: usize) -> bool {
+        self.nodes[node].state == State::There
+    }
+
+    /// `docker swarm join` on a node, by its plan.
+    pub fn begin<E: From<Event>>(&mut self, queue: &mut Queue<E>, node: usize) {
+        let it = &mut self.nodes[node];
+        match it.state {
+            State::There => self.steps.push(Step::Refused(node, ALREADY)),
+            State::Asking => {}
+            State::Away => {
+                it.state = State::Asking;
+                it.attempt += 1;
+                queue.after(Span::ZERO, Event::Ask { node: node as u32, attempt: it.attempt });
+            }
+        }
+    }
+
+    /// `docker swarm join-token --rotate`.
+    pub fn rotate(&mut self, role: Role) {
+        self.rotations[usize::from(role == Role::Manager)] += 1;
+    }
+
+    /// A node was removed: it may join again.
+    pub fn removed(&mut self, node: usize) {
+        let it = &mut self.nodes[node];
+        it.state = State::Away;
+        it.attempt += 1;
+    }
+
+    /// A machine lost power, or its engine is up.
+    pub fn awake(&mut self, node: usize, awake: bool) {
+        self.nodes[node].awake = awake;
+    }
+
+    /// One of the model's own events is due. `lead` says whether there is a leader, `linked` whether the network of a node
+    /// is whole.
+    pub fn handle<E: From<Event>>(
+        &mut self,
+        queue: &mut Queue<E>,
+        event: Event,
+        lead: bool,
+        linked: impl Fn(usize) -> bool,
+    ) {
+        match event {
+            Event::Next(row) => self.next(queue, row as usize),
+            Event::Ask { node, attempt } => {
+                let row = node as usize;
+                if self.nodes[row].attempt != attempt || self.nodes[row].state != State::Asking {
+                    return;
+                }
+                if !self.nodes[row].awake || !linked(row) {
+                    return queue.after(TIMEOUT, event);
+                }
+                self.ask(queue, row, lead);
+            }
+            Event::Certified { node, attempt } => {
+                let row = node as usize;
+                if self.nodes[row].attempt != attempt {
+                    return;
+                }
+                if !self.nodes[row].awake || !linked(row) {
+                    return queue.after(TIMEOUT, event);
+                }
+                if self.role(row) == Role::Manager {
+                    if !lead {
+                        let it = &mut self.nodes[row];
+                        queue.after(it.restart, event);
+                        it.restart = RESTART.1.min(Span::from_nanos(it.restart.as_nanos() * 2));
+                        return;
+                    }
+                    self.steps.push(Step::Member(row));
+                }
+                self.steps.push(Step::Registers(row));
+            }
+        }
+    }
+
+    fn next<E: From<Event>>(&mut self, queue: &mut Queue<E>, row: usize) {
+        let plan = &self.plans[row];
+        let (came, rng) = &mut self.came[row];
+        let Some(&node) = plan.nodes.get(*came) else { return };
+        *came += 1;
+        if *came < plan.nodes.len() {
+            queue.after(plan.every.sample(rng), Event::Next(row as u32));
+        }
+        // A script may have let it join before.
+        if self.nodes[node].state == State::Away {
+            self.begin(queue, node);
+        }
+    }
+
+    fn ask<E: From<Event>>(&mut self, queue: &mut Queue<E>, row: usize, lead: bool) {
+        let (model, seeds) = (self.model, self.seeds);
+        let it = &mut self.nodes[row];
+        let plan = it.plan.map(|plan| &self.plans[plan]);
+        let valid = match plan {
+            Some(JoinPlan { token: None, .. }) => false,
+            Some(plan) => {
+                let rotated = self.rotations[usize::from(plan.token == Some(Role::Manager))] > 0;
+                plan.fresh || !rotated
+            }
+            None => true,
+        };
+        let refusal = if !lead { Some(NO_LEADER) } else { (!valid).then_some(REFUSED) };
+        if let Some(refusal) = refusal {
+            self.steps.push(Step::Refused(row, refusal));
+            match plan.and_then(|it| it.retry) {
+                Some(retry) => queue.after(retry, Event::Ask { node: row as u32, attempt: it.attempt }),
+                None => it.state = State::Away,
+            }
+            return;
+        }
+        (it.state, it.restart) = (State::There, RESTART.0);
+        self.steps.push(Step::Created(row));
+        let mut rng = seeds.stream(Stream::Join, part(part(it.entity, 0), u64::from(it.attempt)));
+        queue.after(model.certificate.sample(&mut rng), Event::Certified { node: row as u32, attempt: it.attempt });
+    }
+
+    /// What the token of a node makes of it; one that was there before joins again as a worker.
+    pub fn role(&self, node: usize) -> Role {
+        self.nodes[node].plan.and_then(|plan| self.plans[plan].token).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sched::Time;
+
+    use super::*;
+    use crate::engine::law::Law;
+
+    fn plan(nodes: &[usize], token: Option<Role>) -> JoinPlan {
+        JoinPlan {
+            pool: "late".into(),
+            nodes: nodes.to_vec(),
+            present: 0,
+            at: None,
+            every: Law::Fixed(Span::ZERO),
+            token,
+            fresh: false,
+            retry: None,
+        }
+    }
+
+    fn model() -> ManagersModel {
+        ManagersModel { certificate: Law::Fixed(Span::from_secs(2)), ..ManagersModel::default() }
+    }
+
+    const NAMES: [&str; 3] = ["a", "b", "c"];
+
+    /// Lets everything happen until `end`; there is a leader from `lead` on.
+    fn run(joins: &mut Joins<'_>, queue: &mut Queue<Event>, end: u64, lead: u64) -> Vec<(f64, Step)> {
+        let mut log = Vec::new();
+        let at = |secs| Time::ZERO + Span::from_secs(secs);
+        log.extend(joins.steps.drain(..).map(|it| (queue.now().as_secs_f64(), it)));
+        while let Some((now, event)) = queue.pop().filter(|it| it.0 <= at(end)) {
+            joins.handle(queue, event, at(lead) <= now, |_| true);
+            log.extend(joins.steps.drain(..).map(|it| (now.as_secs_f64(), it)));
+        }
+        log
+    }
+
+    #[test]
+    fn a_worker_is_known_at_once_and_ready_with_its_certificate() {
+        let (model, plans) = (model(), [JoinPlan { at: Some(Time::ZERO), ..plan(&[2], Some(Role::Worker)) }]);
+        let mut joins = Joins::new(&model, &plans, NAMES.into_iter(), Seeds::of(1, 1));
+        let mut queue = Queue::new();
+        assert!(joins.is_there(1) && !joins.is_there(2));
+        joins.start(&mut queue);
+        let log = run(&mut joins, &mut queue, 100, 0);
+        assert_eq!(log, [(0.0, Step::Created(2)), (2.0, Step::Registers(2))]);
+        joins.begin(&mut queue, 2);
+        assert_eq!(joins.steps, [Step::Refused(2, ALREADY)]);
+    }
+
+    #[test]
+    fn nodes_of_a_plan_come_one_after_the_other() {
+        let every = Law::Fixed(Span::from_secs(10));
+        let (model, plans) = (model(), [JoinPlan { at: Some(Time::ZERO), every, ..plan(&[2, 0], Some(Role::Worker)) }]);
+        let mut joins = Joins::new(&model, &plans, NAMES.into_iter(), Seeds::of(1, 1));
+        let mut queue = Queue::new();
+        joins.start(&mut queue);
+        let created: Vec<(f64, Step)> = run(&mut joins, &mut queue, 100, 0);
+        assert_eq!([created[0], created[2]], [(0.0, Step::Created(2)), (10.0, Step::Created(0))]);
+    }
+
+    #[test]
+    fn a_token_that_was_rotated_or_never_was_one_is_refused() {
+        let fresh = JoinPlan { fresh: true, ..plan(&[1], Some(Role::Worker)) };
+        let (model, plans) = (model(), [plan(&[0], Some(Role::Worker)), fresh, plan(&[2], None)]);
+        let mut joins = Joins::new(&model, &plans, NAMES.into_iter(), Seeds::of(1, 1));
+        let mut queue = Queue::new();
+        joins.rotate(Role::Worker);
+        (0..3).for_each(|node| joins.begin(&mut queue, node));
+        let log = run(&mut joins, &mut queue, 100, 0);
+        assert_eq!(
+            log[..3],
+            [(0.0, Step::Refused(0, REFUSED)), (0.0, Step::Created(1)), (0.0, Step::Refused(2, REFUSED))]
+        );
+        // The token of managers is another one.
+        joins.rotate(Role::Manager);
+        joins.removed(1);
+        joins.begin(&mut queue, 1);
+        assert_eq!(run(&mut joins, &mut queue, 200, 0)[0].1, Step::Created(1));
+    }
+
+    #[test]
+    fn without_a_leader_nobody_joins_and_who_tries_again_does_later() {
+        let retry = Some(Span::from_secs(30));
+        let plans = [plan(&[0], Some(Role::Worker)), JoinPlan { retry, ..plan(&[1], Some(Role::Manager)) }];
+        let model = model();
+        let mut joins = Joins::new(&model, &plans, NAMES.into_iter(), Seeds::of(1, 1));
+        let mut queue = Queue::new();
+        (0..2).for_each(|node| joins.begin(&mut queue, node));
+        let log = run(&mut joins, &mut queue, 100, 20);
+        let refused = |node| (0.0, Step::Refused(node, NO_LEADER));
+        let joined = [(30.0, Step::Created(1)), (32.0, Step::Member(1)), (32.0, Step::Registers(1))];
+        assert_eq!(log, [&[refused(0), refused(1)][..], &joined].concat());
+    }
+
+    #[test]
+    fn a_machine_without_power_asks_when_it_is_up() {
+        let (model, plans) = (model(), [plan(&[0], Some(Role::Worker))]);
+        let mut joins = Joins::new(&model, &plans, NAMES.into_iter(), Seeds::of(1, 1));
+        let mut queue = Queue::new();
+        joins.awake(0, false);
+        joins.begin(&mut queue, 0);
+        let mut log = Vec::new();
+        while let Some((now, event)) = queue.pop() {
+            joins.awake(0, Time::ZERO + Span::from_secs(12) <= now);
+            joins.handle(&mut queue, event, true, |_| true);
+            log.extend(joins.steps.drain(..).map(|it| (now.as_secs_f64(), it)));
+        }
+        assert_eq!(log[0], (15.0, Step::Created(0)), "it is asked for every five seconds");
+        assert_eq!(log.len(), 2);
+    }
+}
