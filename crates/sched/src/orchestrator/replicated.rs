@@ -54,11 +54,12 @@ impl Replicated {
 
     fn task_changed(&mut self, cluster: &Cluster, id: TaskId) {
         let Some(task) = cluster.task(id) else { return };
-        if task.desired > DesiredState::Running || !is_replicated(cluster, task.service) {
+        if task.desired > DesiredState::Running {
             return;
         }
+        // The service is asked last: most changes are of tasks that are well where they are.
         let on_invalid_node = task.node.is_some_and(|node| cluster.is_invalid(node));
-        if task.state > TaskState::Running || on_invalid_node {
+        if (task.state > TaskState::Running || on_invalid_node) && is_replicated(cluster, task.service) {
             self.restart.insert((task.sequence, id));
         }
     }

@@ -2,11 +2,13 @@
 
 use crate::id::{NodeId, Row};
 
-/// Numbers by node, most of them zero: an open-addressing table of (node, number) pairs, 8 bytes each.
+/// Numbers by node, most of them zero: one pair of node and number, or an open-addressing table of pairs, 8 bytes each.
 ///
 /// The hash is fixed and nothing depends on the order of iteration but sums, so it is as deterministic as a sorted list.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Counts {
+    /// The only pair, as long as there is no table: a service of one task needs no memory of its own.
+    only: (u32, u32),
     /// A power of two, at least a fifth of it free; or none at all.
     pairs: Vec<(u32, u32)>,
     len: usize,
@@ -14,10 +16,16 @@ pub(super) struct Counts {
 
 const FREE: u32 = u32::MAX;
 
+impl Default for Counts {
+    fn default() -> Counts {
+        Counts::none()
+    }
+}
+
 impl Counts {
     /// All zero.
     pub(super) const fn none() -> Counts {
-        Counts { pairs: Vec::new(), len: 0 }
+        Counts { only: (FREE, 0), pairs: Vec::new(), len: 0 }
     }
 
     /// Nodes with a number other than zero.
@@ -29,11 +37,22 @@ impl Counts {
         if self.len == 0 {
             return 0;
         }
-        let (owner, number) = self.pairs[self.find(node)];
-        if owner == FREE { 0 } else { number }
+        let (owner, number) = if self.pairs.is_empty() { self.only } else { self.pairs[self.find(node)] };
+        if owner == node.index() as u32 { number } else { 0 }
     }
 
     pub(super) fn increase(&mut self, node: NodeId) {
+        if self.pairs.is_empty() {
+            let row = node.index() as u32;
+            if self.only.0 == FREE {
+                (self.only, self.len) = ((row, 1), 1);
+                return;
+            }
+            if self.only.0 == row {
+                self.only.1 += 1;
+                return;
+            }
+        }
         if (self.len + 1) * 5 > self.pairs.len() * 4 {
             self.grow();
         }
@@ -48,6 +67,14 @@ impl Counts {
 
     pub(super) fn decrease(&mut self, node: NodeId) {
         assert!(self.len > 0, "what is counted off was counted on");
+        if self.pairs.is_empty() {
+            assert!(self.only.0 == node.index() as u32, "what is counted off was counted on");
+            self.only.1 -= 1;
+            if self.only.1 == 0 {
+                *self = Counts::none();
+            }
+            return;
+        }
         let mut hole = self.find(node);
         let pair = &mut self.pairs[hole];
         assert!(pair.0 != FREE, "what is counted off was counted on");
@@ -76,7 +103,8 @@ impl Counts {
 
     /// Every node with its number, in an order without meaning.
     pub(super) fn iter(&self) -> impl Iterator<Item = (NodeId, u32)> + '_ {
-        let taken = self.pairs.iter().filter(|(node, _)| *node != FREE);
+        let only = std::slice::from_ref(&self.only).iter();
+        let taken = self.pairs.iter().chain(only).filter(|(node, _)| *node != FREE);
         taken.map(|(node, number)| (NodeId::from_index(*node as usize), *number))
     }
 
@@ -98,7 +126,8 @@ impl Counts {
 
     fn grow(&mut self) {
         let pairs = vec![(FREE, 0); (self.pairs.len() * 2).max(4)];
-        for (row, number) in std::mem::replace(&mut self.pairs, pairs) {
+        let only = std::mem::replace(&mut self.only, (FREE, 0));
+        for (row, number) in std::mem::replace(&mut self.pairs, pairs).into_iter().chain([only]) {
             if row != FREE {
                 let at = self.find(NodeId::from_index(row as usize));
                 self.pairs[at] = (row, number);
