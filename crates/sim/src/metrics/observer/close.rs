@@ -38,6 +38,8 @@ impl Observer<'_> {
         let rounds: u64 = self.rounds.iter().map(|it| u64::from(*it)).sum();
         let rounds = ratio(rounds as f64, self.rounds.len() as f64);
         let converged = self.converged.map(|it| it.since(self.last_event).as_secs_f64());
+        let states = self.states();
+        let in_state = |state| Some(states.get(&state).copied().unwrap_or(0) as f64);
         let values = BTreeMap::from([
             ("tasks_desired", Some(self.wanted.value as f64)),
             ("running_final", Some(self.running as f64)),
@@ -104,16 +106,16 @@ impl Observer<'_> {
             ("event_to_running_max_s", self.since_script.running.iter().max().map(|it| it.as_secs_f64())),
             ("event_to_ended_mean_s", mean(&self.since_script.ended)),
             ("event_to_removed_mean_s", mean(&self.since_script.removed)),
-            ("state_new", self.in_state(TaskState::New)),
-            ("state_pending", self.in_state(TaskState::Pending)),
-            ("state_preparing", self.in_state(TaskState::Preparing)),
-            ("state_ready", self.in_state(TaskState::Ready)),
-            ("state_running", self.in_state(TaskState::Running)),
-            ("state_complete", self.in_state(TaskState::Complete)),
-            ("state_shutdown", self.in_state(TaskState::Shutdown)),
-            ("state_failed", self.in_state(TaskState::Failed)),
-            ("state_rejected", self.in_state(TaskState::Rejected)),
-            ("state_orphaned", self.in_state(TaskState::Orphaned)),
+            ("state_new", in_state(TaskState::New)),
+            ("state_pending", in_state(TaskState::Pending)),
+            ("state_preparing", in_state(TaskState::Preparing)),
+            ("state_ready", in_state(TaskState::Ready)),
+            ("state_running", in_state(TaskState::Running)),
+            ("state_complete", in_state(TaskState::Complete)),
+            ("state_shutdown", in_state(TaskState::Shutdown)),
+            ("state_failed", in_state(TaskState::Failed)),
+            ("state_rejected", in_state(TaskState::Rejected)),
+            ("state_orphaned", in_state(TaskState::Orphaned)),
             ("events", Some(events as f64)),
         ]);
         self.outcome.values = METRICS
@@ -136,9 +138,13 @@ impl Observer<'_> {
         self.outcome
     }
 
-    /// Records of tasks that the manager has and that are so far.
-    fn in_state(&self, state: TaskState) -> Option<f64> {
-        Some(self.tasks.iter().filter(|it| !it.gone && it.state == state).count() as f64)
+    /// Records of tasks that the manager has, by how far they are.
+    fn states(&self) -> BTreeMap<TaskState, u64> {
+        let mut states = BTreeMap::new();
+        for task in self.tasks.iter().filter(|it| !it.gone) {
+            *states.entry(task.state).or_default() += 1;
+        }
+        states
     }
 
     fn task_rows(&self) -> Vec<TaskRow> {
