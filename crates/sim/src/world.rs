@@ -3,13 +3,15 @@
 //! The world hands facts to the manager, its commands to the models, and their effects back; everything that happens
 //! passes through one `match`. It decides nothing itself.
 
+mod network;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use rand_chacha::rand_core::Rng;
 use sched::spec::{Availability, Mode, NodeState, Role};
 use sched::{
-    Allocation, Command, Commands, Config, Manager, NodeId, Row, ServiceId, Span, TaskId, TaskState, TieBreak, Time,
+    Allocation, Command, Commands, Config, Manager, NodeId, Row, ServiceId, TaskId, TaskState, TieBreak, Time,
 };
 
 use crate::engine::Queue;
@@ -23,11 +25,12 @@ use crate::model::failure::{self, Change, Failures, Happening};
 use crate::model::gossip::{self, Gossip};
 use crate::model::heartbeat::{self, Heartbeats};
 use crate::model::image::{self, Images};
+use crate::model::links::{Cause, Links};
 use crate::model::managers::{self, Managers};
 use crate::model::overlay::{Granted, Overlay};
 use crate::model::requests::{self, Requests};
 use crate::model::workload::{self, JobNo, Order, Workload};
-use crate::scenario::{Action, Behaviour, Exit, NodePlan, Scenario};
+use crate::scenario::{Action, Behaviour, Breach, Exit, NodePlan, Scenario};
 
 /// A run that handles more events than this at one instant goes in circles, unless its cluster is so large that every
 /// node and task has its events then.
@@ -47,6 +50,7 @@ enum Event {
     Image(image::Event),
     Failure(failure::Turn),
     Expired(heartbeat::Expired),
+    Lost(heartbeat::Lost),
     Workload(workload::Event),
     Managers(managers::Event),
     Gossip(gossip::Round),
@@ -83,6 +87,7 @@ part_of_event!(
     Image(image::Event),
     Failure(failure::Turn),
     Expired(heartbeat::Expired),
+    Lost(heartbeat::Lost),
     Workload(workload::Event),
     Managers(managers::Event),
     Gossip(gossip::Round),
@@ -110,8 +115,15 @@ struct Sessions {
     /// For each node, whether its agent is up, and whether it has a session.
     up: Vec<bool>,
     open: Vec<bool>,
-    /// For each node, whether its network is cut.
-    cut: Vec<bool>,
+    /// For each node, what keeps it from the leader, and whether it reaches the registry; and the side of the leader.
+    breach: Vec<Option<Breach>>,
+    fetches: Vec<bool>,
+    home: u32,
+    /// Which sessions were open when the leader lost its majority, as long as it may regain it; who registered since, and
+    /// whose heartbeats are overdue since.
+    stalled: Option<Vec<bool>>,
+    called: Vec<bool>,
+    expired: Vec<heartbeat::Expired>,
     /// Whether every session is open; then nothing is held.
     all_open: bool,
     held: Vec<Vec<sched::Event>>,
@@ -123,7 +135,12 @@ impl Sessions {
             leader: 0,
             up: vec![true; nodes],
             open: vec![true; nodes],
-            cut: vec![false; nodes],
+            breach: vec![None; nodes],
+            fetches: vec![true; nodes],
+            home: 0,
+            stalled: None,
+            called: vec![false; nodes],
+            expired: Vec::new(),
             all_open: true,
             held: vec![Vec::new(); nodes],
         }
@@ -142,6 +159,7 @@ pub struct World<'a> {
     bad_images: BTreeMap<&'a str, Exit>,
     overlay: Overlay,
     failures: Failures<'a>,
+    links: Links,
     heartbeats: Heartbeats<'a>,
     workload: Workload<'a>,
     managers: Managers<'a>,
@@ -198,6 +216,7 @@ impl<'a> World<'a> {
             bad_images: scenario.images.iter().filter_map(|it| Some((it.name.as_str(), it.exit?))).collect(),
             overlay: Overlay::new(&models.overlay, &scenario.networks, scenario.nodes.len()),
             failures: Failures::new(&scenario.failures, scenario.nodes.len(), seeds),
+            links: Links::new(scenario.nodes.len()),
             heartbeats: Heartbeats::new(&models.heartbeat, names(), seeds),
             observer: Observer::new(scenario, strategy, replication),
             workload: Workload::new(&scenario.arrivals, &scenario.queues, seeds),
@@ -307,7 +326,7 @@ impl<'a> World<'a> {
             }
             Event::Rejoin { node, leader } => {
                 if self.sessions.leader == leader && self.sessions.up[node as usize] {
-                    self.rejoin(now, node as usize);
+                    self.call(now, node as usize);
                 }
             }
             Event::Workload(event) => self.workload.handle(&mut self.queue, event),
@@ -317,7 +336,14 @@ impl<'a> World<'a> {
                     self.set_availability(now, &unit.nodes, Availability::Drain);
                 }
                 Some((happening, unit)) => {
-                    self.power(now, happening == Happening::Failed, Some(&unit.name));
+                    let failed = happening == Happening::Failed;
+                    if let Some((breach, process)) = self.failures.breach(turn) {
+                        let kind = if failed { "network broken" } else { "network whole" };
+                        self.observer.mark(now, kind, format!("{} {kind}", unit.name));
+                        self.set_links(now, &unit.nodes, breach, Cause::process(process), failed);
+                    } else {
+                        self.power(now, failed, Some(&unit.name));
+                    }
                     if happening == Happening::Repaired && self.failures.announces(turn) {
                         self.set_availability(now, &unit.nodes, Availability::Active);
                     }
@@ -325,11 +351,15 @@ impl<'a> World<'a> {
                 None => {}
             },
             Event::Expired(expired) => {
-                if let Some(node) = self.heartbeats.handle(expired).filter(|_| self.managers.lead()) {
-                    self.observer.detected(now, node);
-                    self.observer.mark(now, "detected", self.scenario.nodes[node].spec.id.as_str());
-                    self.manager.handle(now, sched::Event::NodeDown(NodeId::from_index(node)), &mut self.commands);
-                    self.observe_eligible(now, node);
+                if self.sessions.stalled.is_some() {
+                    self.sessions.expired.push(expired);
+                } else if let Some(node) = self.heartbeats.handle(expired).filter(|_| self.managers.lead()) {
+                    self.detect(now, node);
+                }
+            }
+            Event::Lost(lost) => {
+                if let Some(node) = self.heartbeats.lost(&mut self.queue, lost) {
+                    self.agents.unanswered(&mut self.queue, node);
                 }
             }
             Event::Deadline => {
@@ -376,13 +406,13 @@ impl<'a> World<'a> {
             self.sessions.up[node] &= up;
             let chance = part(entity(&self.scenario.nodes[node].spec.id), now.as_nanos());
             let boot = || self.scenario.models.daemon.boot.sample(&mut self.seeds.stream(Stream::ManagerBoot, chance));
-            self.managers.power(&mut self.queue, node, up && !self.sessions.cut[node], boot);
+            self.managers.power(&mut self.queue, node, up, boot);
             if up {
                 self.agents.power_on(&mut self.queue, node);
             } else {
                 self.agents.power_off(now, node);
                 self.images.power_off(&mut self.queue, node, self.scenario.models.daemon.keep_cache);
-                self.heartbeats.silent(&mut self.queue, node);
+                self.heartbeats.silent(&mut self.queue, node, false);
             }
         }
         self.changes = changes;
@@ -476,10 +506,11 @@ impl<'a> World<'a> {
             scripted.action,
             Action::Down(_)
                 | Action::Up(_)
-                | Action::Cut(_)
+                | Action::Break(..)
                 | Action::Mend(_)
                 | Action::Restart(..)
                 | Action::Slow(..)
+                | Action::Weaken(..)
                 | Action::Registry(_)
                 | Action::Kill(..)
         );
@@ -492,36 +523,22 @@ impl<'a> World<'a> {
                 self.failures.switch(nodes, on, &mut self.changes);
                 self.power(now, !on, None);
             }
-            Action::Cut(nodes) => {
-                let period = scenario.models.heartbeat.period;
-                for &node in nodes {
-                    self.agents.cut(now, node, period);
-                    self.images.link(&mut self.queue, node, false);
-                    self.heartbeats.silent(&mut self.queue, node);
-                    self.observer.silent(now, node);
-                    (self.sessions.up[node], self.sessions.cut[node]) = (false, true);
-                    self.managers.power(&mut self.queue, node, false, Span::default);
-                }
-            }
-            Action::Mend(nodes) => {
-                for &node in nodes {
-                    self.sessions.cut[node] = false;
-                    if self.failures.is_up(node) {
-                        self.managers.power(&mut self.queue, node, true, Span::default);
-                    }
-                    self.observer.back(now, node);
-                    self.images.link(&mut self.queue, node, true);
-                    self.agents.mend(&mut self.queue, node);
-                }
-            }
+            Action::Break(breach, nodes) => self.set_links(now, nodes, *breach, Cause::script(row), true),
+            Action::Mend(nodes) => self.mend_links(now, nodes),
             Action::Restart(nodes, live) => {
                 for &node in nodes {
                     self.agents.restart(&mut self.queue, node, *live);
                     self.sessions.up[node] = false;
                     self.images.power_off(&mut self.queue, node, scenario.models.daemon.keep_cache);
-                    self.heartbeats.silent(&mut self.queue, node);
+                    self.heartbeats.silent(&mut self.queue, node, false);
                     self.observer.silent(now, node);
                     self.observer.back(now, node);
+                }
+            }
+            Action::Weaken(nodes, weakness) => {
+                for &node in nodes {
+                    self.agents.weaken(node, *weakness);
+                    self.heartbeats.weaken(&mut self.queue, node, *weakness);
                 }
             }
             Action::Slow(nodes, factor) => nodes.iter().for_each(|&node| self.agents.slow(node, *factor)),
@@ -535,6 +552,8 @@ impl<'a> World<'a> {
                     if promote {
                         let name = scenario.nodes[node].spec.id.as_str();
                         self.managers.promote(&mut self.queue, node, name, self.failures.is_up(node));
+                        let links = &self.links;
+                        self.managers.link(&mut self.queue, |node| links.side(node));
                     } else if let Err(refusal) = self.managers.demote(&mut self.queue, node) {
                         self.note_refusal(now, Err(refusal.into()));
                         continue;
@@ -639,22 +658,40 @@ impl World<'_> {
                     self.observer.majority(now, there);
                     self.observer.mark(now, "managers", if there { "majority regained" } else { "majority lost" });
                 }
+                managers::Change::Stalled => self.stall(now),
+                managers::Change::Resumed => self.resume(now),
                 managers::Change::Vacant => {
-                    self.observer.leader(now, false);
+                    if self.sessions.stalled.is_none() {
+                        self.observer.leader(now, false);
+                    }
                     self.observer.mark(now, "managers", "no leader");
-                    self.armed = None;
-                    self.heartbeats.forget();
-                    self.sessions.open.fill(false);
-                    self.sessions.all_open = false;
+                    self.end_sessions();
                 }
                 managers::Change::Elected(node) => {
+                    if self.sessions.stalled.is_some() {
+                        self.end_sessions();
+                    }
                     self.observer.leader(now, true);
                     let name = &self.scenario.nodes[node].spec.id;
                     self.observer.mark(now, "managers", format!("{name} leads"));
+                    if let Some(side) = self.links.side(node) {
+                        self.follow(now, side);
+                    }
                     self.lead(now);
                 }
             }
         }
+    }
+
+    /// No leader has a session with anybody any more.
+    fn end_sessions(&mut self) {
+        self.armed = None;
+        self.heartbeats.forget();
+        self.sessions.open.fill(false);
+        self.sessions.all_open = false;
+        self.sessions.stalled = None;
+        self.sessions.called.fill(false);
+        self.sessions.expired.clear();
     }
 
     /// A new leader takes over from what the store holds. Agents that are up call it, each after a random part of the
@@ -677,11 +714,20 @@ impl World<'_> {
         self.workload.orders.append(&mut self.postponed);
     }
 
+    /// An agent calls the leader; one that can decide nothing notes it.
+    fn call(&mut self, now: Time, node: usize) {
+        if self.managers.lead() {
+            self.rejoin(now, node);
+        } else if self.sessions.stalled.is_some() {
+            self.sessions.called[node] = true;
+        }
+    }
+
     /// An agent has a session with the leader. It says what it could not say before.
     fn rejoin(&mut self, now: Time, node: usize) {
         self.sessions.open[node] = true;
         self.sessions.all_open = self.sessions.open.iter().all(|it| *it);
-        self.heartbeats.registered(node);
+        self.heartbeats.registered(&mut self.queue, node);
         self.observer.registered(now, node);
         self.manager.handle(now, sched::Event::NodeUp(NodeId::from_index(node)), &mut self.commands);
         self.observe_eligible(now, node);
@@ -876,9 +922,7 @@ impl World<'_> {
                 }
                 Effect::Registered(node) => {
                     self.sessions.up[node] = true;
-                    if self.managers.lead() {
-                        self.rejoin(now, node);
-                    }
+                    self.call(now, node);
                 }
                 Effect::Report { task, at, state, error } => {
                     if state.is_terminal() {

@@ -35,6 +35,8 @@ pub enum Stream {
     Request = 25,
     /// When the dispatcher commits its first batch; there is one entity, 0.
     Dispatcher = 7,
+    /// Heartbeats on a weak link; the entity is the node.
+    Beat = 26,
     /// Heartbeats and calls of an agent around a cut of its network; the entity is the node.
     Link = 8,
     /// Which container is killed; there is one entity for each row of the script.

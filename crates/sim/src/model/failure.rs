@@ -12,7 +12,7 @@ use sched::{Span, Time};
 use crate::engine::Queue;
 use crate::engine::law::unit;
 use crate::engine::rng::{Seeds, Stream, entity, part};
-use crate::scenario::{FailurePlan, FailureUnit};
+use crate::scenario::{Breach, FailurePlan, FailureUnit};
 
 /// The next turn of a process, unless another came before it: a notice, a failure, or the end of a repair.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -141,7 +141,8 @@ impl<'a> Failures<'a> {
             self.schedule(queue, turn.process as usize, false);
             self.repair(queue, row);
         }
-        for &node in &unit.nodes {
+        let powered: &[usize] = if plan.breach.is_none() { &unit.nodes } else { &[] };
+        for &node in powered {
             let was_up = self.is_up(node);
             self.broken[node] = if broken { self.broken[node] + 1 } else { self.broken[node] - 1 };
             if was_up != self.is_up(node) {
@@ -228,6 +229,12 @@ impl<'a> Failures<'a> {
                 changes.push(Change { node, up: !was_up });
             }
         }
+    }
+
+    /// What breaks in a process and the row of the process; `None` is the power of its machines.
+    pub fn breach(&self, turn: Turn) -> Option<(Breach, usize)> {
+        let row = turn.process as usize;
+        self.plans[self.processes[row].plan].breach.map(|breach| (breach, row))
     }
 
     /// Whether failures of a process are announced.

@@ -12,6 +12,7 @@ pub mod flow;
 pub mod gossip;
 pub mod heartbeat;
 pub mod image;
+pub mod links;
 pub mod managers;
 pub mod overlay;
 pub mod requests;

@@ -322,6 +322,7 @@ mod tests {
             ("`stack`", STACK),
             ("`event`", script::EVENT),
             ("`event`", script::SLOW),
+            ("`event`", script::WEAKEN),
             ("`maintenance`", script::MAINTENANCE),
             ("`failure`", failure::FAILURE),
             ("`failure.burst`", failure::BURST),
