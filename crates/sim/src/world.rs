@@ -22,7 +22,7 @@ use crate::metrics::observer::Observer;
 use crate::model::TaskNo;
 use crate::model::agent::{self, Agents, Effect, Life};
 use crate::model::failure::{self, Change, Failures, Happening};
-use crate::model::gossip::{self, Gossip};
+use crate::model::gossip::{self, Gossip, Subject};
 use crate::model::heartbeat::{self, Heartbeats};
 use crate::model::image::{self, Images};
 use crate::model::links::{Cause, Links};
@@ -222,7 +222,7 @@ impl<'a> World<'a> {
             workload: Workload::new(&scenario.arrivals, &scenario.queues, seeds),
             managers: Managers::new(&models.managers, managers, seeds),
             gossip: Gossip::new(&models.gossip, scenario.nodes.len(), seeds),
-            requests: Requests::new(&scenario.requests, scenario.nodes.len(), seeds),
+            requests: Requests::new(&scenario.requests, scenario.nodes.len(), models.gossip.interval.is_some(), seeds),
             sessions: Sessions::new(scenario.nodes.len()),
             origins: Vec::new(),
             services: vec![None; scenario.services.len()],
@@ -315,11 +315,13 @@ impl<'a> World<'a> {
                     requests::Event::Look(plan) => self.replicas(self.scenario.requests[plan as usize].service),
                     requests::Event::Request(_) => 0,
                 };
-                self.requests.handle(&mut self.queue, event, replicas);
+                self.requests.handle(&mut self.queue, event, replicas, &self.links);
                 self.pass_answers(now);
             }
             Event::Gossip(round) => {
-                self.gossip.handle(&mut self.queue, round);
+                let links = &self.links;
+                self.gossip.handle(&mut self.queue, round, |one, other| links.apart(one, other).is_none());
+                self.pass_heard(now);
                 for (rounds, span) in self.gossip.told.drain(..) {
                     self.observer.told(rounds, span);
                 }
@@ -901,22 +903,22 @@ impl World<'_> {
                             self.observer.job_started(now, job);
                         }
                         if let Some(load) = origin.load {
-                            self.requests.started(now, load as usize, task);
+                            self.requests.started(now, load as usize, task, self.node_of(task).unwrap_or_default());
                         }
                     }
-                    self.spread(task);
+                    self.spread(now, task, true);
                 }
                 Effect::Leaving(task) => {
                     self.observer.leaving(now, task);
                     self.requests.leaving(now, task);
-                    self.spread(task);
+                    self.spread(now, task, false);
                 }
                 Effect::Ended(task) => {
                     self.observer.ended(now, task);
-                    let record = self.manager.cluster().task(self.ids[task.row()]);
-                    let node = record.and_then(|it| it.node);
-                    let lost = node.is_some_and(|it| !self.failures.is_up(it.index()));
-                    self.requests.ended(now, task, lost);
+                    let lost = self.node_of(task).is_some_and(|it| !self.failures.is_up(it));
+                    if self.requests.ended(now, task, lost) {
+                        self.spread(now, task, false);
+                    }
                     self.pass_answers(now);
                     self.images.release(task);
                 }
@@ -967,13 +969,26 @@ impl World<'_> {
     }
 
     /// A task serves or does not any more: its node tells the others.
-    fn spread(&mut self, task: TaskNo) {
+    fn spread(&mut self, now: Time, task: TaskNo, serves: bool) {
         if self.scenario.models.gossip.interval.is_some()
-            && let Some(record) = self.manager.cluster().task(self.ids[task.row()])
-            && let Some(node) = record.node
+            && let Some(node) = self.node_of(task)
         {
-            self.gossip.news(&mut self.queue, node.index());
+            let is_asked = self.origin_of(task).is_some_and(|it| it.load.is_some());
+            self.gossip.news(&mut self.queue, node, is_asked.then_some(Subject { task, serves }));
+            self.pass_heard(now);
         }
+    }
+
+    /// Nodes heard of endpoints.
+    fn pass_heard(&mut self, now: Time) {
+        for (it, node) in self.gossip.heard.drain(..) {
+            self.requests.heard(now, it.task, it.serves, node);
+        }
+    }
+
+    /// The node of a task.
+    fn node_of(&self, task: TaskNo) -> Option<usize> {
+        self.manager.cluster().task(self.ids[task.row()])?.node.map(Row::index)
     }
 
     /// Where the service of a task comes from.

@@ -1315,6 +1315,31 @@ mod tests {
     }
 
     #[test]
+    fn who_is_mute_is_told_until_it_gives_up_and_who_is_deaf_is_heard() {
+        let story = |breach: Breach| {
+            let mut log = Vec::new();
+            with_lab(|lab| {
+                let exits = Behaviour::exiting(Law::Fixed(Span::from_secs(6)), 3);
+                lab.assign(DesiredState::Running, false, &ContainerSpec::default(), exits);
+                let (first, second) = (lab.run_one(), lab.run_one());
+                lab.until(5.0);
+                lab.agents.cut(&mut lab.queue, 0, Span::from_secs(5), breach);
+                lab.desire(first, DesiredState::Shutdown);
+                log = lab.until(20.0);
+                lab.desire(second, DesiredState::Shutdown);
+                log.extend(lab.until(40.0));
+                log.iter_mut().for_each(|it| *it = it.split_once(' ').unwrap().1.to_string());
+                lab.agents.mend(&mut lab.queue, 0);
+                assert!(lab.until(60.0).iter().any(|it| it.ends_with("report 2 Shutdown")), "it catches up");
+            });
+            log
+        };
+        assert_eq!(story(Breach::Mute), ["leaving 1", "ended 1", "ended 0"]);
+        assert_eq!(story(Breach::Deaf), ["ended 0", "report 0 Failed task: non-zero exit (3)"]);
+        assert_eq!(story(Breach::Cut), ["ended 0"]);
+    }
+
+    #[test]
     fn an_engine_that_is_restarted_finds_its_containers_or_loses_them() {
         for (keeps, report) in [(true, "Running"), (false, "Failed task: non-zero exit (255)")] {
             with_models(

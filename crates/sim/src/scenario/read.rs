@@ -107,7 +107,7 @@ fn read(path: &Path, text: &str, table: &Table<'_>) -> Scenario {
     let failures = failure::failures(&table.tables("failure", failure::FAILURE), &selectors, folder);
     check_tasks(table, &nodes, &services, &script);
     let (arrivals, queues) = workload::workload(table, folder, &services);
-    let requests = workload::requests(table, folder, &services);
+    let requests = workload::requests(table, folder, &services, models.gossip.interval.is_some());
 
     let declared = || services.iter().chain(arrivals.iter().flat_map(|it| &it.kinds));
     imply_images(declared(), &script, &mut images);

@@ -3,8 +3,20 @@
 use sched::{NodeId, Row, Time};
 
 use super::World;
-use crate::model::links::Cause;
+use crate::model::links::{Cause, Links};
+use crate::model::requests::Network;
 use crate::scenario::Breach;
+
+/// Requests go by the links of the nodes.
+impl Network for Links {
+    fn entry(&self, node: usize) -> Option<usize> {
+        self.open_from(node)
+    }
+
+    fn apart(&self, one: usize, other: usize) -> Option<Time> {
+        Links::apart(self, one, other)
+    }
+}
 
 impl World<'_> {
     /// Networks of nodes break, or that break of theirs is over.
