@@ -388,6 +388,8 @@ pub struct FailurePlan {
     pub repair: Law,
     /// Repairs that go on at a time, the others wait in the order of failure; `None` is without limit.
     pub crews: Option<u64>,
+    /// Name of the crews; plans whose crews have the same name share them.
+    pub crew: Option<String>,
     /// Whether every unit is new at the start; otherwise its up time has been going on for ever.
     pub new: bool,
     /// How long before a failure it is announced; then the nodes are drained.
@@ -408,6 +410,7 @@ impl Default for FailurePlan {
             up: Law::Exponential { mean: Span::from_secs(365 * 86_400) },
             repair: Law::Fixed(Span::from_secs(3600)),
             crews: None,
+            crew: None,
             new: false,
             notice: None,
             burst: None,

@@ -36,6 +36,7 @@ pub(super) const SCENARIO: &[&str] = &[
     "event",
     "maintenance",
     "failure",
+    "crew",
     "profile",
     "daemon",
     "registry",
@@ -104,7 +105,8 @@ fn read(path: &Path, text: &str, table: &Table<'_>) -> Scenario {
     script.extend(script::maintenance(&windows, &selectors, Time::ZERO + duration));
     script.sort_by_key(|it| it.at);
     let folder = path.parent().unwrap_or(Path::new(""));
-    let failures = failure::failures(&table.tables("failure", failure::FAILURE), &selectors, folder);
+    let teams = failure::teams(&table.tables("crew", failure::CREW));
+    let failures = failure::failures(&table.tables("failure", failure::FAILURE), &teams, &selectors, folder);
     check_tasks(table, &nodes, &services, &script);
     let (arrivals, queues) = workload::workload(table, folder, &services);
     let requests = workload::requests(table, folder, &services, models.gossip.interval.is_some());
@@ -326,6 +328,7 @@ mod tests {
             ("`maintenance`", script::MAINTENANCE),
             ("`failure`", failure::FAILURE),
             ("`failure.burst`", failure::BURST),
+            ("`crew`", failure::CREW),
             ("`daemon`", model::DAEMON),
             ("`registry`", model::REGISTRY),
             ("`registry`", model::LIMIT),
@@ -345,6 +348,8 @@ mod tests {
             ("Laws", unit::EXPONENTIAL),
             ("Laws", unit::LOGNORMAL),
             ("Laws", unit::WEIBULL),
+            ("Laws", unit::ERLANG),
+            ("Laws", unit::HYPEREXPONENTIAL),
         ];
         for (table, keys) in tables {
             let heading = format!("\n### {table}\n");
