@@ -73,8 +73,9 @@ pub struct Managers<'a> {
     since: Time,
     term: u64,
     majority: bool,
-    /// Counts the waits for a leader.
+    /// Counts the waits for a leader, and who waits.
     vacancy: u32,
+    waiting: Vec<usize>,
     /// What changed since it was last drained.
     pub changes: Vec<Change>,
 }
@@ -113,6 +114,7 @@ impl<'a> Managers<'a> {
             term: 1,
             majority: true,
             vacancy: 0,
+            waiting: Vec::new(),
             changes: Vec::new(),
         }
     }
@@ -155,6 +157,7 @@ impl<'a> Managers<'a> {
             Event::Poll { winner, vacancy } => {
                 if self.vacancy == vacancy {
                     self.term += 1;
+                    self.waiting.clear();
                     if winner != NOBODY {
                         self.elect(queue.now(), winner as usize);
                     }
@@ -242,7 +245,6 @@ impl<'a> Managers<'a> {
         } else if self.leader.is_some() && self.decides != decides {
             self.stall += 1;
             if decides {
-                self.vacancy += 1;
                 self.changes.push(Change::Resumed);
             } else {
                 self.changes.push(Change::Stalled);
@@ -254,14 +256,14 @@ impl<'a> Managers<'a> {
             (self.leader, self.decides) = (None, false);
             self.changes.push(Change::Vacant);
         }
-        if !self.decides {
+        let side = if alone { self.members[0].side } else { majority };
+        let waits = |it: &&Member| !self.decides && is_majority && it.up && it.side == side;
+        let waiting: Vec<usize> = self.members.iter().filter(waits).map(|it| it.node).collect();
+        if waiting != self.waiting {
             // Whoever stood for election before a majority was there, or lost his machine, stands again.
             self.vacancy += 1;
-            if alone {
-                self.campaign(queue, self.members[0].side);
-            } else if majority.is_some() {
-                self.campaign(queue, majority);
-            }
+            self.waiting = waiting;
+            self.campaign(queue);
         }
     }
 
@@ -315,11 +317,11 @@ impl<'a> Managers<'a> {
         }
     }
 
-    /// The managers of a side wait, each for so many ticks; the first to lose patience stand and vote for themselves, the
+    /// Managers wait, each for so many ticks; the first to lose patience stand and vote for themselves, the
     /// others for one of them. Nobody who missed a decision gets the vote of one who did not.
-    fn campaign<E: From<Event>>(&mut self, queue: &mut Queue<E>, side: Option<u32>) {
+    fn campaign<E: From<Event>>(&mut self, queue: &mut Queue<E>) {
         let ticks = u64::from(self.model.election);
-        let voters = self.members.iter().filter(|it| it.up && it.side == side);
+        let voters = self.members.iter().filter(|it| self.waiting.contains(&it.node));
         // etcd raft: uniform from `election` to twice as many, less one.
         let patient = voters.map(|it| {
             let mut rng = self.seeds.stream(Stream::Election, part(it.entity, u64::from(self.vacancy)));
