@@ -252,7 +252,7 @@ impl<'a> Managers<'a> {
             }
         }
         self.decides = decides;
-        if decides && self.is_toppled(now, side) {
+        if self.is_toppled(now, side) {
             (self.leader, self.decides) = (None, false);
             self.changes.push(Change::Vacant);
         }
@@ -290,12 +290,12 @@ impl<'a> Managers<'a> {
                 (it.apart, it.term) = (None, self.term);
             } else {
                 let it = &mut self.members[row];
-                it.behind = true;
+                it.behind |= self.decides;
                 it.apart = if it.up { it.apart.or(Some(now)) } else { None };
             }
         }
         let is_toppled = std::mem::replace(&mut self.term, risen) < risen;
-        if !is_toppled {
+        if self.decides && !is_toppled {
             // The leader sends what they missed to all that hear it.
             self.members.iter_mut().filter(|it| it.apart.is_none() && it.up).for_each(|it| it.behind = false);
         }
