@@ -21,7 +21,7 @@ use crate::scenario::ManagersModel;
 pub enum Event {
     /// The votes are counted, unless something changed since the managers began to wait.
     Poll {
-        /// Row of the node that has a majority of them, [`NOBODY`] if they are split.
+        /// Row of the node that has a majority of them, `u32::MAX` if they are split.
         winner: u32,
         /// Which wait it was about.
         vacancy: u32,
