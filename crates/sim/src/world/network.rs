@@ -100,8 +100,8 @@ impl World<'_> {
                 self.rejoin(now, node);
             } else if was_open {
                 self.sessions.open[node] = true;
-                let held = std::mem::take(&mut self.sessions.held[node]);
-                self.report(now, held);
+                let mut held = std::mem::take(&mut self.sessions.held[node]);
+                self.report(now, &mut held);
             }
         }
         self.sessions.called.fill(false);
