@@ -4,6 +4,7 @@
 //! passes through one `match`. It decides nothing itself.
 
 mod membership;
+mod network;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use std::sync::Arc;
 use rand_chacha::rand_core::Rng;
 use sched::spec::{Availability, Mode, NodeState, Role};
 use sched::{
-    Allocation, Command, Commands, Config, Manager, NodeId, Row, ServiceId, Span, TaskId, TaskState, TieBreak, Time,
+    Allocation, Command, Commands, Config, Manager, NodeId, Row, ServiceId, TaskId, TaskState, TieBreak, Time,
 };
 
 use crate::engine::Queue;
@@ -23,16 +24,17 @@ use crate::model::TaskNo;
 use crate::model::agent::{self, Agents, Effect, Life};
 use crate::model::autoscaler::{self, Autoscalers};
 use crate::model::failure::{self, Change, Failures, Happening};
-use crate::model::gossip::{self, Gossip};
+use crate::model::gossip::{self, Gossip, Subject};
 use crate::model::heartbeat::{self, Heartbeats};
 use crate::model::image::{self, Images};
 use crate::model::join::{self, Joins};
+use crate::model::links::{Cause, Links};
 use crate::model::managers::{self, Managers};
 use crate::model::operator::{self, Operators};
 use crate::model::overlay::{Granted, Overlay};
 use crate::model::requests::{self, Requests};
 use crate::model::workload::{self, JobNo, Order, Workload};
-use crate::scenario::{Action, Behaviour, Exit, NodePlan, Scenario};
+use crate::scenario::{Action, Behaviour, Breach, Exit, NodePlan, Scenario};
 
 /// A run that handles more events than this at one instant goes in circles, unless its cluster is so large that every
 /// node and task has its events then.
@@ -52,6 +54,7 @@ enum Event {
     Image(image::Event),
     Failure(failure::Turn),
     Expired(heartbeat::Expired),
+    Lost(heartbeat::Lost),
     Workload(workload::Event),
     Managers(managers::Event),
     Gossip(gossip::Round),
@@ -91,6 +94,7 @@ part_of_event!(
     Image(image::Event),
     Failure(failure::Turn),
     Expired(heartbeat::Expired),
+    Lost(heartbeat::Lost),
     Workload(workload::Event),
     Managers(managers::Event),
     Gossip(gossip::Round),
@@ -121,8 +125,15 @@ struct Sessions {
     /// For each node, whether its agent is up, and whether it has a session.
     up: Vec<bool>,
     open: Vec<bool>,
-    /// For each node, whether its network is cut.
-    cut: Vec<bool>,
+    /// For each node, what keeps it from the leader, and whether it reaches the registry; and the side of the leader.
+    breach: Vec<Option<Breach>>,
+    fetches: Vec<bool>,
+    home: u32,
+    /// Which sessions were open when the leader lost its majority, as long as it may regain it; who registered since, and
+    /// whose heartbeats are overdue since.
+    stalled: Option<Vec<bool>>,
+    called: Vec<bool>,
+    expired: Vec<heartbeat::Expired>,
     /// Whether every session is open; then nothing is held.
     all_open: bool,
     held: Vec<Vec<sched::Event>>,
@@ -134,7 +145,12 @@ impl Sessions {
             leader: 0,
             up: vec![true; nodes],
             open: vec![true; nodes],
-            cut: vec![false; nodes],
+            breach: vec![None; nodes],
+            fetches: vec![true; nodes],
+            home: 0,
+            stalled: None,
+            called: vec![false; nodes],
+            expired: Vec::new(),
             all_open: true,
             held: vec![Vec::new(); nodes],
         }
@@ -153,6 +169,7 @@ pub struct World<'a> {
     bad_images: BTreeMap<&'a str, Exit>,
     overlay: Overlay,
     failures: Failures<'a>,
+    links: Links,
     heartbeats: Heartbeats<'a>,
     workload: Workload<'a>,
     managers: Managers<'a>,
@@ -213,12 +230,13 @@ impl<'a> World<'a> {
             bad_images: scenario.images.iter().filter_map(|it| Some((it.name.as_str(), it.exit?))).collect(),
             overlay: Overlay::new(&models.overlay, &scenario.networks, 0),
             failures: Failures::new(&scenario.failures, scenario.nodes.len(), seeds),
+            links: Links::new(scenario.nodes.len()),
             heartbeats: Heartbeats::new(&models.heartbeat, names(), seeds),
             observer: Observer::new(scenario, strategy, replication),
             workload: Workload::new(&scenario.arrivals, &scenario.queues, seeds),
             managers: Managers::new(&models.managers, managers, seeds),
             gossip: Gossip::new(&models.gossip, scenario.nodes.len(), seeds),
-            requests: Requests::new(&scenario.requests, scenario.nodes.len(), seeds),
+            requests: Requests::new(&scenario.requests, scenario.nodes.len(), models.gossip.interval.is_some(), seeds),
             joins,
             operators: Operators::new(&scenario.operators, seeds),
             scalers: Autoscalers::new(&scenario.scalers, seeds),
@@ -329,7 +347,7 @@ impl<'a> World<'a> {
                     requests::Event::Look(plan) => self.replicas(self.scenario.requests[plan as usize].service),
                     requests::Event::Request(_) => 0,
                 };
-                self.requests.handle(&mut self.queue, event, replicas);
+                self.requests.handle(&mut self.queue, event, replicas, &self.links);
                 self.pass_answers(now);
             }
             Event::Scaler(autoscaler::Event::Look(plan)) => self.look(now, plan as usize),
@@ -340,18 +358,20 @@ impl<'a> World<'a> {
             Event::Operator(turn) => self.operate(now, turn),
             Event::Join(event) => {
                 let sessions = &self.sessions;
-                self.joins.handle(&mut self.queue, event, self.managers.lead(), |node| !sessions.cut[node]);
+                self.joins.handle(&mut self.queue, event, self.managers.lead(), |node| sessions.breach[node].is_none());
                 self.pass_joins(now);
             }
             Event::Gossip(round) => {
-                self.gossip.handle(&mut self.queue, round);
+                let links = &self.links;
+                self.gossip.handle(&mut self.queue, round, |one, other| links.apart(one, other).is_none());
+                self.pass_heard(now);
                 for (rounds, span) in self.gossip.told.drain(..) {
                     self.observer.told(rounds, span);
                 }
             }
             Event::Rejoin { node, leader } => {
                 if self.sessions.leader == leader && self.sessions.up[node as usize] {
-                    self.rejoin(now, node as usize);
+                    self.call(now, node as usize);
                 }
             }
             Event::Workload(event) => self.workload.handle(&mut self.queue, event),
@@ -361,7 +381,14 @@ impl<'a> World<'a> {
                     self.set_availability(now, &unit.nodes, Availability::Drain);
                 }
                 Some((happening, unit)) => {
-                    self.power(now, happening == Happening::Failed, Some(&unit.name));
+                    let failed = happening == Happening::Failed;
+                    if let Some((breach, process)) = self.failures.breach(turn) {
+                        let kind = if failed { "network broken" } else { "network whole" };
+                        self.observer.mark(now, kind, format!("{} {kind}", unit.name));
+                        self.set_links(now, &unit.nodes, breach, Cause::process(process), failed);
+                    } else {
+                        self.power(now, failed, Some(&unit.name));
+                    }
                     if happening == Happening::Repaired && self.failures.announces(turn) {
                         self.set_availability(now, &unit.nodes, Availability::Active);
                     }
@@ -369,12 +396,15 @@ impl<'a> World<'a> {
                 None => {}
             },
             Event::Expired(expired) => {
-                let node = self.heartbeats.handle(expired).filter(|node| self.joins.is_there(*node));
-                if let Some(node) = node.filter(|_| self.managers.lead()) {
-                    self.observer.detected(now, node);
-                    self.observer.mark(now, "detected", self.scenario.nodes[node].spec.id.as_str());
-                    self.manager.handle(now, sched::Event::NodeDown(NodeId::from_index(node)), &mut self.commands);
-                    self.observe_eligible(now, node);
+                if self.sessions.stalled.is_some() {
+                    self.sessions.expired.push(expired);
+                } else {
+                    self.expire(now, expired);
+                }
+            }
+            Event::Lost(lost) => {
+                if let Some(node) = self.heartbeats.lost(&mut self.queue, lost) {
+                    self.agents.unanswered(&mut self.queue, node);
                 }
             }
             Event::Deadline => {
@@ -424,13 +454,13 @@ impl<'a> World<'a> {
             self.sessions.up[node] &= up;
             let chance = part(entity(&self.scenario.nodes[node].spec.id), now.as_nanos());
             let boot = || self.scenario.models.daemon.boot.sample(&mut self.seeds.stream(Stream::ManagerBoot, chance));
-            self.managers.power(&mut self.queue, node, up && !self.sessions.cut[node], boot);
+            self.managers.power(&mut self.queue, node, up, boot);
             if up {
                 self.agents.power_on(&mut self.queue, node);
             } else {
                 self.agents.power_off(now, node);
                 self.images.power_off(&mut self.queue, node, self.scenario.models.daemon.keep_cache);
-                self.heartbeats.silent(&mut self.queue, node);
+                self.heartbeats.silent(&mut self.queue, node, false);
             }
         }
         self.changes = changes;
@@ -524,10 +554,11 @@ impl<'a> World<'a> {
             scripted.action,
             Action::Down(_)
                 | Action::Up(_)
-                | Action::Cut(_)
+                | Action::Break(..)
                 | Action::Mend(_)
                 | Action::Restart(..)
                 | Action::Slow(..)
+                | Action::Weaken(..)
                 | Action::Registry(_)
                 | Action::Kill(..)
                 | Action::Join(_)
@@ -541,37 +572,23 @@ impl<'a> World<'a> {
                 self.failures.switch(nodes, on, &mut self.changes);
                 self.power(now, !on, None);
             }
-            Action::Cut(nodes) => {
-                let period = scenario.models.heartbeat.period;
-                for &node in nodes {
-                    self.agents.cut(now, node, period);
-                    self.images.link(&mut self.queue, node, false);
-                    self.heartbeats.silent(&mut self.queue, node);
-                    self.observer.silent(now, node);
-                    (self.sessions.up[node], self.sessions.cut[node]) = (false, true);
-                    self.managers.power(&mut self.queue, node, false, Span::default);
-                }
-            }
-            Action::Mend(nodes) => {
-                for &node in nodes {
-                    self.sessions.cut[node] = false;
-                    if self.failures.is_up(node) {
-                        self.managers.power(&mut self.queue, node, true, Span::default);
-                    }
-                    self.observer.back(now, node);
-                    self.images.link(&mut self.queue, node, true);
-                    self.agents.mend(&mut self.queue, node);
-                }
-            }
+            Action::Break(breach, nodes) => self.set_links(now, nodes, *breach, Cause::script(row), true),
+            Action::Mend(nodes) => self.mend_links(now, nodes),
             Action::Restart(nodes, live) => {
                 for &node in nodes {
                     self.agents.restart(&mut self.queue, node, *live);
                     self.joins.awake(node, false);
                     self.sessions.up[node] = false;
                     self.images.power_off(&mut self.queue, node, scenario.models.daemon.keep_cache);
-                    self.heartbeats.silent(&mut self.queue, node);
+                    self.heartbeats.silent(&mut self.queue, node, false);
                     self.observer.silent(now, node);
                     self.observer.back(now, node);
+                }
+            }
+            Action::Weaken(nodes, weakness) => {
+                for &node in nodes {
+                    self.agents.weaken(node, *weakness);
+                    self.heartbeats.weaken(&mut self.queue, node, *weakness);
                 }
             }
             Action::Slow(nodes, factor) => nodes.iter().for_each(|&node| self.agents.slow(node, *factor)),
@@ -589,6 +606,8 @@ impl<'a> World<'a> {
                     if promote {
                         let name = scenario.nodes[node].spec.id.as_str();
                         self.managers.promote(&mut self.queue, node, name, self.failures.is_up(node));
+                        let links = &self.links;
+                        self.managers.link(&mut self.queue, |node| links.side(node));
                     } else if let Err(refusal) = self.managers.demote(&mut self.queue, node) {
                         self.note_refusal(now, Err(refusal.into()));
                         continue;
@@ -729,22 +748,40 @@ impl World<'_> {
                     self.observer.majority(now, there);
                     self.observer.mark(now, "managers", if there { "majority regained" } else { "majority lost" });
                 }
+                managers::Change::Stalled => self.stall(now),
+                managers::Change::Resumed => self.resume(now),
                 managers::Change::Vacant => {
-                    self.observer.leader(now, false);
+                    if self.sessions.stalled.is_none() {
+                        self.observer.leader(now, false);
+                    }
                     self.observer.mark(now, "managers", "no leader");
-                    self.armed = None;
-                    self.heartbeats.forget();
-                    self.sessions.open.fill(false);
-                    self.sessions.all_open = false;
+                    self.end_sessions();
                 }
                 managers::Change::Elected(node) => {
+                    if self.sessions.stalled.is_some() {
+                        self.end_sessions();
+                    }
                     self.observer.leader(now, true);
                     let name = &self.scenario.nodes[node].spec.id;
                     self.observer.mark(now, "managers", format!("{name} leads"));
+                    if let Some(side) = self.links.side(node) {
+                        self.follow(now, side);
+                    }
                     self.lead(now);
                 }
             }
         }
+    }
+
+    /// No leader has a session with anybody any more.
+    fn end_sessions(&mut self) {
+        self.armed = None;
+        self.heartbeats.forget();
+        self.sessions.open.fill(false);
+        self.sessions.all_open = false;
+        self.sessions.stalled = None;
+        self.sessions.called.fill(false);
+        self.sessions.expired.clear();
     }
 
     /// A new leader takes over from what the store holds. Agents that are up call it, each after a random part of the
@@ -770,22 +807,34 @@ impl World<'_> {
         self.workload.orders.append(&mut self.postponed);
     }
 
-    /// An agent registers, as soon as there is a leader.
+    /// Notes whether there is a session with every node that is there.
+    fn note_sessions(&mut self) {
+        let open = |it: usize| self.sessions.open[it] || !self.joins.is_there(it);
+        self.sessions.all_open = (0..self.sessions.open.len()).all(open);
+    }
+
+    /// An agent registers.
     fn register(&mut self, now: Time, node: usize) {
         if self.joins.is_there(node) {
             self.sessions.up[node] = true;
-            if self.managers.lead() {
-                self.rejoin(now, node);
-            }
+            self.call(now, node);
+        }
+    }
+
+    /// An agent calls the leader; one that can decide nothing notes it.
+    fn call(&mut self, now: Time, node: usize) {
+        if self.managers.lead() {
+            self.rejoin(now, node);
+        } else if self.sessions.stalled.is_some() {
+            self.sessions.called[node] = true;
         }
     }
 
     /// An agent has a session with the leader. It says what it could not say before.
     fn rejoin(&mut self, now: Time, node: usize) {
         self.sessions.open[node] = true;
-        self.sessions.all_open =
-            (0..self.sessions.open.len()).all(|it| self.sessions.open[it] || !self.joins.is_there(it));
-        self.heartbeats.registered(node);
+        self.note_sessions();
+        self.heartbeats.registered(&mut self.queue, node);
         self.observer.registered(now, node);
         self.manager.handle(now, sched::Event::NodeUp(NodeId::from_index(node)), &mut self.commands);
         self.observe_eligible(now, node);
@@ -959,22 +1008,22 @@ impl World<'_> {
                             self.observer.job_started(now, job);
                         }
                         if let Some(load) = origin.load {
-                            self.requests.started(now, load as usize, task);
+                            self.requests.started(now, load as usize, task, self.node_of(task).unwrap_or_default());
                         }
                     }
-                    self.spread(task);
+                    self.spread(now, task, true);
                 }
                 Effect::Leaving(task) => {
                     self.observer.leaving(now, task);
                     self.requests.leaving(now, task);
-                    self.spread(task);
+                    self.spread(now, task, false);
                 }
                 Effect::Ended(task) => {
                     self.observer.ended(now, task);
-                    let record = self.manager.cluster().task(self.ids[task.row()]);
-                    let node = record.and_then(|it| it.node);
-                    let lost = node.is_some_and(|it| !self.failures.is_up(it.index()));
-                    self.requests.ended(now, task, lost);
+                    let lost = self.node_of(task).is_some_and(|it| !self.failures.is_up(it));
+                    if self.requests.ended(now, task, lost) {
+                        self.spread(now, task, false);
+                    }
                     self.pass_answers(now);
                     self.images.release(task);
                 }
@@ -1025,13 +1074,26 @@ impl World<'_> {
     }
 
     /// A task serves or does not any more: its node tells the others.
-    fn spread(&mut self, task: TaskNo) {
+    fn spread(&mut self, now: Time, task: TaskNo, serves: bool) {
         if self.scenario.models.gossip.interval.is_some()
-            && let Some(record) = self.manager.cluster().task(self.ids[task.row()])
-            && let Some(node) = record.node
+            && let Some(node) = self.node_of(task)
         {
-            self.gossip.news(&mut self.queue, node.index());
+            let is_asked = self.origin_of(task).is_some_and(|it| it.load.is_some());
+            self.gossip.news(&mut self.queue, node, is_asked.then_some(Subject { task, serves }));
+            self.pass_heard(now);
         }
+    }
+
+    /// Nodes heard of endpoints.
+    fn pass_heard(&mut self, now: Time) {
+        for (it, node) in self.gossip.heard.drain(..) {
+            self.requests.heard(now, it.task, it.serves, node);
+        }
+    }
+
+    /// The node of a task.
+    fn node_of(&self, task: TaskNo) -> Option<usize> {
+        self.manager.cluster().task(self.ids[task.row()])?.node.map(Row::index)
     }
 
     /// Where the service of a task comes from.

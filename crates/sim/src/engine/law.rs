@@ -36,6 +36,22 @@ pub enum Law {
         /// The mean (not the scale).
         mean: Span,
     },
+    /// The sum of as many exponential stages: more regular than one.
+    Erlang {
+        /// How many, at least 1.
+        stages: u32,
+        /// The mean of the whole.
+        mean: Span,
+    },
+    /// One of two exponential times: more variable than one.
+    Hyperexponential {
+        /// Probability of the short one.
+        chance: f64,
+        /// Mean of the short one.
+        short: Span,
+        /// Mean of the long one.
+        long: Span,
+    },
 }
 
 impl Law {
@@ -59,6 +75,13 @@ impl Law {
                 nanos(median) * libm::exp(sigma * sigma + sigma * normal_quantile(unit(rng)))
             }
             Law::Weibull { shape, mean } => scale(shape, mean) * libm::pow(gamma(1.0 + 1.0 / shape, rng), 1.0 / shape),
+            Law::Erlang { stages, mean } => nanos(mean) / f64::from(stages) * gamma(f64::from(stages) + 1.0, rng),
+            // What is left of an exponential time is like the whole; the long one is met more often.
+            Law::Hyperexponential { chance, short, long } => {
+                let (short_share, long_share) = (chance * nanos(short), (1.0 - chance) * nanos(long));
+                let mean = if unit(rng) * (short_share + long_share) < short_share { short } else { long };
+                return Law::Exponential { mean }.sample(rng);
+            }
         };
         span(whole * unit(rng))
     }
@@ -71,6 +94,25 @@ impl Law {
             Law::Exponential { mean } => span(-nanos(mean) * libm::log1p(-p)),
             Law::Lognormal { median, sigma } => span(nanos(median) * libm::exp(sigma * normal_quantile(p))),
             Law::Weibull { shape, mean } => span(scale(shape, mean) * libm::pow(-libm::log1p(-p), 1.0 / shape)),
+            Law::Erlang { stages, mean } => {
+                let survival = |x: f64| {
+                    // e^-x times the first terms of the series of e^x.
+                    let (mut term, mut sum) = (libm::exp(-x), 0.0);
+                    for stage in 1..=stages {
+                        sum += term;
+                        term *= x / f64::from(stage);
+                    }
+                    sum
+                };
+                span(nanos(mean) / f64::from(stages) * inverse(survival, 1.0 - p))
+            }
+            Law::Hyperexponential { chance, short, long } => {
+                let (short, long) = (nanos(short).max(1.0), nanos(long).max(1.0));
+                let (unit, ratio) = (long.max(short), long.max(short) / short);
+                let ratio_long = unit / long;
+                let survival = |x: f64| chance * libm::exp(-x * ratio) + (1.0 - chance) * libm::exp(-x * ratio_long);
+                span(unit * inverse(survival, 1.0 - p))
+            }
         }
     }
 
@@ -79,8 +121,9 @@ impl Law {
         match *self {
             Law::Fixed(span) => span,
             Law::Uniform { min, max } => span((nanos(min) + nanos(max)) / 2.0),
-            Law::Exponential { mean } | Law::Weibull { mean, .. } => mean,
+            Law::Exponential { mean } | Law::Weibull { mean, .. } | Law::Erlang { mean, .. } => mean,
             Law::Lognormal { median, sigma } => span(nanos(median) * libm::exp(sigma * sigma / 2.0)),
+            Law::Hyperexponential { chance, short, long } => span(chance * nanos(short) + (1.0 - chance) * nanos(long)),
         }
     }
 }
@@ -97,6 +140,21 @@ fn nanos(span: Span) -> f64 {
 fn span(nanos: f64) -> Span {
     // `as` saturates: no law gives a negative span, and too long is the longest.
     Span::from_nanos(nanos.round() as u64)
+}
+
+/// Where a survival function that falls from 1 at 0 has a value: bisection down to neighbouring numbers.
+fn inverse(survival: impl Fn(f64) -> f64, value: f64) -> f64 {
+    let (mut low, mut high) = (0.0, 1.0);
+    while survival(high) > value {
+        (low, high) = (high, 2.0 * high);
+    }
+    loop {
+        let middle = low + (high - low) / 2.0;
+        if middle <= low || high <= middle {
+            return middle;
+        }
+        if survival(middle) > value { low = middle } else { high = middle }
+    }
 }
 
 /// The scale of a Weibull law: its mean is scale * Gamma(1 + 1/shape).
@@ -202,13 +260,15 @@ mod tests {
     use super::*;
     use crate::engine::rng::{Seeds, Stream};
 
-    const LAWS: [Law; 6] = [
+    const LAWS: [Law; 8] = [
         Law::Fixed(Span::from_secs(3)),
         Law::Uniform { min: Span::from_secs(2), max: Span::from_secs(10) },
         Law::Exponential { mean: Span::from_secs(60) },
         Law::Lognormal { median: Span::from_secs(5), sigma: 0.5 },
         Law::Weibull { shape: 0.7, mean: Span::from_secs(100) },
         Law::Weibull { shape: 2.0, mean: Span::from_secs(100) },
+        Law::Erlang { stages: 4, mean: Span::from_secs(20) },
+        Law::Hyperexponential { chance: 0.75, short: Span::from_secs(3), long: Span::from_secs(11) },
     ];
 
     fn rng() -> ChaCha8Rng {
@@ -248,6 +308,13 @@ mod tests {
         // Weibull of shape 2: the scale is the mean over Gamma(1.5) = 0.886226925452758.
         let scale = 100.0 / 0.886226925452758;
         assert!((secs(LAWS[5], 0.5) - scale * 2f64.ln().sqrt()).abs() < 1e-8);
+        // The median of a gamma law of shape 4 and scale 5: 5 * 3.672060748850897.
+        assert!((secs(LAWS[6], 0.5) - 5.0 * 3.672060748850897).abs() < 1e-8, "{}", secs(LAWS[6], 0.5));
+        let one = Law::Erlang { stages: 1, mean: Span::from_secs(60) };
+        assert!((secs(one, 0.9) - secs(LAWS[2], 0.9)).abs() < 1e-8);
+        let x = secs(LAWS[7], 0.9);
+        assert!((0.75 * (-x / 3.0).exp() + 0.25 * (-x / 11.0).exp() - 0.1).abs() < 1e-9, "{x}");
+        assert!(secs(LAWS[6], 1.0 - 1e-16) > secs(LAWS[6], 0.999999), "the far end does not go on for ever");
     }
 
     #[test]
@@ -271,6 +338,8 @@ mod tests {
                 let scale = scale(shape, mean) / 1e9;
                 scale * scale * libm::tgamma(1.0 + 2.0 / shape)
             }
+            Law::Erlang { .. } => 400.0 * (1.0 + 1.0 / 4.0),
+            Law::Hyperexponential { .. } => 2.0 * (0.75 * 9.0 + 0.25 * 121.0),
         };
         for law in LAWS {
             let mut rng = rng();
@@ -294,7 +363,16 @@ mod tests {
         let drawn = LAWS.map(|law| law.sample(&mut rng).as_nanos());
         assert_eq!(
             drawn,
-            [3_000_000_000, 8_295_614_620, 18_982_710_498, 7_904_153_700, 114_145_947_389, 151_831_454_276],
+            [
+                3_000_000_000,
+                8_295_614_620,
+                18_982_710_498,
+                7_904_153_700,
+                114_145_947_389,
+                151_831_454_276,
+                19_038_935_068,
+                2_449_891_313
+            ],
             "a release that draws other times gives other results"
         );
     }

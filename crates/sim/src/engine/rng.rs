@@ -41,6 +41,8 @@ pub enum Stream {
     Provision = 28,
     /// When the dispatcher commits its first batch; there is one entity, 0.
     Dispatcher = 7,
+    /// Heartbeats on a weak link; the entity is the node.
+    Beat = 29,
     /// Heartbeats and calls of an agent around a cut of its network; the entity is the node.
     Link = 8,
     /// Which container is killed; there is one entity for each row of the script.

@@ -400,6 +400,12 @@ impl<'a> Observer<'a> {
         }
     }
 
+    /// The leader goes on: there was no election.
+    pub fn resumed(&mut self, now: Time) {
+        self.leaderless.set(now, 0);
+        self.vacant = None;
+    }
+
     /// What became of a request.
     pub fn answer(&mut self, answer: Answer) {
         match answer {

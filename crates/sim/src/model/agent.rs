@@ -23,7 +23,7 @@ use super::cores::Cores;
 use crate::engine::Queue;
 use crate::engine::law::{Law, unit};
 use crate::engine::rng::{Seeds, Stream, entity, part};
-use crate::scenario::{Behaviour, DaemonModel, OverlayModel};
+use crate::scenario::{Behaviour, Breach, DaemonModel, OverlayModel, Weakness};
 
 /// SwarmKit `agent/task.go`: a step that was cancelled is tried again after a second. That is what happens to a running
 /// task that shall stop: measured, every stop begins a second late.
@@ -72,6 +72,13 @@ pub enum Event {
     },
     /// The call arrives: the agent is registered.
     Registered {
+        /// Row of the node.
+        node: u32,
+        /// Its link.
+        link: u32,
+    },
+    /// An agent gives up a session in which it hears nothing, or is not heard.
+    GivenUp {
         /// Row of the node.
         node: u32,
         /// Its link.
@@ -216,9 +223,10 @@ struct Node {
     /// Counts losses of power, and those of the link to the manager too: what was under way before is void.
     cycle: u32,
     link: u32,
-    /// Whether its engine runs, whether its network carries anything, and whether the agent has a session.
+    /// Whether its engine runs, how its network is broken, and whether the agent has a session.
     alive: bool,
-    linked: bool,
+    breach: Option<Breach>,
+    weak: Option<Weakness>,
     connected: bool,
     /// Since when the agent calls in vain, or will if the network stays cut.
     calls: Time,
@@ -348,7 +356,8 @@ impl<'a> Agents<'a> {
             cycle: 0,
             link: 0,
             alive: true,
-            linked: true,
+            breach: None,
+            weak: None,
             connected: true,
             calls: Time::ZERO,
             slow: 1.0,
@@ -515,30 +524,53 @@ impl<'a> Agents<'a> {
         queue.after(law.sample(&mut rng), Event::Booted { node: node as u32, cycle: it.cycle });
     }
 
-    /// A node's network carries nothing any more. Its containers go on; its agent notices by a heartbeat that is not
-    /// answered, and calls from then on.
-    pub fn cut(&mut self, now: Time, node: usize, period: Span) {
+    /// A node's network breaks. Its containers go on; its agent notices by a heartbeat that is not answered, and calls from
+    /// then on. Until then one that is mute still gets assignments, and the reports of one that is deaf still arrive.
+    pub fn cut<E: From<Event>>(&mut self, queue: &mut Queue<E>, node: usize, period: Span, breach: Breach) {
         let it = &mut self.nodes[node];
-        if !std::mem::replace(&mut it.linked, false) {
-            return;
+        if it.breach.replace(breach).is_some() {
+            return self.unlink(node);
         }
-        if it.connected {
+        let was_connected = it.connected;
+        if was_connected {
             let mut rng = self.seeds.stream(Stream::Link, part(it.entity, u64::from(it.link)));
             let beat = Span::from_secs_f64(unit(&mut rng) * period.as_secs_f64());
-            it.calls = now + beat + TIMEOUT;
+            it.calls = queue.now() + beat + TIMEOUT;
         }
-        self.unlink(node);
+        if breach != Breach::Mute || !was_connected {
+            self.unlink(node);
+        }
+        let it = &mut self.nodes[node];
+        if breach != Breach::Cut && was_connected {
+            it.connected = true;
+            queue.at(it.calls, Event::GivenUp { node: node as u32, link: it.link });
+        }
     }
 
     /// A node's network is whole again. A session that the agent still believes in goes on at once.
     pub fn mend<E: From<Event>>(&mut self, queue: &mut Queue<E>, node: usize) {
         let it = &mut self.nodes[node];
-        if std::mem::replace(&mut it.linked, true) || !it.alive {
+        if it.breach.take().is_none() || !it.alive {
             return;
         }
+        if it.connected {
+            self.unlink(node);
+        }
+        let it = &self.nodes[node];
         let mut rng = self.seeds.stream(Stream::Link, part(it.entity, u64::from(it.link)));
         let next = session::next_call(it.calls, queue.now(), self.overlay.unreachable, &mut rng);
         queue.at(next, Event::Booted { node: node as u32, cycle: it.cycle });
+    }
+
+    /// A node's link to the manager is weak from now on, or sound.
+    pub fn weaken(&mut self, node: usize, weakness: Option<Weakness>) {
+        self.nodes[node].weak = weakness;
+    }
+
+    /// A heartbeat of a node gets no answer: in a while its agent gives up the session, and calls anew.
+    pub fn unanswered<E: From<Event>>(&mut self, queue: &mut Queue<E>, node: usize) {
+        let link = self.nodes[node].link;
+        queue.after(TIMEOUT, Event::GivenUp { node: node as u32, link });
     }
 
     /// What containers of a node do takes so many times as long from now on.
@@ -600,6 +632,7 @@ impl Agents<'_> {
             Event::Quiet { node, link }
             | Event::Assignments { node, link }
             | Event::Registered { node, link }
+            | Event::GivenUp { node, link }
             | Event::CompleteSet { node, link } => {
                 let node = node as usize;
                 if self.nodes[node].link != link {
@@ -609,6 +642,7 @@ impl Agents<'_> {
                     Event::Quiet { .. } => self.send_if_quiet(queue, node),
                     Event::Assignments { .. } => self.take_assignments(queue, node),
                     Event::Registered { .. } => self.register(queue, node),
+                    Event::GivenUp { .. } => self.give_up(queue, node),
                     _ => self.take_complete_set(queue, node),
                 }
             }
@@ -1231,7 +1265,7 @@ mod tests {
                 lab.assign(DesiredState::Running, false, &ContainerSpec::default(), exits);
                 let (stays, goes) = (lab.run_one(), lab.run_one());
                 lab.until(5.0);
-                lab.agents.cut(lab.queue.now(), 0, Span::from_secs(5));
+                lab.agents.cut(&mut lab.queue, 0, Span::from_secs(5), Breach::Cut);
                 lab.desire(stays, DesiredState::Shutdown);
                 lab.agents.remove(&mut lab.queue, goes);
                 assert_eq!(lab.until(60.0), ["9.701s ended 0"], "nobody hears of it");
@@ -1262,7 +1296,7 @@ mod tests {
         with_lab(|lab| {
             let task = lab.run_one();
             lab.until(5.0);
-            lab.agents.cut(lab.queue.now(), 0, Span::from_secs(5));
+            lab.agents.cut(&mut lab.queue, 0, Span::from_secs(5), Breach::Cut);
             lab.desire(task, DesiredState::Shutdown);
             lab.until(9.0);
             lab.agents.mend(&mut lab.queue, 0);
@@ -1278,6 +1312,31 @@ mod tests {
                 ]
             );
         });
+    }
+
+    #[test]
+    fn who_is_mute_is_told_until_it_gives_up_and_who_is_deaf_is_heard() {
+        let story = |breach: Breach| {
+            let mut log = Vec::new();
+            with_lab(|lab| {
+                let exits = Behaviour::exiting(Law::Fixed(Span::from_secs(6)), 3);
+                lab.assign(DesiredState::Running, false, &ContainerSpec::default(), exits);
+                let (first, second) = (lab.run_one(), lab.run_one());
+                lab.until(5.0);
+                lab.agents.cut(&mut lab.queue, 0, Span::from_secs(5), breach);
+                lab.desire(first, DesiredState::Shutdown);
+                log = lab.until(20.0);
+                lab.desire(second, DesiredState::Shutdown);
+                log.extend(lab.until(40.0));
+                log.iter_mut().for_each(|it| *it = it.split_once(' ').unwrap().1.to_string());
+                lab.agents.mend(&mut lab.queue, 0);
+                assert!(lab.until(60.0).iter().any(|it| it.ends_with("report 2 Shutdown")), "it catches up");
+            });
+            log
+        };
+        assert_eq!(story(Breach::Mute), ["leaving 1", "ended 1", "ended 0"]);
+        assert_eq!(story(Breach::Deaf), ["ended 0", "report 0 Failed task: non-zero exit (3)"]);
+        assert_eq!(story(Breach::Cut), ["ended 0"]);
     }
 
     #[test]

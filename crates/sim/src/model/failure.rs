@@ -12,7 +12,7 @@ use sched::{Span, Time};
 use crate::engine::Queue;
 use crate::engine::law::unit;
 use crate::engine::rng::{Seeds, Stream, entity, part};
-use crate::scenario::{FailurePlan, FailureUnit};
+use crate::scenario::{Breach, FailurePlan, FailureUnit};
 
 /// The next turn of a process, unless another came before it: a notice, a failure, or the end of a repair.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -54,7 +54,9 @@ pub struct Failures<'a> {
     broken: Vec<u32>,
     /// For each node, whether the script holds it down.
     switched_off: Vec<bool>,
-    /// For each plan, the crews that are free and the broken processes that wait for one.
+    /// For each plan, the row of its crews; crews are those of a plan or shared by some.
+    teams: Vec<usize>,
+    /// How many crews of a row are free, and the broken processes that wait for one.
     crews: Vec<(u64, VecDeque<u32>)>,
 }
 
@@ -93,8 +95,12 @@ impl<'a> Failures<'a> {
             }));
             rows.push(begin..processes.len());
         }
+        // Whose crews have a name takes those of the first plan that names them.
+        let same = |it: &FailurePlan| plans.iter().position(|other| it.crew.is_some() && other.crew == it.crew);
+        let teams = plans.iter().enumerate().map(|(row, it)| same(it).unwrap_or(row)).collect();
         Failures {
             plans,
+            teams,
             processes,
             rows,
             broken: vec![0; nodes],
@@ -136,12 +142,13 @@ impl<'a> Failures<'a> {
             self.break_down(queue, turn.process);
         } else {
             process.outages += 1;
-            self.crews[process.plan].0 += 1;
-            let row = process.plan;
+            let row = self.teams[process.plan];
+            self.crews[row].0 += 1;
             self.schedule(queue, turn.process as usize, false);
             self.repair(queue, row);
         }
-        for &node in &unit.nodes {
+        let powered: &[usize] = if plan.breach.is_none() { &unit.nodes } else { &[] };
+        for &node in powered {
             let was_up = self.is_up(node);
             self.broken[node] = if broken { self.broken[node] + 1 } else { self.broken[node] - 1 };
             if was_up != self.is_up(node) {
@@ -174,7 +181,8 @@ impl<'a> Failures<'a> {
     fn break_down<E: From<Turn>>(&mut self, queue: &mut Queue<E>, process: u32) {
         let it = &mut self.processes[process as usize];
         let row = it.plan;
-        self.crews[row].1.push_back(process);
+        let team = self.teams[row];
+        self.crews[team].1.push_back(process);
         let plan = &self.plans[row];
         if let Some(burst) = &plan.burst
             && !it.drawn_in
@@ -198,19 +206,19 @@ impl<'a> Failures<'a> {
             }
             self.processes[process as usize].rng = rng;
         }
-        self.repair(queue, row);
+        self.repair(queue, team);
     }
 
-    /// A free crew begins with the next broken process of a plan.
-    fn repair<E: From<Turn>>(&mut self, queue: &mut Queue<E>, row: usize) {
-        let (free, waiting) = &mut self.crews[row];
+    /// A free crew begins with the next broken process that waits for it.
+    fn repair<E: From<Turn>>(&mut self, queue: &mut Queue<E>, team: usize) {
+        let (free, waiting) = &mut self.crews[team];
         if *free == 0 {
             return;
         }
         let Some(next) = waiting.pop_front() else { return };
         *free -= 1;
         let it = &mut self.processes[next as usize];
-        let plan = &self.plans[row];
+        let plan = &self.plans[it.plan];
         let repair = match &plan.log {
             Some(log) => log[it.unit][it.outages].1,
             None => plan.repair.sample(&mut it.rng),
@@ -228,6 +236,12 @@ impl<'a> Failures<'a> {
                 changes.push(Change { node, up: !was_up });
             }
         }
+    }
+
+    /// What breaks in a process and the row of the process; `None` is the power of its machines.
+    pub fn breach(&self, turn: Turn) -> Option<(Breach, usize)> {
+        let row = turn.process as usize;
+        self.plans[self.processes[row].plan].breach.map(|breach| (breach, row))
     }
 
     /// Whether failures of a process are announced.
@@ -315,6 +329,21 @@ mod tests {
             ups.extend(changes.drain(..).filter(|it| it.up).map(|it| (now.as_secs_f64(), it.node)));
         }
         assert_eq!(ups, [(110.0, 0), (120.0, 1), (130.0, 2)]);
+    }
+
+    #[test]
+    fn plans_share_crews_of_one_name() {
+        let fixed = |secs| Law::Fixed(Span::from_secs(secs));
+        let of = |name: &str, node: usize, up: u64, repair: u64| FailurePlan {
+            up: fixed(up),
+            repair: fixed(repair),
+            crews: Some(1),
+            crew: Some("hands".into()),
+            new: true,
+            ..plan(name, vec![unit_of(name, &[node])])
+        };
+        let told = story(&[of("slow", 0, 100, 50), of("fast", 1, 110, 1)], 2, 152);
+        assert_eq!(told, ["100 Failed slow", "110 Failed fast", "150 Repaired slow", "151 Repaired fast"]);
     }
 
     /// Everything that happens until `end`: `100 Failed a`.

@@ -4,11 +4,13 @@
 //! who has not heard it by then learns it from a neighbour when their tables are compared.
 
 use std::collections::BTreeSet;
+use std::rc::Rc;
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::Rng;
 use sched::{Span, Time};
 
+use super::TaskNo;
 use crate::engine::Queue;
 use crate::engine::rng::{Seeds, Stream};
 use crate::scenario::GossipModel;
@@ -17,6 +19,15 @@ use crate::scenario::GossipModel;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Round {
     news: u32,
+}
+
+/// What a piece of news is about: a task, and whether it serves or does not any more.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Subject {
+    /// Which.
+    pub task: TaskNo,
+    /// Whether it serves.
+    pub serves: bool,
 }
 
 /// All news of a run.
@@ -29,6 +40,8 @@ pub struct Gossip<'a> {
     count: u64,
     news: Vec<News>,
     free: Vec<u32>,
+    /// Who heard of what somebody wants to follow, since it was last drained.
+    pub heard: Vec<(Subject, usize)>,
     /// Rounds and time that finished pieces of news took until every node knew them, since it was last drained.
     pub told: Vec<(u32, Span)>,
 }
@@ -38,7 +51,11 @@ struct News {
     since: Time,
     rounds: u32,
     rng: ChaCha8Rng,
-    /// For each member, in which round it heard of it.
+    /// If somebody wants to know who heard of it.
+    subject: Option<Subject>,
+    /// Rows of the nodes that it is for.
+    members: Rc<[usize]>,
+    /// For each of them, in which round it heard of it.
     heard: Vec<Option<u32>>,
     /// Who knows.
     knowing: Vec<u32>,
@@ -54,6 +71,7 @@ impl<'a> Gossip<'a> {
             count: 0,
             news: Vec::new(),
             free: Vec::new(),
+            heard: Vec::new(),
             told: Vec::new(),
         }
     }
@@ -67,8 +85,9 @@ impl<'a> Gossip<'a> {
         };
     }
 
-    /// Something happened on a node that all shall know.
-    pub fn news<E: From<Round>>(&mut self, queue: &mut Queue<E>, node: usize) {
+    /// Something happened on a node that all shall know; with a subject, who hears of it is noted.
+    pub fn news<E: From<Round>>(&mut self, queue: &mut Queue<E>, node: usize, subject: Option<Subject>) {
+        self.heard.extend(subject.map(|it| (it, node)));
         let Some(interval) = self.model.interval.filter(|_| self.members.len() > 1) else { return };
         self.count += 1;
         // Among members that are all alike, the number of those before it is as good a name as any.
@@ -76,7 +95,9 @@ impl<'a> Gossip<'a> {
         let mut heard = vec![None; self.members.len()];
         heard[node] = Some(0);
         let rng = self.seeds.stream(Stream::Gossip, self.count);
-        let news = News { since: queue.now(), rounds: 0, rng, heard, knowing: vec![node as u32] };
+        let members = self.members.iter().copied().collect();
+        let knowing = vec![node as u32];
+        let news = News { since: queue.now(), rounds: 0, rng, subject, members, heard, knowing };
         let row = match self.free.pop() {
             Some(row) => {
                 self.news[row as usize] = news;
@@ -90,12 +111,20 @@ impl<'a> Gossip<'a> {
         queue.after(interval, Round { news: row });
     }
 
-    /// Everybody who knows tells some others.
-    pub fn handle<E: From<Round>>(&mut self, queue: &mut Queue<E>, round: Round) {
+    /// Everybody who knows tells some others, as far as `reaches` says that one node reaches another.
+    pub fn handle<E: From<Round>>(
+        &mut self,
+        queue: &mut Queue<E>,
+        round: Round,
+        reaches: impl Fn(usize, usize) -> bool,
+    ) {
         let Some(interval) = self.model.interval else { return };
         let it = &mut self.news[round.news as usize];
         it.rounds += 1;
         let nodes = it.heard.len();
+        let members = Rc::clone(&it.members);
+        let reaches = |one: usize, other: usize| reaches(members[one], members[other]);
+        let before = it.knowing.len();
         let fanout = (self.model.fanout as usize).min(nodes - 1);
         let retransmits = self.model.retransmits(nodes);
         let sync = self.model.sync.as_nanos().checked_div(interval.as_nanos()).filter(|&it| it > 0);
@@ -103,17 +132,21 @@ impl<'a> Gossip<'a> {
         for teller in it.knowing.clone() {
             let told = u64::from(it.rounds - 1 - it.heard[teller as usize].unwrap_or(0)) * fanout as u64;
             let left = retransmits.map_or(fanout, |limit| fanout.min(limit.saturating_sub(told) as usize));
-            it.tell(teller as usize, left, nodes);
+            it.tell(teller as usize, left, nodes, &reaches);
         }
         if is_sync {
             // Everybody compares tables with somebody, in both directions.
             for node in 0..nodes {
                 let other = it.other(node, nodes);
-                if it.heard[node].is_some() || it.heard[other].is_some() {
+                if (it.heard[node].is_some() || it.heard[other].is_some()) && reaches(node, other) {
                     it.hear(node);
                     it.hear(other);
                 }
             }
+        }
+        if let Some(subject) = it.subject {
+            let new = it.knowing[before..].iter().map(|place| it.members[*place as usize]);
+            self.heard.extend(new.map(|node| (subject, node)));
         }
         if it.knowing.len() == nodes {
             self.told.push((it.rounds, queue.now() - it.since));
@@ -127,13 +160,15 @@ impl<'a> Gossip<'a> {
 
 impl News {
     /// A node tells `fanout` different others.
-    fn tell(&mut self, node: usize, fanout: usize, nodes: usize) {
+    fn tell(&mut self, node: usize, fanout: usize, nodes: usize, reaches: &impl Fn(usize, usize) -> bool) {
         let mut chosen: Vec<usize> = Vec::with_capacity(fanout);
         while chosen.len() < fanout {
             let other = self.other(node, nodes);
             if !chosen.contains(&other) {
                 chosen.push(other);
-                self.hear(other);
+                if reaches(node, other) {
+                    self.hear(other);
+                }
             }
         }
     }
@@ -165,10 +200,10 @@ mod tests {
         let mut gossip = Gossip::new(model, nodes, Seeds::of(1, 1));
         let mut queue: Queue<Round> = Queue::new();
         for number in 0..news {
-            gossip.news(&mut queue, number as usize % nodes);
+            gossip.news(&mut queue, number as usize % nodes, None);
         }
         while let Some((_, round)) = queue.pop() {
-            gossip.handle(&mut queue, round);
+            gossip.handle(&mut queue, round, |_, _| true);
         }
         assert_eq!(gossip.told.len(), news as usize);
         gossip.told.iter().map(|it| f64::from(it.0)).sum::<f64>() / f64::from(news)
@@ -185,6 +220,26 @@ mod tests {
         assert!((rounds(&unlimited(1), 20, 3000) - 8.041986).abs() < 0.1);
         assert!((rounds(&unlimited(3), 32, 3000) - 4.296374).abs() < 0.05);
         assert_eq!(rounds(&unlimited(9), 5, 3), 1.0, "one tells all");
+    }
+
+    #[test]
+    fn news_does_not_cross_a_split() {
+        let model = unlimited(3);
+        let mut gossip = Gossip::new(&model, 10, Seeds::of(1, 1));
+        let mut queue: Queue<Round> = Queue::new();
+        let subject = Subject { task: TaskNo(7), serves: true };
+        gossip.news(&mut queue, 0, Some(subject));
+        for _ in 0..100 {
+            let (_, round) = queue.pop().expect("it goes on");
+            gossip.handle(&mut queue, round, |one, other| (one < 5) == (other < 5));
+        }
+        let mut heard: Vec<usize> = gossip.heard.drain(..).map(|it| it.1).collect();
+        heard.sort_unstable();
+        assert_eq!(heard, [0, 1, 2, 3, 4]);
+        while let Some((_, round)) = queue.pop() {
+            gossip.handle(&mut queue, round, |_, _| true);
+        }
+        assert!(gossip.heard.len() == 5 && gossip.told.len() == 1);
     }
 
     #[test]

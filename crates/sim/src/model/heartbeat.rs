@@ -1,15 +1,15 @@
 //! How long the manager takes to notice that a node is silent.
 //!
 //! A healthy heartbeat is no event here: only the expiry after a crash is, and its time follows from where in its
-//! heartbeat period the node was.
+//! heartbeat period the node was. On a weak link the next heartbeat that is lost is drawn ahead.
 
 use rand_chacha::ChaCha8Rng;
-use sched::Span;
+use sched::{Span, Time};
 
 use crate::engine::Queue;
 use crate::engine::law::unit;
 use crate::engine::rng::{Seeds, Stream, entity, part};
-use crate::scenario::HeartbeatModel;
+use crate::scenario::{HeartbeatModel, Weakness};
 
 /// The grace period of a silent node is over.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -17,6 +17,18 @@ pub struct Expired {
     node: u32,
     session: u32,
 }
+
+/// A heartbeat that is not answered in time, unless the node registered anew; or the end of what was looked ahead.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Lost {
+    node: u32,
+    session: u32,
+}
+
+/// SwarmKit `agent/session.go`: an answer that comes later does not count.
+const TIMEOUT: Span = Span::from_secs(5);
+/// So many heartbeats are looked ahead at a time.
+const AHEAD: u32 = 1000;
 
 /// The manager's side of all heartbeats.
 #[derive(Debug)]
@@ -34,24 +46,42 @@ struct Node {
     /// Whether it is silent since it last registered.
     silent: bool,
     crashes: u64,
+    /// What its link does to heartbeats, if it is weak.
+    weak: Option<Box<Weak>>,
+}
+
+/// The heartbeats of a node on a weak link.
+#[derive(Debug)]
+struct Weak {
+    weakness: Weakness,
+    rng: ChaCha8Rng,
+    /// When the grace period ends that the last heartbeat began, and whether the next one is lost.
+    expires: Time,
+    lost: bool,
 }
 
 impl<'a> Heartbeats<'a> {
     /// Every node has a session. The chance of a node belongs to its name.
     pub fn new<'n>(model: &'a HeartbeatModel, names: impl Iterator<Item = &'n str>, seeds: Seeds) -> Self {
-        let nodes = names.map(|name| Node { entity: entity(name), session: 0, silent: false, crashes: 0 }).collect();
+        let node = |name| Node { entity: entity(name), session: 0, silent: false, crashes: 0, weak: None };
+        let nodes = names.map(node).collect();
         Heartbeats { model, nodes, seeds }
     }
 
-    /// A node falls silent; if it already is, because it did not come back so far, nothing changes.
-    pub fn silent<E: From<Expired>>(&mut self, queue: &mut Queue<E>, node: usize) {
+    /// A node falls silent, at once or after its next heartbeat, which still arrives; if it already is, because it did not
+    /// come back so far, nothing changes.
+    pub fn silent<E: From<Expired>>(&mut self, queue: &mut Queue<E>, node: usize, once_more: bool) {
         let it = &mut self.nodes[node];
         if std::mem::replace(&mut it.silent, true) {
             return;
         }
+        if it.weak.is_some() {
+            it.session += 1; // What its link would do does not matter any more.
+        }
         it.crashes += 1;
         let mut rng = self.seeds.stream(Stream::Heartbeat, part(it.entity, it.crashes));
-        queue.after(expiry(self.model, &mut rng), Expired { node: node as u32, session: it.session });
+        let after = if once_more { late_expiry(self.model, &mut rng) } else { expiry(self.model, &mut rng) };
+        queue.after(after, Expired { node: node as u32, session: it.session });
     }
 
     /// There is no leader who would wait for anybody.
@@ -68,16 +98,73 @@ impl<'a> Heartbeats<'a> {
         it.silent = true;
         it.crashes += 1;
         let mut rng = self.seeds.stream(Stream::Heartbeat, part(it.entity, it.crashes));
-        let (mean, jitter) = (self.model.period.as_secs_f64(), self.model.jitter.as_secs_f64());
-        let period = mean + (2.0 * unit(&mut rng) - 1.0) * jitter;
-        let grace = Span::from_secs_f64(2.0 * f64::from(self.model.grace) * period);
+        let grace = Span::from_secs_f64(2.0 * f64::from(self.model.grace) * period(self.model, &mut rng));
         queue.after(grace, Expired { node: node as u32, session: it.session });
     }
 
-    /// A node registers (again).
-    pub fn registered(&mut self, node: usize) {
-        self.nodes[node].session += 1;
-        self.nodes[node].silent = false;
+    /// A node registers (again). Its first heartbeat follows at once.
+    pub fn registered<E: From<Lost>>(&mut self, queue: &mut Queue<E>, node: usize) {
+        let it = &mut self.nodes[node];
+        it.session += 1;
+        it.silent = false;
+        if let Some(weak) = &mut it.weak {
+            let grace = f64::from(self.model.grace) * period(self.model, &mut weak.rng);
+            weak.expires = queue.now() + Span::from_secs_f64(grace);
+            self.look_ahead(queue, node, queue.now());
+        }
+    }
+
+    /// A node's link is weak from now on, or sound.
+    pub fn weaken<E: From<Lost>>(&mut self, queue: &mut Queue<E>, node: usize, weakness: Option<Weakness>) {
+        let seeds = self.seeds;
+        let it = &mut self.nodes[node];
+        if !it.silent {
+            it.session += 1;
+        }
+        let Some(weakness) = weakness else { return it.weak = None };
+        let rng = it.weak.take().map_or_else(|| seeds.stream(Stream::Beat, it.entity), |it| it.rng);
+        let mut weak = Box::new(Weak { weakness, rng, expires: Time::ZERO, lost: false });
+        let now = queue.now();
+        let (period, past) = (long_period(self.model, &mut weak.rng), unit(&mut weak.rng));
+        weak.expires = now + Span::from_secs_f64(period * (f64::from(self.model.grace) - past));
+        it.weak = Some(weak);
+        if !it.silent {
+            self.look_ahead(queue, node, now + Span::from_secs_f64(period * (1.0 - past)));
+        }
+    }
+
+    /// A heartbeat of a node is lost, and it will be marked down unless it registers in time: its agent will give up the
+    /// session.
+    pub fn lost<E: From<Lost> + From<Expired>>(&mut self, queue: &mut Queue<E>, lost: Lost) -> Option<usize> {
+        let it = &mut self.nodes[lost.node as usize];
+        let weak = it.weak.as_ref().filter(|_| it.session == lost.session && !it.silent)?;
+        if !weak.lost {
+            self.look_ahead(queue, lost.node as usize, queue.now());
+            return None;
+        }
+        it.silent = true;
+        queue.at(weak.expires.max(queue.now()), Expired { node: lost.node, session: it.session });
+        Some(lost.node as usize)
+    }
+
+    /// Looks which of the heartbeats from `at` on is the next that gets no answer.
+    fn look_ahead<E: From<Lost>>(&mut self, queue: &mut Queue<E>, node: usize, mut at: Time) {
+        let it = &mut self.nodes[node];
+        let Some(weak) = &mut it.weak else { return };
+        let mut count = 0;
+        weak.lost = loop {
+            if weak.weakness.misses(&mut weak.rng) {
+                break true;
+            }
+            let period = period(self.model, &mut weak.rng);
+            weak.expires = at + Span::from_secs_f64(f64::from(self.model.grace) * period);
+            at += Span::from_secs_f64(period);
+            count += 1;
+            if count == AHEAD {
+                break false;
+            }
+        };
+        queue.at(at, Lost { node: node as u32, session: it.session });
     }
 
     /// The node that is to be marked down, unless it registered in the meantime.
@@ -87,21 +174,48 @@ impl<'a> Heartbeats<'a> {
     }
 }
 
+impl Weakness {
+    /// Whether a call gets no answer in time: it is lost, or the ways there and back take too long.
+    fn misses(&self, rng: &mut ChaCha8Rng) -> bool {
+        let lost = unit(rng) < self.loss;
+        let ways = self.delay.sample(rng) + self.delay.sample(rng);
+        lost || TIMEOUT < ways
+    }
+}
+
 /// From a crash to the expiry of the grace period.
 ///
 /// With each beat the dispatcher draws a period p, uniform in period ± jitter, and waits `grace` times p for the next
 /// (SwarmKit `manager/dispatcher/period.go`, `nodes.go`). A crash at a random instant meets long periods more often, and
 /// meets any point of a period alike: `grace` p' - x, with p' length-biased and x uniform in [0, p'].
 fn expiry(model: &HeartbeatModel, rng: &mut ChaCha8Rng) -> Span {
+    let period = long_period(model, rng);
+    Span::from_secs_f64(period * (f64::from(model.grace) - unit(rng)))
+}
+
+/// The same if the next heartbeat still arrives: what is left of the period, and `grace` times the next one.
+fn late_expiry(model: &HeartbeatModel, rng: &mut ChaCha8Rng) -> Span {
+    let left = long_period(model, rng) * unit(rng);
+    Span::from_secs_f64(left + f64::from(model.grace) * period(model, rng))
+}
+
+/// Seconds of the period that a random instant meets.
+fn long_period(model: &HeartbeatModel, rng: &mut ChaCha8Rng) -> f64 {
     let (mean, jitter) = (model.period.as_secs_f64(), model.jitter.as_secs_f64());
     let (min, max) = ((mean - jitter).max(0.0), mean + jitter);
-    let period = (min * min + unit(rng) * (max * max - min * min)).sqrt();
-    Span::from_secs_f64(period * (f64::from(model.grace) - unit(rng)))
+    (min * min + unit(rng) * (max * max - min * min)).sqrt()
+}
+
+/// Seconds of a period.
+fn period(model: &HeartbeatModel, rng: &mut ChaCha8Rng) -> f64 {
+    let (mean, jitter) = (model.period.as_secs_f64(), model.jitter.as_secs_f64());
+    mean + (2.0 * unit(rng) - 1.0) * jitter
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::law::Law;
 
     #[test]
     fn detection_takes_as_long_as_swarm_takes() {
@@ -122,16 +236,73 @@ mod tests {
     }
 
     #[test]
+    fn a_node_that_does_not_hear_is_heard_once_more() {
+        let model = HeartbeatModel::default();
+        let mut rng = Seeds::of(1, 1).stream(Stream::Heartbeat, 0);
+        let mean = (0..200_000).map(|_| late_expiry(&model, &mut rng).as_secs_f64()).sum::<f64>() / 200_000.0;
+        // E[p^2] / (2 E[p]) + 3 E[p].
+        assert!((mean - 17.5083).abs() < 0.02, "{mean}");
+    }
+
+    #[derive(Clone, Copy, Debug)]
+    enum Both {
+        Lost(Lost),
+        Expired(Expired),
+    }
+
+    impl From<Lost> for Both {
+        fn from(it: Lost) -> Both {
+            Both::Lost(it)
+        }
+    }
+
+    impl From<Expired> for Both {
+        fn from(it: Expired) -> Both {
+            Both::Expired(it)
+        }
+    }
+
+    #[test]
+    fn on_a_weak_link_a_share_of_heartbeats_is_lost() {
+        let model = HeartbeatModel::default();
+        let mut beats = Heartbeats::new(&model, ["a"].into_iter(), Seeds::of(1, 1));
+        let mut queue: Queue<Both> = Queue::new();
+        let late = Law::Exponential { mean: Span::from_secs(1) };
+        beats.weaken(&mut queue, 0, Some(Weakness { loss: 0.1, delay: late }));
+        let (mut lost, mut marked) = (0, 0);
+        while let Some((now, event)) = queue.pop().filter(|it| it.0 < Time::ZERO + Span::from_secs(1_000_000)) {
+            match event {
+                Both::Lost(it) if beats.lost(&mut queue, it).is_some() => {
+                    lost += 1;
+                    // It registers at once, and is not marked down.
+                    beats.registered(&mut queue, 0);
+                }
+                Both::Expired(it) => marked += usize::from(beats.handle(it).is_some()),
+                Both::Lost(_) => {}
+            }
+            assert!(now >= queue.now());
+        }
+        // Lost by themselves, or both ways together, a gamma law of shape 2, take more than 5 s: 6 e^-5. A registration is
+        // followed by a heartbeat at once, so a period is left out for each that is lost.
+        let chance = 0.1 + 0.9 * 6.0 * (-5.0f64).exp();
+        let expected = 1_000_000.0 / 5.0 * chance / (1.0 - chance);
+        assert!((f64::from(lost) / expected - 1.0).abs() < 0.02 && marked == 0, "{lost} of {expected}, {marked}");
+    }
+
+    #[test]
     fn a_new_leader_waits_twice_as_long_for_everybody() {
         let model = HeartbeatModel::default();
         let mut beats = Heartbeats::new(&model, ["a", "b"].into_iter(), Seeds::of(1, 1));
-        let mut queue: Queue<Expired> = Queue::new();
-        beats.silent(&mut queue, 0);
+        let mut queue: Queue<Both> = Queue::new();
+        beats.silent(&mut queue, 0, false);
         beats.forget();
         beats.unknown(&mut queue, 0);
         beats.unknown(&mut queue, 1);
-        beats.registered(1);
-        let marked = |(now, it): (sched::Time, Expired)| beats.handle(it).map(|node| (node, now.as_secs_f64()));
+        beats.registered(&mut queue, 1);
+        let marked = |(now, it): (Time, Both)| match it {
+            Both::Expired(it) => beats.handle(it).map(|node| (node, now.as_secs_f64())),
+            Both::Lost(_) => None,
+        };
         let marked: Vec<_> = std::iter::from_fn(|| queue.pop()).filter_map(marked).collect();
         assert!(marked.len() == 1 && marked[0].0 == 0 && (27.0..33.0).contains(&marked[0].1), "{marked:?}");
     }
@@ -140,12 +311,16 @@ mod tests {
     fn who_registers_in_time_is_not_marked_down() {
         let model = HeartbeatModel::default();
         let mut beats = Heartbeats::new(&model, ["a", "b"].into_iter(), Seeds::of(1, 1));
-        let mut queue: Queue<Expired> = Queue::new();
-        beats.silent(&mut queue, 0);
-        beats.silent(&mut queue, 1);
-        beats.silent(&mut queue, 1);
-        beats.registered(0);
-        let marked: Vec<_> = std::iter::from_fn(|| queue.pop()).filter_map(|(_, it)| beats.handle(it)).collect();
+        let mut queue: Queue<Both> = Queue::new();
+        beats.silent(&mut queue, 0, false);
+        beats.silent(&mut queue, 1, false);
+        beats.silent(&mut queue, 1, false);
+        beats.registered(&mut queue, 0);
+        let marked = |(_, it): (Time, Both)| match it {
+            Both::Expired(it) => beats.handle(it),
+            Both::Lost(_) => None,
+        };
+        let marked: Vec<_> = std::iter::from_fn(|| queue.pop()).filter_map(marked).collect();
         assert_eq!(marked, [1]);
     }
 }

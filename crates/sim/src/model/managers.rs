@@ -1,25 +1,35 @@
 //! Managers: whether a majority of them is there, and who leads.
 //!
-//! Raft as SwarmKit sets it up (`manager/state/raft`): a manager that hears no leader for a random number of ticks stands
-//! for election, and is elected if a majority is there. A leader without a majority can write nothing, so here it steps
-//! down at once (SwarmKit's notices within ten ticks). Without a manager in the scenario there is one that never fails.
+//! Raft as SwarmKit sets it up (`manager/state/raft`, with `CheckQuorum` and without `PreVote`). A manager that hears no
+//! leader for a random number of ticks stands for election, and is elected if a majority votes for it; who stands within the
+//! same tick splits the votes, and if nobody has a majority all wait anew. A leader that does not reach a majority decides
+//! nothing. It looks every ten ticks whether it heard of one, and steps down if not; if the majority is back before, it goes
+//! on as if nothing had been. A manager that the network kept from the others has stood in vain meanwhile, so that its term
+//! is higher: when it is back, the leader gives way to an election. Without a manager in the scenario there is one that
+//! never fails.
 
 use rand_chacha::rand_core::Rng;
-use sched::Span;
+use sched::{Span, Time};
 
 use crate::engine::Queue;
+use crate::engine::law::unit;
 use crate::engine::rng::{Seeds, Stream, entity, part};
 use crate::scenario::ManagersModel;
 
 /// Something comes to pass among the managers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Event {
-    /// A manager stands for election, unless there is a leader by now.
-    Campaign {
-        /// Row of its node.
-        node: u32,
-        /// Which vacancy it is about.
+    /// The votes are counted, unless something changed since the managers began to wait.
+    Poll {
+        /// Row of the node that has a majority of them, `u32::MAX` if they are split.
+        winner: u32,
+        /// Which wait it was about.
         vacancy: u32,
+    },
+    /// A leader without a majority gives up, unless it has one again.
+    StepDown {
+        /// How often it lost one.
+        stall: u32,
     },
     /// A manager's engine is up, unless its machine lost power again.
     Back {
@@ -30,6 +40,9 @@ pub enum Event {
     },
 }
 
+/// The votes are split.
+const NOBODY: u32 = u32::MAX;
+
 /// What the world must know or do, in order.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Change {
@@ -37,6 +50,10 @@ pub enum Change {
     Majority(bool),
     /// There is no leader any more.
     Vacant,
+    /// The leader does not reach a majority any more, and can decide nothing.
+    Stalled,
+    /// It does again before it stepped down.
+    Resumed,
     /// This node leads.
     Elected(usize),
 }
@@ -48,9 +65,17 @@ pub struct Managers<'a> {
     members: Vec<Member>,
     seeds: Seeds,
     leader: Option<usize>,
+    /// Whether the leader reaches a majority, and how often it did not.
+    decides: bool,
+    stall: u32,
+    /// How long ago it looked for a majority at the start, or since when it does.
+    looked: Span,
+    since: Time,
+    term: u64,
     majority: bool,
-    /// Counts the times without a leader.
+    /// Counts the waits for a leader, and who waits.
     vacancy: u32,
+    waiting: Vec<usize>,
     /// What changed since it was last drained.
     pub changes: Vec<Change>,
 }
@@ -61,20 +86,47 @@ struct Member {
     entity: u64,
     up: bool,
     cycle: u32,
+    /// Members of one side reach each other; `None` reaches nobody.
+    side: Option<u32>,
+    /// Since when it hears no leader although it is up, and the term it knew.
+    apart: Option<Time>,
+    term: u64,
+    /// Whether a leader decided something without it, so that nobody may vote for it.
+    behind: bool,
 }
 
 impl<'a> Managers<'a> {
     /// All managers (row and name of their nodes) are up, and the first leads.
     pub fn new<'n>(model: &'a ManagersModel, members: impl Iterator<Item = (usize, &'n str)>, seeds: Seeds) -> Self {
-        let member = |(node, name)| Member { node, entity: entity(name), up: true, cycle: 0 };
-        let members: Vec<Member> = members.map(member).collect();
+        let members: Vec<Member> = members.map(|(node, name)| Member::new(node, name, true)).collect();
         let leader = members.first().map(|it| it.node);
-        Managers { model, members, seeds, leader, majority: true, vacancy: 0, changes: Vec::new() }
+        let window = model.tick.as_secs_f64() * f64::from(model.election);
+        let phase = members.first().map_or(0, |it| part(it.entity, u64::MAX));
+        Managers {
+            model,
+            members,
+            seeds,
+            leader,
+            decides: leader.is_some(),
+            stall: 0,
+            looked: Span::from_secs_f64(unit(&mut seeds.stream(Stream::Election, phase)) * window),
+            since: Time::ZERO,
+            term: 1,
+            majority: true,
+            vacancy: 0,
+            waiting: Vec::new(),
+            changes: Vec::new(),
+        }
     }
 
-    /// Whether somebody leads.
+    /// Whether somebody leads and reaches a majority.
     pub fn lead(&self) -> bool {
-        self.leader.is_some() || self.members.is_empty()
+        self.decides || self.members.is_empty()
+    }
+
+    /// Row of the node that leads, whether it reaches a majority or not.
+    pub fn leader(&self) -> Option<usize> {
+        self.leader
     }
 
     /// Whether a node is a member of Raft.
@@ -93,14 +145,34 @@ impl<'a> Managers<'a> {
         }
     }
 
+    /// The network puts every manager on a side, or on none.
+    pub fn link<E: From<Event>>(&mut self, queue: &mut Queue<E>, side_of: impl Fn(usize) -> Option<u32>) {
+        let mut changed = false;
+        for it in &mut self.members {
+            changed |= std::mem::replace(&mut it.side, side_of(it.node)) != it.side;
+        }
+        if changed {
+            self.count(queue);
+        }
+    }
+
     /// One of the model's own events is due.
     pub fn handle<E: From<Event>>(&mut self, queue: &mut Queue<E>, event: Event) {
         match event {
-            Event::Campaign { node, vacancy } => {
-                let is_up = |it: &Member| it.node == node as usize && it.up;
-                if self.vacancy == vacancy && self.leader.is_none() && self.members.iter().any(is_up) {
-                    self.leader = Some(node as usize);
-                    self.changes.push(Change::Elected(node as usize));
+            Event::Poll { winner, vacancy } => {
+                if self.vacancy == vacancy {
+                    self.term += 1;
+                    self.waiting.clear();
+                    if winner != NOBODY {
+                        self.elect(queue.now(), winner as usize);
+                    }
+                    self.count(queue);
+                }
+            }
+            Event::StepDown { stall } => {
+                if self.stall == stall && !self.decides && self.leader.take().is_some() {
+                    self.changes.push(Change::Vacant);
+                    self.count(queue);
                 }
             }
             Event::Back { node, cycle } => {
@@ -116,7 +188,7 @@ impl<'a> Managers<'a> {
     /// A node becomes a manager, at once a member that is up.
     pub fn promote<E: From<Event>>(&mut self, queue: &mut Queue<E>, node: usize, name: &str, up: bool) {
         if !self.members.is_empty() && self.members.iter().all(|it| it.node != node) {
-            self.members.push(Member { node, entity: entity(name), up, cycle: 0 });
+            self.members.push(Member::new(node, name, up));
             self.count(queue);
         }
     }
@@ -127,55 +199,161 @@ impl<'a> Managers<'a> {
         if self.members.len() == 1 {
             return Err("attempting to demote the last manager of the swarm");
         }
-        let others = || self.members.iter().filter(|it| it.node != node);
+        let side = self.members.iter().find(|it| Some(it.node) == self.leader).and_then(|it| it.side);
+        let others = || self.members.iter().filter(|it| it.node != node && it.up && it.side == side);
         // SwarmKit `CanRemoveMember`: a majority of those that remain must be reachable.
-        if others().filter(|it| it.up).count() < (self.members.len() - 1) / 2 + 1 {
+        if others().count() < (self.members.len() - 1) / 2 + 1 {
             return Err("can't remove member from the raft: this would result in a loss of quorum");
         }
-        let heir = others().find(|it| it.up).map(|it| it.node);
+        let heir = others().next().map(|it| it.node);
         self.members.remove(row);
         if self.leader == Some(node) {
-            self.leader = heir;
+            self.leader = None;
             self.changes.push(Change::Vacant);
-            self.changes.extend(heir.map(Change::Elected));
+            if let Some(heir) = heir {
+                self.term += 1;
+                self.elect(queue.now(), heir);
+            }
         }
         self.count(queue);
         Ok(())
     }
 
-    /// Looks whether there is a majority, and whether somebody leads it.
-    fn count<E: From<Event>>(&mut self, queue: &mut Queue<E>) {
-        let up = self.members.iter().filter(|it| it.up).count();
-        let majority = up * 2 > self.members.len();
-        if std::mem::replace(&mut self.majority, majority) != majority {
-            self.changes.push(Change::Majority(majority));
-        }
-        let leads = |it: &Member| Some(it.node) == self.leader && it.up && majority;
-        if self.leader.is_some() && !self.members.iter().any(leads) {
-            self.leader = None;
-            self.changes.push(Change::Vacant);
-            self.vacancy += 1;
-            if majority {
-                self.campaign(queue);
-            }
-        } else if self.leader.is_none() {
-            // Whoever stood for election before a majority was there, or lost his machine, stands again.
-            self.vacancy += 1;
-            if majority {
-                self.campaign(queue);
-            }
+    fn elect(&mut self, now: Time, node: usize) {
+        (self.leader, self.decides) = (Some(node), true);
+        (self.since, self.looked) = (now, Span::ZERO);
+        self.vacancy += 1;
+        self.stall += 1;
+        self.changes.push(Change::Elected(node));
+        let side = self.members.iter().find(|it| it.node == node).and_then(|it| it.side);
+        for it in self.members.iter_mut().filter(|it| it.up && it.side == side) {
+            it.apart = None;
         }
     }
 
+    /// Looks whether there is a majority, and whether somebody leads it.
+    fn count<E: From<Event>>(&mut self, queue: &mut Queue<E>) {
+        let now = queue.now();
+        let size = |side: u32| self.members.iter().filter(|it| it.up && it.side == Some(side)).count();
+        let majority = self.members.iter().filter_map(|it| it.side).find(|side| size(*side) * 2 > self.members.len());
+        // Alone, one needs no network.
+        let alone = self.members.len() == 1 && self.members[0].up;
+        let is_majority = majority.is_some() || alone;
+        if std::mem::replace(&mut self.majority, is_majority) != is_majority {
+            self.changes.push(Change::Majority(is_majority));
+        }
+        let leader = self.leader.and_then(|leader| self.members.iter().find(|it| it.node == leader && it.up));
+        let side = leader.and_then(|it| it.side);
+        let decides = leader.is_some() && (alone || side.is_some() && side == majority);
+        if leader.is_none() && self.leader.take().is_some() {
+            self.changes.push(Change::Vacant);
+        } else if self.leader.is_some() && self.decides != decides {
+            self.stall += 1;
+            if decides {
+                self.changes.push(Change::Resumed);
+            } else {
+                self.changes.push(Change::Stalled);
+                queue.after(self.patience_of_the_leader(now), Event::StepDown { stall: self.stall });
+            }
+        }
+        self.decides = decides;
+        if self.is_toppled(now, side) {
+            (self.leader, self.decides) = (None, false);
+            self.changes.push(Change::Vacant);
+        }
+        let side = if alone { self.members[0].side } else { majority };
+        let waits = |it: &&Member| !self.decides && is_majority && it.up && it.side == side;
+        let waiting: Vec<usize> = self.members.iter().filter(waits).map(|it| it.node).collect();
+        if waiting != self.waiting {
+            // Whoever stood for election before a majority was there, or lost his machine, stands again.
+            self.vacancy += 1;
+            self.waiting = waiting;
+            self.campaign(queue);
+        }
+    }
+
+    /// A leader looks every ten ticks whether it heard of a majority since it looked last: it steps down when it looks for
+    /// the second time (etcd raft `MsgCheckQuorum`).
+    fn patience_of_the_leader(&self, now: Time) -> Span {
+        let window = self.model.tick.as_nanos().saturating_mul(u64::from(self.model.election));
+        let past = ((now - self.since) + self.looked).as_nanos() % window;
+        Span::from_nanos((window - past) % window + window)
+    }
+
+    /// Notes who hears the leader. Whoever comes back with a higher term topples it (etcd raft answers the heartbeat of a
+    /// leader of a lower term, so that it becomes a follower).
+    fn is_toppled(&mut self, now: Time, side: Option<u32>) -> bool {
+        let mut risen = self.term;
+        for row in 0..self.members.len() {
+            let it = &self.members[row];
+            let hears = it.up && (it.side == side && side.is_some() || Some(it.node) == self.leader);
+            if hears {
+                if let Some(since) = it.apart {
+                    risen = risen.max(it.term + self.in_vain(it, now - since));
+                }
+                let it = &mut self.members[row];
+                (it.apart, it.term) = (None, self.term);
+            } else {
+                let it = &mut self.members[row];
+                it.behind |= self.decides;
+                it.apart = if it.up { it.apart.or(Some(now)) } else { None };
+            }
+        }
+        let is_toppled = std::mem::replace(&mut self.term, risen) < risen;
+        if self.decides && !is_toppled {
+            // The leader sends what they missed to all that hear it.
+            self.members.iter_mut().filter(|it| it.apart.is_none() && it.up).for_each(|it| it.behind = false);
+        }
+        is_toppled
+    }
+
+    /// How often a manager that hears nobody stands for election within a time.
+    fn in_vain(&self, it: &Member, span: Span) -> u64 {
+        let mut rng = self.seeds.stream(Stream::Election, part(part(it.entity, it.term), u64::MAX));
+        let ticks = u64::from(self.model.election);
+        let (mut left, mut times) = (span.as_nanos() / self.model.tick.as_nanos().max(1), 0);
+        loop {
+            let patience = ticks + rng.next_u64() % ticks;
+            if left < patience {
+                return times;
+            }
+            left -= patience;
+            times += 1;
+        }
+    }
+
+    /// Managers wait, each for so many ticks; the first to lose patience stand and vote for themselves, the
+    /// others for one of them. Nobody who missed a decision gets the vote of one who did not.
     fn campaign<E: From<Event>>(&mut self, queue: &mut Queue<E>) {
         let ticks = u64::from(self.model.election);
-        for it in self.members.iter().filter(|it| it.up) {
+        let voters = self.members.iter().filter(|it| self.waiting.contains(&it.node));
+        // etcd raft: uniform from `election` to twice as many, less one.
+        let patient = voters.map(|it| {
             let mut rng = self.seeds.stream(Stream::Election, part(it.entity, u64::from(self.vacancy)));
-            // etcd raft: uniform from `election` to twice as many, less one.
-            let patience = ticks + rng.next_u64() % ticks;
-            let after = Span::from_nanos(self.model.tick.as_nanos().saturating_mul(patience));
-            queue.after(after, Event::Campaign { node: it.node as u32, vacancy: self.vacancy });
+            (ticks + rng.next_u64() % ticks, it.node, it.behind, rng)
+        });
+        let mut patient: Vec<_> = patient.collect();
+        patient.sort_by_key(|it| (it.0, it.1));
+        let Some(least) = patient.first().map(|it| it.0) else { return };
+        let count = patient.iter().filter(|it| it.0 == least).count();
+        let (candidates, others) = patient.split_at_mut(count);
+        let mut votes = vec![1; count];
+        for (_, _, is_behind, rng) in others {
+            let choice = if count == 1 { 0 } else { (rng.next_u64() % count as u64) as usize };
+            if *is_behind || !candidates[choice].2 {
+                votes[choice] += 1;
+            }
         }
+        let winner = (0..count).find(|row| votes[*row] * 2 > self.members.len());
+        let winner = winner.map_or(NOBODY, |row| candidates[row].1 as u32);
+        let after = Span::from_nanos(self.model.tick.as_nanos().saturating_mul(least));
+        queue.after(after, Event::Poll { winner, vacancy: self.vacancy });
+    }
+}
+
+impl Member {
+    fn new(node: usize, name: &str, up: bool) -> Member {
+        Member { node, entity: entity(name), up, cycle: 0, side: Some(0), apart: None, term: 1, behind: false }
     }
 }
 
@@ -191,7 +369,10 @@ mod tests {
             log.extend(managers.changes.drain(..).map(|it| (now.as_secs_f64(), it)));
         };
         note(managers, queue.now());
-        while let Some((now, event)) = queue.pop().filter(|it| it.0 <= Time::ZERO + Span::from_secs(end)) {
+        // An event that has nothing to say, to stop at.
+        let last = Event::StepDown { stall: u32::MAX };
+        queue.at(Time::ZERO + Span::from_secs(end), last);
+        while let Some((now, event)) = queue.pop().filter(|it| it.1 != last) {
             managers.handle(queue, event);
             note(managers, now);
         }
@@ -203,7 +384,7 @@ mod tests {
     }
 
     #[test]
-    fn another_leads_ten_to_nineteen_ticks_after_the_leader_is_lost() {
+    fn another_leads_when_one_has_lost_patience_before_all_others() {
         let model = ManagersModel::default();
         let mut times = Vec::new();
         for replication in 0..2000 {
@@ -217,9 +398,9 @@ mod tests {
             assert_eq!(log.len(), 2);
             times.push(time);
         }
-        // The sooner of two draws from 10 to 19 ticks.
+        // The sooner of two draws from 10 to 19 ticks; once in ten times they are equal, and both draw anew.
         let mean = times.iter().sum::<f64>() / times.len() as f64;
-        assert!((mean - 12.85).abs() < 0.2, "{mean}");
+        assert!((mean - 12.85 / 0.9).abs() < 0.3, "{mean}");
     }
 
     #[test]
@@ -230,11 +411,56 @@ mod tests {
         managers.power(&mut queue, 7, false, || Span::ZERO);
         assert!(managers.lead() && managers.changes.is_empty());
         managers.power(&mut queue, 9, false, || Span::ZERO);
-        assert_eq!(drain(&mut managers, &mut queue, 100), [(0.0, Change::Majority(false)), (0.0, Change::Vacant)]);
+        let log = drain(&mut managers, &mut queue, 100);
+        assert_eq!(log[..2], [(0.0, Change::Majority(false)), (0.0, Change::Stalled)]);
+        assert!(log.len() == 3 && log[2].1 == Change::Vacant && (10.0..=20.0).contains(&log[2].0), "{log:?}");
         managers.power(&mut queue, 9, true, || Span::from_secs(30));
         let log = drain(&mut managers, &mut queue, 1000);
         assert_eq!(log[0].1, Change::Majority(true));
         assert!(matches!(log[1].1, Change::Elected(4 | 9)) && log[1].0 >= log[0].0 + 10.0, "{log:?}");
+    }
+
+    #[test]
+    fn a_majority_that_is_back_soon_keeps_its_leader() {
+        let model = ManagersModel::default();
+        let mut managers = three(&model);
+        let mut queue = Queue::new();
+        let sides = |apart: &'static [usize]| move |node: usize| (!apart.contains(&node)).then_some(0);
+        managers.link(&mut queue, sides(&[7, 9]));
+        assert_eq!(drain(&mut managers, &mut queue, 9).last(), Some(&(0.0, Change::Stalled)));
+        assert!(!managers.lead() && managers.leader() == Some(4));
+        managers.link(&mut queue, sides(&[]));
+        assert!(managers.lead());
+        let log = drain(&mut managers, &mut queue, 100);
+        assert_eq!(log.iter().map(|it| it.1).collect::<Vec<_>>(), [Change::Majority(true), Change::Resumed]);
+    }
+
+    #[test]
+    fn the_side_with_the_majority_elects_its_own_leader() {
+        let model = ManagersModel::default();
+        let mut managers = three(&model);
+        let mut queue = Queue::new();
+        managers.link(&mut queue, |node| Some(u32::from(node != 4)));
+        let log = drain(&mut managers, &mut queue, 100);
+        assert_eq!(log[0], (0.0, Change::Stalled), "the majority is on the other side, so it is not lost");
+        assert!(matches!(log.last(), Some((_, Change::Elected(7 | 9)))), "{log:?}");
+        assert!(managers.lead());
+    }
+
+    #[test]
+    fn who_stood_in_vain_topples_the_leader_when_it_is_back() {
+        let model = ManagersModel::default();
+        let back_after = |ticks: u64| {
+            let mut managers = three(&model);
+            let mut queue: Queue<Event> = Queue::new();
+            managers.link(&mut queue, |node| (node != 9).then_some(0));
+            assert!(managers.lead() && managers.changes.is_empty(), "two of three go on");
+            drain(&mut managers, &mut queue, ticks);
+            managers.link(&mut queue, |_| Some(0));
+            drain(&mut managers, &mut queue, 200).into_iter().map(|it| it.1).collect::<Vec<_>>()
+        };
+        assert_eq!(back_after(9), [], "it did not lose patience yet");
+        assert!(matches!(back_after(20)[..], [Change::Vacant, Change::Elected(_)]), "{:?}", back_after(20));
     }
 
     #[test]

@@ -14,6 +14,7 @@ pub mod gossip;
 pub mod heartbeat;
 pub mod image;
 pub mod join;
+pub mod links;
 pub mod managers;
 pub mod operator;
 pub mod overlay;

@@ -2,8 +2,9 @@
 //!
 //! An open model: requests come whether they are answered or not. Each enters at a node chosen by chance, whose IPVS hands
 //! it to the next endpoint that it has in its table (round robin). A replica answers one after the other. The tables lag
-//! behind the truth: an endpoint is entered and taken out some time after it began or ceased to serve, and one that is
-//! lost without a word stays in them until its node is suspected. Who is sent there gets no answer.
+//! behind the truth: an endpoint is entered and taken out some time after it began or ceased to serve, by a law for all
+//! nodes or when gossip reaches each of them, and one that is lost without a word stays in them until its node is suspected.
+//! Who is sent there, or to a node that cannot be reached, gets no answer.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -35,6 +36,14 @@ pub enum Answer {
     Failed,
 }
 
+/// What requests must know of the network.
+pub trait Network {
+    /// Where a request enters that would enter at a node; `None`: nowhere.
+    fn entry(&self, node: usize) -> Option<usize>;
+    /// Since when two nodes do not reach each other, if they do not.
+    fn apart(&self, one: usize, other: usize) -> Option<Time>;
+}
+
 /// All requests of a run.
 #[derive(Debug)]
 pub struct Requests<'a> {
@@ -44,6 +53,8 @@ pub struct Requests<'a> {
     places: BTreeMap<TaskNo, (usize, usize)>,
     /// Rows of the nodes at which they enter.
     entries: Vec<usize>,
+    /// Whether nodes learn of endpoints by gossip, one after the other.
+    gossips: bool,
     seeds: Seeds,
     /// What became of requests since it was last drained.
     pub answers: Vec<Answer>,
@@ -67,10 +78,15 @@ struct Load {
 #[derive(Debug)]
 struct Endpoint {
     task: TaskNo,
+    node: usize,
     serves: bool,
+    /// Whether it was taken out of service before it ended.
+    left: bool,
     /// From when until when it is in the tables.
     from: Time,
     until: Time,
+    /// With gossip: for each node, whether it heard that it serves, and that it does not any more.
+    heard: Vec<[bool; 2]>,
     /// When it has answered all that it has, and what that is: when each came and will be answered.
     free: Time,
     queue: VecDeque<(Time, Time)>,
@@ -78,7 +94,7 @@ struct Endpoint {
 
 impl<'a> Requests<'a> {
     /// Nobody asks yet. The chance of a plan belongs to the name of its service.
-    pub fn new(plans: &'a [RequestPlan], nodes: usize, seeds: Seeds) -> Self {
+    pub fn new(plans: &'a [RequestPlan], nodes: usize, gossips: bool, seeds: Seeds) -> Self {
         let load = |plan: &RequestPlan| {
             let entity = entity(&plan.name);
             Load {
@@ -96,6 +112,7 @@ impl<'a> Requests<'a> {
             loads,
             places: BTreeMap::new(),
             entries: (0..nodes).collect(),
+            gossips,
             seeds,
             answers: Vec::new(),
             scales: Vec::new(),
@@ -113,10 +130,16 @@ impl<'a> Requests<'a> {
     }
 
     /// One of the model's own events is due. An autoscaler that looks must know how many replicas its service wants.
-    pub fn handle<E: From<Event>>(&mut self, queue: &mut Queue<E>, event: Event, replicas: u64) {
+    pub fn handle<E: From<Event>>(
+        &mut self,
+        queue: &mut Queue<E>,
+        event: Event,
+        replicas: u64,
+        network: &impl Network,
+    ) {
         match event {
             Event::Request(row) => {
-                self.request(queue.now(), row as usize);
+                self.request(queue.now(), row as usize, network);
                 self.loads[row as usize].clock.came();
                 self.schedule(queue, row as usize);
             }
@@ -140,11 +163,12 @@ impl<'a> Requests<'a> {
     }
 
     /// A task of the service of a plan serves.
-    pub fn started(&mut self, now: Time, plan: usize, task: TaskNo) {
-        let from = now + self.lag(plan, task, 0);
+    pub fn started(&mut self, now: Time, plan: usize, task: TaskNo, node: usize) {
+        let from = if self.gossips { now } else { now + self.lag(plan, task, 0) };
         let load = &mut self.loads[plan];
         // Those that nobody sends anything to any more are forgotten.
         if load.endpoints.iter().filter(|it| it.until < now).count() > load.endpoints.len() / 2 {
+            load.endpoints.iter().filter(|it| it.until < now).for_each(|it| _ = self.places.remove(&it.task));
             load.endpoints.retain(|it| now <= it.until);
             for (place, it) in load.endpoints.iter().enumerate() {
                 self.places.insert(it.task, (plan, place));
@@ -152,27 +176,54 @@ impl<'a> Requests<'a> {
         }
         self.places.insert(task, (plan, load.endpoints.len()));
         let queue = VecDeque::new();
-        load.endpoints.push(Endpoint { task, serves: true, from, until: Time::MAX, free: now, queue });
+        let heard = vec![[false; 2]; if self.gossips { load.next.len() } else { 0 }];
+        load.endpoints.push(Endpoint {
+            task,
+            node,
+            serves: true,
+            left: false,
+            from,
+            until: Time::MAX,
+            heard,
+            free: now,
+            queue,
+        });
     }
 
     /// A task is taken out of service, politely.
     pub fn leaving(&mut self, now: Time, task: TaskNo) {
         let Some(&(plan, place)) = self.places.get(&task) else { return };
-        let until = now + self.lag(plan, task, 1);
+        let until = if self.gossips { Time::MAX } else { now + self.lag(plan, task, 1) };
         let it = &mut self.loads[plan].endpoints[place];
+        it.left = true;
         it.until = it.until.min(until);
     }
 
     /// A task does not serve any more; `lost` says whether its machine went with it, so that nobody takes it out of the
-    /// tables.
-    pub fn ended(&mut self, now: Time, task: TaskNo, lost: bool) {
-        let Some((plan, place)) = self.places.remove(&task) else { return };
-        let until = now + if lost { self.plans[plan].suspicion } else { self.lag(plan, task, 1) };
+    /// tables. Says whether that is news to the nodes.
+    pub fn ended(&mut self, now: Time, task: TaskNo, lost: bool) -> bool {
+        let Some(&(plan, place)) = self.places.get(&task) else { return false };
+        let until = match lost {
+            true => now + self.plans[plan].suspicion,
+            false if self.gossips => Time::MAX,
+            false => now + self.lag(plan, task, 1),
+        };
         let it = &mut self.loads[plan].endpoints[place];
         it.until = it.until.min(until);
         it.serves = false;
         for (came, answered) in it.queue.drain(..) {
             self.answers.push(if answered <= now { Answer::Served(answered - came) } else { Answer::Failed });
+        }
+        !lost && !it.left
+    }
+
+    /// A node hears by gossip that a task serves, or does not any more.
+    pub fn heard(&mut self, now: Time, task: TaskNo, serves: bool, node: usize) {
+        let Some(&(plan, place)) = self.places.get(&task).filter(|_| self.gossips) else { return };
+        let it = &mut self.loads[plan].endpoints[place];
+        it.heard[node][usize::from(!serves)] = true;
+        if !serves && it.heard.iter().all(|it| it[1]) {
+            it.until = it.until.min(now);
         }
     }
 
@@ -195,24 +246,28 @@ impl<'a> Requests<'a> {
         }
     }
 
-    fn request(&mut self, now: Time, row: usize) {
+    fn request(&mut self, now: Time, row: usize, network: &impl Network) {
+        let suspicion = self.plans[row].suspicion;
         let load = &mut self.loads[row];
         let takes = self.plans[row].takes.sample(&mut load.rng);
         load.work += takes.as_secs_f64();
-        let Some(&node) = self.entries.get((unit(&mut load.rng) * self.entries.len() as f64) as usize) else {
+        let entry = self.entries.get((unit(&mut load.rng) * self.entries.len() as f64) as usize);
+        let Some(node) = entry.and_then(|node| network.entry(*node)) else {
             return self.answers.push(Answer::Failed);
         };
         let (count, begin) = (load.endpoints.len(), load.next[node]);
         let listed = |place: &usize| {
             let it = &load.endpoints[*place];
-            it.from <= now && now < it.until
+            let is_known = it.heard.get(node).is_none_or(|it| it[0] && !it[1]);
+            let is_suspect = network.apart(node, it.node).is_some_and(|since| since + suspicion <= now);
+            is_known && it.from <= now && now < it.until && !is_suspect
         };
         let Some(place) = (begin..begin + count).map(|place| place % count).find(listed) else {
             return self.answers.push(Answer::Failed);
         };
         load.next[node] = place + 1;
         let it = &mut load.endpoints[place];
-        if !it.serves {
+        if !it.serves || network.apart(node, it.node).is_some() {
             return self.answers.push(Answer::Failed);
         }
         it.answer(now, &mut self.answers);
@@ -268,6 +323,69 @@ mod tests {
         }
     }
 
+    struct Whole;
+
+    impl Network for Whole {
+        fn entry(&self, node: usize) -> Option<usize> {
+            Some(node)
+        }
+
+        fn apart(&self, _: usize, _: usize) -> Option<Time> {
+            None
+        }
+    }
+
+    /// Nodes 0 and 1 have been apart for ever.
+    struct Split;
+
+    impl Network for Split {
+        fn entry(&self, node: usize) -> Option<usize> {
+            Some(node)
+        }
+
+        fn apart(&self, one: usize, other: usize) -> Option<Time> {
+            (one != other).then_some(Time::ZERO)
+        }
+    }
+
+    #[test]
+    fn across_a_split_requests_are_lost_until_the_other_side_is_suspected() {
+        let plans = [plan(100, 10)];
+        let mut requests = Requests::new(&plans, 2, false, Seeds::of(1, 1));
+        (0..2).for_each(|task| requests.started(Time::ZERO, 0, TaskNo(task), task as usize));
+        let mut count = |from: u64, to: u64| {
+            (from..to).for_each(|it| requests.request(Time::ZERO + Span::from_millis(it * 100), 0, &Split));
+            requests.settle(Time::ZERO + Span::from_secs(1000));
+            std::mem::take(&mut requests.answers).iter().filter(|it| **it == Answer::Failed).count()
+        };
+        assert!((20..=30).contains(&count(0, 50)), "each node's turns go half to the other side");
+        assert_eq!(count(50, 200), 0);
+    }
+
+    #[test]
+    fn with_gossip_each_node_knows_when_it_hears() {
+        let plans = [plan(100, 10)];
+        let mut requests = Requests::new(&plans, 2, true, Seeds::of(1, 1));
+        let at = |secs| Time::ZERO + Span::from_secs(secs);
+        requests.started(at(0), 0, TaskNo(0), 0);
+        let failed = |requests: &mut Requests<'_>, from: u64| {
+            (0..40).for_each(|it| requests.request(at(from) + Span::from_millis(it * 100), 0, &Whole));
+            requests.settle(at(1000));
+            std::mem::take(&mut requests.answers).iter().filter(|it| **it == Answer::Failed).count()
+        };
+        requests.heard(at(0), TaskNo(0), true, 0);
+        assert!((10..=30).contains(&failed(&mut requests, 1)), "who enters at the other node finds nobody");
+        requests.heard(at(10), TaskNo(0), true, 1);
+        assert_eq!(failed(&mut requests, 10), 0);
+        requests.ended(at(20), TaskNo(0), false);
+        requests.started(at(20), 0, TaskNo(1), 1);
+        (0..2).for_each(|node| requests.heard(at(20), TaskNo(1), true, node));
+        requests.heard(at(20), TaskNo(0), false, 0);
+        assert!((3..=18).contains(&failed(&mut requests, 20)), "the other node sends half to the dead one");
+        requests.heard(at(30), TaskNo(0), false, 1);
+        assert_eq!(failed(&mut requests, 30), 0);
+    }
+
     /// Lets time pass and counts who was served and who was not.
     fn until(requests: &mut Requests<'_>, queue: &mut Queue<Event>, end: u64, replicas: u64) -> (usize, usize) {
         let end = Time::ZERO + Span::from_secs(end);
@@ -277,7 +395,7 @@ mod tests {
                 requests.settle(now);
                 break;
             }
-            requests.handle(queue, event, replicas);
+            requests.handle(queue, event, replicas, &Whole);
         }
         let answers = std::mem::take(&mut requests.answers);
         let failed = answers.iter().filter(|it| **it == Answer::Failed).count();
@@ -287,9 +405,9 @@ mod tests {
     #[test]
     fn a_lost_endpoint_takes_its_share_of_requests_with_it_until_it_is_suspected() {
         let plans = [plan(100, 10)];
-        let mut requests = Requests::new(&plans, 1, Seeds::of(1, 1));
+        let mut requests = Requests::new(&plans, 1, false, Seeds::of(1, 1));
         let mut queue = Queue::new();
-        (0..4).for_each(|task| requests.started(Time::ZERO, 0, TaskNo(task)));
+        (0..4).for_each(|task| requests.started(Time::ZERO, 0, TaskNo(task), 0));
         requests.start(&mut queue);
         assert_eq!(until(&mut requests, &mut queue, 10, 4), (99, 0), "the hundredth is not answered yet");
         requests.ended(queue.now(), TaskNo(2), true);
@@ -306,9 +424,9 @@ mod tests {
         let listed = |secs| Listed { at: Time::ZERO + Span::from_secs(secs), run: None, replicas: None };
         let plans =
             [RequestPlan { process: ArrivalProcess::Listed(vec![listed(1), listed(1), listed(4)]), ..plan(1, 1) }];
-        let mut requests = Requests::new(&plans, 1, Seeds::of(1, 1));
+        let mut requests = Requests::new(&plans, 1, false, Seeds::of(1, 1));
         let mut queue = Queue::new();
-        requests.started(Time::ZERO, 0, TaskNo(0));
+        requests.started(Time::ZERO, 0, TaskNo(0), 0);
         requests.start(&mut queue);
         assert_eq!(until(&mut requests, &mut queue, 10, 1), (3, 0));
     }
@@ -316,7 +434,7 @@ mod tests {
     #[test]
     fn without_endpoints_nobody_is_served() {
         let plans = [plan(1000, 1)];
-        let mut requests = Requests::new(&plans, 3, Seeds::of(1, 1));
+        let mut requests = Requests::new(&plans, 3, false, Seeds::of(1, 1));
         let mut queue = Queue::new();
         requests.start(&mut queue);
         assert_eq!(until(&mut requests, &mut queue, 5, 0).0, 0);
@@ -333,7 +451,7 @@ mod tests {
             down_after: Span::from_secs(300),
         };
         let plans = [RequestPlan { autoscale: Some(autoscale), ..plan(1000, 900) }];
-        let mut requests = Requests::new(&plans, 1, Seeds::of(1, 1));
+        let mut requests = Requests::new(&plans, 1, false, Seeds::of(1, 1));
         let at = |secs| Time::ZERO + Span::from_secs(secs);
         let mut look = |at: Time, replicas: u64, load: f64| {
             requests.loads[0].work = load * 15.0 * replicas as f64;

@@ -5,24 +5,39 @@ use std::path::Path;
 
 use sched::{Span, Time};
 
+use super::complaint::suggest;
 use super::pool::Selectors;
 use super::reader::{Table, Value};
 use super::rows::{Rows, field, seconds};
 use super::unit::{CENTURY, human, typical};
-use super::{Burst, FailurePlan, FailureUnit};
+use super::{Breach, Burst, FailurePlan, FailureUnit};
 use crate::engine::law::Law;
 
 pub(super) const FAILURE: &[&str] =
-    &["name", "of", "together", "up", "mtbf", "repair", "crews", "start", "notice", "burst", "log"];
+    &["name", "of", "breaks", "together", "up", "mtbf", "repair", "crews", "crew", "start", "notice", "burst", "log"];
+pub(super) const CREW: &[&str] = &["name", "count"];
 pub(super) const BURST: &[&str] = &["chance", "size", "within"];
 
 /// Whether all units are new at the start.
 const STARTS: &[(&str, bool)] = &[("stationary", false), ("new", true)];
+/// What breaks.
+const BREAKS: &[(&str, Option<Breach>)] = &[
+    ("power", None),
+    ("cut", Some(Breach::Cut)),
+    ("mute", Some(Breach::Mute)),
+    ("deaf", Some(Breach::Deaf)),
+    ("split", Some(Breach::Split)),
+];
 /// Time between failures at least: less is not a failure but a flood of events.
 const SHORTEST: Span = Span::from_secs(1);
 
 /// All failure processes, in order of the file.
-pub(super) fn failures(tables: &[Table<'_>], nodes: &Selectors<'_>, folder: &Path) -> Vec<FailurePlan> {
+pub(super) fn failures(
+    tables: &[Table<'_>],
+    teams: &BTreeMap<String, u64>,
+    nodes: &Selectors<'_>,
+    folder: &Path,
+) -> Vec<FailurePlan> {
     let mut names = BTreeSet::new();
     let mut plans = Vec::new();
     for (number, table) in tables.iter().enumerate() {
@@ -30,12 +45,13 @@ pub(super) fn failures(tables: &[Table<'_>], nodes: &Selectors<'_>, folder: &Pat
         if !names.insert(name.clone()) {
             table.get("name").iter().for_each(|value| value.complain(format!("there is already a failure `{name}`")));
         }
+        let breach = table.read("breaks", |value| value.choice(BREAKS)).unwrap_or(None);
         if let Some(value) = table.get("log") {
-            let left = ["of", "together", "up", "mtbf", "repair", "crews", "start", "burst"];
+            let left = ["of", "together", "up", "mtbf", "repair", "crews", "crew", "start", "burst"];
             left.iter().filter_map(|key| table.get(key)).for_each(|it| it.complain("the log says all: leave it out"));
             if let Some((units, log)) = log(&value, nodes, folder) {
                 let notice = table.read("notice", Value::duration);
-                plans.push(FailurePlan { name, units, log: Some(log), notice, ..FailurePlan::default() });
+                plans.push(FailurePlan { name, units, breach, log: Some(log), notice, ..FailurePlan::default() });
             }
             continue;
         }
@@ -54,14 +70,43 @@ pub(super) fn failures(tables: &[Table<'_>], nodes: &Selectors<'_>, folder: &Pat
         let up = up_time(table);
         let repair = table.need("repair", Value::law);
         if let (Some(units), Some(up), Some(repair)) = (units, up, repair) {
-            let crews = table.read("crews", |value| value.count(1..=1_000_000));
+            let crew = table.read("crew", |value| team(value, teams));
+            if let Some(value) = table.get("crews").filter(|_| table.get("crew").is_some()) {
+                value.complain("`crew` says who repairs: leave it out");
+            }
+            let own = table.read("crews", |value| value.count(1..=1_000_000));
+            let (crews, crew) = crew.map_or((own, None), |it| (Some(it.1), Some(it.0)));
             let new = table.read("start", |value| value.choice(STARTS)).unwrap_or(false);
             let notice = table.read("notice", Value::duration);
             let burst = table.read("burst", burst);
-            plans.push(FailurePlan { name, units, up, repair, crews, new, notice, burst, log: None });
+            plans.push(FailurePlan { name, units, breach, up, repair, crews, crew, new, notice, burst, log: None });
         }
     }
     plans
+}
+
+/// The crews that repair for whoever names them.
+pub(super) fn teams(tables: &[Table<'_>]) -> BTreeMap<String, u64> {
+    let mut teams = BTreeMap::new();
+    for table in tables {
+        let name = table.need("name", Value::text);
+        let count = table.read("count", |value| value.count(1..=1_000_000)).unwrap_or(1);
+        let Some(name) = name else { continue };
+        if teams.insert(name.to_string(), count).is_some() {
+            table.get("name").iter().for_each(|value| value.complain(format!("there is already a crew `{name}`")));
+        }
+    }
+    teams
+}
+
+/// A team by its name.
+fn team(value: &Value<'_>, teams: &BTreeMap<String, u64>) -> Option<(String, u64)> {
+    let name = value.text()?;
+    let found = teams.get_key_value(name).map(|(name, count)| (name.clone(), *count));
+    if found.is_none() {
+        value.complain_with(format!("no crew `{name}`"), suggest(name, teams.keys().map(String::as_str)));
+    }
+    found
 }
 
 fn burst(value: &Value<'_>) -> Option<Burst> {

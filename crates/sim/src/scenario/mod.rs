@@ -412,12 +412,14 @@ pub enum Action {
     Down(Vec<usize>),
     /// Machines come back.
     Up(Vec<usize>),
-    /// Networks of machines carry nothing any more; their containers run on.
-    Cut(Vec<usize>),
-    /// Networks of machines are whole again.
+    /// Networks of machines break; their containers run on.
+    Break(Breach, Vec<usize>),
+    /// Networks of machines are whole again, as far as the script broke them.
     Mend(Vec<usize>),
     /// Engines are started anew; with `true` their containers live on.
     Restart(Vec<usize>, bool),
+    /// The links of machines to the manager are weak, or sound again.
+    Weaken(Vec<usize>, Option<Weakness>),
     /// Machines take so many times as long for everything.
     Slow(Vec<usize>, f64),
     /// So many running containers of a service, chosen at random, are killed.
@@ -448,6 +450,28 @@ pub enum Action {
     RotateToken(Role),
 }
 
+/// What a weak link does to the talk of an agent with the manager.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Weakness {
+    /// Chance that a heartbeat, or the call of an agent without a session, is not answered.
+    pub loss: f64,
+    /// What every message takes longer, each way.
+    pub delay: Law,
+}
+
+/// How the network of a node breaks.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Breach {
+    /// It carries nothing any more.
+    Cut,
+    /// What the node sends does not arrive.
+    Mute,
+    /// What is sent to the node does not arrive.
+    Deaf,
+    /// Nodes that are split off together reach each other, but not the rest.
+    Split,
+}
+
 /// A renewal process that takes nodes down, alone or together.
 #[derive(Clone, PartialEq, Debug)]
 pub struct FailurePlan {
@@ -455,12 +479,16 @@ pub struct FailurePlan {
     pub name: String,
     /// The sets of nodes that fail together, each with its own process: one node each, or all nodes of a rack.
     pub units: Vec<FailureUnit>,
+    /// What breaks: the network in some way; `None` is the machine's power.
+    pub breach: Option<Breach>,
     /// Time between a repair and the next failure of a unit.
     pub up: Law,
     /// Time to repair.
     pub repair: Law,
     /// Repairs that go on at a time, the others wait in the order of failure; `None` is without limit.
     pub crews: Option<u64>,
+    /// Name of the crews; plans whose crews have the same name share them.
+    pub crew: Option<String>,
     /// Whether every unit is new at the start; otherwise its up time has been going on for ever.
     pub new: bool,
     /// How long before a failure it is announced; then the nodes are drained.
@@ -477,9 +505,11 @@ impl Default for FailurePlan {
         FailurePlan {
             name: String::new(),
             units: Vec::new(),
+            breach: None,
             up: Law::Exponential { mean: Span::from_secs(365 * 86_400) },
             repair: Law::Fixed(Span::from_secs(3600)),
             crews: None,
+            crew: None,
             new: false,
             notice: None,
             burst: None,

@@ -115,7 +115,8 @@ fn managers(table: &Table<'_>) -> ManagersModel {
         debounce: table.read("debounce", Value::duration).unwrap_or(debounce),
         history: table.read("history", |value| value.count(0..=1_000_000)).unwrap_or(default.history),
         tick: table.read("tick", |value| value.duration_from(SHORTEST_PERIOD)).unwrap_or(default.tick),
-        election: small(table, "election").unwrap_or(default.election),
+        // With one tick all would lose patience together for ever.
+        election: table.read("election", |value| value.count(2..=1000)).map_or(default.election, |it| it as u32),
         backoff: table.read("backoff", Value::law).unwrap_or(backoff),
         certificate: table.read("certificate", Value::law).unwrap_or(certificate),
     }

@@ -38,6 +38,7 @@ pub(super) const SCENARIO: &[&str] = &[
     "event",
     "maintenance",
     "failure",
+    "crew",
     "profile",
     "daemon",
     "registry",
@@ -109,10 +110,11 @@ fn read(path: &Path, text: &str, table: &Table<'_>) -> Scenario {
     script.extend(script::maintenance(&windows, &selectors, Time::ZERO + duration));
     script.sort_by_key(|it| it.at);
     let folder = path.parent().unwrap_or(Path::new(""));
-    let failures = failure::failures(&table.tables("failure", failure::FAILURE), &selectors, folder);
+    let teams = failure::teams(&table.tables("crew", failure::CREW));
+    let failures = failure::failures(&table.tables("failure", failure::FAILURE), &teams, &selectors, folder);
     check_tasks(table, &nodes, &services, &script);
     let (arrivals, queues) = workload::workload(table, folder, &services);
-    let requests = workload::requests(table, folder, &services);
+    let requests = workload::requests(table, folder, &services, models.gossip.interval.is_some());
 
     let declared = || services.iter().chain(arrivals.iter().flat_map(|it| &it.kinds));
     imply_images(declared(), &script, &mut images);
@@ -333,9 +335,11 @@ mod tests {
             ("`stack`", STACK),
             ("`event`", script::EVENT),
             ("`event`", script::SLOW),
+            ("`event`", script::WEAKEN),
             ("`maintenance`", script::MAINTENANCE),
             ("`failure`", failure::FAILURE),
             ("`failure.burst`", failure::BURST),
+            ("`crew`", failure::CREW),
             ("`daemon`", model::DAEMON),
             ("`registry`", model::REGISTRY),
             ("`registry`", model::LIMIT),
@@ -357,6 +361,8 @@ mod tests {
             ("Laws", unit::EXPONENTIAL),
             ("Laws", unit::LOGNORMAL),
             ("Laws", unit::WEIBULL),
+            ("Laws", unit::ERLANG),
+            ("Laws", unit::HYPEREXPONENTIAL),
         ];
         for (table, keys) in tables {
             let heading = format!("\n### {table}\n");

@@ -10,7 +10,8 @@ use super::pool::{ROLES, Selectors};
 use super::reader::{Table, Value};
 use super::service::TASKS;
 use super::unit::human;
-use super::{Action, Scripted, ServicePlan};
+use super::{Action, Breach, Scripted, ServicePlan, Weakness};
+use crate::engine::law::Law;
 
 pub(super) const EVENT: &[&str] = &[
     "at",
@@ -19,9 +20,13 @@ pub(super) const EVENT: &[&str] = &[
     "down",
     "up",
     "cut",
+    "mute",
+    "deaf",
+    "split",
     "mend",
     "restart",
     "restart_live",
+    "weaken",
     "slow",
     "kill",
     "registry",
@@ -39,6 +44,7 @@ pub(super) const EVENT: &[&str] = &[
     "join",
     "rotate_token",
 ];
+pub(super) const WEAKEN: &[&str] = &["nodes", "loss", "delay"];
 pub(super) const SLOW: &[&str] = &["nodes", "factor"];
 pub(super) const MAINTENANCE: &[&str] = &["of", "first", "every", "lasts", "stagger", "off_after"];
 /// Keys of [`EVENT`] from here on say what happens.
@@ -165,13 +171,18 @@ impl<'a> Script<'a> {
             let rows = names.iter().filter_map(|name| self.service(name, name.text()?));
             rows.map(|row| (format!("{} {done}", self.services[row].spec.name), action(row))).collect()
         };
+        let breach = |it: Breach| nodes(breach_word(it), &|rows| Action::Break(it, rows));
         match key {
             "down" => nodes("down", &Action::Down),
             "up" => nodes("up", &Action::Up),
-            "cut" => nodes("cut off", &Action::Cut),
+            "cut" => breach(Breach::Cut),
+            "mute" => breach(Breach::Mute),
+            "deaf" => breach(Breach::Deaf),
+            "split" => breach(Breach::Split),
             "mend" => nodes("connected", &Action::Mend),
             "restart" => nodes("engine restarted", &|rows| Action::Restart(rows, false)),
             "restart_live" => nodes("engine restarted under its containers", &|rows| Action::Restart(rows, true)),
+            "weaken" => self.weakness(value),
             "slow" => self.slowness(value),
             "kill" => self.kills(value),
             "registry" => {
@@ -195,6 +206,23 @@ impl<'a> Script<'a> {
             "rollback" => services("rolled back", Action::Rollback),
             _ => self.removals(value),
         }
+    }
+
+    /// `{ nodes = "node-1", loss = 0.1, delay = "200ms" }`.
+    fn weakness(&self, value: &Value<'_>) -> Vec<(String, Action)> {
+        let Some(table) = value.table(WEAKEN) else { return Vec::new() };
+        let named = table.need("nodes", |value| Some((words(value), self.nodes.rows(value))));
+        let loss = table.read("loss", |value| value.number(0.0..=0.99));
+        let delay = table.read("delay", Value::law);
+        let Some((words, rows)) = named else { return Vec::new() };
+        if table.get("loss").is_none() && table.get("delay").is_none() {
+            table.complain("`event.weaken`: expected `loss`, `delay` or both");
+            return Vec::new();
+        }
+        let weakness = Weakness { loss: loss.unwrap_or(0.0), delay: delay.unwrap_or(Law::Fixed(Span::ZERO)) };
+        let is_sound = weakness.loss == 0.0 && weakness.delay == Law::Fixed(Span::ZERO);
+        let what = if is_sound { "well connected" } else { "weakly connected" };
+        vec![(format!("{words} {what}"), Action::Weaken(rows, (!is_sound).then_some(weakness)))]
     }
 
     /// `{ nodes = "node-1", factor = 4 }`.
@@ -298,9 +326,11 @@ impl<'a> Script<'a> {
         match action {
             Action::Down(rows) => each(rows, "down", &Action::Down),
             Action::Up(rows) => each(rows, "up", &Action::Up),
-            Action::Cut(rows) => each(rows, "cut off", &Action::Cut),
+            Action::Break(Breach::Split, rows) => vec![(name, Action::Break(Breach::Split, rows))],
+            Action::Break(breach, rows) => each(rows, breach_word(breach), &|rows| Action::Break(breach, rows)),
             Action::Mend(rows) => each(rows, "connected", &Action::Mend),
             Action::Restart(rows, live) => each(rows, "engine restarted", &|rows| Action::Restart(rows, live)),
+            Action::Weaken(rows, it) => each(rows, "weakly connected", &|rows| Action::Weaken(rows, it)),
             Action::Slow(rows, factor) => each(rows, "slower", &|rows| Action::Slow(rows, factor)),
             Action::Availability(rows, to) => each(rows, word(to), &|rows| Action::Availability(rows, to)),
             Action::Promote(rows) => each(rows, "promoted", &Action::Promote),
@@ -326,10 +356,11 @@ impl<'a> Script<'a> {
                 Action::Kill(row, _) => row,
                 Action::Down(_)
                 | Action::Up(_)
-                | Action::Cut(_)
+                | Action::Break(..)
                 | Action::Mend(_)
                 | Action::Restart(..)
                 | Action::Slow(..)
+                | Action::Weaken(..)
                 | Action::Registry(_)
                 | Action::Promote(_)
                 | Action::Demote(_)
@@ -367,6 +398,15 @@ fn word(availability: Availability) -> &'static str {
 fn rotation(value: &Value<'_>) -> Option<(String, Action)> {
     let role = value.choice(ROLES)?;
     Some((format!("token of {}s rotated", value.as_text()?), Action::RotateToken(role)))
+}
+
+fn breach_word(breach: Breach) -> &'static str {
+    match breach {
+        Breach::Cut => "cut off",
+        Breach::Mute => "mute",
+        Breach::Deaf => "deaf",
+        Breach::Split => "split off",
+    }
 }
 
 fn since_start(time: Time) -> String {

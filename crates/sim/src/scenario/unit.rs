@@ -126,23 +126,43 @@ impl Value<'_> {
                 let mean = law.need("mean", Value::duration);
                 Some(Law::Weibull { shape: shape?, mean: mean? })
             }
+            Some("erlang") => {
+                let law = law.table(ERLANG)?;
+                let stages = law.need("stages", |value| value.count(1..=100));
+                let mean = law.need("mean", Value::duration);
+                Some(Law::Erlang { stages: u32::try_from(stages?).unwrap_or(1), mean: mean? })
+            }
+            Some("hyperexponential") => {
+                let law = law.table(HYPEREXPONENTIAL)?;
+                let chance = law.need("chance", |value| value.number(0.0..=1.0));
+                let (short, long) = (law.need("short", Value::duration), law.need("long", Value::duration));
+                let (chance, short, long) = (chance?, short?, long?);
+                if long < short {
+                    law.complain(format!("`{}`: short is longer than long", law.path));
+                }
+                Some(Law::Hyperexponential { chance, short, long })
+            }
             _ => law.duration().map(Law::Fixed),
         }
     }
 }
 
-pub(super) const LAWS: &[&str] = &["fixed", "uniform", "exponential", "lognormal", "weibull"];
+pub(super) const LAWS: &[&str] =
+    &["fixed", "uniform", "exponential", "lognormal", "weibull", "erlang", "hyperexponential"];
 pub(super) const UNIFORM: &[&str] = &["min", "max"];
 pub(super) const EXPONENTIAL: &[&str] = &["mean"];
 pub(super) const LOGNORMAL: &[&str] = &["median", "sigma"];
 pub(super) const WEIBULL: &[&str] = &["shape", "mean"];
+pub(super) const ERLANG: &[&str] = &["stages", "mean"];
+pub(super) const HYPEREXPONENTIAL: &[&str] = &["chance", "short", "long"];
 
 /// The middle of a law, for limits: mean, median, or the shortest of a range.
 pub(super) fn typical(law: &Law) -> Span {
     match *law {
         Law::Fixed(span) => span,
         Law::Uniform { min, .. } => min,
-        Law::Exponential { mean } | Law::Weibull { mean, .. } => mean,
+        Law::Exponential { mean } | Law::Weibull { mean, .. } | Law::Erlang { mean, .. } => mean,
+        Law::Hyperexponential { .. } => law.mean(),
         Law::Lognormal { median, .. } => median,
     }
 }

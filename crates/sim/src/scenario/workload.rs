@@ -43,7 +43,12 @@ const SHORTEST: Span = Span::from_nanos(1_000);
 const DAY: Span = Span::from_secs(24 * 3600);
 
 /// All requests.
-pub(super) fn requests(scenario: &Table<'_>, folder: &Path, services: &[ServicePlan]) -> Vec<RequestPlan> {
+pub(super) fn requests(
+    scenario: &Table<'_>,
+    folder: &Path,
+    services: &[ServicePlan],
+    gossips: bool,
+) -> Vec<RequestPlan> {
     let rows: BTreeMap<&str, usize> = services.iter().enumerate().map(|(row, it)| (&*it.spec.name, row)).collect();
     let mut plans: Vec<RequestPlan> = Vec::new();
     for table in scenario.tables("requests", REQUESTS) {
@@ -64,6 +69,9 @@ pub(super) fn requests(scenario: &Table<'_>, folder: &Path, services: &[ServiceP
         let scalable = matches!(services[service].spec.mode, sched::spec::Mode::Replicated { .. });
         if let Some(value) = table.get("autoscale").filter(|_| !scalable) {
             value.complain("only replicated services can be scaled");
+        }
+        if let Some(value) = table.get("spread").filter(|_| gossips) {
+            value.complain("the `gossip` table says how long that takes: leave it out");
         }
         let spread = Law::Uniform { min: Span::ZERO, max: Span::from_secs(1) };
         plans.push(RequestPlan {

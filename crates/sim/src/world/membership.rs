@@ -21,7 +21,7 @@ impl World<'_> {
                     self.observer.mark(now, "join", plan.spec.id.as_str());
                     self.manager.join_node(now, NodeId::from_index(node), spec, &mut self.commands);
                     self.overlay.join(node);
-                    self.heartbeats.registered(node);
+                    self.heartbeats.registered(&mut self.queue, node);
                     self.be_member(now, node, true);
                 }
                 Step::Member(_) => self.managers.promote(&mut self.queue, node, &plan.spec.id, true),

@@ -7,7 +7,7 @@ use sched::spec::{Availability, Mode, PublishMode, RestartCondition, Units, Upda
 use sched::{Span, Time};
 use sim::engine::law::Law;
 use sim::metrics::METRICS;
-use sim::scenario::{Action, Behaviour, Layer, Models, Scenario, load, parse};
+use sim::scenario::{Action, Behaviour, Breach, Layer, Models, Scenario, Weakness, load, parse};
 
 /// The text as `s.toml`.
 fn read(text: &str) -> Scenario {
@@ -491,4 +491,61 @@ fn depth_does_not_overflow_the_stack() {
     assert!(!complaints(&text).is_empty());
     let text = format!("{} = 1", vec!["a"; 100_000].join("."));
     assert!(!complaints(&text).is_empty());
+}
+
+#[test]
+fn networks_break_in_four_ways_by_script_and_at_random() {
+    let scenario = read(
+        r#"
+            duration = "10m"
+            [[pool]]
+            name = "w"
+            count = 4
+            labels = { rack = "r{i/2}" }
+            [[crew]]
+            name = "hands"
+            count = 2
+            [[failure]]
+            of = "all"
+            together = "rack"
+            breaks = "split"
+            up = { erlang = { stages = 3, mean = "1h" } }
+            repair = { hyperexponential = { chance = 0.9, short = "5s", long = "1m" } }
+            crew = "hands"
+            [[event]]
+            at = "1s"
+            deaf = "w-1"
+            [[event]]
+            at = "2s"
+            mute = ["w-1", "w-2"]
+            stagger = "1s"
+            [[event]]
+            at = "4s"
+            split = "rack=r1"
+            stagger = "1s"
+            [[event]]
+            at = "5s"
+            weaken = { nodes = "all", loss = 0.25 }
+            [[event]]
+            at = "6s"
+            weaken = { nodes = "w-1", loss = 0, delay = "0s" }
+        "#,
+    );
+    let happens: Vec<(&str, &Action)> = scenario.script.iter().map(|it| (it.label.as_str(), &it.action)).collect();
+    let weak = Weakness { loss: 0.25, delay: Law::Fixed(Span::ZERO) };
+    assert_eq!(
+        happens,
+        [
+            ("w-1 deaf", &Action::Break(Breach::Deaf, vec![0])),
+            ("w-1 mute", &Action::Break(Breach::Mute, vec![0])),
+            ("w-2 mute", &Action::Break(Breach::Mute, vec![1])),
+            ("rack=r1 split off", &Action::Break(Breach::Split, vec![2, 3])),
+            ("all weakly connected", &Action::Weaken(vec![0, 1, 2, 3], Some(weak))),
+            ("w-1 well connected", &Action::Weaken(vec![0], None)),
+        ]
+    );
+    let failure = &scenario.failures[0];
+    assert_eq!((failure.breach, failure.crews, failure.crew.as_deref()), (Some(Breach::Split), Some(2), Some("hands")));
+    assert_eq!(failure.up, Law::Erlang { stages: 3, mean: secs(3600) });
+    assert_eq!(failure.repair, Law::Hyperexponential { chance: 0.9, short: secs(5), long: secs(60) });
 }

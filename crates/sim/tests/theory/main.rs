@@ -11,10 +11,13 @@ use sim::scenario::load;
 
 /// These take too long to be run with every change; `simctl check scenarios/theory/*.toml` runs them too.
 const SLOW: &[&str] = &[
+    "e2m1",
     "erlang-loss-exponential",
     "erlang-loss-lognormal",
     "majority-of-five",
     "md1",
+    "mg1-erlang",
+    "mg1-hyperexponential",
     "mg1-lognormal",
     "mg1-weibull",
     "mm1",

@@ -5,10 +5,12 @@ use std::sync::Arc;
 use rand_chacha::ChaCha8Rng;
 use sched::{DesiredState, Span, TaskState, Time};
 
-use super::{Agents, Assignment, Commit, CommitNo, Effect, Event, LOST, Report, exit_error};
+use super::{Agents, Assignment, Commit, CommitNo, Effect, Event, LOST, Node, Report, exit_error};
 use crate::engine::Queue;
-use crate::engine::law::unit;
+use crate::engine::law::{Law, unit};
+use crate::engine::rng::{Stream, part};
 use crate::model::TaskNo;
+use crate::scenario::Breach;
 
 /// SwarmKit dispatcher: as many changes are sent without waiting for quiet.
 pub(super) const ASSIGNMENTS_MAX: usize = 100;
@@ -40,7 +42,7 @@ impl Agents<'_> {
     /// The dispatcher queues an assignment. It goes out after some quiet, or with as many as fit.
     pub(super) fn send<E: From<Event>>(&mut self, queue: &mut Queue<E>, node: usize, assignment: Assignment) {
         let it = &mut self.nodes[node];
-        if !it.connected {
+        if !it.connected || it.breach == Some(Breach::Deaf) {
             return; // The complete set of the next session will tell.
         }
         it.outbox.push(assignment);
@@ -106,13 +108,34 @@ impl Agents<'_> {
     pub(super) fn call<E: From<Event>>(&mut self, queue: &mut Queue<E>, node: usize) {
         let it = &mut self.nodes[node];
         it.alive = true;
-        if !it.linked {
+        if it.breach.is_some() {
             it.calls = queue.now();
         } else if !it.connected {
             let link = it.link;
             let arrival = self.arrival_up(queue.now(), node);
             queue.at(arrival, Event::Registered { node: node as u32, link });
         }
+    }
+
+    /// An agent gives up its session. If its network is not broken, it calls until a call gets through.
+    pub(super) fn give_up<E: From<Event>>(&mut self, queue: &mut Queue<E>, node: usize) {
+        self.unlink(node);
+        let it = &self.nodes[node];
+        if it.breach.is_some() {
+            return;
+        }
+        let loss = it.weak.map_or(0.0, |it| it.loss);
+        let mut rng = self.seeds.stream(Stream::Link, part(it.entity, u64::from(it.link)));
+        let (mut at, mut backoff) = (queue.now(), Span::ZERO);
+        loop {
+            backoff = (BACKOFF_BASE + backoff + backoff).min(BACKOFF_MAX);
+            at += Span::from_secs_f64(unit(&mut rng) * backoff.as_secs_f64());
+            if loss <= unit(&mut rng) {
+                break;
+            }
+            at += self.overlay.unreachable;
+        }
+        queue.at(at, Event::Booted { node: node as u32, cycle: it.cycle });
     }
 
     /// The agent has a session. It reports what it knows of the tasks that it had: a container that the loss of its engine
@@ -168,7 +191,7 @@ impl Agents<'_> {
         it.state = state;
         it.error.clone_from(&error);
         let (node, pending) = (it.node as usize, it.report);
-        if !self.nodes[node].connected {
+        if !self.nodes[node].connected || self.nodes[node].breach == Some(Breach::Mute) {
             return; // The next session begins with it.
         }
         let arrival = self.arrival_up(queue.now(), node).as_nanos();
@@ -205,14 +228,25 @@ impl Agents<'_> {
     /// When a message to an agent arrives.
     fn arrival_down(&mut self, now: Time, node: usize) -> Time {
         let it = &mut self.nodes[node];
-        it.down = it.down.max(now + self.overlay.latency.sample(&mut it.latency));
+        it.down = it.down.max(now + it.latency(&self.overlay.latency));
         it.down
     }
 
     /// When a message from an agent arrives.
     pub(super) fn arrival_up(&mut self, now: Time, node: usize) -> Time {
         let it = &mut self.nodes[node];
-        it.up = it.up.max(now + self.overlay.latency.sample(&mut it.latency));
+        it.up = it.up.max(now + it.latency(&self.overlay.latency));
         it.up
+    }
+}
+
+impl Node {
+    /// What a message takes.
+    fn latency(&mut self, law: &Law) -> Span {
+        let latency = law.sample(&mut self.latency);
+        match self.weak {
+            Some(weak) => latency + weak.delay.sample(&mut self.latency),
+            None => latency,
+        }
     }
 }
