@@ -191,10 +191,11 @@ impl Ledger {
         if self.counts.len() <= service.index() {
             self.counts.resize_with(service.index() + 1, Counts::default);
         }
+        let nodes = self.loads.len();
         let (load, counts) = (&mut self.loads[node], &mut self.counts[service.index()]);
         if more {
             load.active += 1;
-            counts.increase(node);
+            counts.increase(node, nodes);
         } else {
             load.active -= 1;
             counts.decrease(node);
@@ -210,7 +211,7 @@ impl Ledger {
 
     /// A task of the group failed here.
     pub(super) fn fail(&mut self, service: ServiceId, version: u64, node: NodeId, at: Time) {
-        self.failures.add(service, version, node, at);
+        self.failures.add(service, version, node, self.loads.len(), at);
         self.log.touch(node);
     }
 
@@ -374,10 +375,10 @@ struct Failures {
 }
 
 impl Failures {
-    fn add(&mut self, service: ServiceId, version: u64, node: NodeId, at: Time) {
+    fn add(&mut self, service: ServiceId, version: u64, node: NodeId, nodes: usize, at: Time) {
         let place = self.window.partition_point(|(other, ..)| *other <= at);
         self.window.insert(place, (at, service, version, node));
-        self.by_group.entry((service, version)).or_default().increase(node);
+        self.by_group.entry((service, version)).or_default().increase(node, nodes);
     }
 
     fn forget_node(&mut self, node: NodeId) {
