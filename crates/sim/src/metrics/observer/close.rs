@@ -12,7 +12,7 @@ use crate::model::image::Totals;
 /// Marks that are kept of a run that broke off.
 const MARKS_MAX: usize = 1000;
 
-impl Observer<'_> {
+impl<'a> Observer<'a> {
     /// The run is over.
     pub fn close(mut self, now: Time, pulled: &Totals, addresses_peak: u32, events: u64) -> Outcome {
         self.note_settled(now);
@@ -209,10 +209,16 @@ impl Observer<'_> {
         if self.nodes.iter().all(|it| it.rack.is_none()) {
             return None;
         }
-        let mut racks: Vec<BTreeMap<&str, u64>> = vec![BTreeMap::new(); self.services.len()];
+        let mut numbers: BTreeMap<&str, usize> = BTreeMap::new();
+        let mut number = |rack: Option<&'a str>| {
+            let next = numbers.len();
+            *numbers.entry(rack.unwrap_or_default()).or_insert(next)
+        };
+        let rack_of: Vec<usize> = self.nodes.iter().map(|it| number(it.rack)).collect();
+        let mut racks: Vec<BTreeMap<usize, u64>> = vec![BTreeMap::new(); self.services.len()];
         for it in self.tasks.iter().filter(|it| it.serves) {
-            let rack = it.node.and_then(|node| self.nodes[node.index()].rack);
-            *racks[self.slots[it.slot as usize].service as usize].entry(rack.unwrap_or_default()).or_default() += 1;
+            let node = it.node.expect("what serves has a node");
+            *racks[self.slots[it.slot as usize].service as usize].entry(rack_of[node.index()]).or_default() += 1;
         }
         let shares: Vec<f64> = racks
             .iter()
