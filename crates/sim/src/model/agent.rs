@@ -795,8 +795,12 @@ impl Agents<'_> {
         let Some(it) = self.container(task) else { return };
         it.runs = true;
         it.phase = Phase::Running;
-        let ends = [it.life.extra().course.and_then(|it| it.unhealthy), it.life.exit];
-        if let Some(end) = ends.into_iter().flatten().min() {
+        let ill = it.life.extra.as_ref().and_then(|it| it.course?.unhealthy);
+        let end = match (ill, it.life.exit) {
+            (Some(ill), Some(exit)) => Some(ill.min(exit)),
+            (ill, exit) => ill.or(exit),
+        };
+        if let Some(end) = end {
             let rest = Span::from_nanos(end.as_nanos().saturating_sub((queue.now() - it.since).as_nanos()));
             it.wait(queue, task, Phase::Running, rest);
         }
