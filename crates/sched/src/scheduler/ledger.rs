@@ -30,6 +30,10 @@ pub(super) struct Group {
     pub(super) requirement: usize,
     /// Number of the layout of its preferences.
     pub(super) layout: usize,
+    // What every decision asks of the specification, which is elsewhere in memory.
+    room: (i64, i64),
+    max_replicas: u64,
+    wants_units: bool,
     ports: Vec<(Protocol, u16)>,
 }
 
@@ -42,19 +46,25 @@ impl Group {
         layout: usize,
     ) -> Group {
         let ports = filter::host_ports(&spec).collect();
-        Group { service, version, spec, requirement, layout, ports }
+        let wants = &spec.task.reservations;
+        let (room, wants_units) = ((wants.nano_cpus, wants.memory), !wants.generic.is_empty());
+        let max_replicas = spec.task.placement.max_replicas;
+        Group { service, version, spec, requirement, layout, room, max_replicas, wants_units, ports }
     }
 
     /// Nano-CPUs and bytes for one task.
     pub(super) fn room(&self) -> (i64, i64) {
-        let wants = &self.spec.task.reservations;
-        (wants.nano_cpus, wants.memory)
+        self.room
+    }
+
+    /// Whether its tasks reserve generic units.
+    pub(super) fn wants_units(&self) -> bool {
+        self.wants_units
     }
 
     /// Whether CPU and memory are all that its tasks take away from each other.
     pub(super) fn is_plain(&self) -> bool {
-        let task = &self.spec.task;
-        self.ports.is_empty() && task.placement.max_replicas == 0 && task.reservations.generic.is_empty()
+        self.ports.is_empty() && self.max_replicas == 0 && !self.wants_units
     }
 }
 
@@ -146,9 +156,8 @@ impl Ledger {
     /// Counts a task and takes its reservation; the answer is the generic units that it got.
     pub(super) fn add(&mut self, group: &Group, node: NodeId, active: bool) -> Vec<GenericResource> {
         let load = &mut self.loads[node];
-        let wants = &group.spec.task.reservations;
-        load.nano_cpus -= wants.nano_cpus;
-        load.memory -= wants.memory;
+        load.nano_cpus -= group.room.0;
+        load.memory -= group.room.1;
         if !group.ports.is_empty() {
             self.ports[node].extend(&group.ports);
         }
@@ -157,7 +166,10 @@ impl Ledger {
         } else {
             self.log.touch(node);
         }
-        if wants.generic.is_empty() { Vec::new() } else { generic::claim(&mut self.generic[node], &wants.generic) }
+        if !group.wants_units {
+            return Vec::new();
+        }
+        generic::claim(&mut self.generic[node], &group.spec.task.reservations.generic)
     }
 
     /// The opposite of [`Ledger::add`]. Ports are a set without counts, as in SwarmKit.
@@ -170,9 +182,8 @@ impl Ledger {
         now: &NodeSpec,
     ) {
         let load = &mut self.loads[node];
-        let wants = &group.spec.task.reservations;
-        load.nano_cpus += wants.nano_cpus;
-        load.memory += wants.memory;
+        load.nano_cpus += group.room.0;
+        load.memory += group.room.1;
         if !group.ports.is_empty() {
             self.ports[node].retain(|port| !group.ports.contains(port));
         }
@@ -297,13 +308,12 @@ impl Ledger {
         if !load.ready {
             return Some(Filter::Ready);
         }
-        let task = &group.spec.task;
-        let wants = &task.reservations;
         if depth >= Depth::Room {
-            let reserves = wants.nano_cpus != 0 || wants.memory != 0 || !wants.generic.is_empty();
-            let scarce = wants.nano_cpus > load.nano_cpus || wants.memory > load.memory;
-            let lacks = || depth == Depth::All && !generic::has_enough(&self.generic[node], &wants.generic);
-            if reserves && (scarce || lacks()) {
+            let reserves = group.room != (0, 0) || group.wants_units;
+            let scarce = group.room.0 > load.nano_cpus || group.room.1 > load.memory;
+            let units = || &group.spec.task.reservations.generic;
+            let asks = depth == Depth::All && group.wants_units;
+            if reserves && (scarce || asks && !generic::has_enough(&self.generic[node], units())) {
                 return Some(Filter::Resource);
             }
         }
@@ -313,7 +323,7 @@ impl Ledger {
         if !group.ports.is_empty() && group.ports.iter().any(|port| self.ports[node].contains(port)) {
             return Some(Filter::HostPort);
         }
-        let most = task.placement.max_replicas;
+        let most = group.max_replicas;
         if most > 0 && u64::from(self.counts(group.service).get(node)) >= most {
             return Some(Filter::MaxReplicas);
         }

@@ -364,7 +364,7 @@ impl Views {
                 // By fullness, those that are too full stand in front of all others.
                 let useless = match depth {
                     Depth::Nodes => by == By::Fullness,
-                    _ => !group.spec.task.reservations.generic.is_empty() || (by == By::Rank && !reserves),
+                    _ => group.wants_units() || (by == By::Rank && !reserves),
                 };
                 if useless {
                     continue;
