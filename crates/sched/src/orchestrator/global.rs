@@ -49,7 +49,10 @@ impl Global {
             }
             _ => {}
         }
-        self.tick(cluster, restarts);
+        if !self.restart.is_empty() {
+            self.tick(cluster, restarts);
+        }
+        cluster.commit();
     }
 
     /// Tasks of global services on a node.
@@ -74,7 +77,6 @@ impl Global {
                 restarts.restart(cluster, id);
             }
         }
-        cluster.commit();
     }
 
     /// SwarmKit `reconcileOneNode`: what a node's return, drain or change of availability means to every service.

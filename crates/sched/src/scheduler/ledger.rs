@@ -99,10 +99,8 @@ pub(super) struct Ledger {
     capacities: IdVec<NodeId, (i64, i64)>,
     generic: IdVec<NodeId, Vec<GenericResource>>,
     ports: IdVec<NodeId, Vec<(Protocol, u16)>>,
-    /// Active tasks, by row of the service.
-    counts: Vec<Counts>,
-    /// The same by branch, for services that have many.
-    tallies: BTreeMap<ServiceId, Tally>,
+    /// By row of the service.
+    holdings: Vec<Holding>,
     failures: Failures,
     pub(super) log: Log,
 }
@@ -199,11 +197,11 @@ impl Ledger {
 
     /// One active task of the service more or less.
     pub(super) fn count(&mut self, service: ServiceId, node: NodeId, more: bool) {
-        if self.counts.len() <= service.index() {
-            self.counts.resize_with(service.index() + 1, Counts::default);
+        if self.holdings.len() <= service.index() {
+            self.holdings.resize_with(service.index() + 1, Holding::default);
         }
         let nodes = self.loads.len();
-        let (load, counts) = (&mut self.loads[node], &mut self.counts[service.index()]);
+        let (load, Holding { counts, tally }) = (&mut self.loads[node], &mut self.holdings[service.index()]);
         if more {
             load.active += 1;
             counts.increase(node, nodes);
@@ -211,10 +209,10 @@ impl Ledger {
             load.active -= 1;
             counts.decrease(node);
         }
-        if let Some(tally) = self.tallies.get_mut(&service) {
-            tally.changes.push((node, more));
-            if counts.len() < tally.changes.len() {
-                self.tallies.remove(&service);
+        if let Some(it) = tally {
+            it.changes.push((node, more));
+            if counts.len() < it.changes.len() {
+                *tally = None;
             }
         }
         self.log.touch(node);
@@ -230,17 +228,17 @@ impl Ledger {
     pub(super) fn tasks_by_branch(&mut self, service: ServiceId, number: usize, layout: &Layout, out: &mut Vec<u32>) {
         out.clear();
         out.resize(layout.branches().len(), 0);
-        let Some(counts) = self.counts.get(service.index()) else { return };
+        let Some(Holding { counts, tally }) = self.holdings.get_mut(service.index()) else { return };
         // With few nodes they are counted anew each time.
         if counts.len() * FEW <= self.loads.len() || counts.len() <= FEW {
-            self.tallies.remove(&service);
+            *tally = None;
             for (node, count) in counts.iter() {
                 let Some(place) = layout.place(node) else { continue };
                 layout.path(place).for_each(|branch| out[branch] += count);
             }
             return;
         }
-        let tally = self.tallies.entry(service).or_default();
+        let tally = tally.get_or_insert_default();
         if tally.of == Some((number, layout.built)) {
             for (node, more) in tally.changes.drain(..) {
                 let Some(place) = layout.place(node) else { continue };
@@ -293,7 +291,7 @@ impl Ledger {
     /// Active tasks of a service, by node.
     pub(super) fn counts(&self, service: ServiceId) -> &Counts {
         static NONE: Counts = Counts::none();
-        self.counts.get(service.index()).unwrap_or(&NONE)
+        self.holdings.get(service.index()).map_or(&NONE, |it| &it.counts)
     }
 
     /// Recent failures of a group by node, whether they matter or not.
@@ -358,13 +356,20 @@ impl Ledger {
         for ((service, node), count) in &counts {
             assert_eq!(self.counts(*service).get(*node), *count, "tasks of {service:?} on {node:?}");
         }
-        assert_eq!(self.counts.iter().map(Counts::len).sum::<usize>(), counts.len(), "services on nodes");
+        assert_eq!(self.holdings.iter().map(|it| it.counts.len()).sum::<usize>(), counts.len(), "services on nodes");
     }
 }
 
 fn totals(spec: &NodeSpec) -> ((i64, i64), &[GenericResource]) {
     let resources = spec.description.as_ref().map(|it| &it.resources);
     resources.map_or(((0, 0), &[]), |it| ((it.nano_cpus, it.memory), &it.generic))
+}
+
+/// What a service holds: its active tasks by node and, if it has many, by branch.
+#[derive(Default)]
+struct Holding {
+    counts: Counts,
+    tally: Option<Box<Tally>>,
 }
 
 /// Active tasks of a service by branch of a layout, and where tasks came and went since they were counted.

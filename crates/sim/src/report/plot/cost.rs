@@ -78,8 +78,7 @@ fn panel(sheet: &mut Sheet, room: Rect, x: &str, y: &str, curves: &[&Curve]) {
     // Room for the names at the right.
     let panel = Panel::within(Rect { x1: room.x1 - 430, y0: room.y0 + 30, ..room }, x, y);
     panel.axes(sheet);
-    let ends: Vec<i32> = curves.iter().filter_map(|it| it.points.last()).map(|&(x, y)| panel.at(x, y).1).collect();
-    let mut names: Vec<(i32, String, RGBColor)> = Vec::new();
+    let mut names: Vec<(i32, String, String, RGBColor)> = Vec::new();
     for curve in curves {
         let look = appearance(curve);
         panel.line(sheet, &curve.points, look, if curve.who == "simctl" { 13 } else { 8 });
@@ -93,19 +92,16 @@ fn panel(sheet: &mut Sheet, room: Rect, x: &str, y: &str, curves: &[&Curve]) {
                 "group" => ", of 100,000",
                 _ => "",
             };
-            let at = panel.at(x, y);
-            names.push((at.1, format!("{}{what}", curve.who), look.color));
-            // The value stands above its line, or below where another line ends close above.
-            let beside = if ends.iter().any(|&end| end < at.1 && at.1 - end < 150) { 62 } else { -45 };
-            sheet.text(&span(y), (at.0 - 30, at.1 + beside), NOTE, INK, false, Anchor::Right);
+            names.push((panel.at(x, y).1, format!("{}{what}", curve.who), span(y), look.color));
         }
     }
-    // Names that would stand on each other move apart.
+    // Names that would stand on each other move apart. The last value stands below its name, clear of all lines.
     names.sort_by_key(|name| name.0);
     let mut above = i32::MIN / 2;
-    for (y, name, color) in names {
-        let y = y.max(above + TEXT + 8);
+    for (y, name, value, color) in names {
+        let y = y.max(above + 2 * TEXT + 16);
         sheet.text(&name, (panel.rect.x1 + 35, y), NOTE, color, true, Anchor::Left);
+        sheet.text(&value, (panel.rect.x1 + 35, y + TEXT + 4), NOTE, INK, false, Anchor::Left);
         above = y;
     }
 }
