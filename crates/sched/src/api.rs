@@ -88,8 +88,11 @@ pub(crate) fn validate_among(cluster: &Cluster, own: Option<ServiceId>, spec: &S
         let text = format!("name conflicts with an existing object: service {} already exists", spec.name);
         return refuse(Part::Name, text);
     }
+    if spec.endpoint.ports.is_empty() {
+        return Ok(());
+    }
     let mut taken = PublishedPorts::default();
-    for id in cluster.publishers().filter(|id| Some(*id) != own && !spec.endpoint.ports.is_empty()) {
+    for id in cluster.publishers().filter(|id| Some(*id) != own) {
         taken.take(Some(id), &cluster.services()[id].spec);
     }
     taken.take(own, spec).into_iter().next().map_or(Ok(()), Err)

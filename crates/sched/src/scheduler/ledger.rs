@@ -226,17 +226,13 @@ impl Ledger {
 
     /// Puts into `out` the active tasks of a service in each branch of the layout that has this number.
     pub(super) fn tasks_by_branch(&mut self, service: ServiceId, number: usize, layout: &Layout, out: &mut Vec<u32>) {
-        out.clear();
-        out.resize(layout.branches().len(), 0);
-        let Some(Holding { counts, tally }) = self.holdings.get_mut(service.index()) else { return };
+        let Some(Holding { counts, tally }) = self.holdings.get_mut(service.index()) else {
+            return count_by_branch(&Counts::none(), layout, out);
+        };
         // With few nodes they are counted anew each time.
         if counts.len() * FEW <= self.loads.len() || counts.len() <= FEW {
             *tally = None;
-            for (node, count) in counts.iter() {
-                let Some(place) = layout.place(node) else { continue };
-                layout.path(place).for_each(|branch| out[branch] += count);
-            }
-            return;
+            return count_by_branch(counts, layout, out);
         }
         let tally = tally.get_or_insert_default();
         if tally.of == Some((number, layout.built)) {
@@ -248,11 +244,7 @@ impl Ledger {
         } else {
             tally.of = Some((number, layout.built));
             tally.changes.clear();
-            tally.tasks.clone_from(out);
-            for (node, count) in counts.iter() {
-                let Some(place) = layout.place(node) else { continue };
-                layout.path(place).for_each(|branch| tally.tasks[branch] += count);
-            }
+            count_by_branch(counts, layout, &mut tally.tasks);
         }
         out.clone_from(&tally.tasks);
     }
@@ -363,6 +355,15 @@ impl Ledger {
 fn totals(spec: &NodeSpec) -> ((i64, i64), &[GenericResource]) {
     let resources = spec.description.as_ref().map(|it| &it.resources);
     resources.map_or(((0, 0), &[]), |it| ((it.nano_cpus, it.memory), &it.generic))
+}
+
+fn count_by_branch(counts: &Counts, layout: &Layout, out: &mut Vec<u32>) {
+    out.clear();
+    out.resize(layout.branches().len(), 0);
+    for (node, count) in counts.iter() {
+        let Some(place) = layout.place(node) else { continue };
+        layout.path(place).for_each(|branch| out[branch] += count);
+    }
 }
 
 /// What a service holds: its active tasks by node and, if it has many, by branch.

@@ -5,8 +5,8 @@
 //! nothing is paid for a view that nobody asks, and a decision costs the same however many nodes there are.
 //!
 //! There are three kinds. Two are shared by services that ask for the same: they know nothing of a service, so a node
-//! that has tasks of it, which must stand further back, is stepped over; a service without tasks needs nothing else. If that happens too often, the group gets a
-//! view of its own, whose keys are the whole truth.
+//! that has tasks of it, which must stand further back, is stepped over. If that happens too often, the group gets a
+//! view of its own, whose keys are the whole truth. To a group that has no tasks yet, a shared view is the whole truth.
 
 use std::collections::BTreeMap;
 use std::ops::Range;

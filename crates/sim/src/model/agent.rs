@@ -102,7 +102,7 @@ pub enum Event {
 pub enum Effect {
     /// A task needs its image on a node; tell [`Agents::pulled`] when it is there.
     Pull(TaskNo, usize),
-    /// A task does not need its image any more.
+    /// A task does not need its image on a node any more.
     CancelPull(TaskNo, usize),
     /// A container is created.
     Prepared(TaskNo),
