@@ -100,6 +100,9 @@ pub(crate) enum Change {
         desired: DesiredState,
         state: TaskState,
     },
+    /// The scheduler gave tasks their nodes, as many as there were. It has counted them, it chose nodes that can keep them,
+    /// and nobody waits for a task to be assigned: so there is no change for each.
+    TasksAssigned,
     TaskDeleted {
         task: TaskId,
         service: ServiceId,
@@ -439,7 +442,7 @@ impl Cluster {
         self.record(Change::TaskUpdated { task: id, desired, state });
     }
 
-    /// Gives a task its node.
+    /// Gives a task its node. Only the scheduler does, or someone who writes more of the task at once.
     pub(crate) fn assign(&mut self, id: TaskId, node: NodeId, generic: Vec<GenericResource>) {
         let now = self.now;
         let task = self.task_mut(id);
@@ -448,12 +451,13 @@ impl Cluster {
         task.details = (!generic.is_empty()).then(|| Box::new(Details { error: None, generic }));
         task.state = TaskState::Assigned;
         task.since = now;
-        let desired = task.desired;
         if !preassigned {
             self.on_nodes[node].push(id.row);
         }
         self.commands.push(Command::Assign { task: id, node });
-        self.record(Change::TaskUpdated { task: id, desired, state: TaskState::Assigned });
+        if self.journal.back() != Some(&Change::TasksAssigned) {
+            self.record(Change::TasksAssigned);
+        }
     }
 
     pub(crate) fn delete_task(&mut self, id: TaskId) {

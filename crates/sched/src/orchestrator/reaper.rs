@@ -53,7 +53,9 @@ impl Reaper {
                 self.cleanup.insert((record.sequence, task));
                 self.look_again(record.service, record.slot);
             }
-            // Any event about a task starts a batch, even one that leaves nothing to clean up.
+            // Any event about a task starts a batch, even one that leaves nothing to clean up. No record is of less use
+            // because its task was assigned.
+            Change::TasksAssigned => {}
             Change::TaskUpdated { task, .. } => {
                 if let Some(record) = cluster.task(task) {
                     self.look_again(record.service, record.slot);
