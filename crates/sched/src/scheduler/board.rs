@@ -141,20 +141,20 @@ impl<'a> Board<'a> {
         let (layout, start) = (self.group.layout, self.start);
         let places = self.views.known(layout).branches()[branch].places.clone();
         let (asker, views) = self.asker();
-        views.candidates(asker, layout, places, By::Rank, most, start, out);
+        views.candidates(&asker, layout, places, By::Rank, most, start, out);
     }
 
     /// The fullest nodes of all for tasks of the group.
     pub(super) fn fullest(&mut self, most: usize, out: &mut Vec<Candidate>) {
         let (all, start) = (0..self.nodes(), self.start);
         let (asker, views) = self.asker();
-        views.candidates(asker, Views::CIRCLE, all, By::Fullness, most, start, out);
+        views.candidates(&asker, Views::CIRCLE, all, By::Fullness, most, start, out);
     }
 
     /// How often each filter refuses a node, if none fits.
     pub(super) fn refusals_if_none_fits(&mut self) -> Option<Refusals> {
         let (asker, views) = self.asker();
-        views.refusals(asker)
+        views.refusals(&asker)
     }
 
     /// Why the tasks that are left go nowhere.

@@ -293,6 +293,7 @@ impl Ledger {
 
     /// The first filter that refuses a node, if any of those asked does. `verdict` is what the group's [`Requirement`]
     /// says of the node.
+    #[inline]
     pub(super) fn refusal(&self, group: &Group, node: NodeId, verdict: Option<Filter>, depth: Depth) -> Option<Filter> {
         let load = &self.loads[node];
         if !load.ready {

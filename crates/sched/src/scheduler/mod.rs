@@ -466,8 +466,8 @@ impl Scheduler {
         let mut hungry = std::mem::take(&mut self.hungry);
         for number in &hungry {
             let member = self.groups[*number as usize].as_mut().expect("it is hungry");
-            let first_waits = member.waiting.first().is_some_and(|(_, id)| waits(cluster, *id));
-            if !member.is_settled || !first_waits {
+            let first_waits = || member.waiting.first().is_some_and(|(_, id)| waits(cluster, *id));
+            if !(member.is_settled && first_waits()) {
                 member.is_settled = false;
                 member.waiting.retain(|(_, id)| waits(cluster, *id));
                 if !std::mem::replace(&mut member.is_sorted, true) {
@@ -508,16 +508,19 @@ impl Scheduler {
                 refusals = Some(board.refusals());
             }
         }
-        let mut units = std::mem::take(&mut self.desk.units).into_iter().peekable();
-        let placed = self.desk.placements.len();
-        for (index, (_, id)) in tasks.drain(..placed).enumerate() {
-            let node = self.desk.placements[index];
-            let units = units.next_if(|(number, _)| *number == index).map_or(Vec::new(), |(_, units)| units);
+        let mut units = self.desk.units.drain(..).peekable();
+        let placements = self.desk.placements.iter().zip(&self.desk.active);
+        for (index, ((node, active), (_, id))) in placements.zip(&tasks).enumerate() {
             let entry = &mut self.entries[id.row()];
-            (entry.stage, entry.node, entry.active) = (Stage::Placed, node, self.desk.active[index]);
-            self.keep_units(id, &units);
-            cluster.assign(id, node, units);
+            (entry.stage, entry.node, entry.active) = (Stage::Placed, *node, *active);
+            let units = units.next_if(|(number, _)| *number == index).map_or(Vec::new(), |(_, units)| units);
+            if !units.is_empty() {
+                self.units.insert(*id, units.clone());
+            }
+            cluster.assign(*id, *node, units);
         }
+        drop(units);
+        tasks.drain(..self.desk.placements.len());
         match refusals {
             Some(refusals) => self.leave_waiting(cluster, number, tasks, refusals),
             None => {

@@ -8,36 +8,51 @@
 pub(super) struct Order {
     len: usize,
     /// All levels, the keys first; each is padded with [`u64::MAX`] to whole blocks.
-    keys: Vec<u64>,
+    blocks: Vec<Block>,
     /// Where each level begins.
     levels: Vec<usize>,
 }
 
 const BLOCK: usize = 8;
+type Block = [u64; BLOCK];
 
-fn least(block: &[u64]) -> u64 {
-    block.iter().copied().fold(u64::MAX, u64::min)
+fn least(keys: &[u64]) -> u64 {
+    keys.iter().copied().fold(u64::MAX, u64::min)
+}
+
+/// Which keys of a block are not above `bound`, a bit for each. Without a branch, because nobody can guess it.
+fn fitting(block: &Block, bound: u64) -> u32 {
+    block.iter().rev().fold(0, |bits, key| bits << 1 | u32::from(*key <= bound))
 }
 
 impl Order {
     /// Takes these keys for all that were there.
     pub(super) fn rebuild(&mut self, keys: impl ExactSizeIterator<Item = u64>) {
         self.len = keys.len();
-        self.keys.clear();
+        self.blocks.clear();
         self.levels.clear();
         self.levels.push(0);
-        self.keys.extend(keys);
+        self.fill(keys);
         loop {
-            self.keys.resize(self.keys.len().next_multiple_of(BLOCK).max(BLOCK), u64::MAX);
             let begin = self.levels[self.levels.len() - 1];
-            if self.keys.len() - begin == BLOCK {
+            let end = self.blocks.len();
+            if end - begin == 1 {
                 return;
             }
-            self.levels.push(self.keys.len());
-            for block in (begin..self.keys.len()).step_by(BLOCK) {
-                let least = least(&self.keys[block..block + BLOCK]);
-                self.keys.push(least);
+            self.levels.push(end);
+            for block in (begin..end).step_by(BLOCK) {
+                let mut above = [u64::MAX; BLOCK];
+                let below = &self.blocks[block..end.min(block + BLOCK)];
+                above.iter_mut().zip(below).for_each(|(above, below)| *above = least(below));
+                self.blocks.push(above);
             }
+        }
+    }
+
+    /// The lowest level.
+    fn fill(&mut self, mut keys: impl ExactSizeIterator<Item = u64>) {
+        for _ in 0..self.len.div_ceil(BLOCK).max(1) {
+            self.blocks.push(std::array::from_fn(|_| keys.next().unwrap_or(u64::MAX)));
         }
     }
 
@@ -46,21 +61,19 @@ impl Order {
     }
 
     pub(super) fn keys(&self) -> &[u64] {
-        &self.keys[..self.len]
+        &self.blocks.as_flattened()[..self.len]
     }
 
-    pub(super) fn set(&mut self, place: usize, key: u64) {
+    pub(super) fn set(&mut self, place: usize, mut key: u64) {
         let mut at = place;
-        self.keys[place] = key;
-        for pair in self.levels.windows(2) {
-            let block = at / BLOCK;
-            let begin = pair[0] + block * BLOCK;
-            let least = least(&self.keys[begin..begin + BLOCK]);
-            let above = &mut self.keys[pair[1] + block];
-            if *above == least {
+        for begin in &self.levels {
+            let (block, step) = (at / BLOCK, at % BLOCK);
+            let keys = &mut self.blocks[begin + block];
+            if keys[step] == key {
                 return;
             }
-            *above = least;
+            keys[step] = key;
+            key = least(keys);
             at = block;
         }
     }
@@ -68,16 +81,16 @@ impl Order {
     /// The smallest key of the places from `low` on and before `high`.
     pub(super) fn min(&self, mut low: usize, mut high: usize) -> u64 {
         if low == 0 && high == self.len {
-            return least(&self.keys[self.keys.len() - BLOCK..]);
+            return self.blocks.last().map_or(u64::MAX, |top| least(top));
         }
         let mut best = u64::MAX;
         for begin in &self.levels {
+            let keys = &self.blocks[*begin..].as_flattened();
             if high - low <= 2 * BLOCK {
-                return best.min(least(&self.keys[begin + low..begin + high]));
+                return best.min(least(&keys[low..high]));
             }
             let (inner_low, inner_high) = (low.next_multiple_of(BLOCK), high / BLOCK * BLOCK);
-            best = best.min(least(&self.keys[begin + low..begin + inner_low]));
-            best = best.min(least(&self.keys[begin + inner_high..begin + high]));
+            best = best.min(least(&keys[low..inner_low])).min(least(&keys[inner_high..high]));
             (low, high) = (inner_low / BLOCK, inner_high / BLOCK);
         }
         unreachable!("the last level is one block")
@@ -88,19 +101,21 @@ impl Order {
         if low >= high {
             return None;
         }
+        // From the beginning on it is the way down from the top.
+        let bottom = if low == 0 { self.levels.len() - 1 } else { 0 };
         let mut at = low;
-        for (level, begin) in self.levels.iter().enumerate() {
-            let end = (at / BLOCK + 1) * BLOCK;
-            if let Some(step) = self.keys[begin + at..begin + end].iter().position(|key| *key <= bound) {
-                let mut found = at + step;
+        for (level, begin) in self.levels.iter().enumerate().skip(bottom) {
+            let from_here_on = u32::MAX << (at % BLOCK);
+            let found = fitting(&self.blocks[begin + at / BLOCK], bound) & from_here_on;
+            if found != 0 {
+                let mut found = at / BLOCK * BLOCK + found.trailing_zeros() as usize;
                 for begin in self.levels[..level].iter().rev() {
-                    found *= BLOCK;
-                    let block = &self.keys[begin + found..begin + found + BLOCK];
-                    found += block.iter().position(|key| *key <= bound).expect("the level above says so");
+                    let step = fitting(&self.blocks[begin + found], bound).trailing_zeros();
+                    found = found * BLOCK + step as usize;
                 }
                 return (found < high).then_some(found);
             }
-            at = end / BLOCK;
+            at = at / BLOCK + 1;
             if at * BLOCK.pow(level as u32 + 1) >= high {
                 return None;
             }

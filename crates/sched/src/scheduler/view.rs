@@ -83,7 +83,6 @@ pub(super) struct Candidate {
 }
 
 /// Who asks.
-#[derive(Clone, Copy)]
 pub(super) struct Asker<'a> {
     cluster: &'a Cluster,
     ledger: &'a Ledger,
@@ -273,14 +272,14 @@ impl Views {
     }
 
     /// The view of a scope, up to date.
-    fn view(&mut self, asker: Asker<'_>, scope: Scope) -> usize {
+    fn view(&mut self, asker: &Asker<'_>, scope: Scope) -> usize {
         let number = self.number(asker, scope);
         self.catch_up(asker, number, scope);
         number
     }
 
     /// The view of a scope, as it was when it was last brought up to date.
-    fn number(&mut self, asker: Asker<'_>, scope: Scope) -> usize {
+    fn number(&mut self, asker: &Asker<'_>, scope: Scope) -> usize {
         self.questions += 1;
         if self.views.get(self.recent).is_none_or(|view| view.scope != Some(scope)) {
             self.recent = match self.view_numbers.get(&scope) {
@@ -292,7 +291,7 @@ impl Views {
         self.recent
     }
 
-    fn catch_up(&mut self, asker: Asker<'_>, number: usize, scope: Scope) {
+    fn catch_up(&mut self, asker: &Asker<'_>, number: usize, scope: Scope) {
         let verdicts = &mut self.requirements[asker.group.requirement];
         self.views[number].catch_up(asker, scope, &self.layouts[scope.layout], verdicts);
     }
@@ -329,7 +328,7 @@ impl Views {
 
     /// A view that leaves nothing out: a shared one if that is `enough` and its tasks take nothing but room from each
     /// other.
-    fn whole(asker: Asker<'_>, layout: usize, by: By, enough: bool) -> Scope {
+    fn whole(asker: &Asker<'_>, layout: usize, by: By, enough: bool) -> Scope {
         match (enough && asker.group.is_plain(), asker.group.room()) {
             (true, (0, 0)) => Views::shared(asker.group, layout, by, Depth::Nodes),
             (true, _) => Views::shared(asker.group, layout, by, Depth::Room),
@@ -342,7 +341,7 @@ impl Views {
     #[allow(clippy::too_many_arguments)]
     pub(super) fn candidates(
         &mut self,
-        asker: Asker<'_>,
+        asker: &Asker<'_>,
         layout: usize,
         stretch: Range<usize>,
         by: By,
@@ -401,7 +400,7 @@ impl Views {
     #[allow(clippy::too_many_arguments)]
     fn step(
         &mut self,
-        asker: Asker<'_>,
+        asker: &Asker<'_>,
         scope: Scope,
         stretch: &Range<usize>,
         split: usize,
@@ -457,7 +456,7 @@ impl Views {
     #[allow(clippy::too_many_arguments)]
     fn choose(
         &mut self,
-        asker: Asker<'_>,
+        asker: &Asker<'_>,
         scope: Scope,
         stretch: Range<usize>,
         split: usize,
@@ -496,7 +495,7 @@ impl Views {
 
     /// Whether to look at so many nodes rather than to bring a view up to date. The looks that a view spared are not more
     /// than what it has to catch up with, so whatever is asked next, at most twice the least is done.
-    fn spares(&mut self, asker: Asker<'_>, number: usize, layout: usize, nodes: usize) -> bool {
+    fn spares(&mut self, asker: &Asker<'_>, number: usize, layout: usize, nodes: usize) -> bool {
         let (view, layout) = (&mut self.views[number], &self.layouts[layout]);
         let is_built = view.built == layout.built;
         let missed = if is_built { asker.ledger.log.missed(view.seen) } else { None };
@@ -538,7 +537,7 @@ impl Views {
     }
 
     /// How often each filter refuses a node, if all nodes are refused.
-    pub(super) fn refusals(&mut self, asker: Asker<'_>) -> Option<Refusals> {
+    pub(super) fn refusals(&mut self, asker: &Asker<'_>) -> Option<Refusals> {
         let layout = asker.group.layout;
         let number = self.view(asker, Views::whole(asker, layout, By::Rank, true));
         let view = &self.views[number];
@@ -568,7 +567,7 @@ impl View {
         }
     }
 
-    fn catch_up(&mut self, asker: Asker<'_>, scope: Scope, layout: &Layout, verdicts: &mut Verdicts) {
+    fn catch_up(&mut self, asker: &Asker<'_>, scope: Scope, layout: &Layout, verdicts: &mut Verdicts) {
         let log = &asker.ledger.log;
         self.spared = 0;
         let missed = if self.built == layout.built { log.since(self.seen) } else { None };
