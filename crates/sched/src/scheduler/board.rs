@@ -136,19 +136,23 @@ impl<'a> Board<'a> {
         &mut self.desk.tasks[branch]
     }
 
-    /// The best nodes of a leaf for tasks of the group, see [`Views::candidates`].
+    /// The best nodes of a leaf for tasks of the group, see [`Views::candidates`]. Below the root, tasks have to be counted.
     pub(super) fn candidates(&mut self, branch: usize, most: usize, out: &mut Vec<Candidate>) {
         let (layout, start) = (self.group.layout, self.start);
         let places = self.views.known(layout).branches()[branch].places.clone();
+        let is_fresh = match branch {
+            0 => self.ledger.counts(self.group.service).len() == 0,
+            _ => self.desk.tasks[branch] == 0,
+        };
         let (asker, views) = self.asker();
-        views.candidates(&asker, layout, places, By::Rank, most, start, out);
+        views.candidates(&asker, layout, places, is_fresh, By::Rank, most, start, out);
     }
 
     /// The fullest nodes of all for tasks of the group.
     pub(super) fn fullest(&mut self, most: usize, out: &mut Vec<Candidate>) {
         let (all, start) = (0..self.nodes(), self.start);
         let (asker, views) = self.asker();
-        views.candidates(&asker, Views::CIRCLE, all, By::Fullness, most, start, out);
+        views.candidates(&asker, Views::CIRCLE, all, false, By::Fullness, most, start, out);
     }
 
     /// How often each filter refuses a node, if none fits.

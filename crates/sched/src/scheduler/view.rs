@@ -140,7 +140,7 @@ fn reserved_ppm(ledger: &Ledger, node: NodeId) -> u64 {
     share(cpus, all_cpus).max(share(memory, all_memory))
 }
 
-/// A shared view is given up after so many nodes that had to be stepped over.
+/// A shared view is given up after so many nodes that had to be stepped over, or after a quarter of those that are wanted.
 const STEPS: usize = 8;
 /// A group that wants a sixteenth of the nodes looks at all of them.
 const FEW: usize = 16;
@@ -337,13 +337,14 @@ impl Views {
     }
 
     /// Puts into `out` the best nodes of a stretch of a layout that can take a task of the group, no more than `most`,
-    /// best first; of equals the first on the circle from `start` on.
+    /// best first; of equals the first on the circle from `start` on. A stretch is fresh if it has no task of the service.
     #[allow(clippy::too_many_arguments)]
     pub(super) fn candidates(
         &mut self,
         asker: &Asker<'_>,
         layout: usize,
         stretch: Range<usize>,
+        is_fresh: bool,
         by: By,
         most: usize,
         start: usize,
@@ -375,9 +376,9 @@ impl Views {
                 }
             }
         }
-        // What a shared view knows is the whole truth for a group that left no traces yet.
-        let is_new = asker.failures.is_none() && (asker.counts.len() == 0 || by == By::Fullness);
-        self.choose(asker, Views::whole(asker, layout, by, is_new), stretch, split, most, start, out);
+        // What a shared view knows is the whole truth where the group left no traces yet.
+        let is_fresh = asker.failures.is_none() && (is_fresh || by == By::Fullness);
+        self.choose(asker, Views::whole(asker, layout, by, is_fresh), stretch, split, most, start, out);
     }
 
     /// Where the circle's start divides a stretch.
@@ -437,7 +438,7 @@ impl Views {
                     break Step::Done;
                 }
             }
-            if steps > STEPS {
+            if steps > STEPS.max(most / 4) {
                 out.clear();
                 break if lacks_room && scope.depth == Depth::Nodes { Step::Full } else { Step::Crowded };
             }
