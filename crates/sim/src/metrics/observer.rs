@@ -3,7 +3,6 @@
 mod close;
 mod jobs;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use sched::cluster::{UpdateState, UpdateStatus};
@@ -116,7 +115,8 @@ struct Service {
     /// Tasks that shall run and have not ended.
     tasks: u64,
     running: u64,
-    slots: BTreeMap<Slot, u32>,
+    /// Rows of its slots, by their number or that of their node: both have no gaps.
+    slots: Vec<Option<u32>>,
     /// Row of what its newest task reserves.
     reservation: u32,
     update: Option<UpdateState>,
@@ -354,7 +354,7 @@ impl<'a> Observer<'a> {
                 replicas: None,
                 tasks: 0,
                 running: 0,
-                slots: BTreeMap::new(),
+                slots: Vec::new(),
                 reservation: 0,
                 update: None,
                 quorum: None,
@@ -449,7 +449,14 @@ impl<'a> Observer<'a> {
     pub fn created(&mut self, now: Time, service: usize, slot: Slot, desired: DesiredState) -> TaskNo {
         let slots = &mut self.slots;
         let owner = &mut self.services[service];
-        let row = *owner.slots.entry(slot).or_insert_with(|| {
+        let place = match slot {
+            Slot::Number(number) => number as usize,
+            Slot::Node(node) => node.index(),
+        };
+        if owner.slots.len() <= place {
+            owner.slots.resize(place + 1, None);
+        }
+        let row = *owner.slots[place].get_or_insert_with(|| {
             let service = service as u32;
             let lost = Once::NOT_YET;
             slots.push(SlotCount { service, slot, tasks: 0, alive: 0, node: None, stopped: false, lost });

@@ -210,6 +210,8 @@ pub struct Agents<'a> {
     commits: VecDeque<Commit>,
     announced: u32,
     first_commit: Span,
+    /// Room for the reports of the next commit.
+    room: Vec<Report>,
     /// The cores that all daemons share, if they do, and when the earliest pending [`Event::Worked`] is due.
     cores: Option<Cores>,
     working: Option<Time>,
@@ -217,30 +219,32 @@ pub struct Agents<'a> {
     pub effects: Vec<Effect>,
 }
 
+/// What every message touches stands in the first line, what few do behind it.
 #[derive(Debug)]
+#[repr(C, align(64))]
 struct Node {
-    entity: u64,
-    /// Counts losses of power, and those of the link to the manager too: what was under way before is void.
-    cycle: u32,
+    /// Counts losses of the link to the manager, and those of power: what was under way before is void.
     link: u32,
+    cycle: u32,
     /// Whether its engine runs, how its network is broken, and whether the agent has a session.
     alive: bool,
     breach: Option<Breach>,
-    weak: Option<Weakness>,
     connected: bool,
-    /// Since when the agent calls in vain, or will if the network stays cut.
-    calls: Time,
-    /// Everything takes so many times as long.
-    slow: f64,
-    latency: ChaCha8Rng,
     /// Messages do not overtake each other: when the last one arrives there, and here.
     down: Time,
     up: Time,
-    tasks: Vec<TaskNo>,
+    weak: Option<Box<Weakness>>,
     /// Assignments that wait for quiet, since when, and those that were sent.
     outbox: Vec<Assignment>,
     changed: Time,
     sent: VecDeque<Vec<Assignment>>,
+    tasks: Vec<TaskNo>,
+    latency: ChaCha8Rng,
+    entity: u64,
+    /// Everything takes so many times as long.
+    slow: f64,
+    /// Since when the agent calls in vain, or will if the network stays cut.
+    calls: Time,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -352,22 +356,22 @@ impl<'a> Agents<'a> {
         seeds: Seeds,
     ) -> Self {
         let node = |name| Node {
-            entity: entity(name),
-            cycle: 0,
             link: 0,
+            cycle: 0,
             alive: true,
             breach: None,
-            weak: None,
             connected: true,
-            calls: Time::ZERO,
-            slow: 1.0,
-            latency: seeds.stream(Stream::Latency, entity(name)),
             down: Time::ZERO,
             up: Time::ZERO,
-            tasks: Vec::new(),
+            weak: None,
             outbox: Vec::new(),
             changed: Time::ZERO,
             sent: VecDeque::new(),
+            tasks: Vec::new(),
+            latency: seeds.stream(Stream::Latency, entity(name)),
+            entity: entity(name),
+            slow: 1.0,
+            calls: Time::ZERO,
         };
         let nodes = names.map(node).collect();
         Agents {
@@ -378,6 +382,7 @@ impl<'a> Agents<'a> {
             containers: Vec::new(),
             commits: VecDeque::new(),
             announced: 0,
+            room: Vec::new(),
             first_commit: model.status_phase.sample(&mut seeds.stream(Stream::Dispatcher, 0)),
             cores: model.cores.map(Cores::new),
             working: None,
@@ -564,7 +569,7 @@ impl<'a> Agents<'a> {
 
     /// A node's link to the manager is weak from now on, or sound.
     pub fn weaken(&mut self, node: usize, weakness: Option<Weakness>) {
-        self.nodes[node].weak = weakness;
+        self.nodes[node].weak = weakness.map(Box::new);
     }
 
     /// A heartbeat of a node gets no answer: in a while its agent gives up the session, and calls anew.

@@ -124,7 +124,7 @@ impl Agents<'_> {
         if it.breach.is_some() {
             return;
         }
-        let loss = it.weak.map_or(0.0, |it| it.loss);
+        let loss = it.weak.as_ref().map_or(0.0, |it| it.loss);
         let mut rng = self.seeds.stream(Stream::Link, part(it.entity, u64::from(it.link)));
         let (mut at, mut backoff) = (queue.now(), Span::ZERO);
         loop {
@@ -203,7 +203,8 @@ impl Agents<'_> {
         if self.commits.get(position).is_none_or(|commit| commit.at != at) {
             self.announced += 1;
             let number = CommitNo::new(self.announced).expect("fewer than 2^32 commits");
-            self.commits.insert(position, Commit { at, number, reports: Vec::new() });
+            let reports = std::mem::take(&mut self.room);
+            self.commits.insert(position, Commit { at, number, reports });
             queue.at(at, Event::Commit);
         }
         let Commit { number, reports, .. } = &mut self.commits[position];
@@ -219,10 +220,11 @@ impl Agents<'_> {
     }
 
     pub(super) fn commit(&mut self, now: Time) {
-        let commit = self.commits.pop_front().expect("a commit was announced");
+        let mut commit = self.commits.pop_front().expect("a commit was announced");
         assert_eq!(commit.at, now, "commits come in order");
         let effect = |Report { task, at, state, error }| Effect::Report { task, at, state, error };
-        self.effects.extend(commit.reports.into_iter().map(effect));
+        self.effects.extend(commit.reports.drain(..).map(effect));
+        self.room = commit.reports;
     }
 
     /// When a message to an agent arrives.
@@ -244,7 +246,7 @@ impl Node {
     /// What a message takes.
     fn latency(&mut self, law: &Law) -> Span {
         let latency = law.sample(&mut self.latency);
-        match self.weak {
+        match &self.weak {
             Some(weak) => latency + weak.delay.sample(&mut self.latency),
             None => latency,
         }
