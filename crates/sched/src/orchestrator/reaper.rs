@@ -17,6 +17,8 @@ const MAX_DIRTY: usize = 1000;
 #[derive(Debug)]
 pub(crate) struct Reaper {
     history: i64,
+    /// Slots that got their first task since the last batch. Nearly all tasks of a large service come like this.
+    fresh: Vec<(ServiceId, Slot)>,
     dirty: BTreeSet<(ServiceId, Slot)>,
     /// Those of them that may have changed since they were looked at. A slot whose task is on a lost node stays dirty for
     /// as long as the node is lost, and there may be many.
@@ -31,6 +33,7 @@ impl Reaper {
     pub(crate) fn new(history: i64) -> Reaper {
         Reaper {
             history,
+            fresh: Vec::new(),
             dirty: BTreeSet::new(),
             changed: BTreeSet::new(),
             cleanup: BTreeSet::new(),
@@ -43,8 +46,12 @@ impl Reaper {
         match change {
             Change::TaskCreated(id) => {
                 let Some(task) = cluster.task(id) else { return };
-                self.dirty.insert((task.service, task.slot));
-                self.changed.insert((task.service, task.slot));
+                if task.instance == 1 {
+                    self.fresh.push((task.service, task.slot));
+                } else {
+                    self.dirty.insert((task.service, task.slot));
+                    self.changed.insert((task.service, task.slot));
+                }
             }
             Change::TaskUpdated { task, desired: DesiredState::Remove, state }
                 if state < TaskState::Assigned || state >= TaskState::Complete =>
@@ -69,7 +76,7 @@ impl Reaper {
             }
             _ => return,
         }
-        if self.dirty.len() + self.cleanup.len() > MAX_DIRTY {
+        if self.fresh.len() + self.dirty.len() + self.cleanup.len() > MAX_DIRTY {
             self.armed = false;
             self.generation += 1;
             self.tick(cluster);
@@ -96,6 +103,11 @@ impl Reaper {
 
     fn tick(&mut self, cluster: &mut Cluster) {
         let mut doomed: BTreeSet<(u64, TaskId)> = std::mem::take(&mut self.cleanup);
+        for (service, slot) in self.fresh.drain(..) {
+            if prune(cluster, self.history, service, slot, &mut doomed) {
+                self.dirty.insert((service, slot));
+            }
+        }
         for (service, slot) in std::mem::take(&mut self.changed) {
             if !prune(cluster, self.history, service, slot, &mut doomed) {
                 self.dirty.remove(&(service, slot));
