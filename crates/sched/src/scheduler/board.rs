@@ -136,8 +136,9 @@ impl<'a> Board<'a> {
         &mut self.desk.tasks[branch]
     }
 
-    /// The best nodes of a leaf for tasks of the group, see [`Views::candidates`]. Below the root, tasks have to be counted.
-    pub(super) fn candidates(&mut self, branch: usize, most: usize, out: &mut Vec<Candidate>) {
+    /// The best nodes of a leaf for tasks of the group, `most` of them and the first `sorted` in order, see
+    /// [`Views::candidates`]. Below the root, tasks have to be counted.
+    pub(super) fn candidates(&mut self, branch: usize, most: usize, sorted: usize, out: &mut Vec<Candidate>) {
         let (layout, start) = (self.group.layout, self.start);
         let places = self.views.known(layout).branches()[branch].places.clone();
         let is_fresh = match branch {
@@ -145,14 +146,14 @@ impl<'a> Board<'a> {
             _ => self.desk.tasks[branch] == 0,
         };
         let (asker, views) = self.asker();
-        views.candidates(&asker, layout, places, is_fresh, By::Rank, most, start, out);
+        views.candidates(&asker, layout, places, is_fresh, By::Rank, (most, sorted), start, out);
     }
 
     /// The fullest nodes of all for tasks of the group.
     pub(super) fn fullest(&mut self, most: usize, out: &mut Vec<Candidate>) {
         let (all, start) = (0..self.nodes(), self.start);
         let (asker, views) = self.asker();
-        views.candidates(&asker, Views::CIRCLE, all, false, By::Fullness, most, start, out);
+        views.candidates(&asker, Views::CIRCLE, all, false, By::Fullness, (most, most), start, out);
     }
 
     /// How often each filter refuses a node, if none fits.

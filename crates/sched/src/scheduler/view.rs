@@ -337,7 +337,8 @@ impl Views {
     }
 
     /// Puts into `out` the best nodes of a stretch of a layout that can take a task of the group, no more than `most`,
-    /// best first; of equals the first on the circle from `start` on. A stretch is fresh if it has no task of the service.
+    /// of equals the first on the circle from `start` on. At least `sorted` of them stand best first, the others behind in no
+    /// order. A stretch is fresh if it has no task of the service.
     #[allow(clippy::too_many_arguments)]
     pub(super) fn candidates(
         &mut self,
@@ -346,7 +347,7 @@ impl Views {
         stretch: Range<usize>,
         is_fresh: bool,
         by: By,
-        most: usize,
+        (most, sorted): (usize, usize),
         start: usize,
         out: &mut Vec<Candidate>,
     ) {
@@ -378,7 +379,7 @@ impl Views {
         }
         // What a shared view knows is the whole truth where the group left no traces yet.
         let is_fresh = asker.failures.is_none() && (is_fresh || by == By::Fullness);
-        self.choose(asker, Views::whole(asker, layout, by, is_fresh), stretch, split, most, start, out);
+        self.choose(asker, Views::whole(asker, layout, by, is_fresh), stretch, split, (most, sorted), start, out);
     }
 
     /// Where the circle's start divides a stretch.
@@ -461,7 +462,7 @@ impl Views {
         scope: Scope,
         stretch: Range<usize>,
         split: usize,
-        most: usize,
+        (most, sorted): (usize, usize),
         start: usize,
         out: &mut Vec<Candidate>,
     ) {
@@ -487,11 +488,16 @@ impl Views {
             let places = places.enumerate().filter(|(_, place)| keys[*place] < REFUSED);
             out.extend(places.map(|(tie, place)| Candidate { node: nodes[place], tie: tie as u32, key: keys[place] }));
         }
+        let order = |it: &Candidate| (it.key, it.tie);
         if most < out.len() {
-            out.select_nth_unstable_by_key(most - 1, |it| (it.key, it.tie));
+            out.select_nth_unstable_by_key(most - 1, order);
             out.truncate(most);
         }
-        out.sort_by_key(|it| (it.key, it.tie));
+        let mut first = out.as_mut_slice();
+        if sorted < first.len() / 2 {
+            first = first.select_nth_unstable_by_key(sorted, order).0;
+        }
+        first.sort_by_key(order);
     }
 
     /// Whether to look at so many nodes rather than to bring a view up to date. The looks that a view spared are not more

@@ -28,7 +28,7 @@ impl Strategy for Spread {
         self.group = board.waiting();
         if board.branches(0).is_empty() {
             let mut nodes = self.spare.pop().unwrap_or_default();
-            board.candidates(0, self.group, &mut nodes);
+            board.candidates(0, self.group, self.group, &mut nodes);
             fill(board, &mut nodes, &mut self.full, self.group);
             self.spare.push(nodes);
             return;
@@ -100,7 +100,8 @@ impl Spread {
             }
             None => {
                 let mut nodes = self.spare.pop().unwrap_or_default();
-                board.candidates(branch, self.group, &mut nodes);
+                // One task each at first, so no more than these and the next one are looked at before the list is sorted anew.
+                board.candidates(branch, self.group, count + 1, &mut nodes);
                 self.reached.push(branch);
                 nodes
             }

@@ -31,7 +31,7 @@ impl SpreadEven {
     fn place_one(&mut self, board: &mut Board<'_>, branch: usize) -> Option<bool> {
         let below = board.branches(branch);
         if below.is_empty() {
-            board.candidates(branch, 1, &mut self.best);
+            board.candidates(branch, 1, 1, &mut self.best);
             let fuller = self.best.first().map(|best| board.place(best.node));
             self.note(board, branch, fuller);
             return fuller;

@@ -157,9 +157,11 @@ impl<'a> Observer<'a> {
         let row = |it: &Record| {
             let slot = &self.slots[it.slot as usize];
             let service = services[slot.service as usize].clone();
+            // Put together by hand: there may be a million.
+            let number = it.number.to_string();
             let name = match slot.slot {
-                Slot::Number(number) => format!("{service}.{number}#{}", it.number),
-                Slot::Node(id) => format!("{service}.{}#{}", nodes[id.index()], it.number),
+                Slot::Number(slot) => [&*service, ".", &slot.to_string(), "#", &number].concat(),
+                Slot::Node(id) => [&*service, ".", &*nodes[id.index()], "#", &number].concat(),
             };
             TaskRow {
                 name,
