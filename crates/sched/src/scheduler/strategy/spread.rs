@@ -100,7 +100,7 @@ impl Spread {
             }
             None => {
                 let mut nodes = self.spare.pop().unwrap_or_default();
-                // One task each at first, so no more than these and the next one are looked at before the list is sorted anew.
+                // Nobody looks further behind than tasks are placed, until the list is sorted anew.
                 board.candidates(branch, self.group, count + 1, &mut nodes);
                 self.reached.push(branch);
                 nodes
