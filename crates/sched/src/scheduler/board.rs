@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::filter::Refusals;
 use super::layout::TieBreak;
 use super::ledger::{Depth, Group, Ledger};
-use super::view::{Asker, By, Candidate, Views};
+use super::view::{Asker, By, Candidate, Question, Views};
 use crate::cluster::Cluster;
 use crate::id::NodeId;
 use crate::spec::GenericResource;
@@ -140,20 +140,22 @@ impl<'a> Board<'a> {
     /// [`Views::candidates`]. Below the root, tasks have to be counted.
     pub(super) fn candidates(&mut self, branch: usize, most: usize, sorted: usize, out: &mut Vec<Candidate>) {
         let (layout, start) = (self.group.layout, self.start);
-        let places = self.views.known(layout).branches()[branch].places.clone();
+        let stretch = self.views.known(layout).branches()[branch].places.clone();
         let is_fresh = match branch {
             0 => self.ledger.counts(self.group.service).len() == 0,
             _ => self.desk.tasks[branch] == 0,
         };
         let (asker, views) = self.asker();
-        views.candidates(&asker, layout, places, is_fresh, By::Rank, (most, sorted), start, out);
+        let question = Question { layout, stretch, is_fresh, by: By::Rank, most, sorted, start };
+        views.candidates(&asker, &question, out);
     }
 
     /// The fullest nodes of all for tasks of the group.
     pub(super) fn fullest(&mut self, most: usize, out: &mut Vec<Candidate>) {
-        let (all, start) = (0..self.nodes(), self.start);
+        let (stretch, start) = (0..self.nodes(), self.start);
+        let (layout, is_fresh, by, sorted) = (Views::CIRCLE, false, By::Fullness, most);
         let (asker, views) = self.asker();
-        views.candidates(&asker, Views::CIRCLE, all, false, By::Fullness, (most, most), start, out);
+        views.candidates(&asker, &Question { layout, stretch, is_fresh, by, most, sorted, start }, out);
     }
 
     /// How often each filter refuses a node, if none fits.

@@ -238,7 +238,7 @@ impl Scheduler {
             let number = self.enter(task, id, Stage::Placed);
             let group = &self.groups[number as usize].as_ref().expect("just entered").group;
             let units = self.ledger.add(group, self.entries[id.row()].node, is_active(task));
-            self.keep_units(id, &units);
+            keep_units(&mut self.units, id, &units);
         }
     }
 
@@ -345,12 +345,6 @@ impl Scheduler {
         self.leave(number);
     }
 
-    fn keep_units(&mut self, id: TaskId, units: &[GenericResource]) {
-        if !units.is_empty() {
-            self.units.insert(id, units.to_vec());
-        }
-    }
-
     /// Gives back what a task held on its node.
     fn release(&mut self, cluster: &Cluster, id: TaskId) {
         let entry = &mut self.entries[id.row()];
@@ -444,7 +438,7 @@ impl Scheduler {
                     None => {
                         let units = self.ledger.add(group, entry.node, active);
                         self.entries[id.row()] = Entry { stage: Stage::Placed, active, ..entry };
-                        self.keep_units(id, &units);
+                        keep_units(&mut self.units, id, &units);
                         cluster.assign(id, entry.node, units);
                         continue;
                     }
@@ -514,9 +508,7 @@ impl Scheduler {
             let entry = &mut self.entries[id.row()];
             (entry.stage, entry.node, entry.active) = (Stage::Placed, *node, *active);
             let units = units.next_if(|(number, _)| *number == index).map_or(Vec::new(), |(_, units)| units);
-            if !units.is_empty() {
-                self.units.insert(*id, units.clone());
-            }
+            keep_units(&mut self.units, *id, &units);
             cluster.assign(*id, *node, units);
         }
         drop(units);
@@ -579,6 +571,12 @@ impl Scheduler {
             let counts = task.node.is_some() && (TaskState::Assigned..=TaskState::Running).contains(&task.state);
             assert_eq!(counts, self.stage(id) == Stage::Placed, "{id:?} in state {}", task.state);
         }
+    }
+}
+
+fn keep_units(kept: &mut BTreeMap<TaskId, Vec<GenericResource>>, id: TaskId, units: &[GenericResource]) {
+    if !units.is_empty() {
+        kept.insert(id, units.to_vec());
     }
 }
 

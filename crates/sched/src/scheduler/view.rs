@@ -82,6 +82,22 @@ pub(super) struct Candidate {
     pub(super) key: u64,
 }
 
+/// Which nodes are asked for.
+pub(super) struct Question {
+    pub(super) layout: usize,
+    /// The places of the layout that are looked at.
+    pub(super) stretch: Range<usize>,
+    /// Whether none of them has a task of the service.
+    pub(super) is_fresh: bool,
+    pub(super) by: By,
+    /// How many nodes are wanted at most.
+    pub(super) most: usize,
+    /// At least so many of them stand best first, the others behind in no order.
+    pub(super) sorted: usize,
+    /// The place on the circle that counts as its first.
+    pub(super) start: usize,
+}
+
 /// Who asks.
 pub(super) struct Asker<'a> {
     cluster: &'a Cluster,
@@ -336,26 +352,14 @@ impl Views {
         }
     }
 
-    /// Puts into `out` the best nodes of a stretch of a layout that can take a task of the group, no more than `most`,
-    /// of equals the first on the circle from `start` on. At least `sorted` of them stand best first, the others behind in no
-    /// order. A stretch is fresh if it has no task of the service.
-    #[allow(clippy::too_many_arguments)]
-    pub(super) fn candidates(
-        &mut self,
-        asker: &Asker<'_>,
-        layout: usize,
-        stretch: Range<usize>,
-        is_fresh: bool,
-        by: By,
-        (most, sorted): (usize, usize),
-        start: usize,
-        out: &mut Vec<Candidate>,
-    ) {
+    /// Puts into `out` the best nodes that can take a task of the group, of equals the first on the circle.
+    pub(super) fn candidates(&mut self, asker: &Asker<'_>, question: &Question, out: &mut Vec<Candidate>) {
         out.clear();
+        let &Question { layout, ref stretch, is_fresh, by, most, .. } = question;
         if most == 0 || stretch.is_empty() {
             return;
         }
-        let split = self.split(layout, &stretch, start);
+        let split = self.split(question);
         let group = asker.group;
         let few = most.saturating_mul(FEW) <= stretch.len() || stretch.len() <= STEPS;
         let scattered = asker.counts.len() * 2 <= asker.ledger.len() || by == By::Fullness;
@@ -370,7 +374,7 @@ impl Views {
                 if useless {
                     continue;
                 }
-                match self.step(asker, Views::shared(group, layout, by, depth), &stretch, split, most, start, out) {
+                match self.step(asker, Views::shared(group, layout, by, depth), question, split, out) {
                     Step::Done => return,
                     Step::Full => {}
                     Step::Crowded => break,
@@ -379,11 +383,12 @@ impl Views {
         }
         // What a shared view knows is the whole truth where the group left no traces yet.
         let is_fresh = asker.failures.is_none() && (is_fresh || by == By::Fullness);
-        self.choose(asker, Views::whole(asker, layout, by, is_fresh), stretch, split, (most, sorted), start, out);
+        self.choose(asker, Views::whole(asker, layout, by, is_fresh), question, split, out);
     }
 
     /// Where the circle's start divides a stretch.
-    fn split(&self, layout: usize, stretch: &Range<usize>, start: usize) -> usize {
+    fn split(&self, question: &Question) -> usize {
+        let &Question { layout, ref stretch, start, .. } = question;
         if layout == Views::CIRCLE || start == 0 {
             return start.clamp(stretch.start, stretch.end);
         }
@@ -399,17 +404,15 @@ impl Views {
     }
 
     /// Goes through a shared view in its order, stepping over nodes that the group has to see otherwise.
-    #[allow(clippy::too_many_arguments)]
     fn step(
         &mut self,
         asker: &Asker<'_>,
         scope: Scope,
-        stretch: &Range<usize>,
+        question: &Question,
         split: usize,
-        most: usize,
-        start: usize,
         out: &mut Vec<Candidate>,
     ) -> Step {
+        let &Question { ref stretch, most, start, .. } = question;
         let number = self.view(asker, scope);
         let (mut steps, mut lacks_room) = (0, false);
         self.holders.clear();
@@ -455,17 +458,8 @@ impl Views {
 
     /// Takes the best of a stretch by the truth: from a view that knows all of it or, as long as that is cheaper than to
     /// bring the view up to date, node by node.
-    #[allow(clippy::too_many_arguments)]
-    fn choose(
-        &mut self,
-        asker: &Asker<'_>,
-        scope: Scope,
-        stretch: Range<usize>,
-        split: usize,
-        (most, sorted): (usize, usize),
-        start: usize,
-        out: &mut Vec<Candidate>,
-    ) {
+    fn choose(&mut self, asker: &Asker<'_>, scope: Scope, question: &Question, split: usize, out: &mut Vec<Candidate>) {
+        let &Question { ref stretch, most, sorted, .. } = question;
         // The places from `split` on are in the order of the circle, so their number serves as the tie.
         let places = (split..stretch.end).chain(stretch.start..split);
         let number = self.number(asker, scope);
@@ -482,7 +476,7 @@ impl Views {
         } else {
             self.catch_up(asker, number, scope);
             if most == 1 || most.saturating_mul(FEW) <= stretch.len() {
-                return self.take(number, scope.layout, stretch, split, most, start, out);
+                return self.take(number, question, split, out);
             }
             let (keys, nodes) = (self.views[number].order.keys(), self.layouts[scope.layout].nodes());
             let places = places.enumerate().filter(|(_, place)| keys[*place] < REFUSED);
@@ -511,17 +505,8 @@ impl Views {
     }
 
     /// Takes the few best of a view one by one.
-    #[allow(clippy::too_many_arguments)]
-    fn take(
-        &mut self,
-        number: usize,
-        layout: usize,
-        stretch: Range<usize>,
-        split: usize,
-        most: usize,
-        start: usize,
-        out: &mut Vec<Candidate>,
-    ) {
+    fn take(&mut self, number: usize, question: &Question, split: usize, out: &mut Vec<Candidate>) {
+        let &Question { layout, ref stretch, most, start, .. } = question;
         self.stepped_over.clear();
         while out.len() < most {
             let order = &mut self.views[number].order;
