@@ -3,6 +3,7 @@
 mod close;
 mod jobs;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use sched::cluster::{UpdateState, UpdateStatus};
@@ -30,6 +31,9 @@ pub struct Observer<'a> {
     tasks: Vec<Record>,
     /// CPU and memory for one task, of every specification in turn.
     reservations: Vec<(u64, u64)>,
+    /// Every error text that a task ever had; the first is none.
+    errors: Vec<Option<Arc<str>>>,
+    error_rows: BTreeMap<Arc<str>, u32>,
     outcome: Outcome,
     // Integrals.
     wanted: Area,
@@ -59,12 +63,11 @@ pub struct Observer<'a> {
     restarts: u64,
     failures: u64,
     moves: u64,
-    to_running: Vec<Span>,
-    detections: Vec<Span>,
+    detections: Mean,
     failovers: Vec<Span>,
-    updates: Vec<Span>,
-    returns: Vec<Span>,
-    prepares: Vec<Span>,
+    updates: Mean,
+    returns: Mean,
+    prepares: Mean,
     // Counts since the last scripted event, as times from it.
     since_script: SinceScript,
     pulled_before: Totals,
@@ -73,13 +76,13 @@ pub struct Observer<'a> {
     majority_losses: u64,
     /// Since when there is a majority but no leader.
     vacant: Option<Time>,
-    elections: Vec<Span>,
+    elections: Mean,
     /// How long requests took, and how many got no answer.
     served: Vec<Span>,
     unanswered: u64,
     /// Rounds and time that news took to reach every node.
     rounds: Vec<u32>,
-    told: Vec<Span>,
+    told: Mean,
     // Convergence.
     last_deploy: Time,
     last_event: Time,
@@ -93,11 +96,11 @@ pub struct Observer<'a> {
 #[derive(Debug, Default)]
 struct SinceScript {
     at: Option<Time>,
-    created: Vec<Span>,
-    ready: Vec<Span>,
-    running: Vec<Span>,
-    ended: Vec<Span>,
-    removed: Vec<Span>,
+    created: Mean,
+    ready: Mean,
+    running: Mean,
+    ended: Mean,
+    removed: Mean,
 }
 
 impl SinceScript {
@@ -153,9 +156,9 @@ struct SlotCount {
     service: u32,
     slot: Slot,
     tasks: u32,
-    /// Containers that live.
-    alive: u32,
     node: Option<NodeId>,
+    /// Containers that live.
+    alive: u16,
     /// Whether its last task was stopped by the manager.
     stopped: bool,
     /// When its replica was lost with its machine, until another runs.
@@ -186,28 +189,29 @@ impl Once {
 #[derive(Debug)]
 struct Record {
     slot: u32,
-    number: u32,
     node: Option<NodeId>,
-    /// The node that it was moved from.
-    moved_from: Option<NodeId>,
+    /// Row of what it reserves.
+    reservation: u32,
+    /// Row of its error text.
+    error: u32,
     created: Time,
     assigned: Once,
-    asked: Once,
+    /// When its container was created; until it is, when its image was asked for.
     ready: Once,
     running: Once,
     ended: Once,
-    /// Row of what it reserves.
-    reservation: u32,
     state: TaskState,
     desired: DesiredState,
-    error: Option<Arc<str>>,
+    /// Whether the manager had stopped the task before it in its slot, to have it elsewhere.
+    moves: bool,
+    is_ready: bool,
     serves: bool,
     alive: bool,
     holds: bool,
     gone: bool,
 }
 
-const _: () = assert!(size_of::<Record>() <= 96 && size_of::<SlotCount>() <= 40, "there is one for every task");
+const _: () = assert!(size_of::<Record>() == 64 && size_of::<SlotCount>() == 32, "there is one for every task");
 
 impl Record {
     fn is_wanted(&self) -> bool {
@@ -218,6 +222,36 @@ impl Record {
     }
     fn is_believed(&self) -> bool {
         !self.gone && self.state == TaskState::Running && self.desired <= DesiredState::Complete
+    }
+}
+
+/// The mean of samples, and the largest.
+#[derive(Debug, Default)]
+struct Mean {
+    count: u64,
+    /// Nanoseconds.
+    sum: u128,
+    max: Span,
+}
+
+impl Mean {
+    fn add(&mut self, sample: Span) {
+        self.count += 1;
+        self.sum += u128::from(sample.as_nanos());
+        self.max = self.max.max(sample);
+    }
+    /// In seconds, if there are samples.
+    fn mean(&self) -> Option<f64> {
+        (self.count > 0).then(|| self.sum as f64 / 1e9 / self.count as f64)
+    }
+    fn max(&self) -> Option<f64> {
+        (self.count > 0).then(|| self.max.as_secs_f64())
+    }
+}
+
+impl Extend<Span> for Mean {
+    fn extend<T: IntoIterator<Item = Span>>(&mut self, samples: T) {
+        samples.into_iter().for_each(|it| self.add(it));
     }
 }
 
@@ -291,6 +325,8 @@ impl<'a> Observer<'a> {
             slots: Vec::new(),
             tasks: Vec::new(),
             reservations: Vec::new(),
+            errors: vec![None],
+            error_rows: BTreeMap::new(),
             outcome: Outcome { strategy: strategy.into(), replication, ..Outcome::default() },
             wanted: Area::default(),
             missing: Area::default(),
@@ -308,11 +344,11 @@ impl<'a> Observer<'a> {
             majority_lost: None,
             majority_losses: 0,
             vacant: None,
-            elections: Vec::new(),
+            elections: Mean::default(),
             served: Vec::new(),
             unanswered: 0,
             rounds: Vec::new(),
-            told: Vec::new(),
+            told: Mean::default(),
             running: 0,
             running_min: u64::MAX,
             believed: 0,
@@ -322,12 +358,11 @@ impl<'a> Observer<'a> {
             restarts: 0,
             failures: 0,
             moves: 0,
-            to_running: Vec::new(),
-            detections: Vec::new(),
+            detections: Mean::default(),
             failovers: Vec::new(),
-            updates: Vec::new(),
-            returns: Vec::new(),
-            prepares: Vec::new(),
+            updates: Mean::default(),
+            returns: Mean::default(),
+            prepares: Mean::default(),
             since_script: SinceScript {
                 at: scenario.script.iter().map(|it| it.at).filter(within).max(),
                 ..SinceScript::default()
@@ -396,7 +431,7 @@ impl<'a> Observer<'a> {
         if !there {
             self.vacant = (self.minority.value == 0).then_some(now);
         } else if let Some(since) = self.vacant.take() {
-            self.elections.push(now - since);
+            self.elections.add(now - since);
         }
     }
 
@@ -417,7 +452,7 @@ impl<'a> Observer<'a> {
     /// A piece of news reached every node.
     pub fn told(&mut self, rounds: u32, span: Span) {
         self.rounds.push(rounds);
-        self.told.push(span);
+        self.told.add(span);
     }
 
     /// A job or service arrived.
@@ -459,7 +494,7 @@ impl<'a> Observer<'a> {
         let row = *owner.slots[place].get_or_insert_with(|| {
             let service = service as u32;
             let lost = Once::NOT_YET;
-            slots.push(SlotCount { service, slot, tasks: 0, alive: 0, node: None, stopped: false, lost });
+            slots.push(SlotCount { service, slot, tasks: 0, node: None, alive: 0, stopped: false, lost });
             slots.len() as u32 - 1
         });
         let it = &mut self.slots[row as usize];
@@ -468,19 +503,18 @@ impl<'a> Observer<'a> {
         self.restarts += u64::from(it.tasks > 1);
         self.tasks.push(Record {
             slot: row,
-            number: it.tasks,
             node: None,
-            moved_from: it.node.filter(|_| std::mem::take(&mut it.stopped)),
+            reservation: owner.reservation,
+            error: 0,
             created: now,
             assigned: Once::NOT_YET,
-            asked: Once::NOT_YET,
             ready: Once::NOT_YET,
             running: Once::NOT_YET,
             ended: Once::NOT_YET,
-            reservation: owner.reservation,
             state: TaskState::New,
             desired,
-            error: None,
+            moves: std::mem::take(&mut it.stopped),
+            is_ready: false,
             serves: false,
             alive: false,
             holds: false,
@@ -497,8 +531,8 @@ impl<'a> Observer<'a> {
         it.assigned = Once(now);
         it.node = Some(node);
         it.holds = true;
-        self.moves += u64::from(it.moved_from.is_some_and(|from| from != node));
-        self.slots[it.slot as usize].node = Some(node);
+        let before = self.slots[it.slot as usize].node.replace(node);
+        self.moves += u64::from(it.moves && before.is_some_and(|before| before != node));
         let (cpu, memory) = self.reservations[it.reservation as usize];
         let node = &mut self.nodes[node.index()];
         node.cpu_reserved += cpu;
@@ -510,7 +544,8 @@ impl<'a> Observer<'a> {
     /// The manager's record of a task says this now.
     pub fn seen(&mut self, now: Time, task: TaskNo, state: TaskState, desired: DesiredState, error: Option<&Arc<str>>) {
         let it = &self.tasks[task.row()];
-        if it.state == state && it.desired == desired && it.error.as_ref() == error {
+        let is_same = self.errors[it.error as usize].as_ref() == error;
+        if it.state == state && it.desired == desired && is_same {
             return;
         }
         let (slot, node) = (it.slot as usize, it.node);
@@ -522,16 +557,22 @@ impl<'a> Observer<'a> {
             self.slots[slot].lost = Once::NOT_YET;
         }
         if state == TaskState::Running && it.state < state {
-            if self.warm <= it.created {
-                self.to_running.push(now - it.created);
-            }
             self.tasks[task.row()].running = Once(now);
         }
+        let error = if is_same { self.tasks[task.row()].error } else { self.error_row(error) };
         self.rewrite(now, task, |it| {
             it.state = state;
             it.desired = desired;
-            it.error = error.cloned();
+            it.error = error;
         });
+    }
+
+    fn error_row(&mut self, error: Option<&Arc<str>>) -> u32 {
+        let Some(error) = error else { return 0 };
+        *self.error_rows.entry(Arc::clone(error)).or_insert_with(|| {
+            self.errors.push(Some(Arc::clone(error)));
+            self.errors.len() as u32 - 1
+        })
     }
 
     /// The manager deleted its record of a task.
@@ -542,18 +583,18 @@ impl<'a> Observer<'a> {
 
     /// An agent asks for the image of a task.
     pub fn preparing(&mut self, now: Time, task: TaskNo) {
-        self.tasks[task.row()].asked.set(now);
+        self.tasks[task.row()].ready.set(now);
     }
 
     /// The container of a task is created.
     pub fn prepared(&mut self, now: Time, task: TaskNo) {
         let it = &mut self.tasks[task.row()];
-        if it.ready.get().is_some() {
+        if std::mem::replace(&mut it.is_ready, true) {
             return;
         }
-        it.ready = Once(now);
+        let asked = std::mem::replace(&mut it.ready, Once(now));
         if self.warm <= it.created {
-            self.prepares.extend(it.asked.get().map(|asked| now - asked));
+            self.prepares.extend(asked.get().map(|asked| now - asked));
         }
         if self.since_script.passed(it.created).is_some() {
             self.since_script.ready.extend(self.since_script.passed(now));
@@ -652,7 +693,7 @@ impl<'a> Observer<'a> {
     pub fn detected(&mut self, now: Time, node: usize) {
         // A node that did not register with a new leader in time may have been up.
         if let Some(since) = self.nodes[node].silent {
-            self.detections.push(now - since);
+            self.detections.add(now - since);
         }
     }
 
@@ -673,7 +714,7 @@ impl<'a> Observer<'a> {
         if let Some(back) = it.back.take()
             && self.warm <= back
         {
-            self.returns.push(now - back);
+            self.returns.add(now - back);
         }
     }
 
@@ -700,7 +741,7 @@ impl<'a> Observer<'a> {
         if let Some(status) = status
             && matches!(status.state, Completed | Paused | RollbackCompleted | RollbackPaused)
         {
-            self.updates.push(now.since(status.started));
+            self.updates.add(now.since(status.started));
         }
     }
 
@@ -746,17 +787,16 @@ impl<'a> Observer<'a> {
         self.rounds.clear();
         self.served.clear();
         self.unanswered = 0;
-        self.told.clear();
-        self.elections.clear();
-        for samples in [
-            &mut self.to_running,
+        self.failovers.clear();
+        for mean in [
+            &mut self.told,
+            &mut self.elections,
             &mut self.detections,
-            &mut self.failovers,
             &mut self.updates,
             &mut self.returns,
             &mut self.prepares,
         ] {
-            samples.clear();
+            *mean = Mean::default();
         }
         if self.first_settled.is_some() {
             self.running_min = self.running;

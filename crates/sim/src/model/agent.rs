@@ -128,22 +128,18 @@ pub enum Effect {
 }
 
 /// How long the steps of a task take: drawn once, so that they belong to the task and not to what happens around it.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Life {
     create: Span,
     start: Span,
-    /// From the stop signal to the end of the process, and how it ends.
+    /// From the stop signal to the end of the process.
     stop: Span,
-    stop_code: i32,
-    /// When it ends by itself, from the start, and with which code.
-    exit: Option<Span>,
-    exit_code: i32,
-    /// What few tasks have.
-    extra: Option<Box<Extra>>,
+    rest: Rest,
 }
 
+/// What is nothing for most tasks.
 #[derive(Clone, Copy, PartialEq, Default, Debug)]
-struct Extra {
+struct Rest {
     accept: Span,
     /// What the engine does to stop it when the process is over.
     halt: Span,
@@ -152,6 +148,10 @@ struct Extra {
     detach: Span,
     /// From the end of the process until the agent knows.
     notice: Span,
+    /// When it ends by itself, from the start, and with which code; and the code when it is stopped.
+    exit: Option<Span>,
+    exit_code: i32,
+    stop_code: i32,
     /// What its probes find, if it has a health check.
     course: Option<Course>,
 }
@@ -186,13 +186,8 @@ impl Life {
         };
         let (stop, stop_code) = if stop < grace { (stop, behaviour.stop_code) } else { (grace + kill, KILLED) };
         let course = health::course(spec, condition);
-        let extra = Extra { accept, halt, attach, detach, notice, course };
-        let extra = (extra != Extra::default()).then(|| Box::new(extra));
-        Life { create, start, stop, stop_code, exit, exit_code, extra }
-    }
-
-    fn extra(&self) -> Extra {
-        self.extra.as_deref().copied().unwrap_or_default()
+        let rest = Rest { accept, halt, attach, detach, notice, exit, exit_code, stop_code, course };
+        Life { create, start, stop, rest }
     }
 }
 
@@ -249,48 +244,49 @@ struct Node {
 
 #[derive(Clone, Copy, Debug)]
 enum Assignment {
-    Assign(TaskNo),
+    Assign(TaskNo, DesiredState),
     Desired(TaskNo, DesiredState),
     Remove(TaskNo),
 }
 
-/// Two cache lines: there is one for every task of the run.
+/// One cache line: there is one for every task of the run.
 #[derive(Debug)]
 #[repr(align(64))]
 struct Container {
     node: u32,
-    life: Life,
+    timer: u32,
+    /// See [`Life`].
+    create: Span,
+    start: Span,
+    stop: Span,
+    /// While its image is awaited, until when nobody looks for it; once it is started, since when its process lives.
+    clock: Time,
+    rare: Option<Box<Rare>>,
+    /// The commit that has its newest report, and where.
+    report: Option<(CommitNo, u32)>,
+    state: TaskState,
+    /// What the agent knows of it, if it ever heard of it, and what the manager wants, if it has not forgotten it.
+    known: Option<DesiredState>,
+    wanted: Option<DesiredState>,
+    phase: Phase,
+    process: Process,
+    /// How its process ended, or will when it is stopped.
+    end: End,
     /// Whether it joins an overlay network.
     joins: bool,
     /// Whether its node has what it needs of its networks.
     attached: bool,
-    /// Whether the agent ever heard of it.
-    known: bool,
-    state: TaskState,
-    /// As the agent knows it, and as the manager wants it.
-    desired: DesiredState,
-    wanted: DesiredState,
-    phase: Phase,
-    timer: u32,
-    /// Until then nobody looks whether its image is there.
-    resume: Time,
-    /// Whether its process lives, and whether it serves.
-    lives: bool,
-    runs: bool,
-    /// Since when its process lives.
-    since: Time,
-    /// How its process ended, or will when it is stopped.
-    end: End,
-    /// Whether its engine was lost under it.
-    lost: bool,
-    /// Whether the manager has forgotten it, which its node does not know.
-    forgotten: bool,
-    error: Option<Arc<str>>,
-    /// The commit that has its newest report, and where.
-    report: Option<(CommitNo, u32)>,
 }
 
-const _: () = assert!(size_of::<Option<Container>>() == 128);
+const _: () = assert!(size_of::<Option<Container>>() == 64);
+
+/// What few containers have.
+#[derive(Default, Debug)]
+struct Rare {
+    rest: Rest,
+    /// What its newest report says went wrong.
+    error: Option<Arc<str>>,
+}
 
 /// Counts commits in the order in which they were announced, from one.
 type CommitNo = NonZeroU32;
@@ -303,15 +299,28 @@ struct Commit {
     reports: Vec<Report>,
 }
 
+/// The process of a container.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+enum Process {
+    None,
+    /// Its engine was lost under it.
+    Lost,
+    Lives,
+    /// It lives and serves.
+    Serves,
+}
+
 /// How a process ends.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum End {
     /// As the manager wants it.
     Stopped,
     /// By itself.
-    Exited(i32),
+    Exited,
+    /// Somebody killed it.
+    Killed,
     /// It is stopped because its probes failed.
-    Unhealthy(i32),
+    Unhealthy,
 }
 
 /// What an agent is doing for a task.
@@ -406,35 +415,33 @@ impl<'a> Agents<'a> {
         if self.containers.len() <= task.row() {
             self.containers.resize_with(task.row() + 1, || None);
         }
+        let Life { create, start, stop, rest } = life;
         self.containers[task.row()] = Some(Container {
             node: node as u32,
-            life,
+            timer: 0,
+            create,
+            start,
+            stop,
+            clock: Time::ZERO,
+            rare: (rest != Rest::default()).then(|| Box::new(Rare { rest, error: None })),
+            report: None,
+            state: TaskState::Assigned,
+            known: None,
+            wanted: Some(desired),
+            phase: Phase::Idle,
+            process: Process::None,
+            end: End::Stopped,
             joins,
             attached,
-            known: false,
-            state: TaskState::Assigned,
-            desired,
-            wanted: desired,
-            phase: Phase::Idle,
-            timer: 0,
-            resume: Time::ZERO,
-            lives: false,
-            runs: false,
-            since: Time::ZERO,
-            end: End::Stopped,
-            lost: false,
-            forgotten: false,
-            error: None,
-            report: None,
         });
         self.nodes[node].tasks.push(task);
-        self.send(queue, node, Assignment::Assign(task));
+        self.send(queue, node, Assignment::Assign(task, desired));
     }
 
     /// The manager wants something else of a task. Tasks that no agent has are none of its business.
     pub fn desire<E: From<Event>>(&mut self, queue: &mut Queue<E>, task: TaskNo, desired: DesiredState) {
         let Some(it) = self.container(task) else { return };
-        it.wanted = desired;
+        it.wanted = Some(desired);
         let node = it.node as usize;
         self.send(queue, node, Assignment::Desired(task, desired));
     }
@@ -442,7 +449,7 @@ impl<'a> Agents<'a> {
     /// The manager forgets a task: its container goes, whatever it does, as soon as its node hears of it.
     pub fn remove<E: From<Event>>(&mut self, queue: &mut Queue<E>, task: TaskNo) {
         let Some(it) = self.container(task) else { return };
-        it.forgotten = true;
+        it.wanted = None;
         let node = it.node as usize;
         if self.nodes[node].connected {
             self.send(queue, node, Assignment::Remove(task));
@@ -455,8 +462,8 @@ impl<'a> Agents<'a> {
     pub fn pulled<E: From<Event>>(&mut self, queue: &mut Queue<E>, task: TaskNo) {
         let Some(it) = self.container(task).filter(|it| it.phase == Phase::Pulling) else { return };
         let now = queue.now();
-        if now < it.resume {
-            let rest = it.resume - now;
+        if now < it.clock {
+            let rest = it.clock - now;
             it.wait(queue, task, Phase::Resuming, rest);
         } else {
             self.create(queue, task);
@@ -489,7 +496,7 @@ impl<'a> Agents<'a> {
         self.unlink(node);
         for task in self.nodes[node].tasks.clone() {
             self.lose(now, task);
-            if self.containers[task.row()].as_ref().is_some_and(|it| it.forgotten) {
+            if self.containers[task.row()].as_ref().is_some_and(|it| it.wanted.is_none()) {
                 self.discard(now, task);
             }
         }
@@ -585,8 +592,8 @@ impl<'a> Agents<'a> {
 
     /// The process of a task is killed. Says whether there was one.
     pub fn kill<E: From<Event>>(&mut self, queue: &mut Queue<E>, task: TaskNo) -> bool {
-        let Some(it) = self.container(task).filter(|it| it.lives) else { return false };
-        let end = if it.desired >= DesiredState::Shutdown { End::Stopped } else { End::Exited(KILLED) };
+        let Some(it) = self.container(task).filter(|it| it.process >= Process::Lives) else { return false };
+        let end = if it.known >= Some(DesiredState::Shutdown) { End::Stopped } else { End::Killed };
         self.end(queue, task, end);
         true
     }
@@ -605,13 +612,12 @@ impl<'a> Agents<'a> {
         let it = self.containers[task.row()].as_mut().expect("a node's tasks have containers");
         it.timer += 1;
         it.phase = Phase::Idle;
-        it.lost = it.known && !it.state.is_terminal();
-        it.lives = false;
-        let served = std::mem::take(&mut it.runs);
+        let is_lost = it.known.is_some() && !it.state.is_terminal();
+        let process = std::mem::replace(&mut it.process, if is_lost { Process::Lost } else { Process::None });
         if let Some(cores) = &mut self.cores {
             cores.cancel(now, task);
         }
-        if served {
+        if process == Process::Serves {
             self.effects.push(Effect::Ended(task));
         }
     }
@@ -664,7 +670,7 @@ impl Agents<'_> {
         if it.state.is_terminal() {
             return;
         }
-        if it.desired >= DesiredState::Shutdown {
+        if it.known >= Some(DesiredState::Shutdown) {
             match it.phase {
                 Phase::Cancelled | Phase::Leaving | Phase::Stopping | Phase::Halting | Phase::Noticing => {}
                 Phase::Idle => self.leave(queue, task),
@@ -683,15 +689,15 @@ impl Agents<'_> {
         }
         match (it.phase, it.state) {
             (Phase::Idle, TaskState::Assigned) => {
-                let accept = it.life.extra().accept;
+                let accept = it.rest().accept;
                 if accept == Span::ZERO {
                     self.prepare(queue, task);
                 } else {
                     self.work(queue, task, Phase::Accepting, accept);
                 }
             }
-            (Phase::Idle, TaskState::Ready) if it.desired > DesiredState::Ready => {
-                let start = if it.joins { it.life.start + it.life.extra().attach } else { it.life.start };
+            (Phase::Idle, TaskState::Ready) if it.known > Some(DesiredState::Ready) => {
+                let start = if it.joins { it.start + it.rest().attach } else { it.start };
                 self.work(queue, task, Phase::Starting, start);
                 self.report(queue, task, TaskState::Starting, None);
             }
@@ -718,7 +724,7 @@ impl Agents<'_> {
         let Some(it) = self.container(task) else { return };
         match it.phase {
             Phase::Attaching => self.not_attached(queue, task),
-            Phase::Pulling => it.resume = queue.now() + STEP_RETRY,
+            Phase::Pulling => it.clock = queue.now() + STEP_RETRY,
             Phase::Creating | Phase::Resuming => {
                 it.wait(queue, task, Phase::Resuming, STEP_RETRY);
                 if let Some(cores) = &mut self.cores {
@@ -739,7 +745,7 @@ impl Agents<'_> {
 
     fn create<E: From<Event>>(&mut self, queue: &mut Queue<E>, task: TaskNo) {
         let Some(it) = self.container(task) else { return };
-        let create = it.life.create;
+        let create = it.create;
         self.work(queue, task, Phase::Creating, create);
     }
 
@@ -764,20 +770,21 @@ impl Agents<'_> {
                 self.step(queue, task);
             }
             Phase::Starting => {
-                it.lives = true;
-                it.since = queue.now();
-                match it.life.extra().course {
+                it.process = Process::Lives;
+                it.clock = queue.now();
+                let rest = it.rest();
+                match rest.course {
                     None => self.run(queue, task),
                     Some(course) => {
-                        let probed = [course.healthy, course.unhealthy, it.life.exit];
+                        let probed = [course.healthy, course.unhealthy, rest.exit];
                         let first = probed.into_iter().flatten().min().expect("probes find one or the other");
                         it.wait(queue, task, Phase::Probing, first);
                     }
                 }
             }
             Phase::Probing => {
-                let age = queue.now() - it.since;
-                if it.life.extra().course.is_some_and(|it| it.healthy == Some(age)) {
+                let age = queue.now() - it.clock;
+                if it.rest().course.is_some_and(|it| it.healthy == Some(age)) {
                     self.run(queue, task);
                 } else {
                     self.run_out(queue, task);
@@ -798,15 +805,15 @@ impl Agents<'_> {
     /// A container serves, and does until it ends by itself or its probes find it unhealthy.
     fn run<E: From<Event>>(&mut self, queue: &mut Queue<E>, task: TaskNo) {
         let Some(it) = self.container(task) else { return };
-        it.runs = true;
+        it.process = Process::Serves;
         it.phase = Phase::Running;
-        let ill = it.life.extra.as_ref().and_then(|it| it.course?.unhealthy);
-        let end = match (ill, it.life.exit) {
+        let Rest { course, exit, .. } = it.rest();
+        let end = match (course.and_then(|it| it.unhealthy), exit) {
             (Some(ill), Some(exit)) => Some(ill.min(exit)),
             (ill, exit) => ill.or(exit),
         };
         if let Some(end) = end {
-            let rest = Span::from_nanos(end.as_nanos().saturating_sub((queue.now() - it.since).as_nanos()));
+            let rest = Span::from_nanos(end.as_nanos().saturating_sub((queue.now() - it.clock).as_nanos()));
             it.wait(queue, task, Phase::Running, rest);
         }
         self.effects.push(Effect::Started(task));
@@ -816,14 +823,11 @@ impl Agents<'_> {
     /// A container ends by itself, or is unhealthy: then the engine's agent stops it.
     fn run_out<E: From<Event>>(&mut self, queue: &mut Queue<E>, task: TaskNo) {
         let Some(it) = self.container(task) else { return };
-        let age = queue.now() - it.since;
-        match it.life.exit {
-            Some(after) if after <= age => {
-                let code = it.life.exit_code;
-                self.end(queue, task, End::Exited(code));
-            }
+        let age = queue.now() - it.clock;
+        match it.rest().exit {
+            Some(after) if after <= age => self.end(queue, task, End::Exited),
             _ => {
-                it.end = End::Unhealthy(it.life.stop_code);
+                it.end = End::Unhealthy;
                 self.leave(queue, task);
             }
         }
@@ -833,11 +837,11 @@ impl Agents<'_> {
     fn leave<E: From<Event>>(&mut self, queue: &mut Queue<E>, task: TaskNo) {
         let leave = self.overlay.leave;
         let Some(it) = self.container(task) else { return };
-        let (runs, joins) = (it.runs, it.joins);
+        let (serves, joins) = (it.process == Process::Serves, it.joins);
         if joins {
             it.wait(queue, task, Phase::Leaving, leave);
         }
-        if runs {
+        if serves {
             self.effects.push(Effect::Leaving(task));
         }
         if !joins {
@@ -852,7 +856,7 @@ impl Agents<'_> {
             it.phase = Phase::Idle;
             self.report(queue, task, TaskState::Shutdown, None);
         } else {
-            let (stop, node) = (it.life.stop, it.node as usize);
+            let (stop, node) = (it.stop, it.node as usize);
             let stop = times(stop, self.nodes[node].slow);
             let it = self.containers[task.row()].as_mut().expect("as above");
             it.wait(queue, task, Phase::Stopping, stop);
@@ -862,15 +866,16 @@ impl Agents<'_> {
     /// The process of a container is over; its agent will know.
     fn end<E: From<Event>>(&mut self, queue: &mut Queue<E>, task: TaskNo, end: End) {
         let Some(it) = self.container(task) else { return };
-        (it.end, it.lives) = (end, false);
+        it.end = end;
         it.phase = Phase::Idle;
         it.timer += 1;
+        let Rest { halt, detach, .. } = it.rest();
         let halt = match end {
-            End::Exited(_) => Span::ZERO,
-            End::Stopped | End::Unhealthy(_) if it.joins => it.life.extra().halt + it.life.extra().detach,
-            End::Stopped | End::Unhealthy(_) => it.life.extra().halt,
+            End::Exited | End::Killed => Span::ZERO,
+            End::Stopped | End::Unhealthy if it.joins => halt + detach,
+            End::Stopped | End::Unhealthy => halt,
         };
-        if std::mem::take(&mut it.runs) {
+        if std::mem::replace(&mut it.process, Process::None) == Process::Serves {
             self.effects.push(Effect::Ended(task));
         }
         if halt == Span::ZERO {
@@ -883,7 +888,7 @@ impl Agents<'_> {
     /// It takes the agent a moment to notice.
     fn notice<E: From<Event>>(&mut self, queue: &mut Queue<E>, task: TaskNo) {
         let Some(it) = self.container(task) else { return };
-        let notice = it.life.extra().notice;
+        let notice = it.rest().notice;
         if notice == Span::ZERO {
             return self.noticed(queue, task);
         }
@@ -893,13 +898,16 @@ impl Agents<'_> {
     /// The agent knows that a process is over.
     fn noticed<E: From<Event>>(&mut self, queue: &mut Queue<E>, task: TaskNo) {
         let Some(it) = self.container(task) else { return };
-        let (state, error) = match it.end {
-            End::Stopped => (TaskState::Shutdown, None),
-            End::Exited(0) | End::Unhealthy(0) => (TaskState::Complete, None),
-            End::Exited(code) => (TaskState::Failed, Some(exit_error(code))),
-            End::Unhealthy(code) => {
-                (TaskState::Failed, Some(format!("{}: dockerexec: unhealthy container", exit_error(code)).into()))
-            }
+        let Rest { exit_code, stop_code, .. } = it.rest();
+        let (code, why) = match it.end {
+            End::Stopped => return self.report(queue, task, TaskState::Shutdown, None),
+            End::Exited => (exit_code, ""),
+            End::Killed => (KILLED, ""),
+            End::Unhealthy => (stop_code, ": dockerexec: unhealthy container"),
+        };
+        let (state, error) = match code {
+            0 => (TaskState::Complete, None),
+            _ => (TaskState::Failed, Some(exit_error(code, why))),
         };
         self.report(queue, task, state, error);
     }
@@ -948,13 +956,27 @@ impl Agents<'_> {
         if it.phase == Phase::Pulling {
             self.effects.push(Effect::CancelPull(task, it.node as usize));
         }
-        if it.runs {
+        if it.process == Process::Serves {
             self.effects.push(Effect::Ended(task));
         }
     }
 }
 
 impl Container {
+    fn rest(&self) -> Rest {
+        self.rare.as_ref().map_or(Rest::default(), |it| it.rest)
+    }
+
+    fn error(&self) -> Option<&Arc<str>> {
+        self.rare.as_ref()?.error.as_ref()
+    }
+
+    fn set_error(&mut self, error: Option<Arc<str>>) {
+        if error.is_some() || self.rare.is_some() {
+            self.rare.get_or_insert_default().error = error;
+        }
+    }
+
     /// Starts something that takes time; what was waited for before is broken off.
     fn wait<E: From<Event>>(&mut self, queue: &mut Queue<E>, task: TaskNo, phase: Phase, span: Span) {
         self.phase = phase;
@@ -968,8 +990,8 @@ fn times(span: Span, factor: f64) -> Span {
 }
 
 /// moby's words for a container that ended with an error.
-fn exit_error(code: i32) -> Arc<str> {
-    format!("task: non-zero exit ({code})").into()
+fn exit_error(code: i32, why: &str) -> Arc<str> {
+    format!("task: non-zero exit ({code}){why}").into()
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use sched::{Row, Slot, Span, TaskState, Time};
 
-use super::{Area, Observer, Once, Record, Service};
+use super::{Area, Mean, Observer, Once, Record, Service};
 use crate::metrics::{METRICS, NodeRow, Outcome, Shared, TaskRow};
 use crate::model::image::Totals;
 
@@ -26,7 +26,8 @@ impl<'a> Observer<'a> {
         let needed = pulled.needed - self.pulled_before.needed;
         let present = pulled.present - self.pulled_before.present;
         let mut pulls = pulled.durations[self.pulled_before.durations.len()..].to_vec();
-        for samples in [&mut self.to_running, &mut self.failovers, &mut pulls] {
+        let mut to_running: Vec<Span> = self.times_to_running().collect();
+        for samples in [&mut to_running, &mut self.failovers, &mut pulls] {
             samples.sort_unstable();
         }
         let loads: Vec<f64> = self.nodes.iter().filter(|it| it.there && it.up).map(|it| it.running as f64).collect();
@@ -44,11 +45,11 @@ impl<'a> Observer<'a> {
             ("tasks_desired", Some(self.wanted.value as f64)),
             ("running_final", Some(self.running as f64)),
             ("running_min", self.first_settled.map(|_| self.running_min as f64)),
-            ("time_to_running_p50_s", quantile(&self.to_running, 0.5)),
-            ("time_to_running_p99_s", quantile(&self.to_running, 0.99)),
-            ("time_to_running_max_s", quantile(&self.to_running, 1.0)),
+            ("time_to_running_p50_s", quantile(&to_running, 0.5)),
+            ("time_to_running_p99_s", quantile(&to_running, 0.99)),
+            ("time_to_running_max_s", quantile(&to_running, 1.0)),
             ("time_to_converge_s", converged),
-            ("detection_mean_s", mean(&self.detections)),
+            ("detection_mean_s", self.detections.mean()),
             ("failover_p50_s", quantile(&self.failovers, 0.5)),
             ("failover_max_s", quantile(&self.failovers, 1.0)),
             ("availability", ratio(wanted - missing, wanted)),
@@ -69,7 +70,7 @@ impl<'a> Observer<'a> {
             ("memory_reserved", ratio(integral(&mut self.memory), integral(&mut self.memory_total))),
             ("moves", Some(self.moves as f64)),
             ("addresses_peak", Some(f64::from(addresses_peak))),
-            ("update_duration_s", mean(&self.updates)),
+            ("update_duration_s", self.updates.mean()),
             ("duplicate_seconds", Some(integral(&mut self.duplicates) / 1e9)),
             ("near_bytes", Some((pulled.near - self.pulled_before.near) as f64)),
             ("nodes_final", Some(self.members.value as f64)),
@@ -82,12 +83,12 @@ impl<'a> Observer<'a> {
             ("jobs_present_mean", ratio(present_jobs as f64, span as f64).filter(|_| jobs)),
             ("jobs_waiting_mean", ratio(waiting_jobs as f64, span as f64).filter(|_| jobs)),
             ("job_waited_ratio", self.jobs.waited()),
-            ("job_wait_mean_s", mean(&self.jobs.waits)),
-            ("job_time_mean_s", mean(&self.jobs.times)),
+            ("job_wait_mean_s", self.jobs.waits.mean()),
+            ("job_time_mean_s", self.jobs.times.mean()),
             ("little_gap_s", jobs.then(|| self.jobs.gap(now) as f64 / 1e9)),
             ("pull_mean_s", mean(&pulls)),
             ("leaderless_share", ratio(integral(&mut self.leaderless), span as f64)),
-            ("election_mean_s", mean(&self.elections)),
+            ("election_mean_s", self.elections.mean()),
             ("majority_share", ratio(span as f64 - integral(&mut self.minority), span as f64)),
             ("majority_losses", Some(self.majority_losses as f64)),
             ("majority_lost_s", self.majority_lost.map(Time::as_secs_f64)),
@@ -96,16 +97,16 @@ impl<'a> Observer<'a> {
             ("request_mean_s", mean(&self.served)),
             ("request_p99_s", quantile(&self.served, 0.99)),
             ("gossip_rounds_mean", rounds),
-            ("gossip_time_mean_s", mean(&self.told)),
-            ("time_to_running_mean_s", mean(&self.to_running)),
-            ("prepare_mean_s", mean(&self.prepares)),
-            ("return_mean_s", mean(&self.returns)),
-            ("event_to_created_mean_s", mean(&self.since_script.created)),
-            ("event_to_ready_mean_s", mean(&self.since_script.ready)),
-            ("event_to_running_mean_s", mean(&self.since_script.running)),
-            ("event_to_running_max_s", self.since_script.running.iter().max().map(|it| it.as_secs_f64())),
-            ("event_to_ended_mean_s", mean(&self.since_script.ended)),
-            ("event_to_removed_mean_s", mean(&self.since_script.removed)),
+            ("gossip_time_mean_s", self.told.mean()),
+            ("time_to_running_mean_s", mean(&to_running)),
+            ("prepare_mean_s", self.prepares.mean()),
+            ("return_mean_s", self.returns.mean()),
+            ("event_to_created_mean_s", self.since_script.created.mean()),
+            ("event_to_ready_mean_s", self.since_script.ready.mean()),
+            ("event_to_running_mean_s", self.since_script.running.mean()),
+            ("event_to_running_max_s", self.since_script.running.max()),
+            ("event_to_ended_mean_s", self.since_script.ended.mean()),
+            ("event_to_removed_mean_s", self.since_script.removed.mean()),
             ("state_new", in_state(TaskState::New)),
             ("state_pending", in_state(TaskState::Pending)),
             ("state_preparing", in_state(TaskState::Preparing)),
@@ -138,6 +139,12 @@ impl<'a> Observer<'a> {
         self.outcome
     }
 
+    /// From creation until the manager learned that a task runs, of all that came to run since the warm-up.
+    fn times_to_running(&self) -> impl Iterator<Item = Span> + '_ {
+        let counted = self.tasks.iter().filter(|it| self.warm <= it.created);
+        counted.filter_map(|it| it.running.get().map(|running| running - it.created))
+    }
+
     /// Records of tasks that the manager has, by how far they are.
     fn states(&self) -> BTreeMap<TaskState, u64> {
         let mut states = BTreeMap::new();
@@ -151,14 +158,20 @@ impl<'a> Observer<'a> {
         let services: Vec<Shared> = self.services.iter().map(|it| it.name.as_str().into()).collect();
         let nodes: Vec<Shared> = self.scenario.nodes.iter().map(|it| it.spec.id.as_str().into()).collect();
         let none = Shared::default();
+        let error = |it: &Option<Arc<str>>| it.clone().map_or_else(|| none.clone(), Shared::from);
+        let errors: Vec<Shared> = self.errors.iter().map(error).collect();
         let word = |text: String| -> Shared { text.as_str().into() };
         let (mut states, mut wishes) = (BTreeMap::new(), BTreeMap::new());
         let secs = |at: Once| at.get().map(Time::as_secs_f64);
+        // Records stand in the order of creation: so the tasks of a slot count themselves.
+        let mut numbers = vec![0u32; self.slots.len()];
         let row = |it: &Record| {
             let slot = &self.slots[it.slot as usize];
+            let number = &mut numbers[it.slot as usize];
+            *number += 1;
             let service = services[slot.service as usize].clone();
             // Put together by hand: there may be a million.
-            let number = it.number.to_string();
+            let number = number.to_string();
             let name = match slot.slot {
                 Slot::Number(slot) => [&*service, ".", &slot.to_string(), "#", &number].concat(),
                 Slot::Node(id) => [&*service, ".", &*nodes[id.index()], "#", &number].concat(),
@@ -169,12 +182,12 @@ impl<'a> Observer<'a> {
                 node: it.node.map_or_else(|| none.clone(), |node| nodes[node.index()].clone()),
                 created_s: it.created.as_secs_f64(),
                 assigned_s: secs(it.assigned),
-                ready_s: secs(it.ready),
+                ready_s: secs(it.ready).filter(|_| it.is_ready),
                 running_s: secs(it.running),
                 ended_s: secs(it.ended),
                 state: states.entry(it.state).or_insert_with(|| word(it.state.to_string())).clone(),
                 desired: wishes.entry(it.desired).or_insert_with(|| word(it.desired.to_string())).clone(),
-                error: it.error.as_ref().map_or_else(|| none.clone(), |error| Arc::clone(error).into()),
+                error: errors[it.error as usize].clone(),
             }
         };
         self.tasks.iter().map(row).collect()
@@ -239,8 +252,9 @@ fn quantile(sorted: &[Span], p: f64) -> Option<f64> {
 }
 
 fn mean(samples: &[Span]) -> Option<f64> {
-    let sum: u128 = samples.iter().map(|it| u128::from(it.as_nanos())).sum();
-    (!samples.is_empty()).then(|| sum as f64 / 1e9 / samples.len() as f64)
+    let mut mean = Mean::default();
+    mean.extend(samples.iter().copied());
+    mean.mean()
 }
 
 /// Population standard deviation by mean.

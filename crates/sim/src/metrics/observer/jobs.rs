@@ -1,8 +1,8 @@
 //! What is counted of arrivals: how many there are, how long they wait, and Little's law.
 
-use sched::{Span, Time};
+use sched::Time;
 
-use super::Area;
+use super::{Area, Mean};
 use crate::model::workload::JobNo;
 
 /// Everything that arrived.
@@ -18,8 +18,8 @@ pub(super) struct Jobs {
     pub lost: u64,
     pub done: u64,
     waited: u64,
-    pub waits: Vec<Span>,
-    pub times: Vec<Span>,
+    pub waits: Mean,
+    pub times: Mean,
     /// Nanoseconds since the warm-up that those spent here that are gone.
     spent: u128,
 }
@@ -53,7 +53,7 @@ impl Jobs {
         }
         self.waiting.add(now, -1);
         if self.warm <= row.arrived {
-            self.waits.push(now - row.arrived);
+            self.waits.add(now - row.arrived);
             self.waited += u64::from(row.arrived < now);
         }
     }
@@ -62,7 +62,7 @@ impl Jobs {
         let row = self.rows[job.row()];
         self.done += 1;
         if self.warm <= row.arrived {
-            self.times.push(now - row.arrived);
+            self.times.add(now - row.arrived);
         }
         self.leave(now, job);
     }
@@ -82,8 +82,7 @@ impl Jobs {
         self.present.reset(now);
         self.waiting.reset(now);
         (self.arrived, self.lost, self.done, self.waited, self.spent) = (0, 0, 0, 0, 0);
-        self.waits.clear();
-        self.times.clear();
+        (self.waits, self.times) = (Mean::default(), Mean::default());
     }
 
     pub fn any(&self) -> bool {
@@ -92,7 +91,7 @@ impl Jobs {
 
     /// Share of those that began to run that had waited.
     pub fn waited(&self) -> Option<f64> {
-        (!self.waits.is_empty()).then(|| self.waited as f64 / self.waits.len() as f64)
+        (self.waits.count > 0).then(|| self.waited as f64 / self.waits.count as f64)
     }
 
     /// Nanoseconds times number present, and not yet running.

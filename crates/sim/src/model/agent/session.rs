@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rand_chacha::ChaCha8Rng;
 use sched::{DesiredState, Span, TaskState, Time};
 
-use super::{Agents, Assignment, Commit, CommitNo, Effect, Event, LOST, Node, Report, exit_error};
+use super::{Agents, Assignment, Commit, CommitNo, Effect, Event, LOST, Node, Process, Report, exit_error};
 use crate::engine::Queue;
 use crate::engine::law::{Law, unit};
 use crate::engine::rng::{Stream, part};
@@ -78,16 +78,16 @@ impl Agents<'_> {
         let mut batch = self.nodes[node].sent.pop_front().expect("what arrives was sent");
         for assignment in batch.drain(..) {
             match assignment {
-                Assignment::Assign(task) => {
+                Assignment::Assign(task, desired) => {
                     if let Some(it) = self.container(task) {
-                        it.known = true;
+                        it.known = it.known.max(Some(desired));
                         self.step(queue, task);
                     }
                 }
                 Assignment::Desired(task, desired) => {
                     if let Some(it) = self.container(task) {
-                        let raised = it.desired < desired;
-                        it.desired = it.desired.max(desired);
+                        let raised = it.known < Some(desired);
+                        it.known = it.known.max(Some(desired));
                         if raised && desired < DesiredState::Shutdown {
                             self.disturb(queue, task);
                         }
@@ -147,16 +147,19 @@ impl Agents<'_> {
         let keep_cache = self.model.keep_cache;
         for task in self.nodes[node].tasks.clone() {
             let it = self.containers[task.row()].as_mut().expect("a node's tasks have containers");
-            if !it.known {
+            if it.known.is_none() {
                 continue;
             }
-            if !std::mem::take(&mut it.lost) {
+            if it.process != Process::Lost {
                 if it.state > TaskState::Assigned {
-                    let (state, error) = (it.state, it.error.clone());
+                    let (state, error) = (it.state, it.error().cloned());
                     self.report(queue, task, state, error);
                 }
-            } else if it.state >= TaskState::Starting {
-                self.report(queue, task, TaskState::Failed, Some(exit_error(LOST)));
+                continue;
+            }
+            it.process = Process::None;
+            if it.state >= TaskState::Starting {
+                self.report(queue, task, TaskState::Failed, Some(exit_error(LOST, "")));
             } else if it.state < TaskState::Ready || !keep_cache {
                 it.state = TaskState::Assigned;
             }
@@ -168,12 +171,11 @@ impl Agents<'_> {
     pub(super) fn take_complete_set<E: From<Event>>(&mut self, queue: &mut Queue<E>, node: usize) {
         for task in self.nodes[node].tasks.clone() {
             let it = self.containers[task.row()].as_mut().expect("a node's tasks have containers");
-            if it.forgotten {
+            if it.wanted.is_none() {
                 self.discard(queue.now(), task);
                 continue;
             }
-            it.known = true;
-            it.desired = it.wanted;
+            it.known = it.wanted;
             self.step(queue, task);
         }
     }
@@ -189,7 +191,7 @@ impl Agents<'_> {
     ) {
         let it = self.containers[task.row()].as_mut().expect("who reports exists");
         it.state = state;
-        it.error.clone_from(&error);
+        it.set_error(error.clone());
         let (node, pending) = (it.node as usize, it.report);
         if !self.nodes[node].connected || self.nodes[node].breach == Some(Breach::Mute) {
             return; // The next session begins with it.
