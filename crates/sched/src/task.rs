@@ -29,6 +29,15 @@ pub enum TaskState {
 }
 
 impl TaskState {
+    /// All of them, in their order.
+    pub const ALL: [TaskState; 14] = {
+        use TaskState::*;
+        [
+            New, Pending, Assigned, Accepted, Preparing, Ready, Starting, Running, Complete, Shutdown, Failed,
+            Rejected, Remove, Orphaned,
+        ]
+    };
+
     /// Whether the task will never run (again).
     pub fn is_terminal(self) -> bool {
         self > TaskState::Running
@@ -55,6 +64,14 @@ pub enum DesiredState {
     Shutdown,
     /// Stop; the record goes too.
     Remove,
+}
+
+impl DesiredState {
+    /// All of them, in their order.
+    pub const ALL: [DesiredState; 5] = {
+        use DesiredState::*;
+        [Ready, Running, Complete, Shutdown, Remove]
+    };
 }
 
 impl fmt::Display for DesiredState {

@@ -12,6 +12,8 @@ use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 
+use sched::{DesiredState, TaskState};
+
 /// A number that a run yields.
 #[derive(Debug)]
 pub struct Metric {
@@ -527,7 +529,7 @@ pub struct Point {
 }
 
 /// A task's life, times in seconds from the start; `None` where it never came to that.
-#[derive(Clone, PartialEq, Debug, Default)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct TaskRow {
     /// `service.slot`, or `service.node` for global services, then `#` and the number of the task in that slot.
     pub name: String,
@@ -546,9 +548,9 @@ pub struct TaskRow {
     /// End of the container, or of the task if it had none.
     pub ended_s: Option<f64>,
     /// Last observed state.
-    pub state: Shared,
+    pub state: TaskState,
     /// Last desired state.
-    pub desired: Shared,
+    pub desired: DesiredState,
     /// Error text.
     pub error: Shared,
 }
@@ -583,7 +585,7 @@ pub struct Mark {
     pub label: String,
 }
 
-/// A text that many rows have in common: a million tasks have few services and states.
+/// A text that many rows have in common: a million tasks have few services.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Shared(Arc<str>);
 

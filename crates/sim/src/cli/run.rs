@@ -200,11 +200,10 @@ pub(super) fn simulate(job: Job, what: &What, console: &mut Console, execute: Ex
     let outcomes = execute(&scenario, &plan, threads, &|_| bar.inc(1));
     bar.finish_and_clear();
     let results = Results::of(manifest, METRICS, outcomes);
-    let broken: Vec<String> = results
-        .marks
-        .iter()
-        .filter(|of| of.row.kind == "error")
-        .map(|of| format!("{}, replication {}: {}", of.strategy, of.replication, text::plain(&of.row.label)))
+    let marks = results.marks.iter().flat_map(|run| run.items.iter().map(move |mark| (run, mark)));
+    let broken: Vec<String> = marks
+        .filter(|(_, mark)| mark.kind == "error")
+        .map(|(run, mark)| format!("{}, replication {}: {}", run.strategy, run.replication, text::plain(&mark.label)))
         .collect();
     broken.iter().for_each(|why| console.tell(&format!("error: {}: a run broke off: {why}", scenario.name)));
     let verdicts = verdicts(&results.manifest.expect, &results.manifest.strategies, &results.runs);

@@ -97,14 +97,14 @@ fn agrees(values: &[f64], mean: f64, theory: f64) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::results::Of;
+    use super::super::results::OfRun;
     use super::*;
 
     fn runs() -> Runs {
-        let run = |strategy: &str, replication, time, detection| Of {
+        let run = |strategy: &str, replication, time, detection| OfRun {
             strategy: strategy.into(),
             replication,
-            row: vec![Some(time), detection],
+            items: vec![Some(time), detection],
         };
         Runs {
             metrics: vec!["time_s".into(), "detection_s".into()],

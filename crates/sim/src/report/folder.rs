@@ -75,9 +75,14 @@ impl Stage {
 
     /// Adds a file. The temporary file is created anew, never through a link that lies there.
     pub fn write(&mut self, name: &str, content: &[u8]) -> io::Result<()> {
+        self.fill(name, |file| file.write_all(content))
+    }
+
+    /// Adds a file that is too large to be put together first.
+    pub fn fill(&mut self, name: &str, fill: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
         let path = self.reserve(name)?;
         let mut file = File::create(&path).map_err(|error| about(&path, &error))?;
-        file.write_all(content).and_then(|()| file.sync_all()).map_err(|error| about(&path, &error))
+        fill(&mut file).and_then(|()| file.sync_all()).map_err(|error| about(&path, &error))
     }
 
     /// Reserves the name of a file that somebody else fills, and says where.

@@ -22,23 +22,23 @@ pub struct Results {
     pub paired: Vec<PairedRow>,
     /// The series, by strategy, then time.
     pub series: Vec<SeriesRow>,
-    /// Tasks by run.
-    pub tasks: Vec<Of<TaskRow>>,
-    /// Nodes by run.
-    pub nodes: Vec<Of<NodeRow>>,
-    /// Marks by run.
-    pub marks: Vec<Of<Mark>>,
+    /// Tasks of each run.
+    pub tasks: Vec<OfRun<TaskRow>>,
+    /// Nodes of each run.
+    pub nodes: Vec<OfRun<NodeRow>>,
+    /// Marks of each run.
+    pub marks: Vec<OfRun<Mark>>,
 }
 
-/// A row that belongs to a run.
+/// What belongs to one run.
 #[derive(Clone, PartialEq, Debug)]
-pub struct Of<T> {
+pub struct OfRun<T> {
     /// The run's strategy.
     pub strategy: Shared,
     /// The run's replication.
     pub replication: u32,
-    /// The row.
-    pub row: T,
+    /// Its rows, or values.
+    pub items: Vec<T>,
 }
 
 /// One number per metric and run.
@@ -47,7 +47,7 @@ pub struct Runs {
     /// Names of the metrics.
     pub metrics: Vec<String>,
     /// A value per metric.
-    pub rows: Vec<Of<Vec<Option<f64>>>>,
+    pub rows: Vec<OfRun<Option<f64>>>,
 }
 
 /// One metric of one strategy over the replications.
@@ -110,11 +110,11 @@ impl Results {
         let series = series(&manifest.strategies, &outcomes);
         let (mut tasks, mut nodes, mut marks) = (Vec::new(), Vec::new(), Vec::new());
         for outcome in outcomes {
-            let Outcome { strategy, replication, tasks: its_tasks, nodes: its_nodes, marks: its_marks, .. } = outcome;
-            let strategy = Shared::from(strategy);
-            tasks.extend(its_tasks.into_iter().map(|row| Of { strategy: strategy.clone(), replication, row }));
-            nodes.extend(its_nodes.into_iter().map(|row| Of { strategy: strategy.clone(), replication, row }));
-            marks.extend(its_marks.into_iter().map(|row| Of { strategy: strategy.clone(), replication, row }));
+            let (strategy, replication) = (Shared::from(outcome.strategy), outcome.replication);
+            // Moved as they are: there may be ten million.
+            tasks.push(OfRun { strategy: strategy.clone(), replication, items: outcome.tasks });
+            nodes.push(OfRun { strategy: strategy.clone(), replication, items: outcome.nodes });
+            marks.push(OfRun { strategy, replication, items: outcome.marks });
         }
         let cut = [
             ("tasks.csv", within_limit(&mut tasks, |_| false)),
@@ -157,10 +157,10 @@ impl PairedRow {
 impl Runs {
     /// The numbers of some outcomes. A value that is not finite is none.
     pub fn of(metrics: &[Metric], outcomes: &[Outcome]) -> Runs {
-        let row = |outcome: &Outcome| Of {
+        let row = |outcome: &Outcome| OfRun {
             strategy: outcome.strategy.as_str().into(),
             replication: outcome.replication,
-            row: (0..metrics.len())
+            items: (0..metrics.len())
                 .map(|at| outcome.values.get(at).copied().flatten().filter(|it| it.is_finite()))
                 .collect(),
         };
@@ -174,17 +174,21 @@ impl Runs {
     pub fn values<'a>(&'a self, metric: &str, strategy: &'a str) -> impl Iterator<Item = (u32, Option<f64>)> + 'a {
         let at = self.metrics.iter().position(|name| name == metric);
         let rows = self.rows.iter().filter(move |run| at.is_some() && run.strategy == strategy);
-        rows.map(move |run| (run.replication, at.and_then(|at| run.row[at])))
+        rows.map(move |run| (run.replication, at.and_then(|at| run.items[at])))
     }
 }
 
-/// Cuts rows to replication 1, and those that must `stay`, if there are too many; says whether all stayed.
-fn within_limit<T>(rows: &mut Vec<Of<T>>, stay: impl Fn(&T) -> bool) -> bool {
-    let before = rows.len();
-    if before > ROW_LIMIT {
-        rows.retain(|of| of.replication == 1 || stay(&of.row));
+/// Cuts rows to replication 1, and those that must `stay`, if there are too many; says whether all stayed. Runs without
+/// rows go.
+fn within_limit<T>(runs: &mut Vec<OfRun<T>>, stay: impl Fn(&T) -> bool) -> bool {
+    let rows: usize = runs.iter().map(|run| run.items.len()).sum();
+    if rows > ROW_LIMIT {
+        for run in runs.iter_mut().filter(|run| run.replication != 1) {
+            run.items.retain(&stay);
+        }
     }
-    rows.len() == before
+    runs.retain(|run| !run.items.is_empty());
+    rows == runs.iter().map(|run| run.items.len()).sum::<usize>()
 }
 
 fn summary(runs: &Runs, strategies: &[String], metrics: &[Metric]) -> Vec<SummaryRow> {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use sched::TaskState;
 use sim::experiment::{execute, plan};
 use sim::metrics::METRICS;
 use sim::scenario::{Scenario, load};
@@ -50,12 +51,16 @@ fn every_experiment_comes_out_as_measured() {
 fn tasks_say_what_they_said() {
     let scenarios = scenarios();
     for (name, state, words) in [
-        ("crash", "Failed", "task: non-zero exit (137)"),
-        ("crash-loop", "Failed", "task: non-zero exit (3)"),
-        ("engine-killed", "Failed", "task: non-zero exit (255)"),
-        ("missing-image", "Rejected", "No such image: registry:5000/nope:1"),
-        ("exhaustion-settled", "Rejected", "node is missing network attachments, ip addresses may be exhausted"),
-        ("node-return", "Shutdown", ""),
+        ("crash", TaskState::Failed, "task: non-zero exit (137)"),
+        ("crash-loop", TaskState::Failed, "task: non-zero exit (3)"),
+        ("engine-killed", TaskState::Failed, "task: non-zero exit (255)"),
+        ("missing-image", TaskState::Rejected, "No such image: registry:5000/nope:1"),
+        (
+            "exhaustion-settled",
+            TaskState::Rejected,
+            "node is missing network attachments, ip addresses may be exhausted",
+        ),
+        ("node-return", TaskState::Shutdown, ""),
     ] {
         let scenario = Scenario { replications: 1, ..scenarios[name].clone() };
         let outcomes = execute(&scenario, &plan(&scenario), 1, &|_| {});
@@ -66,7 +71,7 @@ fn tasks_say_what_they_said() {
     let new = &scenarios["exhaustion-at-once"];
     let new = Scenario { replications: 1, ..new.clone() };
     let outcomes = execute(&new, &plan(&new), 1, &|_| {});
-    let mut waiting = outcomes[0].tasks.iter().filter(|it| it.state == "New");
+    let mut waiting = outcomes[0].tasks.iter().filter(|it| it.state == TaskState::New);
     assert!(waiting.all(|it| it.error.is_empty() && it.node.is_empty()), "a task without an address says nothing");
 }
 

@@ -25,10 +25,12 @@ fn tables_read_back_as_they_were() {
     table::write(&scratch.0, &results).unwrap();
     let mut read = table::read(&scratch.0).unwrap();
     // A line break in a text cell becomes a blank: that is all that changes.
-    let error = results.tasks.iter().find(|of| !of.row.error.is_empty()).unwrap().row.error.clone();
-    for of in read.tasks.iter_mut().filter(|of| !of.row.error.is_empty()) {
-        assert_eq!(of.row.error, error.replace('\n', " "));
-        of.row.error = error.clone();
+    let mut tasks = results.tasks.iter().flat_map(|run| &run.items);
+    let error = tasks.find(|it| !it.error.is_empty()).unwrap().error.clone();
+    let read_tasks = read.tasks.iter_mut().flat_map(|run| &mut run.items);
+    for task in read_tasks.filter(|it| !it.error.is_empty()) {
+        assert_eq!(task.error, error.replace('\n', " "));
+        task.error = error.clone();
     }
     assert_eq!(read, results);
 }
@@ -219,8 +221,8 @@ fn too_many_rows_keep_the_first_replication_and_the_page_says_so() {
     let results = Results::of(manifest(size), METRICS, outcomes(size));
     const { assert!(24_000 * 9 > ROW_LIMIT) };
     assert_eq!(results.manifest.first_replication_only, ["tasks.csv"]);
-    assert_eq!(results.tasks.len(), 72_000);
-    assert_eq!(results.nodes.len(), 1_800);
+    assert_eq!(results.tasks.iter().map(|run| run.items.len()).sum::<usize>(), 72_000);
+    assert_eq!(results.nodes.iter().map(|run| run.items.len()).sum::<usize>(), 1_800);
     let scratch = Scratch::new("cut");
     write(&scratch.0, &results, METRICS, true).unwrap();
     assert!(text(&scratch.0, "README.md").contains("`tasks.csv` and the pictures drawn from them hold replication 1"));

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use sched::{DesiredState, TaskState};
 use sim::metrics::{Mark, Metric, NodeRow, Outcome, Point, TaskRow};
 use sim::report::manifest::{Expected, Manifest};
 
@@ -134,8 +135,8 @@ fn outcome(size: Size, at: usize, strategy: &str, replication: u32) -> Outcome {
             ready_s: ran.then_some(created_s + wait * 0.9),
             running_s: ran.then_some(created_s + wait),
             ended_s: None,
-            state: if ran { "running" } else { "pending" }.into(),
-            desired: "running".into(),
+            state: if ran { TaskState::Running } else { TaskState::Pending },
+            desired: DesiredState::Running,
             error: if ran { "" } else { "=no suitable node, \"insufficient\"\nresources" }.into(),
         });
     }

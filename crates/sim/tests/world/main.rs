@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use sched::spec::{Availability, Description, NodeSpec, Resources, RestartPolicy, Role, ServiceSpec};
-use sched::{Span, Time};
+use sched::{DesiredState, Span, TaskState, Time};
 use sim::engine::law::Law;
 use sim::experiment::{execute, plan};
 use sim::metrics::{METRICS, Outcome, TaskRow};
@@ -115,7 +115,7 @@ fn a_service_is_deployed_in_the_time_that_the_steps_take() {
     let outcome = run(&scenario);
     assert_eq!(outcome.tasks.len(), 6);
     for task in &outcome.tasks {
-        assert_eq!((task.state.as_str(), task.desired.as_str()), ("Running", "Running"));
+        assert_eq!((task.state, task.desired), (TaskState::Running, DesiredState::Running));
         near(task.assigned_s.unwrap(), 0.05, 1e-9);
         // Sent after 100 ms of quiet; manifest 2 ms, created in 200 ms.
         near(task.ready_s.unwrap(), 0.352, 1e-9);
@@ -157,7 +157,7 @@ fn a_lost_node_is_replaced_after_detection_and_the_restart_delay() {
     assert_eq!(old.len(), 2);
     for task in old {
         near(task.ended_s.unwrap(), 100.0, 1e-9);
-        assert_eq!((task.state.as_str(), task.desired.as_str()), ("Failed", "Shutdown"));
+        assert_eq!((task.state, task.desired), (TaskState::Failed, DesiredState::Shutdown));
         assert_eq!(task.error, "task: non-zero exit (255)");
     }
     // Nothing moves back.
@@ -180,7 +180,7 @@ fn a_node_that_is_back_before_anybody_noticed_reports_its_losses() {
     scenario.script = vec![script(100, Action::Down(vec![1])), script(101, Action::Up(vec![1]))];
     let outcome = run(&scenario);
     assert_eq!(value(&outcome, "detection_mean_s"), None);
-    let lost = outcome.tasks.iter().find(|it| it.state == "Failed").expect("one is lost");
+    let lost = outcome.tasks.iter().find(|it| it.state == TaskState::Failed).expect("one is lost");
     assert_eq!(lost.error, "task: non-zero exit (255)");
     // Back and reported at 103.1, started after five seconds.
     near(is(&outcome, "failover_max_s"), 3.1 + 5.5, 0.01);
@@ -198,7 +198,7 @@ fn draining_moves_tasks_once_they_have_stopped() {
     let stopped: Vec<&TaskRow> = outcome.tasks.iter().filter(|it| it.node == "n0").collect();
     assert_eq!(stopped.len(), 2);
     for old in stopped {
-        assert_eq!(old.state, "Shutdown");
+        assert_eq!(old.state, TaskState::Shutdown);
         // 100 ms of quiet, a second until the step is tried again, 500 ms to stop.
         near(old.ended_s.unwrap(), 101.6, 1e-9);
         let new = named(&outcome, &old.name.replace("#1", "#2"));
@@ -254,14 +254,14 @@ fn what_finds_no_address_stays_new_and_what_finds_no_load_balancer_is_rejected()
     scenario.services = vec![web];
     scenario.duration = Span::from_secs(20);
     let outcome = run(&scenario);
-    let count = |outcome: &Outcome, state: &str| outcome.tasks.iter().filter(|it| it.state == state).count();
+    let count = |outcome: &Outcome, state| outcome.tasks.iter().filter(|it| it.state == state).count();
     // Six addresses: gateway, service, four tasks; none is left for the node.
-    assert_eq!((count(&outcome, "New"), count(&outcome, "Preparing")), (3, 4));
-    assert_eq!(outcome.tasks.iter().filter(|it| it.state == "New" && it.node.is_empty()).count(), 3);
+    assert_eq!((count(&outcome, TaskState::New), count(&outcome, TaskState::Preparing)), (3, 4));
+    assert_eq!(outcome.tasks.iter().filter(|it| it.state == TaskState::New && it.node.is_empty()).count(), 3);
     assert_eq!(is(&outcome, "addresses_peak"), 6.0);
     scenario.duration = Span::from_secs(300);
     let outcome = run(&scenario);
-    assert!(count(&outcome, "Rejected") > 0);
+    assert!(count(&outcome, TaskState::Rejected) > 0);
     // In the end the node has its address, and three tasks theirs.
     assert_eq!(is(&outcome, "running_final"), 3.0);
 }
@@ -278,7 +278,7 @@ fn jobs_run_to_completion_and_crashes_are_restarted() {
     scenario.services = vec![job, bad];
     let outcome = run(&scenario);
     let of = |service: &str| outcome.tasks.iter().filter(|it| it.service == service).collect::<Vec<_>>();
-    assert_eq!(of("job").iter().filter(|it| it.state == "Complete").count(), 5);
+    assert_eq!(of("job").iter().filter(|it| it.state == TaskState::Complete).count(), 5);
     assert_eq!(of("bad").len(), 3);
     assert!(of("bad").iter().all(|it| it.error == "task: non-zero exit (3)"));
     assert_eq!(is(&outcome, "running_final"), 0.0);
@@ -466,7 +466,7 @@ fn a_registry_that_does_not_answer_costs_rejections_until_it_is_back() {
     ));
     assert_eq!(is(&outcome, "running_final"), 4.0);
     let words = "Get \"https://registry-1.docker.io/v2/\": dial tcp: connect: connection refused";
-    let rejected: Vec<&TaskRow> = outcome.tasks.iter().filter(|it| it.state == "Rejected").collect();
+    let rejected: Vec<&TaskRow> = outcome.tasks.iter().filter(|it| it.state == TaskState::Rejected).collect();
     assert!(!rejected.is_empty());
     assert!(rejected.iter().all(|it| it.error == words && it.node == "new"), "the copy on the old node will do");
     assert!(rejected.iter().all(|it| it.created_s < 66.0));
@@ -522,7 +522,7 @@ fn a_service_that_falls_ill_is_restarted_task_by_task() {
         service = [{ name = "web", image = "web", stops = { code = 143 }, health = { interval = "2s", retries = 3, sick = "1m" } }]
         "#,
     ));
-    let failed: Vec<&TaskRow> = outcome.tasks.iter().filter(|it| it.state == "Failed").collect();
+    let failed: Vec<&TaskRow> = outcome.tasks.iter().filter(|it| it.state == TaskState::Failed).collect();
     // Healthy after 2 s; ill after 60, 62 and 64 s; stopped in half a second, replaced after five.
     assert_eq!(failed.len(), 4);
     assert!(failed.iter().all(|it| it.error == "task: non-zero exit (143): dockerexec: unhealthy container"));
@@ -614,7 +614,9 @@ fn a_removed_node_joins_again_with_the_token_that_holds_by_then() {
     assert_eq!(refused.len(), 2, "{refused:?}");
     assert!(refused[0].contains("already part of a swarm") && refused[1].contains("A valid join token"), "{refused:?}");
     assert_eq!(is(&outcome, "running_final"), 12.0);
-    let on = |node: &str| outcome.tasks.iter().filter(|it| it.node.as_str() == node && it.state == "Running").count();
+    let on = |node: &str| {
+        outcome.tasks.iter().filter(|it| it.node.as_str() == node && it.state == TaskState::Running).count()
+    };
     assert_eq!([on("n0") + on("n1"), on("n2")], [12, 0]);
 }
 

@@ -160,8 +160,6 @@ impl<'a> Observer<'a> {
         let none = Shared::default();
         let error = |it: &Option<Arc<str>>| it.clone().map_or_else(|| none.clone(), Shared::from);
         let errors: Vec<Shared> = self.errors.iter().map(error).collect();
-        let word = |text: String| -> Shared { text.as_str().into() };
-        let (mut states, mut wishes) = (BTreeMap::new(), BTreeMap::new());
         let secs = |at: Once| at.get().map(Time::as_secs_f64);
         // Records stand in the order of creation: so the tasks of a slot count themselves.
         let mut numbers = vec![0u32; self.slots.len()];
@@ -185,8 +183,8 @@ impl<'a> Observer<'a> {
                 ready_s: secs(it.ready).filter(|_| it.is_ready),
                 running_s: secs(it.running),
                 ended_s: secs(it.ended),
-                state: states.entry(it.state).or_insert_with(|| word(it.state.to_string())).clone(),
-                desired: wishes.entry(it.desired).or_insert_with(|| word(it.desired.to_string())).clone(),
+                state: it.state,
+                desired: it.desired,
                 error: errors[it.error as usize].clone(),
             }
         };

@@ -17,11 +17,11 @@ type Loads = Vec<Vec<f64>>;
 pub fn draw(results: &Results, sheet: &mut Sheet) {
     let mut names: Vec<&str> = Vec::new();
     let first = results.manifest.strategies.first();
-    for of in results.nodes.iter().filter(|of| first.is_some_and(|it| of.strategy == *it) && of.replication == 1) {
-        names.push(&of.row.node);
+    for run in results.nodes.iter().filter(|run| first.is_some_and(|it| run.strategy == *it) && run.replication == 1) {
+        names.extend(run.items.iter().map(|it| it.node.as_str()));
     }
     let few = names.len() <= NAMED;
-    let many = results.nodes.iter().any(|of| of.replication > 1);
+    let many = results.nodes.iter().any(|run| run.replication > 1);
     let subtitle = match (few, many) {
         (true, true) => "Running tasks per node at the end: mean, and smallest to largest of the replications",
         (true, false) => "Running tasks per node at the end",
@@ -84,8 +84,8 @@ fn name_axis(names: &[&str], width: i32) -> Axis {
 /// Tasks by node and replication; if `ranked`, by rank from the most loaded node down.
 fn loads(results: &Results, strategy: &str, ranked: bool) -> Loads {
     let mut by_run: std::collections::BTreeMap<u32, Vec<f64>> = std::collections::BTreeMap::new();
-    for of in results.nodes.iter().filter(|of| of.strategy == strategy) {
-        by_run.entry(of.replication).or_default().push(of.row.running as f64);
+    for run in results.nodes.iter().filter(|run| run.strategy == strategy) {
+        by_run.insert(run.replication, run.items.iter().map(|it| it.running as f64).collect());
     }
     let mut loads: Loads = Vec::new();
     for mut run in by_run.into_values() {

@@ -48,8 +48,8 @@ pub fn running(results: &Results, sheet: &mut Sheet) {
         let marks: Vec<&Mark> = results
             .marks
             .iter()
-            .filter(|of| of.strategy == **strategy && of.replication == 1)
-            .map(|of| &of.row)
+            .filter(|run| run.strategy == **strategy && run.replication == 1)
+            .flat_map(|run| &run.items)
             .collect();
         let name = crisp::text_width(strategy, f64::from(TEXT), true) + 40;
         events(sheet, &panel, &marks, unit, (row == 0).then_some(panel.rect.x0 + name));
@@ -100,8 +100,8 @@ pub fn registry(results: &Results, sheet: &mut Sheet) {
     let marks: Vec<&Mark> = results
         .marks
         .iter()
-        .filter(|of| results.manifest.strategies.first().is_some_and(|it| of.strategy == *it) && of.replication == 1)
-        .map(|of| &of.row)
+        .filter(|run| results.manifest.strategies.first().is_some_and(|it| run.strategy == *it) && run.replication == 1)
+        .flat_map(|run| &run.items)
         .filter(|mark| mark.time_s <= end)
         .collect();
     events(sheet, &panel, &marks, unit, Some(panel.rect.x0));

@@ -13,12 +13,13 @@ const STEPS: usize = 1500;
 /// Whether any task ran that counts.
 pub fn is_worth_it(results: &Results) -> bool {
     let warm_up = results.manifest.warm_up_s;
-    results.tasks.iter().any(|of| of.row.running_s.is_some() && warm_up <= of.row.created_s)
+    let mut tasks = results.tasks.iter().flat_map(|run| &run.items);
+    tasks.any(|it| it.running_s.is_some() && warm_up <= it.created_s)
 }
 
 /// Share of all created tasks that ran within a time; what never ran keeps a curve below 100 %.
 pub fn draw(results: &Results, sheet: &mut Sheet) {
-    let pooled = results.manifest.replications > 1 && results.tasks.iter().any(|of| of.replication > 1);
+    let pooled = results.manifest.replications > 1 && results.tasks.iter().any(|run| run.replication > 1);
     let which = if pooled { "tasks of all replications" } else { "tasks of replication 1" };
     let warm_up = results.manifest.warm_up_s;
     let since = if warm_up > 0.0 { format!(" from {} s on", text::short(warm_up)) } else { String::new() };
@@ -27,9 +28,10 @@ pub fn draw(results: &Results, sheet: &mut Sheet) {
 
     let mut curves = Vec::new();
     for (index, strategy) in strategies(results) {
-        let tasks = results.tasks.iter().filter(|of| of.strategy == *strategy && warm_up <= of.row.created_s);
+        let runs = results.tasks.iter().filter(|run| run.strategy == *strategy);
+        let tasks = runs.flat_map(|run| &run.items).filter(|it| warm_up <= it.created_s);
         let count = tasks.clone().count();
-        let waits = stats::sorted(tasks.filter_map(|of| Some(of.row.running_s? - of.row.created_s)));
+        let waits = stats::sorted(tasks.filter_map(|it| Some(it.running_s? - it.created_s)));
         curves.push((index, strategy, count, waits));
     }
     let low = curves
