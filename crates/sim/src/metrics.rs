@@ -8,11 +8,8 @@
 
 pub mod observer;
 
-use std::fmt;
-use std::ops::Deref;
-use std::sync::Arc;
-
 use sched::{DesiredState, TaskState};
+use smol_str::SmolStr;
 
 /// A number that a run yields.
 #[derive(Debug)]
@@ -532,11 +529,11 @@ pub struct Point {
 #[derive(Clone, PartialEq, Debug)]
 pub struct TaskRow {
     /// `service.slot`, or `service.node` for global services, then `#` and the number of the task in that slot.
-    pub name: String,
+    pub name: SmolStr,
     /// Its service.
-    pub service: Shared,
+    pub service: SmolStr,
     /// Its node's name; empty if it never had one.
-    pub node: Shared,
+    pub node: SmolStr,
     /// Creation.
     pub created_s: f64,
     /// Assignment to the node.
@@ -552,7 +549,7 @@ pub struct TaskRow {
     /// Last desired state.
     pub desired: DesiredState,
     /// Error text.
-    pub error: Shared,
+    pub error: SmolStr,
 }
 
 /// A node at the end.
@@ -583,78 +580,6 @@ pub struct Mark {
     pub kind: String,
     /// In words: `rack=r1 down (5 nodes)`.
     pub label: String,
-}
-
-/// A text that many rows have in common: a million tasks have few services.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Shared(Arc<str>);
-
-impl Shared {
-    /// The text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl Deref for Shared {
-    type Target = str;
-    fn deref(&self) -> &str {
-        &self.0
-    }
-}
-
-impl Default for Shared {
-    fn default() -> Self {
-        "".into()
-    }
-}
-
-impl From<&str> for Shared {
-    fn from(text: &str) -> Shared {
-        Shared(text.into())
-    }
-}
-
-impl From<String> for Shared {
-    fn from(text: String) -> Shared {
-        Shared(text.into())
-    }
-}
-
-impl From<Arc<str>> for Shared {
-    fn from(text: Arc<str>) -> Shared {
-        Shared(text)
-    }
-}
-
-impl PartialEq<str> for Shared {
-    fn eq(&self, other: &str) -> bool {
-        **self == *other
-    }
-}
-
-impl PartialEq<&str> for Shared {
-    fn eq(&self, other: &&str) -> bool {
-        **self == **other
-    }
-}
-
-impl PartialEq<String> for Shared {
-    fn eq(&self, other: &String) -> bool {
-        **self == **other
-    }
-}
-
-impl fmt::Display for Shared {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl fmt::Debug for Shared {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
 }
 
 #[cfg(test)]

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use smol_str::SmolStr;
+
 use super::manifest::Manifest;
-use crate::metrics::{Mark, Metric, NodeRow, Outcome, Shared, TaskRow};
+use crate::metrics::{Mark, Metric, NodeRow, Outcome, TaskRow};
 use crate::stats::{self, Paired, Summary};
 
 /// Above this many rows `tasks.csv`, `nodes.csv` and `marks.csv` hold replication 1 of each strategy only.
@@ -34,7 +36,7 @@ pub struct Results {
 #[derive(Clone, PartialEq, Debug)]
 pub struct OfRun<T> {
     /// The run's strategy.
-    pub strategy: Shared,
+    pub strategy: SmolStr,
     /// The run's replication.
     pub replication: u32,
     /// Its rows, or values.
@@ -110,7 +112,7 @@ impl Results {
         let series = series(&manifest.strategies, &outcomes);
         let (mut tasks, mut nodes, mut marks) = (Vec::new(), Vec::new(), Vec::new());
         for outcome in outcomes {
-            let (strategy, replication) = (Shared::from(outcome.strategy), outcome.replication);
+            let (strategy, replication) = (SmolStr::from(outcome.strategy), outcome.replication);
             // Moved as they are: there may be ten million.
             tasks.push(OfRun { strategy: strategy.clone(), replication, items: outcome.tasks });
             nodes.push(OfRun { strategy: strategy.clone(), replication, items: outcome.nodes });

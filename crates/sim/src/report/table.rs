@@ -10,12 +10,13 @@ use std::path::Path;
 use std::str::FromStr;
 
 use sched::{DesiredState, TaskState};
+use smol_str::SmolStr;
 
 use super::folder::{self, MANIFEST, Stage};
 use super::manifest::Manifest;
 use super::results::{OfRun, PairedRow, Results, Runs, SeriesRow, SummaryRow};
 use super::text;
-use crate::metrics::{Mark, NodeRow, Shared, TaskRow};
+use crate::metrics::{Mark, NodeRow, TaskRow};
 use crate::stats::{Paired, Summary};
 
 /// Writes the tables into a folder that [`folder::claim`] granted. Results of an earlier run are replaced as a whole; if
@@ -114,8 +115,6 @@ struct Reader<'a> {
     header: &'a csv::StringRecord,
     record: &'a csv::StringRecord,
     at: usize,
-    /// What the last line that asked for a shared text had in each column.
-    shared: &'a mut Vec<Shared>,
 }
 
 impl<'a> Reader<'a> {
@@ -126,17 +125,8 @@ impl<'a> Reader<'a> {
     fn text(&mut self) -> Result<String, String> {
         Ok(text::from_cell(self.cell()?).to_string())
     }
-    /// A text that is often that of the line before.
-    fn shared(&mut self) -> Result<Shared, String> {
-        let text = text::from_cell(self.cell()?);
-        if self.shared.len() < self.at {
-            self.shared.resize_with(self.at, Shared::default);
-        }
-        let last = &mut self.shared[self.at - 1];
-        if *last != text {
-            *last = text.into();
-        }
-        Ok(last.clone())
+    fn short_text(&mut self) -> Result<SmolStr, String> {
+        Ok(text::from_cell(self.cell()?).into())
     }
     fn parsed<T: FromStr>(&mut self, expected: &str) -> Result<T, String> {
         let cell = self.cell()?;
@@ -291,9 +281,9 @@ impl Row for TaskRow {
 
     fn read(cells: &mut Reader) -> Result<Self, String> {
         Ok(TaskRow {
-            name: cells.text()?,
-            service: cells.shared()?,
-            node: cells.shared()?,
+            name: cells.short_text()?,
+            service: cells.short_text()?,
+            node: cells.short_text()?,
             created_s: cells.number()?,
             assigned_s: cells.maybe()?,
             ready_s: cells.maybe()?,
@@ -301,7 +291,7 @@ impl Row for TaskRow {
             ended_s: cells.maybe()?,
             state: cells.one_of(&TaskState::ALL, "a state of a task")?,
             desired: cells.one_of(&DesiredState::ALL, "a desired state")?,
-            error: cells.shared()?,
+            error: cells.short_text()?,
         })
     }
 }
@@ -392,7 +382,7 @@ fn parse_rows<T: Row>(text: &str) -> Result<Vec<T>, String> {
 fn parse_rows_by_run<T: Row>(text: &str) -> Result<Vec<OfRun<T>>, String> {
     let mut runs: Vec<OfRun<T>> = Vec::new();
     parse_lines(text, &[RUN, T::HEADER].concat(), |cells| {
-        let (strategy, replication) = (cells.shared()?, cells.count()?);
+        let (strategy, replication) = (cells.short_text()?, cells.count()?);
         let row = T::read(cells)?;
         match runs.last_mut().filter(|run| run.strategy == *strategy && run.replication == replication) {
             Some(run) => run.items.push(row),
@@ -412,7 +402,7 @@ fn parse_runs(text: &str) -> Result<Runs, String> {
     let metrics: Vec<String> = columns[RUN.len()..].iter().map(|name| text::from_cell(name).to_string()).collect();
     let mut rows = Vec::new();
     parse_lines(text, &columns, |cells| {
-        let (strategy, replication) = (cells.shared()?, cells.count()?);
+        let (strategy, replication) = (cells.short_text()?, cells.count()?);
         let items = metrics.iter().map(|_| cells.maybe()).collect::<Result<_, _>>()?;
         rows.push(OfRun { strategy, replication, items });
         Ok(())
@@ -431,10 +421,9 @@ fn parse_lines(
         return Err(format!("line 1: expected the columns {}", columns.join(",")));
     }
     let mut record = csv::StringRecord::new();
-    let mut shared = Vec::new();
     while reader.read_record(&mut record).map_err(|error| error.to_string())? {
         let line = record.position().map_or(0, csv::Position::line);
-        parse(&mut Reader { header: &header, record: &record, at: 0, shared: &mut shared })
+        parse(&mut Reader { header: &header, record: &record, at: 0 })
             .map_err(|complaint| format!("line {line}: {complaint}"))?;
     }
     Ok(())

@@ -127,7 +127,7 @@ fn outcome(size: Size, at: usize, strategy: &str, replication: u32) -> Outcome {
         let wait = slow * (0.6 + 30.0 * chance.share().powi(4));
         let ran = number % 97 != 13;
         tasks.push(TaskRow {
-            name: format!("web.{}#1", number + 1),
+            name: format!("web.{}#1", number + 1).into(),
             service: "web".into(),
             node: format!("node-{}", number % size.nodes + 1).into(),
             created_s,

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use sched::{Row, Span, TaskState, Time};
+use smol_str::SmolStr;
 
 use super::{Area, Mean, Observer, Once, Record, Service};
-use crate::metrics::{METRICS, NodeRow, Outcome, Shared, TaskRow};
+use crate::metrics::{METRICS, NodeRow, Outcome, TaskRow};
 use crate::model::image::Totals;
 
 /// Marks that are kept of a run that broke off.
@@ -155,11 +156,11 @@ impl<'a> Observer<'a> {
     }
 
     fn task_rows(&self) -> Vec<TaskRow> {
-        let services: Vec<Shared> = self.services.iter().map(|it| it.name.as_str().into()).collect();
-        let nodes: Vec<Shared> = self.scenario.nodes.iter().map(|it| it.spec.id.as_str().into()).collect();
-        let none = Shared::default();
-        let error = |it: &Option<Arc<str>>| it.clone().map_or_else(|| none.clone(), Shared::from);
-        let errors: Vec<Shared> = self.errors.iter().map(error).collect();
+        let services: Vec<SmolStr> = self.services.iter().map(|it| it.name.as_str().into()).collect();
+        let nodes: Vec<SmolStr> = self.scenario.nodes.iter().map(|it| it.spec.id.as_str().into()).collect();
+        let none = SmolStr::default();
+        let error = |it: &Option<Arc<str>>| it.clone().map_or_else(|| none.clone(), SmolStr::from);
+        let errors: Vec<SmolStr> = self.errors.iter().map(error).collect();
         let secs = |at: Once| at.get().map(Time::as_secs_f64);
         // Records stand in the order of creation: so the tasks of a slot count themselves.
         let mut numbers = vec![0u32; self.slots.len()];
@@ -174,7 +175,7 @@ impl<'a> Observer<'a> {
                 false => &slot.place.to_string(),
                 true => &*nodes[slot.place as usize],
             };
-            let name = [&*service, ".", place, "#", &number].concat();
+            let name = SmolStr::from_iter([&*service, ".", place, "#", &number]);
             TaskRow {
                 name,
                 service,
