@@ -131,25 +131,28 @@ struct Service {
     enough: Area,
 }
 
+/// What every task touches stands in the first line.
 #[derive(Debug)]
+#[repr(C, align(64))]
 struct Node<'a> {
-    cpu: u64,
-    memory: u64,
-    rack: Option<&'a str>,
-    /// Whether it is in the cluster.
-    there: bool,
-    up: bool,
-    /// When it last lost power.
-    lost: Time,
-    /// Since when its agent is silent, if it is, and since when it could call again.
-    silent: Option<Time>,
-    back: Option<Time>,
-    down: u64,
-    eligible: bool,
     running: u64,
     running_max: u64,
     cpu_reserved: u64,
     memory_reserved: u64,
+    /// Since when its agent is silent, if it is.
+    silent: Option<Time>,
+    /// Whether it has power, is in the cluster, and can be given tasks.
+    up: bool,
+    there: bool,
+    eligible: bool,
+    cpu: u64,
+    memory: u64,
+    rack: Option<&'a str>,
+    /// When it last lost power.
+    lost: Time,
+    /// Since when its agent could call again.
+    back: Option<Time>,
+    down: u64,
 }
 
 /// A place that tasks stand for, one after the other.

@@ -84,6 +84,7 @@ pub struct Images<'a> {
     /// Whether the registry answers.
     answers: bool,
     nodes: Vec<Node>,
+    cached: Cached,
     /// What the disks keep, if they do not keep everything.
     disks: Option<Disks>,
     pulls: Vec<Pull>,
@@ -130,22 +131,49 @@ struct Size {
     unpacked: u64,
 }
 
+/// What every pull touches stands in the first line.
 #[derive(Debug)]
+#[repr(C, align(64))]
 struct Node {
-    /// One bit per layer: it is there, unpacked.
-    cached: Vec<u64>,
+    pulls: Vec<u32>,
+    transfers: Vec<u32>,
     /// Downloads that may still begin.
     slots: u32,
-    /// Transfers that wait for a slot, and all of them.
-    waiting: VecDeque<u32>,
-    transfers: Vec<u32>,
-    pulls: Vec<u32>,
     /// Its circle.
-    circle: usize,
+    circle: u32,
     /// Whether its network carries anything.
     linked: bool,
+    /// Transfers that wait for a slot.
+    waiting: VecDeque<u32>,
     /// When it asked for manifests, as far as its allowance remembers.
     asked: VecDeque<Time>,
+}
+
+/// Which layers the nodes have, unpacked. So small that it stays in the processor's own memory.
+#[derive(Debug)]
+struct Cached {
+    /// A bit for each layer, node by node; and the words of a node.
+    bits: Vec<u64>,
+    words: usize,
+}
+
+impl Cached {
+    fn new(nodes: usize, layers: usize) -> Cached {
+        let words = layers.div_ceil(64);
+        Cached { bits: vec![0; nodes * words], words }
+    }
+    fn has(&self, node: usize, layer: u32) -> bool {
+        self.bits[node * self.words + layer as usize / 64] & (1 << (layer % 64)) != 0
+    }
+    fn keep(&mut self, node: usize, layer: u32) {
+        self.bits[node * self.words + layer as usize / 64] |= 1 << (layer % 64);
+    }
+    fn lose(&mut self, node: usize, layer: u32) {
+        self.bits[node * self.words + layer as usize / 64] &= !(1 << (layer % 64));
+    }
+    fn clear(&mut self, node: usize) {
+        self.bits[node * self.words..][..self.words].fill(0);
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -210,7 +238,6 @@ impl<'a> Images<'a> {
             contents.push(Content { name, is_known: true, layers, missing: image.missing, corrupt });
         }
         let node = || Node {
-            cached: vec![0; layers.len().div_ceil(64)],
             slots: model.downloads.max(1),
             waiting: VecDeque::new(),
             transfers: Vec::new(),
@@ -219,24 +246,26 @@ impl<'a> Images<'a> {
             linked: true,
             asked: VecDeque::new(),
         };
-        let mut nodes: Vec<Node> = (0..bandwidths.len()).map(|_| node()).collect();
+        let nodes: Vec<Node> = (0..bandwidths.len()).map(|_| node()).collect();
+        let mut cached = Cached::new(nodes.len(), layers.len());
         for (image, content) in images.iter().zip(&contents) {
             let present = image.present.iter().flat_map(|&node| content.layers.iter().map(move |it| (node, *it)));
-            present.for_each(|(node, layer)| nodes[node].keep(layer));
+            present.for_each(|(node, layer)| cached.keep(node, layer));
         }
         let mut disks = model.cache.map(|limit| Disks::new(limit, nodes.len(), layers.len()));
         if let Some(disks) = &mut disks {
-            for (row, node) in nodes.iter_mut().enumerate() {
-                for layer in (0..layers.len() as u32).filter(|layer| node.has(*layer)).collect::<Vec<_>>() {
+            for node in 0..nodes.len() {
+                for layer in (0..layers.len() as u32).filter(|layer| cached.has(node, *layer)).collect::<Vec<_>>() {
                     let mut gone = Vec::new();
-                    disks.keep(row, layer, layers[layer as usize].unpacked, &mut gone);
-                    gone.into_iter().for_each(|layer| node.lose(layer));
+                    disks.keep(node, layer, layers[layer as usize].unpacked, &mut gone);
+                    gone.into_iter().for_each(|layer| cached.lose(node, layer));
                 }
             }
         }
         Images {
             model,
             nodes,
+            cached,
             disks,
             layers,
             digests,
@@ -269,7 +298,7 @@ impl<'a> Images<'a> {
         for &layer in layers.iter() {
             let packed = self.layers[layer as usize].packed;
             self.totals.needed += packed;
-            if self.nodes[node].has(layer) {
+            if self.cached.has(node, layer) {
                 self.totals.present += packed;
             } else {
                 missed = true;
@@ -331,8 +360,8 @@ impl<'a> Images<'a> {
             if self.circles.len() <= circle {
                 self.circles.resize_with(circle + 1, Circle::default);
             }
-            self.nodes[row].circle = circle;
-            let has = (0..self.layers.len() as u32).filter(|&layer| self.nodes[row].has(layer));
+            self.nodes[row].circle = circle as u32;
+            let has = (0..self.layers.len() as u32).filter(|&layer| self.cached.has(row, layer));
             self.circles[circle].has.extend(has);
         }
         self
@@ -343,7 +372,7 @@ impl<'a> Images<'a> {
         let Some(disks) = &mut self.disks else { return };
         let mut gone = Vec::new();
         if let Some(node) = disks.release(task, &mut gone) {
-            gone.into_iter().for_each(|layer| self.nodes[node].lose(layer));
+            gone.into_iter().for_each(|layer| self.cached.lose(node, layer));
         }
     }
 
@@ -379,7 +408,7 @@ impl<'a> Images<'a> {
             self.drop_pull(queue, pull);
         }
         if !keep_cache {
-            self.nodes[node].cached.fill(0);
+            self.cached.clear(node);
             self.disks.iter_mut().for_each(|it| it.clear(node));
         }
         self.settle(queue);
@@ -449,7 +478,7 @@ impl<'a> Images<'a> {
     /// Whether a layer can come to its node.
     fn can_come(&self, transfer: u32) -> bool {
         let Transfer { node, layer, .. } = self.transfers[transfer as usize];
-        let is_near = || self.circles.get(self.nodes[node].circle).is_some_and(|it| it.has.contains(&layer));
+        let is_near = || self.circles.get(self.nodes[node].circle as usize).is_some_and(|it| it.has.contains(&layer));
         self.nodes[node].linked && (self.answers || is_near())
     }
 
@@ -466,7 +495,7 @@ impl<'a> Images<'a> {
         let it = &mut self.transfers[transfer as usize];
         let bytes = self.layers[it.layer as usize].packed;
         let mut source = Source::Registry;
-        if let Some(circle) = self.circles.get_mut(self.nodes[it.node].circle) {
+        if let Some(circle) = self.circles.get_mut(self.nodes[it.node].circle as usize) {
             if circle.has.contains(&it.layer) {
                 source = Source::Near;
             } else if let Some((_, followers)) = circle.fetching.get_mut(&it.layer) {
@@ -483,7 +512,7 @@ impl<'a> Images<'a> {
     /// A transfer does not flow any more, because its layer `came` or because it broke off. Whoever waited for it goes on.
     fn fetched<E: From<Event>>(&mut self, queue: &mut Queue<E>, transfer: u32, came: bool) {
         let Transfer { node, layer, .. } = self.transfers[transfer as usize];
-        let Some(circle) = self.circles.get_mut(self.nodes[node].circle) else { return };
+        let Some(circle) = self.circles.get_mut(self.nodes[node].circle as usize) else { return };
         if came {
             circle.has.insert(layer);
         }
@@ -529,8 +558,8 @@ impl<'a> Images<'a> {
         if serial == 0 {
             return; // What failed before took this one along.
         }
-        let (node, image) = (&self.nodes[node as usize], &self.contents[image as usize]);
-        let is_there = || image.layers.iter().all(|&layer| node.has(layer));
+        let image = &self.contents[image as usize];
+        let is_there = || image.layers.iter().all(|&layer| self.cached.has(node as usize, layer));
         if image.is_known && !image.missing && is_there() {
             return self.copy(queue, pull);
         }
@@ -606,7 +635,7 @@ impl<'a> Images<'a> {
             return self.go_on(queue, pull);
         }
         for &layer in Rc::clone(&self.contents[image as usize].layers).iter() {
-            if self.nodes[node].has(layer) {
+            if self.cached.has(node, layer) {
                 continue;
             }
             let transfer = self.transfer(node, layer).unwrap_or_else(|| self.order(node, layer));
@@ -700,11 +729,11 @@ impl<'a> Images<'a> {
     fn unpacked<E: From<Event>>(&mut self, queue: &mut Queue<E>, transfer: u32) {
         let it = &mut self.transfers[transfer as usize];
         let (node, layer, mut pulls) = (it.node, it.layer, std::mem::take(&mut it.pulls));
-        self.nodes[node].keep(layer);
+        self.cached.keep(node, layer);
         if let Some(disks) = &mut self.disks {
             let mut gone = Vec::new();
             disks.keep(node, layer, self.layers[layer as usize].unpacked, &mut gone);
-            gone.into_iter().for_each(|layer| self.nodes[node].lose(layer));
+            gone.into_iter().for_each(|layer| self.cached.lose(node, layer));
         }
         self.forget(transfer);
         for pull in pulls.drain(..) {
@@ -723,7 +752,7 @@ impl<'a> Images<'a> {
     fn go_on<E: From<Event>>(&mut self, queue: &mut Queue<E>, pull: u32) {
         let it = &mut self.pulls[pull as usize];
         let (node, layers) = (it.node as usize, &self.contents[it.image as usize].layers);
-        while layers.get(it.next as usize).is_some_and(|&layer| self.nodes[node].has(layer)) {
+        while layers.get(it.next as usize).is_some_and(|&layer| self.cached.has(node, layer)) {
             it.next += 1;
         }
         let (missed, since) = (it.missed, it.since);
@@ -785,7 +814,7 @@ impl<'a> Images<'a> {
         it.stage = Stage::Unpacking;
         let (layer, node) = (it.layer, it.node);
         if let Some((_, followers)) =
-            self.circles.get_mut(self.nodes[node].circle).and_then(|it| it.fetching.get_mut(&layer))
+            self.circles.get_mut(self.nodes[node].circle as usize).and_then(|it| it.fetching.get_mut(&layer))
         {
             followers.retain(|&it| it != transfer);
         }
@@ -802,18 +831,6 @@ impl<'a> Images<'a> {
             self.armed = Some(next);
             queue.at(next, Event::Arrived);
         }
-    }
-}
-
-impl Node {
-    fn keep(&mut self, layer: u32) {
-        self.cached[layer as usize / 64] |= 1 << (layer % 64);
-    }
-    fn lose(&mut self, layer: u32) {
-        self.cached[layer as usize / 64] &= !(1 << (layer % 64));
-    }
-    fn has(&self, layer: u32) -> bool {
-        self.cached[layer as usize / 64] & (1 << (layer % 64)) != 0
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use sched::{Row, Span, TaskState, Time};
-use smol_str::SmolStr;
+use smol_str::{SmolStr, ToSmolStr};
 
 use super::{Area, Mean, Observer, Once, Record, Service};
 use crate::metrics::{METRICS, NodeRow, Outcome, TaskRow};
@@ -169,10 +169,9 @@ impl<'a> Observer<'a> {
             let number = &mut numbers[it.slot as usize];
             *number += 1;
             let service = services[slot.service as usize].clone();
-            // Put together by hand: there may be a million.
-            let number = number.to_string();
+            let number = number.to_smolstr();
             let place = match self.services[slot.service as usize].is_per_node {
-                false => &slot.place.to_string(),
+                false => &slot.place.to_smolstr(),
                 true => &*nodes[slot.place as usize],
             };
             let name = SmolStr::from_iter([&*service, ".", place, "#", &number]);
