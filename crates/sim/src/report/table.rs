@@ -4,7 +4,7 @@
 //! spreadsheets by [`super::text::cell`].
 
 use std::fmt::Display;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
 use std::str::FromStr;
@@ -44,14 +44,13 @@ pub fn write(dir: &Path, results: &Results) -> io::Result<()> {
 
 /// Reads the tables of a folder. The error says which file, line and column is not as written.
 pub fn read(dir: &Path) -> io::Result<Results> {
-    fn file<T>(dir: &Path, name: &str, parse: fn(&str) -> Result<T, String>) -> io::Result<T> {
-        let path = dir.join(name);
-        let text = fs::read_to_string(&path).map_err(|error| folder::about(&path, &error))?;
-        parse(&text).map_err(|complaint| invalid(dir, name, &complaint))
+    fn file<T>(dir: &Path, name: &str, parse: fn(File) -> Result<T, String>) -> io::Result<T> {
+        let file = File::open(dir.join(name)).map_err(|error| folder::about(&dir.join(name), &error))?;
+        parse(file).map_err(|complaint| invalid(dir, name, &complaint))
     }
     let paired = if dir.join("paired.csv").exists() { file(dir, "paired.csv", parse_rows)? } else { vec![] };
     Ok(Results {
-        manifest: file(dir, MANIFEST, Manifest::parse)?,
+        manifest: file(dir, MANIFEST, parse_manifest)?,
         runs: file(dir, "runs.csv", parse_runs)?,
         summary: file(dir, "summary.csv", parse_rows)?,
         paired,
@@ -370,21 +369,25 @@ fn write_lines<T>(
     writer.flush()
 }
 
-fn parse_rows<T: Row>(text: &str) -> Result<Vec<T>, String> {
+fn parse_manifest(file: File) -> Result<Manifest, String> {
+    Manifest::parse(&io::read_to_string(file).map_err(|error| error.to_string())?)
+}
+
+fn parse_rows<T: Row>(file: File) -> Result<Vec<T>, String> {
     let mut rows = Vec::new();
-    parse_lines(text, T::HEADER, |cells| {
+    parse_lines(open(file, T::HEADER)?, |cells| {
         rows.push(T::read(cells)?);
         Ok(())
     })?;
     Ok(rows)
 }
 
-fn parse_rows_by_run<T: Row>(text: &str) -> Result<Vec<OfRun<T>>, String> {
+fn parse_rows_by_run<T: Row>(file: File) -> Result<Vec<OfRun<T>>, String> {
     let mut runs: Vec<OfRun<T>> = Vec::new();
-    parse_lines(text, &[RUN, T::HEADER].concat(), |cells| {
+    parse_lines(open(file, &[RUN, T::HEADER].concat())?, |cells| {
         let (strategy, replication) = (cells.short_text()?, cells.count()?);
         let row = T::read(cells)?;
-        match runs.last_mut().filter(|run| run.strategy == *strategy && run.replication == replication) {
+        match runs.last_mut().filter(|run| run.strategy == strategy && run.replication == replication) {
             Some(run) => run.items.push(row),
             None => runs.push(OfRun { strategy, replication, items: vec![row] }),
         }
@@ -393,15 +396,15 @@ fn parse_rows_by_run<T: Row>(text: &str) -> Result<Vec<OfRun<T>>, String> {
     Ok(runs)
 }
 
-fn parse_runs(text: &str) -> Result<Runs, String> {
-    let header = csv::Reader::from_reader(text.as_bytes()).headers().map_err(|error| error.to_string())?.clone();
+fn parse_runs(file: File) -> Result<Runs, String> {
+    let mut reader = csv::Reader::from_reader(file);
+    let header = reader.headers().map_err(|error| error.to_string())?;
     if !header.iter().take(RUN.len()).eq(RUN.iter().copied()) {
         return Err("line 1: expected the columns strategy,replication and metrics".into());
     }
-    let columns: Vec<&str> = header.iter().collect();
-    let metrics: Vec<String> = columns[RUN.len()..].iter().map(|name| text::from_cell(name).to_string()).collect();
+    let metrics: Vec<String> = header.iter().skip(RUN.len()).map(|name| text::from_cell(name).to_string()).collect();
     let mut rows = Vec::new();
-    parse_lines(text, &columns, |cells| {
+    parse_lines(reader, |cells| {
         let (strategy, replication) = (cells.short_text()?, cells.count()?);
         let items = metrics.iter().map(|_| cells.maybe()).collect::<Result<_, _>>()?;
         rows.push(OfRun { strategy, replication, items });
@@ -410,16 +413,22 @@ fn parse_runs(text: &str) -> Result<Runs, String> {
     Ok(Runs { metrics, rows })
 }
 
-fn parse_lines(
-    text: &str,
-    columns: &[&str],
-    mut parse: impl FnMut(&mut Reader) -> Result<(), String>,
-) -> Result<(), String> {
-    let mut reader = csv::Reader::from_reader(text.as_bytes());
-    let header = reader.headers().map_err(|error| error.to_string())?.clone();
+/// A file that must have these columns.
+fn open(file: File, columns: &[&str]) -> Result<csv::Reader<File>, String> {
+    let mut reader = csv::Reader::from_reader(file);
+    let header = reader.headers().map_err(|error| error.to_string())?;
     if !header.iter().eq(columns.iter().copied()) {
         return Err(format!("line 1: expected the columns {}", columns.join(",")));
     }
+    Ok(reader)
+}
+
+/// Line by line: the text of a large table would take as much memory as its rows.
+fn parse_lines(
+    mut reader: csv::Reader<File>,
+    mut parse: impl FnMut(&mut Reader) -> Result<(), String>,
+) -> Result<(), String> {
+    let header = reader.headers().map_err(|error| error.to_string())?.clone();
     let mut record = csv::StringRecord::new();
     while reader.read_record(&mut record).map_err(|error| error.to_string())? {
         let line = record.position().map_or(0, csv::Position::line);
