@@ -26,7 +26,7 @@ use crate::model::autoscaler::{self, Autoscalers};
 use crate::model::failure::{self, Change, Failures, Happening};
 use crate::model::gossip::{self, Gossip, Subject};
 use crate::model::heartbeat::{self, Heartbeats};
-use crate::model::image::{self, Images};
+use crate::model::image::{self, Images, Totals};
 use crate::model::join::{self, Joins};
 use crate::model::links::{Cause, Links};
 use crate::model::managers::{self, Managers};
@@ -275,10 +275,8 @@ impl<'a> World<'a> {
             if let Event::End = event {
                 self.requests.settle(now);
                 self.pass_answers(now);
-                // A million tasks weigh: what is not needed any more goes before the outcome comes.
-                drop((self.queue, self.manager, self.agents));
-                let (pulled, addresses) = (self.images.totals(), self.overlay.addresses_peak());
-                return self.observer.close(now, pulled, addresses, self.events);
+                let (observer, pulled, addresses, events) = self.remains();
+                return observer.close(now, &pulled, addresses, events);
             }
             self.events += 1;
             at_once = if now == instant { at_once + 1 } else { 0 };
@@ -294,6 +292,11 @@ impl<'a> World<'a> {
             self.dispatch(now, event);
         }
         unreachable!("the end is scheduled")
+    }
+
+    /// What the outcome is made of. All else goes before that comes: ten million tasks weigh.
+    fn remains(self) -> (Observer<'a>, Totals, u32, u64) {
+        (self.observer, self.images.into_totals(), self.overlay.addresses_peak(), self.events)
     }
 
     fn events_at_once_max(&self) -> u64 {

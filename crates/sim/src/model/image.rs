@@ -466,6 +466,11 @@ impl<'a> Images<'a> {
         &self.totals
     }
 
+    /// What was pulled in all.
+    pub fn into_totals(self) -> Totals {
+        self.totals
+    }
+
     /// Bytes per second that the registry sends.
     pub fn rate(&self) -> f64 {
         self.flows.total_rate()
