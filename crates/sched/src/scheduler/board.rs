@@ -111,12 +111,14 @@ impl<'a> Board<'a> {
         self.chance
     }
 
-    /// Decides between branches that are equal: lower first.
+    /// Decides between branches that are equal, given by their numbers below their parent: lower first. The last 32 bits
+    /// are the number.
     pub(super) fn tie(&self, branch: usize) -> u64 {
-        match self.ties {
-            TieBreak::LowestId => branch as u64,
-            TieBreak::Seeded => mix(self.chance ^ branch as u64),
-        }
+        let chance = match self.ties {
+            TieBreak::LowestId => 0,
+            TieBreak::Seeded => mix(self.chance ^ branch as u64) >> 32,
+        };
+        chance << 32 | branch as u64
     }
 
     /// Branches of the service's preferences below a branch; number 0 is the root.

@@ -7,6 +7,9 @@
 use super::super::view::{Candidate, ONE_MORE};
 use super::{Board, Strategy};
 
+/// Instead of the tie of a branch that has no room left.
+const UNUSABLE: u64 = u64::MAX;
+
 /// Fewest tasks of the service first, then fewest tasks in all. What it holds is room to work in.
 #[derive(Default)]
 pub(super) struct Spread {
@@ -19,8 +22,8 @@ pub(super) struct Spread {
     /// Lists that are not in use.
     spare: Vec<Vec<Candidate>>,
     full: Vec<bool>,
-    /// Branches and their ties, of all the levels that are being divided.
-    order: Vec<(u64, usize, bool)>,
+    /// Ties of the branches of all the levels that are being divided, which have their numbers in them.
+    order: Vec<u64>,
 }
 
 impl Strategy for Spread {
@@ -52,9 +55,8 @@ impl Spread {
         if below.is_empty() {
             return self.fill_leaf(board, branch, count);
         }
-        // Branches in the order of their ties, with whether they are usable still.
         let begin = self.order.len();
-        self.order.extend(below.clone().enumerate().map(|(number, branch)| (board.tie(number), branch, true)));
+        self.order.extend((0..below.len()).map(|number| board.tie(number)));
         self.order[begin..].sort_unstable();
         // Signed, because an inner branch may take more than it was asked for.
         let (count, mut placed) = (count as i64, 0);
@@ -66,16 +68,19 @@ impl Spread {
             let total = in_usable_branches + count - placed;
             let (share, mut remainder) = (total / usable, total % usable);
             for index in begin..begin + below.len() {
-                let (_, branch, is_usable) = self.order[index];
+                if self.order[index] == UNUSABLE {
+                    continue;
+                }
+                let branch = below.start + self.order[index] as u32 as usize;
                 let tasks = i64::from(*board.tasks(branch));
-                if !is_usable || tasks > share || (tasks == share && remainder <= 0) {
+                if tasks > share || (tasks == share && remainder <= 0) {
                     continue;
                 }
                 progress = true;
                 let wanted = share - tasks + i64::from(remainder > 0);
                 let got = self.divide(board, branch, wanted as usize) as i64;
                 if got < wanted {
-                    self.order[index].2 = false;
+                    self.order[index] = UNUSABLE;
                     usable -= 1;
                     in_usable_branches -= tasks;
                 } else if remainder > 0 {
