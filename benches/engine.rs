@@ -243,7 +243,7 @@ fn median(values: impl Iterator<Item = f64>) -> f64 {
 
 fn measure(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("engine");
-    group.sample_size(10);
+    group.sample_size(10).warm_up_time(Duration::from_millis(300));
     for (pending, ..) in CASES {
         for (name, new) in ENGINES {
             const EVENTS: u64 = 50_000;

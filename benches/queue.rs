@@ -1,6 +1,7 @@
 //! The event queue under the hold model: take the next event, schedule it again an exponential time later.
 
 use std::hint::black_box;
+use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use sched::Span;
@@ -37,7 +38,7 @@ fn hold(queue: &mut Queue<u64>, gaps: &mut Gaps) -> u64 {
 fn queue(criterion: &mut Criterion) {
     let is_test = !std::env::args().any(|argument| argument == "--bench");
     let mut group = criterion.benchmark_group("queue");
-    group.sample_size(20);
+    group.sample_size(20).warm_up_time(Duration::from_millis(300));
     group.throughput(Throughput::Elements(BATCH));
     for (pending, digest) in CASES {
         if is_test && TESTED < *pending {

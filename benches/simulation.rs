@@ -1,6 +1,7 @@
 //! Whole simulations with all metrics on: events per second of CPU time.
 
 use std::path::Path;
+use std::time::Duration;
 
 use cpu_time::ThreadTime;
 use criterion::{BenchmarkId, Criterion, Throughput};
@@ -98,7 +99,7 @@ fn main() {
     }
     let mut criterion = Criterion::default().configure_from_args();
     let mut group = criterion.benchmark_group("simulation");
-    group.sample_size(10);
+    group.sample_size(10).warm_up_time(Duration::from_millis(300));
     for (name, scenario) in [("churn, 10k tasks", &churn), ("million, 10k tasks", &small)] {
         let events = events(&run(scenario));
         group.throughput(Throughput::Elements(events as u64));
