@@ -160,6 +160,8 @@ fn reserved_ppm(ledger: &Ledger, node: NodeId) -> u64 {
 const STEPS: usize = 8;
 /// A group that wants a sixteenth of the nodes looks at all of them.
 const FEW: usize = 16;
+/// Of so few nodes a group may want a quarter: otherwise each of them would be looked at.
+const SMALL: usize = 64;
 /// Requirements that are remembered, used or not.
 const MANY: usize = 64;
 
@@ -361,7 +363,8 @@ impl Views {
         }
         let split = self.split(question);
         let group = asker.group;
-        let few = most.saturating_mul(FEW) <= stretch.len() || stretch.len() <= STEPS;
+        let share = if stretch.len() <= SMALL { FEW / 4 } else { FEW };
+        let few = most.saturating_mul(share) <= stretch.len() || stretch.len() <= STEPS;
         let scattered = asker.counts.len() * 2 <= asker.ledger.len() || by == By::Fullness;
         if few && scattered {
             let reserves = group.room() != (0, 0);
