@@ -1,0 +1,1292 @@
+//! Random scenarios that the reader must accept: every table and key of `scenarios/README.md`, small.
+//!
+//! A scenario has a few nodes and services, and as many events, arrivals and the like that a run takes milliseconds: what
+//! is done over and over again has a distance that is a part of the duration.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sim::metrics::METRICS;
+
+use super::dice::{CENTURY, Dice, SECOND};
+use super::document::{Item, Table};
+
+/// A scenario and the files that it names.
+#[derive(Clone, Debug, Default)]
+pub struct Case {
+    pub scenario: Table,
+    pub files: BTreeMap<String, String>,
+}
+
+/// The scenario of a seed.
+pub fn case(seed: u64) -> Case {
+    let mut writer = Writer::new(Dice::new(seed));
+    let scenario = writer.scenario();
+    Case { scenario, files: writer.files }
+}
+
+const STRATEGIES: &[&str] = &["spread", "spread-even", "binpack", "random", "two-choices"];
+const IMAGES: &[&str] =
+    &["nginx", "redis:7", "registry.example.com:5000/team/app:1.2", "batch", "alpine@sha256:0a1b", "localhost/x_y/z"];
+const KINDS: &[&str] = &["gpu", "fpga"];
+
+struct Node {
+    name: String,
+    pool: String,
+    labels: BTreeMap<String, String>,
+}
+
+#[derive(Clone)]
+struct Service {
+    name: String,
+    at: u64,
+    is_replicated: bool,
+    /// When a script removes it.
+    removed: Option<u64>,
+    /// When a script has changed it for the first time.
+    changed: Option<u64>,
+}
+
+struct Writer {
+    dice: Dice,
+    duration: u64,
+    nodes: Vec<Node>,
+    services: Vec<Service>,
+    stacks: BTreeSet<String>,
+    images: Vec<String>,
+    networks: Vec<String>,
+    queues: Vec<String>,
+    crews: Vec<String>,
+    strategies: Vec<&'static str>,
+    /// Ports of the mesh that are still free.
+    ports: u64,
+    files: BTreeMap<String, String>,
+}
+
+impl Writer {
+    fn new(dice: Dice) -> Writer {
+        Writer {
+            dice,
+            duration: 0,
+            nodes: Vec::new(),
+            services: Vec::new(),
+            stacks: BTreeSet::new(),
+            images: IMAGES.iter().map(|it| it.to_string()).collect(),
+            networks: vec!["front".into(), "back".into()],
+            queues: Vec::new(),
+            crews: Vec::new(),
+            strategies: Vec::new(),
+            ports: 8000,
+            files: BTreeMap::new(),
+        }
+    }
+
+    fn scenario(&mut self) -> Table {
+        let mut root = Table::default();
+        self.top(&mut root);
+        self.pools(&mut root);
+        self.images(&mut root);
+        self.networks(&mut root);
+        self.models(&mut root);
+        let services: Vec<Table> = (0..self.dice.count(0..=3)).map(|number| self.services(number)).collect();
+        root.set("service", services);
+        if self.dice.maybe() {
+            let stack = self.stack();
+            root.set("stack", stack);
+        }
+        self.queues(&mut root);
+        self.repeat(&mut root, "arrivals", 2, Writer::arrivals);
+        self.requests(&mut root);
+        self.operators(&mut root);
+        self.script(&mut root);
+        self.repeat(&mut root, "maintenance", 2, |it, _| it.maintenance());
+        self.crews(&mut root);
+        self.repeat(&mut root, "failure", 3, Writer::failure);
+        if self.dice.maybe() {
+            let expect = self.expect();
+            root.set("expect", expect);
+        }
+        root
+    }
+
+    /// So many tables at most, and a few more often than not.
+    fn repeat(&mut self, root: &mut Table, key: &str, most: u64, table: impl Fn(&mut Writer, u64) -> Table) {
+        if self.dice.maybe() {
+            let tables: Vec<Table> = (0..self.dice.count(1..=most)).map(|number| table(self, number)).collect();
+            root.set(key, tables);
+        }
+    }
+
+    /// A key that need not be.
+    fn maybe<T: Into<Item>>(&mut self, table: &mut Table, key: &str, value: impl FnOnce(&mut Writer) -> T) {
+        if self.dice.maybe() {
+            let value = value(self);
+            table.set(key, value);
+        }
+    }
+
+    fn maybe_flag(&mut self, table: &mut Table, key: &str) {
+        self.maybe(table, key, |it| it.dice.chance(0.5));
+    }
+
+    fn maybe_word(&mut self, table: &mut Table, key: &str, words: &[&str]) {
+        self.maybe(table, key, |it| *it.dice.pick(words));
+    }
+
+    fn maybe_span(&mut self, table: &mut Table, key: &str, low: u64, high: u64) {
+        self.maybe(table, key, |it| it.dice.span(low, high));
+    }
+
+    fn maybe_law(&mut self, table: &mut Table, key: &str, low: u64, high: u64) {
+        self.maybe(table, key, |it| it.dice.law(low, high));
+    }
+
+    /// A time before the end, which may be the beginning.
+    fn before_end(&mut self) -> u64 {
+        if self.dice.is_edge() {
+            *self.dice.pick(&[0, self.duration - 1])
+        } else {
+            self.dice.count(0..=self.duration - 1)
+        }
+    }
+
+    fn time(&mut self) -> Item {
+        let nanos = self.before_end();
+        self.dice.written(nanos)
+    }
+}
+
+// The top level and the models.
+impl Writer {
+    fn top(&mut self, root: &mut Table) {
+        let seconds = self.dice.log(2, 3600);
+        self.duration = seconds * SECOND;
+        if self.dice.is_edge() {
+            self.duration = *self.dice.pick(&[1, 1000, SECOND, 86_400 * SECOND, CENTURY]);
+        }
+        let duration = self.dice.written(self.duration);
+        root.set("duration", duration);
+        self.maybe_word(root, "name", &["a-name", "7"]);
+        self.maybe_word(root, "title", &["A title", "=1+1", "with \"quotes\", commas and ünïcode"]);
+        self.maybe_word(root, "description", &["", "Prose.", "Two\nlines | and *Markdown*"]);
+        self.maybe(root, "warm_up", |it| it.time());
+        self.maybe(root, "sample", |it| it.dice.period((it.duration / 200).max(1), it.duration));
+        self.maybe(root, "seed", |it| it.dice.amount(0..=1000, &[0, u64::MAX]));
+        let replications = self.dice.count(1..=2);
+        root.set("replications", replications);
+        self.strategies = vec!["spread"];
+        if self.dice.maybe() {
+            self.strategies = self.dice.some(STRATEGIES);
+            self.strategies.truncate(2);
+            root.set("strategies", self.strategies.clone());
+        }
+        self.maybe_word(root, "profile", &["docker-20.10-small"]);
+    }
+
+    /// Whether something that goes on by itself every few seconds would take too many events.
+    fn is_long(&self) -> bool {
+        7200 * SECOND < self.duration
+    }
+
+    fn models(&mut self, root: &mut Table) {
+        let long = self.is_long();
+        let second = SECOND / 1000..=10 * SECOND;
+        let (low, high) = (*second.start(), *second.end());
+        self.maybe(root, "daemon", |it| {
+            let mut daemon = Table::default();
+            it.maybe_flag(&mut daemon, "ideal");
+            for key in
+                ["accept", "create", "start", "stop", "halt", "kill", "notice", "boot", "restart", "status_phase"]
+            {
+                it.maybe_law(&mut daemon, key, low, high);
+            }
+            it.maybe(&mut daemon, "cores", |it| if it.dice.is_edge() { 0.01 } else { it.dice.number(0.5, 8.0) });
+            it.maybe_flag(&mut daemon, "keep_cache");
+            it.maybe_span(&mut daemon, "status_batch", low, high);
+            it.maybe_span(&mut daemon, "assignment_batch", low, high);
+            daemon
+        });
+        self.maybe(root, "registry", Writer::registry);
+        self.maybe(root, "overlay", |it| {
+            let mut overlay = Table::default();
+            it.maybe_flag(&mut overlay, "ideal");
+            if it.dice.maybe() {
+                overlay.set("pool", *it.dice.pick(&["10.0.0.0/8", "10.20.0.0/16", "192.168.0.0/24"]));
+                let prefix = it.dice.count(24..=30);
+                overlay.set("subnet", prefix);
+            } else {
+                it.maybe(&mut overlay, "subnet", |it| it.dice.amount(24..=30, &[16, 29, 30]));
+            }
+            it.maybe_law(&mut overlay, "latency", 1000, SECOND);
+            it.maybe_span(&mut overlay, "unreachable", low, high);
+            it.maybe_span(&mut overlay, "leave", low, high);
+            it.maybe_law(&mut overlay, "attach", low, high);
+            it.maybe_law(&mut overlay, "detach", low, high);
+            overlay
+        });
+        if long || self.dice.maybe() {
+            let mut heartbeat = Table::default();
+            let period = self
+                .dice
+                .log((self.duration / 1000).max(10_000_000), CENTURY.min(self.duration.max(SECOND).saturating_mul(60)));
+            let written = self.dice.written(period);
+            heartbeat.set("period", written);
+            let jitter =
+                if self.dice.is_edge() { *self.dice.pick(&[0, period - 1]) } else { self.dice.log(1, period / 2) };
+            let written = self.dice.written(jitter);
+            heartbeat.set("jitter", written);
+            self.maybe(&mut heartbeat, "grace", |it| it.dice.amount(1..=4, &[1, 1000]));
+            root.set("heartbeat", heartbeat);
+        }
+        self.maybe(root, "managers", |it| {
+            let mut managers = Table::default();
+            it.maybe_flag(&mut managers, "ideal");
+            it.maybe_span(&mut managers, "debounce", low, high);
+            it.maybe(&mut managers, "history", |it| it.dice.amount(0..=6, &[0, 1, 1_000_000]));
+            it.maybe(&mut managers, "tick", |it| {
+                it.dice.period((it.duration / 3000).max(10_000_000), high.max(it.duration))
+            });
+            it.maybe(&mut managers, "election", |it| it.dice.amount(2..=12, &[2, 1000]));
+            it.maybe_law(&mut managers, "backoff", low, high);
+            it.maybe_law(&mut managers, "certificate", low, high);
+            managers
+        });
+        self.maybe(root, "gossip", |it| {
+            let mut gossip = Table::default();
+            if long || it.dice.maybe() {
+                let interval = it.dice.period((it.duration / 1000).max(10_000_000), it.duration);
+                gossip.set("interval", interval);
+            }
+            it.maybe(&mut gossip, "fanout", |it| it.dice.amount(1..=4, &[1, 1000]));
+            it.maybe(&mut gossip, "retransmit", |it| it.dice.amount(0..=5, &[0, 1, 1000]));
+            it.maybe_span(&mut gossip, "sync", low, high);
+            gossip
+        });
+    }
+
+    fn registry(&mut self) -> Table {
+        let mut registry = Table::default();
+        self.maybe_flag(&mut registry, "ideal");
+        self.maybe_flag(&mut registry, "pull_errors");
+        for key in ["bandwidth", "unpack", "copy", "rack_bandwidth"] {
+            self.maybe(&mut registry, key, |it| it.dice.rate());
+        }
+        self.maybe_span(&mut registry, "latency", 1000, SECOND);
+        self.maybe(&mut registry, "downloads", |it| it.dice.amount(1..=4, &[1, 1000]));
+        self.maybe_word(&mut registry, "rack", &["rack", "zone", "nobody-has-it"]);
+        self.maybe_word(&mut registry, "mirror", &["none", "rack", "all"]);
+        self.maybe(&mut registry, "cache", |it| it.dice.size(1 << 20, 1 << 32));
+        self.maybe(&mut registry, "limit", |it| {
+            let pulls = it.dice.amount(1..=20, &[0, 1, 1_000_000]);
+            Table::default().with("pulls", pulls).with("window", it.dice.period(SECOND, 3600 * SECOND))
+        });
+        registry
+    }
+
+    fn expect(&mut self) -> Table {
+        let mut expect = Table::default();
+        for _ in 0..self.dice.count(1..=5) {
+            let metric = self.dice.pick(METRICS);
+            if expect.has(metric.name) {
+                continue;
+            }
+            let mut bounds = Table::default();
+            let low = self.dice.number(-10.0, 1000.0);
+            match self.dice.count(0..=3) {
+                0 => {
+                    expect.set(metric.name, low);
+                    continue;
+                }
+                1 => bounds.set("min", low),
+                2 => bounds = bounds.with("min", low).with("max", low + 10.0),
+                _ => bounds = bounds.with("theory", low).with("within", self.dice.fraction()),
+            }
+            match self.dice.count(0..=2) {
+                0 => expect.set(metric.name, bounds),
+                1 => {
+                    let strategy = *self.dice.pick(&self.strategies);
+                    expect.set(&format!("{strategy}.{}", metric.name), bounds);
+                }
+                _ if expect.has(self.strategies[0]) => {}
+                _ => expect.set(self.strategies[0], Table::default().with(metric.name, bounds)),
+            }
+        }
+        expect
+    }
+}
+
+// Nodes.
+impl Writer {
+    fn pools(&mut self, root: &mut Table) {
+        let mut pools = Vec::new();
+        let mut left = 12;
+        let count = self.dice.amount(1..=3, &[0, 1]);
+        let mut has_manager = false;
+        for number in 0..count {
+            let name = ["node", "spot", "big"][number as usize];
+            let mut pool = Table::default().with("name", name);
+            let mut nodes = self.dice.amount(1..=5, &[0, 1]).min(left);
+            let role = self.dice.chance(0.3).then(|| *self.dice.pick(&["worker", "manager"]));
+            let kind = self.dice.count(0..=5);
+            // A manager joins only if another is there.
+            let (joins, scaled) = (kind == 0, kind == 1 && role != Some("manager"));
+            let joins = joins && (has_manager || role != Some("manager"));
+            if scaled {
+                let (min, max) =
+                    (self.dice.count(0..=nodes), self.dice.count(nodes.max(1)..=(nodes + 3).min(left.max(1))));
+                let autoscale = self.autoscale(min, max);
+                if self.dice.chance(0.5) {
+                    pool.set("count", self.dice.count(min..=max));
+                }
+                pool.set("autoscale", autoscale);
+                nodes = max;
+            } else if nodes != 1 || self.dice.chance(0.5) {
+                pool.set("count", nodes);
+            }
+            if let Some(role) = role {
+                pool.set("role", role);
+                has_manager |= role == "manager" && !joins && nodes > 0;
+            }
+            if joins {
+                let join = self.join(role, has_manager);
+                pool.set("join", join);
+            }
+            left -= nodes.min(left);
+            self.pool(&mut pool, name, nodes, if scaled { 0 } else { 1 });
+            pools.push(pool);
+        }
+        root.set("pool", pools);
+    }
+
+    fn pool(&mut self, pool: &mut Table, name: &str, count: u64, single: u64) {
+        let names: Vec<String> = if self.dice.maybe() {
+            pool.set("hostname", format!("{name}.{{i+1}}"));
+            (1..=count).map(|i| format!("{name}.{i}")).collect()
+        } else if count == single {
+            vec![name.to_string(); count as usize]
+        } else if count == 1 {
+            vec![name.to_string()]
+        } else {
+            (1..=count).map(|i| format!("{name}-{i}")).collect()
+        };
+        self.maybe(pool, "cpus", |it| it.dice.cpus());
+        self.maybe(pool, "memory", |it| it.dice.size(64 << 20, 16 << 30));
+        self.maybe(pool, "generic", |it| {
+            let gpus = it.dice.amount(0..=4, &[0, 1, i64::MAX as u64]);
+            Table::default().with("gpu", gpus).with("fpga", vec!["a", "b"])
+        });
+        self.maybe_word(pool, "availability", &["active", "pause", "drain"]);
+        let mut labels = BTreeMap::new();
+        let mut written = Table::default();
+        for (key, pattern, size) in [("rack", "r{i/2}", 2), ("zone", "z{(i + 1) % 2}", 0), ("ssd", "true", 0)] {
+            if self.dice.chance(0.6) {
+                written.set(key, pattern);
+                labels.insert(key, (pattern, size));
+            }
+        }
+        if !written.0.is_empty() {
+            pool.set("labels", written);
+        }
+        self.maybe(pool, "engine_labels", |_| Table::default().with("storage", "{i%2}"));
+        self.maybe_word(pool, "os", &["linux", "windows"]);
+        self.maybe_word(pool, "arch", &["x86_64", "aarch64"]);
+        self.maybe(pool, "plugins", |it| {
+            let mut plugins = Table::default();
+            for key in ["volume", "network", "log"] {
+                it.maybe(&mut plugins, key, |_| vec!["nfs"]);
+            }
+            plugins
+        });
+        self.maybe(pool, "network", |it| it.dice.rate());
+        self.maybe(pool, "address", |_| "10.1.0.{i+1}");
+        for (i, node) in names.into_iter().enumerate() {
+            let value = |(key, (pattern, _)): (&&str, &(&str, u64))| {
+                let value = match *pattern {
+                    "r{i/2}" => format!("r{}", i / 2),
+                    "z{(i + 1) % 2}" => format!("z{}", (i + 1) % 2),
+                    fixed => fixed.to_string(),
+                };
+                (key.to_string(), value)
+            };
+            let labels = labels.iter().map(value).collect();
+            self.nodes.push(Node { name: node, pool: name.to_string(), labels });
+        }
+    }
+
+    fn join(&mut self, role: Option<&str>, has_manager: bool) -> Table {
+        let mut join = Table::default();
+        if self.dice.chance(0.7) {
+            let at = self.time();
+            join.set("at", at);
+            self.maybe_law(&mut join, "every", SECOND / 10, self.duration.max(SECOND));
+        }
+        let tokens: &[&str] = match role {
+            Some("manager") => &["manager", "wrong"],
+            Some(_) => &["worker", "wrong"],
+            None if has_manager => &["worker", "manager", "wrong"],
+            None => &["worker", "wrong"],
+        };
+        self.maybe_word(&mut join, "token", tokens);
+        self.maybe_flag(&mut join, "fresh");
+        self.maybe(&mut join, "retry", |it| it.dice.period((it.duration / 100).max(SECOND), it.duration));
+        join
+    }
+
+    fn autoscale(&mut self, min: u64, max: u64) -> Table {
+        let mut table = Table::default().with("min", min).with("max", max);
+        if self.is_long() || self.dice.maybe() {
+            let every = self.dice.period((self.duration / 300).max(SECOND), self.duration);
+            table.set("every", every);
+        }
+        self.maybe_span(&mut table, "pending_for", SECOND / 10, 60 * SECOND);
+        self.maybe_law(&mut table, "provision", SECOND / 10, 120 * SECOND);
+        self.maybe(&mut table, "below", |it| it.dice.fraction());
+        self.maybe_span(&mut table, "idle_for", SECOND, 600 * SECOND);
+        table
+    }
+
+    /// Nodes as a user names them, by one name or several.
+    fn selector(&mut self) -> Item {
+        match self.dice.chance(0.15) {
+            true => Item::List((0..self.dice.count(0..=3)).map(|_| self.one_selector()).collect()),
+            false => self.one_selector(),
+        }
+    }
+
+    fn one_selector(&mut self) -> Item {
+        if self.nodes.is_empty() {
+            return "all".into();
+        }
+        let node = self.dice.count(0..=self.nodes.len() as u64 - 1) as usize;
+        let labels: Vec<(String, String)> = self.nodes[node].labels.clone().into_iter().collect();
+        match self.dice.count(0..=5) {
+            0 => "all".into(),
+            1 => format!("pool={}", self.nodes[node].pool).into(),
+            2 => (*self.dice.pick(&["role=worker", "role=manager"])).into(),
+            3 if !labels.is_empty() => {
+                let (key, value) = self.dice.pick(&labels).clone();
+                format!("{key}={value}").into()
+            }
+            _ => self.nodes[node].name.clone().into(),
+        }
+    }
+}
+
+// Images, networks, services and stacks.
+impl Writer {
+    fn images(&mut self, root: &mut Table) {
+        let mut images: Vec<Table> = Vec::new();
+        for number in 0..self.dice.count(0..=3) {
+            if !self.dice.maybe() {
+                continue;
+            }
+            let kinds = self.dice.maybe().then(|| self.dice.count(0..=3));
+            let plain = self.dice.pick(IMAGES).to_string();
+            let name = if kinds.is_some() { format!("kind{number}-{{i}}") } else { plain };
+            if images
+                .iter()
+                .any(|it| it.0.iter().any(|(_, it)| matches!(it, Item::Word(word) if *word == format!("{name:?}"))))
+            {
+                continue;
+            }
+            let mut image = Table::default().with("name", name.as_str());
+            if let Some(kinds) = kinds {
+                image.set("count", kinds);
+            }
+            // Layers that it has at least, and so many may be named as corrupt.
+            let own = match self.dice.count(0..=3) {
+                0 => {
+                    let size = self.dice.size(1, 1 << 32);
+                    image.set("size", size);
+                    5
+                }
+                1 => {
+                    let layers: Vec<Item> = (0..self.dice.count(0..=3)).map(|_| self.layer()).collect();
+                    let count = layers.len() as u64;
+                    image.set("layers", Item::List(layers));
+                    count
+                }
+                2 => {
+                    let sizes: Vec<u64> = (0..self.dice.count(1..=2)).map(|_| self.dice.log(1, 1 << 30)).collect();
+                    let layer =
+                        |(at, size): (usize, &u64)| format!("{{\"size\": {size}, \"digest\": \"sha256:{at}\"}}");
+                    let layers: Vec<String> = sizes.iter().enumerate().map(layer).collect();
+                    let file = format!("manifest-{number}.json");
+                    self.files.insert(file.clone(), format!("{{\"layers\": [{}]}}", layers.join(", ")));
+                    image.set("from", file);
+                    1
+                }
+                _ => 5,
+            };
+            let bases: Vec<String> = self.images[IMAGES.len()..].to_vec();
+            if !bases.is_empty() && self.dice.maybe() {
+                let base = self.dice.pick(&bases).clone();
+                image.set("base", base);
+            }
+            self.maybe(&mut image, "present", Writer::selector);
+            self.maybe(&mut image, "exits", Writer::exits);
+            self.maybe_flag(&mut image, "missing");
+            if self.dice.maybe() {
+                let layer = self.dice.count(1..=own.max(1));
+                image.set("corrupt", layer);
+            }
+            match kinds {
+                Some(kinds) => self.images.extend((0..kinds).map(|i| format!("kind{number}-{i}"))),
+                None => self.images.push(name),
+            }
+            images.push(image);
+        }
+        if !images.is_empty() {
+            root.set("image", images);
+        }
+    }
+
+    fn layer(&mut self) -> Item {
+        let size = self.dice.size(1, 1 << 30);
+        if self.dice.chance(0.4) {
+            return size;
+        }
+        let mut layer = Table::default().with("size", size);
+        self.maybe_word(&mut layer, "digest", &["sha256:1", "sha256:2"]);
+        self.maybe(&mut layer, "unpacked", |it| it.dice.size(1, 1 << 32));
+        layer.into()
+    }
+
+    fn networks(&mut self, root: &mut Table) {
+        self.repeat(root, "network", 2, |it, number| {
+            let name = ["front", "ingress"][number as usize];
+            let mut network = Table::default().with("name", name);
+            let subnets: &[&str] =
+                if number == 0 { &["10.7.0.0/28", "10.0.0.0/24"] } else { &["10.8.0.0/30", "172.16.0.0/16"] };
+            it.maybe_word(&mut network, "subnet", subnets);
+            it.maybe_flag(&mut network, "external");
+            network
+        });
+    }
+
+    /// A `[[service]]`, which may be several.
+    fn services(&mut self, number: u64) -> Table {
+        let name = ["web", "db", "job", "agent"][number as usize];
+        let (mut service, replicated) = self.service(name);
+        let count = self.dice.maybe().then(|| self.dice.count(0..=3)).unwrap_or(1);
+        if count != 1 {
+            service.set("count", count);
+            // Several services cannot have the same port.
+            service.0.retain(|it| it.0 != "ports");
+        }
+        let mut at = 0;
+        if self.dice.maybe() {
+            at = if self.dice.is_edge() { CENTURY } else { self.before_end() };
+            let written = self.dice.written(at);
+            service.set("at", written);
+        }
+        let mut stagger = 0;
+        if self.dice.maybe() {
+            stagger = self.dice.nanos(SECOND / 1000, self.duration);
+            let written = self.dice.written(stagger);
+            service.set("stagger", written);
+        }
+        for i in 0..count {
+            let name = if count == 1 { name.to_string() } else { format!("{name}-{}", i + 1) };
+            let at = at + stagger * i;
+            self.services.push(Service { name, at, is_replicated: replicated, removed: None, changed: None });
+        }
+        service
+    }
+
+    /// What all services have, and whether it is replicated.
+    fn service(&mut self, name: &str) -> (Table, bool) {
+        let image = self.dice.pick(&self.images).clone();
+        let mut service = Table::default().with("name", name).with("image", image);
+        let mode = match self.dice.count(0..=5) {
+            0 => "global",
+            1 => "replicated-job",
+            2 => "global-job",
+            _ => "replicated",
+        };
+        let is_job = mode.ends_with("job");
+        if mode != "replicated" || self.dice.maybe() {
+            service.set("mode", mode);
+        }
+        if !mode.starts_with("global") && self.dice.chance(0.8) {
+            service.set("replicas", self.dice.amount(1..=8, &[0, 1, 30]));
+        }
+        if mode == "replicated-job" && self.dice.maybe() {
+            service.set("completions", self.dice.amount(1..=8, &[0, 1, 30]));
+        }
+        self.maybe(&mut service, "reserve", |it| it.resources(false));
+        let leaks = !self.dice.chance(0.8);
+        if leaks {
+            let limit = self.resources(true);
+            service.set("limit", limit);
+            let mut leak = Table::default();
+            self.maybe(&mut leak, "from", |it| it.dice.size(0, 3 << 20));
+            leak.0.retain(|(_, it)| !matches!(it, Item::Word(word) if word.starts_with("\"1099511627776")));
+            // It is full in a hundredth of the duration at the earliest.
+            let rate = (100 * (1 << 30) / (self.duration / SECOND).max(1)).max(1);
+            leak.set("rate", format!("{}B/s", self.dice.log(1, rate)));
+            service.set("leak", leak);
+        } else {
+            self.maybe(&mut service, "limit", |it| it.resources(false));
+            self.maybe(&mut service, "exits", Writer::exits);
+        }
+        self.maybe(&mut service, "constraints", Writer::constraints);
+        self.maybe(&mut service, "preferences", |it| {
+            it.dice.some(&["node.labels.rack", "node.labels.zone", "engine.labels.storage", "spread=node.labels.no"])
+        });
+        self.maybe(&mut service, "max_replicas_per_node", |it| it.dice.amount(0..=3, &[0, 1]));
+        self.maybe(&mut service, "platforms", |it| it.dice.some(&["linux/amd64", "linux/aarch64", "linux"]));
+        // Whatever ends at once is not started again at once: each run would go on for ever at one instant.
+        self.restart(&mut service);
+        if !is_job {
+            self.maybe(&mut service, "update", |it| it.update(&["pause", "continue", "rollback"]));
+        }
+        self.maybe(&mut service, "rollback", |it| it.update(&["pause", "continue"]));
+        self.maybe(&mut service, "networks", |it| it.dice.some(&it.networks));
+        self.maybe(&mut service, "labels", |_| {
+            Table::default().with("tier", "a").with("number", 1u64).with("x.y", true)
+        });
+        let is_dnsrr = self.dice.maybe() && self.dice.chance(0.5);
+        if is_dnsrr || self.dice.maybe() {
+            service.set("endpoint", if is_dnsrr { "dnsrr" } else { "vip" });
+        }
+        self.maybe(&mut service, "ports", |it| it.ports(is_dnsrr));
+        self.maybe_span(&mut service, "stop_grace", SECOND / 10, 20 * SECOND);
+        self.maybe(&mut service, "volume_drivers", |it| it.dice.some(&["local", "nfs"]));
+        self.maybe_word(&mut service, "log_driver", &["json-file", "nfs", "none"]);
+        self.maybe(&mut service, "quorum", |it| it.dice.amount(1..=4, &[1, 10_000_000]));
+        self.maybe(&mut service, "stops", |it| {
+            let mut stops = Table::default();
+            it.maybe_law(&mut stops, "after", SECOND / 100, 20 * SECOND);
+            it.maybe(&mut stops, "code", |it| it.dice.amount(0..=2, &[0, 255]));
+            stops
+        });
+        self.maybe(&mut service, "health", Writer::health);
+        (service, mode == "replicated")
+    }
+
+    fn resources(&mut self, needs_memory: bool) -> Table {
+        let mut resources = Table::default();
+        self.maybe(&mut resources, "cpus", |it| it.dice.cpus());
+        if needs_memory {
+            let size = self.dice.log(4 << 20, 1 << 30);
+            resources.set("memory", format!("{size}B"));
+        } else {
+            self.maybe(&mut resources, "memory", |it| {
+                let size = it.dice.log(4 << 20, 1 << 32);
+                let edge = *it.dice.pick(&["0B", "4MiB", "7EiB"]);
+                if it.dice.is_edge() { edge.to_string() } else { format!("{size}B") }
+            });
+        }
+        self.maybe(&mut resources, "generic", |it| {
+            let amount = it.dice.amount(1..=2, &[1, i64::MAX as u64]);
+            Table::default().with(*it.dice.pick::<&str>(KINDS), amount)
+        });
+        resources
+    }
+
+    fn exits(&mut self) -> Table {
+        let duration = self.duration.max(SECOND);
+        let mut exits = Table::default();
+        let after = self.dice.law(duration / 50, 2 * duration);
+        exits.set("after", after);
+        self.maybe(&mut exits, "code", |it| it.dice.amount(0..=2, &[0, 1, 137, 255]));
+        exits
+    }
+
+    fn restart(&mut self, service: &mut Table) {
+        let long = self.is_long();
+        if !long && !self.dice.maybe() {
+            return;
+        }
+        let mut restart = Table::default();
+        self.maybe_word(&mut restart, "condition", &["none", "on-failure", "any"]);
+        let delay = self.dice.period((self.duration / 100).max(SECOND / 100), self.duration.max(SECOND / 100));
+        restart.set("delay", delay);
+        self.maybe(&mut restart, "max_attempts", |it| it.dice.amount(0..=3, &[0, 1, u64::MAX]));
+        self.maybe_span(&mut restart, "window", SECOND, 100 * SECOND);
+        service.set("restart", restart);
+    }
+
+    fn update(&mut self, actions: &[&str]) -> Table {
+        let mut update = Table::default();
+        self.maybe(&mut update, "parallelism", |it| it.dice.amount(0..=3, &[0, 1, 10_000_000]));
+        self.maybe_span(&mut update, "delay", SECOND / 10, 30 * SECOND);
+        self.maybe_word(&mut update, "failure_action", actions);
+        self.maybe_span(&mut update, "monitor", SECOND / 10, 60 * SECOND);
+        self.maybe(&mut update, "max_failure_ratio", |it| it.dice.fraction());
+        self.maybe_word(&mut update, "order", &["stop-first", "start-first"]);
+        update
+    }
+
+    fn constraints(&mut self) -> Vec<String> {
+        let all = [
+            "node.labels.rack == r0",
+            "node.labels.zone != z1",
+            "node.role == worker",
+            "node.role != manager",
+            "engine.labels.storage == 0",
+            "node.platform.os == linux",
+            "node.platform.arch==x86_64",
+            "node.ip != 10.1.0.0/30",
+            "node.hostname != node-1",
+            "node.id == node-1",
+        ];
+        let chosen: Vec<&str> = (0..self.dice.count(1..=2)).map(|_| *self.dice.pick(&all)).collect();
+        chosen.into_iter().map(str::to_string).collect()
+    }
+
+    fn ports(&mut self, is_dnsrr: bool) -> Vec<Item> {
+        let mut ports = Vec::new();
+        for target in 80..=80 + self.dice.count(0..=1) {
+            self.ports += 1;
+            let published = self.ports;
+            if !is_dnsrr && self.dice.chance(0.5) {
+                let protocol = *self.dice.pick(&["", "/tcp", "/udp", "/sctp"]);
+                let published = if self.dice.chance(0.2) { String::new() } else { format!("{published}:") };
+                ports.push(format!("{published}{target}{protocol}").into());
+                continue;
+            }
+            let mut port = Table::default().with("target", target);
+            self.maybe(&mut port, "published", |_| published);
+            self.maybe_word(&mut port, "protocol", &["tcp", "udp", "sctp"]);
+            if is_dnsrr || self.dice.maybe() {
+                port.set("mode", if is_dnsrr || self.dice.chance(0.5) { "host" } else { "ingress" });
+            }
+            ports.push(port.into());
+        }
+        ports
+    }
+
+    fn health(&mut self) -> Table {
+        let mut health = Table::default();
+        let low = (self.duration / 1000).max(SECOND / 10);
+        // Docker takes nothing from 1 ns to 1 ms for these.
+        let span = |it: &mut Writer| {
+            let nanos = if it.dice.is_edge() {
+                *it.dice.pick(&[0, SECOND / 1000, CENTURY])
+            } else {
+                it.dice.log(low, 60 * low)
+            };
+            it.dice.written(nanos)
+        };
+        if self.is_long() || self.dice.maybe() {
+            let interval = self.dice.period(low, 60 * low);
+            health.set("interval", interval);
+        }
+        self.maybe(&mut health, "timeout", span);
+        self.maybe(&mut health, "retries", |it| it.dice.amount(0..=3, &[0, 1, 1_000_000]));
+        self.maybe(&mut health, "start_period", span);
+        if self.is_long() || self.dice.maybe() {
+            let interval = self.dice.period(low, 60 * low);
+            health.set("start_interval", interval);
+        }
+        self.maybe_law(&mut health, "ready", SECOND / 10, 60 * SECOND);
+        self.maybe_law(&mut health, "sick", SECOND, self.duration.max(SECOND));
+        self.maybe_flag(&mut health, "hangs");
+        health
+    }
+
+    /// A file, a list of files, or tables.
+    fn stack(&mut self) -> Item {
+        let mut names = vec!["shop.yml", "blog.yml"];
+        names.truncate(self.dice.count(1..=2) as usize);
+        if self.dice.chance(0.4) {
+            names.iter().for_each(|file| self.stack_file(file, &file[..4], 0));
+            return if names.len() == 1 { names[0].into() } else { names.into() };
+        }
+        let mut tables = Vec::new();
+        for file in names {
+            let at = if self.dice.maybe() { Some(self.before_end()) } else { None };
+            let mut stack = Table::default();
+            let mut name = &file[..4];
+            if self.dice.maybe() {
+                name = if name == "shop" { "store" } else { "diary" };
+                stack.set("name", name);
+            }
+            self.stack_file(file, name, at.unwrap_or(0));
+            let over = self.dice.maybe().then(|| format!("over-{file}"));
+            match over {
+                Some(over) => {
+                    self.files.insert(
+                        over.clone(),
+                        "version: \"3.8\"\nservices:\n  app:\n    stop_grace_period: 3s\n".into(),
+                    );
+                    stack.set("files", vec![file.to_string(), over]);
+                }
+                None => stack.set("files", file),
+            }
+            if let Some(at) = at {
+                let at = self.dice.written(at);
+                stack.set("at", at);
+            }
+            self.maybe(&mut stack, "env", |it| Table::default().with("TAG", "2").with("COUNT", it.dice.count(0..=4)));
+            self.maybe(&mut stack, "env_file", |it| {
+                it.files.insert("variables.env".into(), "# What the stack needs\nTAG=3\nCOUNT=1\n".into());
+                "variables.env"
+            });
+            tables.push(stack);
+        }
+        tables.into()
+    }
+
+    fn stack_file(&mut self, file: &str, stack: &str, at: u64) {
+        let is_global = self.dice.chance(0.2);
+        let mut text = String::from("version: \"3.8\"\nservices:\n  app:\n    image: nginx:${TAG:-1}\n");
+        text += "    networks: [front]\n";
+        if self.dice.maybe() {
+            self.ports += 1;
+            text += &format!("    ports: [\"{}:80\"]\n", self.ports);
+        }
+        if self.dice.maybe() {
+            text += "    healthcheck:\n      test: [CMD, \"true\"]\n      retries: 2\n";
+        }
+        text += "    deploy:\n      ";
+        text += if is_global { "mode: global\n" } else { "replicas: ${COUNT:-2}\n" };
+        if self.dice.maybe() {
+            text += "      resources:\n        reservations: {cpus: '0.25', memory: 64M}\n";
+        }
+        if self.dice.maybe() {
+            text += "      placement:\n        constraints: [node.role == worker]\n        max_replicas_per_node: 2\n";
+        }
+        if self.dice.maybe() {
+            text += "      restart_policy: {condition: on-failure, delay: 2s, max_attempts: 2, window: 1m}\n";
+        }
+        if self.dice.maybe() {
+            text += "      update_config: {parallelism: 2, order: start-first, failure_action: rollback}\n";
+        }
+        text += "  side:\n    image: redis\nnetworks:\n  front: {}\n";
+        self.files.insert(file.to_string(), text);
+        for (service, is_replicated) in [("app", !is_global), ("side", true)] {
+            let name = format!("{stack}_{service}");
+            self.services.push(Service { name, at, is_replicated, removed: None, changed: None });
+        }
+        self.stacks.insert(stack.to_string());
+    }
+}
+
+// What comes by chance.
+impl Writer {
+    fn queues(&mut self, root: &mut Table) {
+        self.repeat(root, "queue", 2, |it, number| {
+            let name = format!("line-{number}");
+            let mut queue = Table::default().with("name", name.as_str());
+            it.maybe(&mut queue, "running", |it| it.dice.amount(1..=4, &[1, 10_000_000]));
+            it.maybe(&mut queue, "waiting", |it| it.dice.amount(0..=4, &[0, 10_000_000]));
+            it.queues.push(name);
+            queue
+        });
+    }
+
+    /// When something comes: `most` times at most, more or less.
+    fn process(&mut self, table: &mut Table, most: u64) {
+        let (low, high) = ((self.duration / most).max(1000), 2 * self.duration.max(1000));
+        match self.dice.count(0..=3) {
+            0 => {
+                let mean = self.dice.period(low, high);
+                let mut diurnal = Table::default().with("mean", mean).with("amplitude", self.dice.fraction());
+                self.maybe(&mut diurnal, "period", |it| it.dice.period(SECOND, 2 * it.duration.max(SECOND)));
+                self.maybe_span(&mut diurnal, "peak", SECOND, high);
+                table.set("diurnal", diurnal);
+            }
+            1 => {
+                let mut bursty = Table::default();
+                for (key, low) in [("calm", low), ("burst", low), ("calm_for", 10 * low), ("burst_for", 10 * low)] {
+                    let mean = self.dice.period(low, high.max(low));
+                    bursty.set(key, mean);
+                }
+                table.set("bursty", bursty);
+            }
+            2 => {
+                let seconds = self.duration as f64 / 1e9;
+                let file = format!("list-{}.csv", self.files.len());
+                let (runs, replicas) = (self.dice.maybe(), self.dice.maybe());
+                let mut text =
+                    format!("at{}{}\n", if runs { ",run" } else { "" }, if replicas { ",replicas" } else { "" });
+                for _ in 0..self.dice.count(0..=8) {
+                    let at = self.dice.fraction() * 1.1 * seconds;
+                    text += &at.to_string();
+                    if runs {
+                        text += &format!(",{}", self.dice.fraction() * seconds);
+                    }
+                    if replicas {
+                        text += &format!(",{}", self.dice.amount(1..=3, &[0]));
+                    }
+                    text += "\n";
+                }
+                self.files.insert(file.clone(), text);
+                table.set("file", file);
+            }
+            _ => {
+                let every = self.dice.repeating(low, high);
+                table.set("every", every);
+            }
+        }
+    }
+
+    fn arrivals(&mut self, number: u64) -> Table {
+        let mut arrivals = Table::default();
+        self.process(&mut arrivals, 40);
+        self.maybe(&mut arrivals, "name", |_| format!("stream {number}"));
+        self.maybe(&mut arrivals, "batch", |it| match it.dice.chance(0.5) {
+            true => Item::from(it.dice.count(1..=3)),
+            false => Table::default().with("geometric", it.dice.number(1.0, 3.0)).into(),
+        });
+        self.maybe(&mut arrivals, "from", Writer::time);
+        self.maybe(&mut arrivals, "until", Writer::time);
+        self.maybe(&mut arrivals, "limit", |it| it.dice.amount(1..=50, &[0, 1]));
+        let (mut service, _) = self.service(["burst", "batch"][number as usize]);
+        let kinds = self.dice.maybe().then(|| self.dice.count(1..=3));
+        if let Some(kinds) = kinds {
+            service.set("count", kinds);
+        }
+        arrivals.set("service", service);
+        self.maybe(&mut arrivals, "popularity", |it| match it.dice.chance(0.5) {
+            true => Item::from(Table::default().with("zipf", it.dice.fraction() * 10.0)),
+            false => {
+                let mut weights: Vec<f64> = (1..kinds.unwrap_or(1)).map(|_| it.dice.fraction()).collect();
+                weights.push(1.0);
+                weights.into()
+            }
+        });
+        if !self.queues.is_empty() && self.dice.chance(0.7) {
+            let queue = self.dice.pick(&self.queues).clone();
+            arrivals.set("queue", queue);
+        }
+        self.maybe_law(&mut arrivals, "lifetime", SECOND, self.duration.max(SECOND));
+        arrivals
+    }
+
+    fn requests(&mut self, root: &mut Table) {
+        let gossips = root.has("gossip");
+        let mut all = Vec::new();
+        for service in self.services.clone() {
+            if 3 <= all.len() || !self.dice.maybe() {
+                continue;
+            }
+            let mut requests = Table::default().with("service", service.name.as_str());
+            self.process(&mut requests, 400);
+            let takes = self.dice.law(SECOND / 1000, self.duration.max(SECOND));
+            requests.set("takes", takes);
+            if !gossips {
+                self.maybe_law(&mut requests, "spread", SECOND / 1000, 10 * SECOND);
+            }
+            self.maybe_span(&mut requests, "suspicion", SECOND / 100, 20 * SECOND);
+            if service.is_replicated && self.dice.maybe() {
+                let (min, target) = (self.dice.count(1..=3), self.dice.number(0.01, 1.0));
+                let mut scale = Table::default().with("target", target).with("max", self.dice.count(min..=8));
+                scale.set("min", min);
+                if self.is_long() || self.dice.maybe() {
+                    let every = self.dice.period((self.duration / 300).max(SECOND), self.duration);
+                    scale.set("every", every);
+                }
+                self.maybe(&mut scale, "band", |it| it.dice.fraction());
+                self.maybe_span(&mut scale, "down_after", SECOND, self.duration.max(SECOND));
+                requests.set("autoscale", scale);
+            }
+            all.push(requests);
+        }
+        if !all.is_empty() {
+            root.set("requests", all);
+        }
+    }
+
+    fn operators(&mut self, root: &mut Table) {
+        let (mut scaling, mut releases) = (Vec::new(), Vec::new());
+        for service in self.services.clone() {
+            let low = (self.duration / 30).max(SECOND / 10);
+            if service.is_replicated && scaling.len() < 2 && self.dice.maybe() {
+                let mut table = self.operator(&service, low);
+                let min = self.dice.amount(0..=3, &[0]);
+                table.set("max", self.dice.count(min.max(1)..=8));
+                table.set("min", min);
+                self.maybe(&mut table, "step", |it| it.dice.amount(1..=3, &[1, 10_000_000]));
+                scaling.push(table);
+            }
+            if releases.len() < 2 && self.dice.maybe() {
+                let mut table = self.operator(&service, low);
+                self.maybe(&mut table, "bad", |it| it.dice.fraction());
+                self.maybe(&mut table, "exits", Writer::exits);
+                self.maybe(&mut table, "size", |it| it.dice.size(1, 1 << 30));
+                self.maybe(&mut table, "versions", |it| it.dice.amount(1..=5, &[1, 100]));
+                releases.push(table);
+            }
+        }
+        if !scaling.is_empty() {
+            root.set("scaling", scaling);
+        }
+        if !releases.is_empty() {
+            root.set("release", releases);
+        }
+    }
+
+    fn operator(&mut self, service: &Service, low: u64) -> Table {
+        let every = self.dice.repeating(low, 30 * low);
+        let mut table = Table::default().with("service", service.name.as_str()).with("every", every);
+        self.maybe(&mut table, "from", |it| {
+            let from = service.at.max(it.before_end());
+            it.dice.written(from)
+        });
+        self.maybe(&mut table, "until", Writer::time);
+        table
+    }
+
+    fn crews(&mut self, root: &mut Table) {
+        self.repeat(root, "crew", 2, |it, number| {
+            let name = format!("crew {number}");
+            let mut crew = Table::default().with("name", name.as_str());
+            it.maybe(&mut crew, "count", |it| it.dice.amount(1..=3, &[1, 1_000_000]));
+            it.crews.push(name);
+            crew
+        });
+    }
+
+    fn failure(&mut self, number: u64) -> Table {
+        let mut failure = Table::default();
+        self.maybe(&mut failure, "name", |_| format!("what fails {number}"));
+        // An agent that is cut off for years calls every few seconds.
+        let breaches: &[&str] = &["power", "cut", "mute", "deaf", "split"];
+        self.maybe_word(&mut failure, "breaks", if self.is_long() { &["power"] } else { breaches });
+        let low = (self.duration / 20).max(SECOND);
+        if self.dice.maybe() {
+            self.maybe_span(&mut failure, "notice", SECOND, low);
+        }
+        if self.dice.chance(0.15) {
+            let file = format!("log-{number}.csv");
+            let mut text = String::from("node,down_at,up_at\n");
+            for _ in 0..self.dice.count(0..=4) {
+                let seconds = self.duration as f64 / 1e9;
+                let down = self.dice.fraction() * seconds;
+                let Some(node) = (0..self.nodes.len()).nth(self.dice.count(0..=11) as usize) else { continue };
+                let up = if self.dice.chance(0.2) {
+                    String::new()
+                } else {
+                    (down + 0.1 + self.dice.fraction() * seconds).to_string()
+                };
+                if up.is_empty() && 3e9 < down {
+                    continue;
+                }
+                text += &format!("{},{down},{up}\n", self.nodes[node].name);
+            }
+            self.files.insert(file.clone(), text);
+            failure.set("log", file);
+            return failure;
+        }
+        let keys = |it: &Writer| -> Vec<(String, String)> {
+            it.nodes.iter().flat_map(|node| node.labels.keys().map(|key| (node.pool.clone(), key.clone()))).collect()
+        };
+        let keys = keys(self);
+        if !keys.is_empty() && self.dice.maybe() {
+            let (pool, key) = self.dice.pick(&keys).clone();
+            failure.set("of", format!("pool={pool}"));
+            failure.set("together", key);
+        } else {
+            let of = self.selector();
+            failure.set("of", of);
+        }
+        if self.dice.chance(0.5) {
+            let mtbf = self.dice.period(low, 20 * low);
+            failure.set("mtbf", mtbf);
+        } else {
+            let up = self.dice.repeating(low, 20 * low);
+            failure.set("up", up);
+        }
+        let repair = self.dice.law(SECOND, low);
+        failure.set("repair", repair);
+        if !self.crews.is_empty() && self.dice.chance(0.5) {
+            let crew = self.dice.pick(&self.crews).clone();
+            failure.set("crew", crew);
+        } else {
+            self.maybe(&mut failure, "crews", |it| it.dice.amount(1..=2, &[1, 1_000_000]));
+        }
+        self.maybe_word(&mut failure, "start", &["stationary", "new"]);
+        self.maybe(&mut failure, "burst", |it| {
+            let mut burst = Table::default().with("chance", it.dice.fraction());
+            it.maybe(&mut burst, "size", |it| if it.dice.is_edge() { 1e6 } else { it.dice.number(2.0, 6.0) });
+            it.maybe_span(&mut burst, "within", SECOND, 120 * SECOND);
+            burst
+        });
+        failure
+    }
+}
+
+// What a script does.
+impl Writer {
+    fn maintenance(&mut self) -> Table {
+        let low = (self.duration / 10).max(SECOND);
+        let lasts = self.dice.log(SECOND / 10, low);
+        let of = self.selector();
+        let mut table = Table::default().with("of", of).with("first", self.time());
+        let written = self.dice.written(lasts);
+        table.set("lasts", written);
+        self.maybe(&mut table, "every", |it| it.dice.period(low, 5 * low));
+        self.maybe_span(&mut table, "stagger", SECOND / 10, low);
+        self.maybe(&mut table, "off_after", |it| {
+            let after = it.dice.count(0..=lasts - 1);
+            it.dice.written(after)
+        });
+        table
+    }
+
+    fn script(&mut self, root: &mut Table) {
+        let mut events = Vec::new();
+        let removals: Vec<Table> = (0..self.dice.count(0..=1)).filter_map(|_| self.removal()).collect();
+        for _ in 0..if self.dice.maybe() { self.dice.count(1..=12) } else { self.dice.count(0..=2) } {
+            events.extend(self.event());
+        }
+        events.extend(removals);
+        if !events.is_empty() {
+            root.set("event", events);
+        }
+    }
+
+    /// Services or stacks are removed; what else happens to them is before.
+    fn removal(&mut self) -> Option<Table> {
+        let alive = |it: &&mut Service| it.removed.is_none();
+        let stack = self.stacks.first().cloned().filter(|_| self.dice.chance(0.5));
+        let at = self.before_end();
+        let name = match stack {
+            Some(stack) => stack,
+            None => {
+                let names: Vec<String> =
+                    self.services.iter().filter(|it| it.at <= at).map(|it| it.name.clone()).collect();
+                (!names.is_empty()).then(|| self.dice.pick(&names).clone())?
+            }
+        };
+        let is_meant = |it: &Service| it.name == name || it.name.starts_with(&format!("{name}_"));
+        let at = self.services.iter().filter(|it| is_meant(it)).map(|it| it.at).max()?.max(at);
+        if self.duration <= at {
+            return None;
+        }
+        self.services.iter_mut().filter(alive).filter(|it| is_meant(it)).for_each(|it| it.removed = Some(at));
+        let at = self.dice.written(at);
+        Some(Table::default().with("at", at).with("remove", name))
+    }
+
+    fn event(&mut self) -> Option<Table> {
+        const ON_NODES: &[&str] = &[
+            "down",
+            "up",
+            "restart",
+            "restart_live",
+            "drain",
+            "pause",
+            "activate",
+            "promote",
+            "demote",
+            "remove_node",
+            "join",
+            "slow",
+            "weaken",
+            "cut",
+            "mute",
+            "deaf",
+            "split",
+            "mend",
+        ];
+        // The last ones break networks: an agent that is cut off for years calls every few seconds.
+        const NETWORK: usize = 6;
+        let mut event = Table::default();
+        let (from, to, key, value) = match self.dice.count(0..=9) {
+            0 => (0, self.duration, "registry", (*self.dice.pick(&["down", "up"])).into()),
+            1 => {
+                let both: Item = vec!["worker", "manager"].into();
+                let one: Item = (*self.dice.pick(&["worker", "manager"])).into();
+                (0, self.duration, "rotate_token", if self.dice.chance(0.3) { both } else { one })
+            }
+            2..=5 => self.service_event()?,
+            _ => {
+                let verbs = if self.is_long() { &ON_NODES[..ON_NODES.len() - NETWORK] } else { ON_NODES };
+                let (key, nodes) = (*self.dice.pick(verbs), self.selector());
+                let value = match key {
+                    "slow" => {
+                        let factor = if self.dice.is_edge() {
+                            *self.dice.pick(&[1.0, 1e6])
+                        } else {
+                            self.dice.number(1.0, 20.0)
+                        };
+                        Table::default().with("nodes", nodes).with("factor", factor).into()
+                    }
+                    "weaken" => {
+                        let mut weak = Table::default().with("nodes", nodes);
+                        let loss = if self.dice.is_edge() { 0.99 } else { self.dice.number(0.0, 0.9) };
+                        weak.set("loss", if self.dice.chance(0.2) { 0.0 } else { loss });
+                        self.maybe_law(&mut weak, "delay", SECOND / 1000, 10 * SECOND);
+                        weak.into()
+                    }
+                    _ => nodes,
+                };
+                (0, self.duration, key, value)
+            }
+        };
+        let at = if self.dice.is_edge() { from } else { self.dice.count(from..=to - 1) };
+        let written = self.dice.written(at);
+        event.set("at", written);
+        self.maybe_word(&mut event, "label", &["a label", "-1"]);
+        event.set(key, value);
+        let mut last = at;
+        if self.dice.maybe() {
+            // At most a dozen nodes, one after the other.
+            let stagger = (to - 1 - at) / 20;
+            let stagger = self.dice.count(0..=stagger);
+            let written = self.dice.written(stagger);
+            event.set("stagger", written);
+            last = at + 20 * stagger;
+        }
+        if ["scale", "update_image", "force"].contains(&key) {
+            let named = event.text();
+            for service in self.services.iter_mut().filter(|it| named.contains(&it.name)) {
+                service.changed = Some(service.changed.map_or(last, |it| it.min(last)));
+            }
+        }
+        Some(event)
+    }
+
+    /// An event on services, and when it may be.
+    fn service_event(&mut self) -> Option<(u64, u64, &'static str, Item)> {
+        let key = *self.dice.pick(&["kill", "scale", "update_image", "force", "rollback"]);
+        let fits = |it: &&Service| match key {
+            "scale" => it.is_replicated,
+            "rollback" => it.changed.is_some(),
+            _ => true,
+        };
+        let end = self.duration;
+        let begin = |it: &Service| if key == "rollback" { it.changed.unwrap_or(it.at) } else { it.at };
+        let fit: Vec<Service> = self
+            .services
+            .iter()
+            .filter(fits)
+            .filter(|it| begin(it) < it.removed.unwrap_or(end).min(end))
+            .cloned()
+            .collect();
+        if fit.is_empty() {
+            return None;
+        }
+        let one = self.dice.pick(&fit).clone();
+        let (from, to) = (begin(&one), one.removed.unwrap_or(end).min(end));
+        let others = fit.iter().filter(|it| begin(it) <= from && to <= it.removed.unwrap_or(end));
+        let others: Vec<String> = others.map(|it| it.name.clone()).filter(|it| *it != one.name).collect();
+        let mut names = vec![one.name.clone()];
+        if !others.is_empty() && self.dice.chance(0.3) {
+            let other = self.dice.pick(&others).clone();
+            names.push(other);
+        }
+        let value = match key {
+            "kill" if self.dice.chance(0.5) => one.name.into(),
+            "force" | "rollback" if names.len() == 1 => one.name.into(),
+            "force" | "rollback" => names.into(),
+            _ => {
+                let mut table = Table::default();
+                for name in names {
+                    let value: Item = match key {
+                        "kill" => self.dice.amount(1..=3, &[1, 10_000_000]).into(),
+                        "scale" => self.dice.amount(0..=9, &[0, 30]).into(),
+                        _ => self.dice.pick(&self.images).clone().into(),
+                    };
+                    table.set(&name, value);
+                }
+                table.into()
+            }
+        };
+        Some((from, to, key, value))
+    }
+}
