@@ -62,6 +62,7 @@ pub(super) fn nodes(pools: &[Table<'_>], ideal: bool) -> Vec<NodePlan> {
     let mut nodes = Vec::new();
     let mut names = BTreeSet::new();
     let mut pool_names = BTreeSet::new();
+    let (mut cpus, mut memory) = (0_i128, 0_i128);
     for pool in pools {
         let name = pool.need("name", Value::text).unwrap_or("");
         if !pool_names.insert(name)
@@ -74,7 +75,19 @@ pub(super) fn nodes(pools: &[Table<'_>], ideal: bool) -> Vec<NodePlan> {
             pool.complain(format!("more than {NODES} nodes"));
             return nodes;
         }
+        let before = nodes.len();
         read_pool(pool, name, count, network, &mut names, &mut nodes);
+        for resources in nodes[before..].iter().filter_map(|it| Some(&it.spec.description.as_ref()?.resources)) {
+            cpus += i128::from(resources.nano_cpus);
+            memory += i128::from(resources.memory);
+        }
+        // What all nodes have together is counted in as many bits as what one has.
+        for (what, total) in [("9223372036 CPUs", cpus), ("8 EiB of memory", memory)] {
+            if i128::from(i64::MAX) < total {
+                pool.complain(format!("the nodes have more than {what} together"));
+                return nodes;
+            }
+        }
     }
     nodes
 }
