@@ -52,18 +52,22 @@ pub(super) fn course(spec: &ContainerSpec, condition: Condition) -> Option<Cours
         let starting = found.healthy.is_none() && now < start_period;
         let gap = if starting { start_interval } else { interval };
         let is_well = |at: Span| condition.ready <= at && condition.sick.is_none_or(|sick| at < sick);
-        // Probes that change nothing are passed over at one stride.
-        let quiet = if starting {
-            if start_period < condition.ready { start_period } else { condition.ready }
-        } else if let (Some(_), Some(sick)) = (found.healthy, condition.sick) {
-            sick
+        let is_hopeless = condition.sick.is_some_and(|sick| sick <= now.max(condition.ready));
+        // Probes that change nothing, and failures that are certain, are passed over at one stride.
+        if starting {
+            let quiet = if is_hopeless { start_period } else { condition.ready.min(start_period) };
+            now = plus(now, times(plus(gap, failure), probes_before(quiet, now, plus(gap, failure))));
+        } else if is_well(now) {
+            if let Some(sick) = condition.sick {
+                now = plus(now, times(gap, probes_before(sick, now, gap)));
+            }
         } else {
-            Span::ZERO
-        };
-        let left = quiet.as_nanos().saturating_sub(now.as_nanos());
-        let stride = if starting { plus(gap, failure) } else { gap };
-        let strides = (left / stride.as_nanos()).saturating_sub(1);
-        now = Span::from_nanos(now.as_nanos().saturating_add(strides.saturating_mul(stride.as_nanos())));
+            let left = retries - streak - 1;
+            let certain =
+                if is_hopeless { left } else { probes_before(condition.ready, now, plus(gap, failure)).min(left) };
+            now = plus(now, times(plus(gap, failure), certain));
+            streak += certain;
+        }
         now = plus(now, gap);
         if is_well(now) {
             streak = 0;
@@ -73,16 +77,26 @@ pub(super) fn course(spec: &ContainerSpec, condition: Condition) -> Option<Cours
             }
             continue;
         }
+        // A probe counts by the time at which it began (`handleProbeResult` compares `result.Start`).
+        let counts = found.healthy.is_some() || start_period <= now;
         now = plus(now, failure);
-        if found.healthy.is_none() && now < start_period {
-            continue;
+        if counts {
+            streak += 1;
         }
-        streak += 1;
         if retries <= streak {
             found.unhealthy = Some(now);
             return Some(found);
         }
     }
+}
+
+/// Whole strides from `now` that end before `end`, less one: the probe after them may be the first that differs.
+fn probes_before(end: Span, now: Span, stride: Span) -> u64 {
+    (end.as_nanos().saturating_sub(now.as_nanos()) / stride.as_nanos()).saturating_sub(1)
+}
+
+fn times(span: Span, count: u64) -> Span {
+    Span::from_nanos(span.as_nanos().saturating_mul(count))
 }
 
 fn plus(a: Span, b: Span) -> Span {
@@ -150,7 +164,21 @@ mod tests {
     }
 
     #[test]
+    fn a_probe_that_begins_within_the_start_period_does_not_count_however_long_it_hangs() {
+        let never = Condition { ready: secs(1_000_000_000), hangs: true, ..Condition::default() };
+        // Probes hang for 2 s and begin at 5, 12, 19 and 26 s: the period of 20 s ends while the third one hangs, whose gap
+        // was a short one; the fourth one begins a gap of 10 s after that, at 31 s, and is the first that counts.
+        assert_eq!(of(&check(10, 1, 20), never), (None, Some(33)));
+        // With a period of 18 s the third one begins after its end and counts.
+        assert_eq!(of(&check(10, 1, 18), never), (None, Some(21)));
+    }
+
+    #[test]
     fn long_waits_cost_nothing() {
+        // Ill before it is ever ready, in a start period of a hundred years; and a million failures in a row.
+        let doomed = Condition { ready: secs(20), sick: Some(secs(10)), hangs: true };
+        assert_eq!(of(&check(10, 1, 3_000_000_000), doomed).0, None);
+        assert_eq!(of(&check(10, 1_000_000_000, 0), doomed), (None, Some(12_000_000_000)));
         let late = Condition { ready: secs(3_000_000_000), sick: Some(secs(3_100_000_000)), ..Condition::default() };
         assert_eq!(of(&check(1, 1, 3_000_000_000), late).1, Some(3_100_000_000));
     }
