@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use crate::event::{Command, Commands};
 use crate::id::{IdVec, NodeId, Row, ServiceId, Slot, TaskId};
+use crate::orchestrator::jobs::Agenda;
 use crate::slots::Slots;
 use crate::spec::{Availability, GenericResource, NodeSpec, NodeState, ServiceSpec};
 use crate::task::{DesiredState, Details, Task, TaskState};
@@ -75,12 +76,20 @@ pub struct Service {
     pub removed: bool,
     /// Whether it was taken over with its tasks and is not acted upon yet.
     pub dormant: bool,
+    /// Of a job: what its orchestrator has to look at.
+    agenda: Agenda,
 }
 
 impl Service {
     /// Records of all its tasks, slot by slot.
     pub fn tasks(&self) -> impl Iterator<Item = TaskId> + '_ {
         self.slots.iter().flat_map(|(_, tasks)| tasks)
+    }
+
+    /// Of a job: how many records are looked at whenever one of its tasks ends. Records of tasks that ended are kept for
+    /// ever, but are looked at once more at most.
+    pub fn open_tasks(&self) -> usize {
+        self.agenda.len()
     }
 }
 
@@ -342,6 +351,7 @@ impl Cluster {
             slots: Slots::default(),
             removed: false,
             dormant: true,
+            agenda: Agenda::default(),
         };
         let name = service.spec.name.clone();
         let id = self.services.push(service);
@@ -363,6 +373,16 @@ impl Cluster {
         self.services[id].dormant = false;
         self.commands.push(Command::Service(id));
         self.record(Change::ServiceCreated(id));
+    }
+
+    /// The agenda of a job, for its orchestrator, who puts it back before it writes.
+    pub(crate) fn take_agenda(&mut self, id: ServiceId) -> Agenda {
+        std::mem::take(&mut self.services[id].agenda)
+    }
+
+    /// See [`Cluster::take_agenda`].
+    pub(crate) fn put_agenda(&mut self, id: ServiceId, agenda: Agenda) {
+        self.services[id].agenda = agenda;
     }
 
     /// A version number that no specification had before.
@@ -405,6 +425,9 @@ impl Cluster {
         let id = TaskId { row, generation };
         let instance = owner.slots.push(slot, id);
         self.next_sequence += 1;
+        if owner.spec.mode.is_job() {
+            owner.agenda.add(slot, self.next_sequence, id);
+        }
         let task = Task {
             service,
             slot,
@@ -490,7 +513,9 @@ impl Cluster {
         let free = TaskRow::Free(id.generation.wrapping_add(1));
         let TaskRow::Taken(task) = std::mem::replace(row, free) else { panic!("{id:?} never was") };
         self.free_rows.push(id.row);
-        self.services[task.service].slots.remove(task.slot, id);
+        let owner = &mut self.services[task.service];
+        owner.slots.remove(task.slot, id);
+        owner.agenda.remove(task.slot, task.sequence);
         if let Some(node) = task.node {
             self.on_nodes[node].retain(|row| *row != id.row);
         }

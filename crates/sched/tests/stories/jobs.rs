@@ -286,3 +286,45 @@ fn jb_24_a_removed_job_takes_its_records_with_it() {
     swarm.after(millis(250));
     assert!(swarm.ps("job").is_empty());
 }
+
+/// SwarmKit keeps every record of a job. They must not cost anything for ever: it is the records looked at that count.
+#[test]
+fn what_ended_is_not_looked_at_again() {
+    let mut swarm = job(4, 9, |it| it);
+    for round in 1..=50 {
+        for slot in 0..4 {
+            swarm.fail(&format!("job.{slot}#{round}"));
+        }
+        swarm.settle();
+    }
+    assert_eq!(swarm.created("job"), 4 + 4 * 50);
+    assert!(swarm.open_tasks("job") <= 8, "{} records are looked at", swarm.open_tasks("job"));
+    for slot in 0..9 {
+        swarm.complete(&format!("job.{slot}"));
+        swarm.settle();
+    }
+    assert_eq!(slots(&swarm, TaskState::Complete), (0..9).collect::<Vec<_>>());
+    assert!(swarm.open_tasks("job") <= 1);
+    swarm.update("job", |it| it);
+    swarm.settle();
+    assert_eq!(slots(&swarm, TaskState::Running), [0, 1, 2, 3], "it runs anew from its first slot");
+}
+
+#[test]
+fn what_ended_of_a_global_job_is_not_looked_at_again() {
+    let mut swarm = Swarm::new();
+    swarm.add_all(&["a", "b"]);
+    swarm.create(service("job").global_job().delay(Span::ZERO));
+    swarm.settle();
+    for round in 1..=50 {
+        for node in ["a", "b"] {
+            swarm.fail(&format!("job.{node}#{round}"));
+        }
+        swarm.settle();
+    }
+    assert_eq!(swarm.created("job"), 2 + 2 * 50);
+    assert!(swarm.open_tasks("job") <= 4, "{} records are looked at", swarm.open_tasks("job"));
+    swarm.update("job", |it| it);
+    swarm.after(secs(5));
+    assert_eq!(swarm.ps("job").len(), 2, "every record of the run before is gone");
+}

@@ -705,6 +705,11 @@ impl Swarm {
         self.log.iter().filter(|(_, it)| matches!(it, Command::Create { service, .. } if *service == id)).count()
     }
 
+    /// Records that a job's orchestrator looks at.
+    pub fn open_tasks(&self, service: &str) -> usize {
+        self.cluster().services()[self.service_id(service)].open_tasks()
+    }
+
     /// When a task was created.
     pub fn created_at(&self, task: &str) -> Time {
         let id = self.task_id(task);
