@@ -32,8 +32,12 @@ impl Disks {
         Disks { limit, nodes: vec![disk; nodes], held: BTreeMap::new(), uses: 0 }
     }
 
-    /// A task uses these layers from now on, whether they are there yet or not.
+    /// A task uses these layers from now on, whether they are there yet or not. One that asks again, because its pull broke
+    /// off, holds them once.
     pub fn hold(&mut self, task: TaskNo, node: usize, layers: &Rc<[u32]>) {
+        if let Some((node, layers)) = self.held.remove(&task) {
+            self.nodes[node].let_go(&layers);
+        }
         self.uses += 1;
         for &layer in layers.iter() {
             let it = &mut self.nodes[node].layers[layer as usize];
@@ -54,12 +58,14 @@ impl Disks {
     /// A task uses nothing any more. Its node, and what goes there.
     pub fn release(&mut self, task: TaskNo, gone: &mut Vec<u32>) -> Option<usize> {
         let (node, layers) = self.held.remove(&task)?;
-        let it = &mut self.nodes[node];
-        for &layer in layers.iter() {
-            it.layers[layer as usize].2 -= 1;
-        }
-        it.shrink(self.limit, gone);
+        self.nodes[node].let_go(&layers);
+        self.nodes[node].shrink(self.limit, gone);
         Some(node)
+    }
+
+    /// Where a task holds what it needs.
+    pub fn node_of(&self, task: TaskNo) -> Option<usize> {
+        Some(self.held.get(&task)?.0)
     }
 
     /// A disk is lost; tasks still hold what they need.
@@ -71,6 +77,12 @@ impl Disks {
 }
 
 impl Disk {
+    fn let_go(&mut self, layers: &[u32]) {
+        for &layer in layers {
+            self.layers[layer as usize].2 -= 1;
+        }
+    }
+
     fn shrink(&mut self, limit: u64, gone: &mut Vec<u32>) {
         while self.bytes > limit {
             let free = self.layers.iter().enumerate().filter(|(_, it)| it.0.is_some() && it.2 == 0);
@@ -108,5 +120,18 @@ mod tests {
         disks.release(TaskNo(3), &mut freed);
         assert_eq!(use_one(&mut disks, 4, 3, false), [2], "0 was used again");
         assert_eq!(disks.release(TaskNo(9), &mut freed), None);
+    }
+
+    #[test]
+    fn who_asks_twice_holds_once() {
+        let mut disks = Disks::new(0, 1, 1);
+        let mut gone = Vec::new();
+        for _ in 0..2 {
+            disks.hold(TaskNo(0), 0, &Rc::from([0]));
+        }
+        disks.keep(0, 0, 1, &mut gone);
+        assert_eq!((disks.node_of(TaskNo(0)), gone.len()), (Some(0), 0));
+        disks.release(TaskNo(0), &mut gone);
+        assert_eq!((disks.node_of(TaskNo(0)), gone), (None, vec![0]));
     }
 }

@@ -187,6 +187,8 @@ struct Pull {
     /// The first layer that is not unpacked yet.
     next: u32,
     missed: bool,
+    /// Its task was over before it was.
+    for_nobody: bool,
     since: Time,
 }
 
@@ -314,7 +316,16 @@ impl<'a> Images<'a> {
         }
         self.serial += 1;
         let serial = self.serial;
-        let new = Pull { task, node: node as u32, serial, image: image_row, next: 0, missed, since: queue.now() };
+        let new = Pull {
+            task,
+            node: node as u32,
+            serial,
+            image: image_row,
+            next: 0,
+            missed,
+            for_nobody: false,
+            since: queue.now(),
+        };
         let pull = match self.free_pulls.pop() {
             Some(row) => {
                 self.pulls[row as usize] = new;
@@ -367,9 +378,15 @@ impl<'a> Images<'a> {
         self
     }
 
-    /// A task is over: nothing holds its image any more.
+    /// A task is over: nothing holds its image any more. If its node has not heard of that and still pulls, the image is held
+    /// until the pull ends.
     pub fn release(&mut self, task: TaskNo) {
         let Some(disks) = &mut self.disks else { return };
+        let Some(node) = disks.node_of(task) else { return };
+        if let Some(&pull) = self.nodes[node].pulls.iter().find(|&&it| self.pulls[it as usize].task == task) {
+            self.pulls[pull as usize].for_nobody = true;
+            return;
+        }
         let mut gone = Vec::new();
         if let Some(node) = disks.release(task, &mut gone) {
             gone.into_iter().for_each(|layer| self.cached.lose(node, layer));
@@ -779,10 +796,13 @@ impl<'a> Images<'a> {
 
     fn drop_pull<E: From<Event>>(&mut self, queue: &mut Queue<E>, pull: u32) {
         let it = &mut self.pulls[pull as usize];
-        let node = it.node as usize;
+        let (task, node) = (it.task, it.node as usize);
         it.serial = 0;
         self.free_pulls.push(pull);
         self.nodes[node].pulls.retain(|&it| it != pull);
+        if std::mem::take(&mut it.for_nobody) {
+            self.release(task);
+        }
         if self.nodes[node].transfers.is_empty() {
             return;
         }

@@ -767,3 +767,58 @@ fn a_cluster_heals_when_everything_is_whole_again() {
         assert_eq!(restarted, 5, "seed {seed}: those that were killed are replaced, and nothing else happens any more");
     }
 }
+
+/// A pull goes on, whatever becomes of its node, its task and the layers around it.
+#[test]
+fn whatever_happens_to_a_node_its_pulls_end() {
+    for seed in 0..40_u64 {
+        let mut state = seed * 2 + 1;
+        let mut draw = |end: u64| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) % end
+        };
+        let mut events = String::new();
+        for _ in 0..60 {
+            let (at, who, web) = (draw(120_000), ["n-1", "n-2", "n-3", "all"][draw(4) as usize], draw(4));
+            let what = match draw(12) {
+                0 | 1 => format!("remove_node = \"{who}\""),
+                2 | 3 => format!("join = \"{who}\""),
+                4 => format!("down = \"{who}\""),
+                5 => format!("up = \"{who}\""),
+                6 => format!("restart = \"{who}\""),
+                7 => format!("drain = \"{who}\""),
+                8 => format!("activate = \"{who}\""),
+                9 => format!("scale = {{ web = {web} }}"),
+                10 => format!("registry = \"{}\"", ["up", "down"][draw(2) as usize]),
+                _ => format!("{} = \"{who}\"", ["cut", "mend"][draw(2) as usize]),
+            };
+            events += &format!("[[event]]\nat = \"{at}ms\"\n{what}\n");
+        }
+        let (keep, mirror) = (seed % 2 == 0, ["none", "rack", "all"][seed as usize % 3]);
+        let text = format!(
+            r#"
+            duration = "10m"
+            replications = 1
+            seed = {seed}
+            registry = {{ cache = "20MiB", bandwidth = "80Mbit/s", mirror = "{mirror}" }}
+            pool = [{{ name = "n", count = 3, labels = {{ rack = "r{{i/2}}" }} }}]
+            image = [
+                {{ name = "job", layers = [{{ digest = "a", size = "6MiB" }}, {{ digest = "base", size = "7MiB" }}, "5MiB"] }},
+                {{ name = "web", layers = [{{ digest = "base", size = "7MiB" }}, "9MiB", {{ digest = "a", size = "6MiB" }}] }},
+                {{ name = "odd", layers = ["8MiB", {{ digest = "base", size = "7MiB" }}], corrupt = 1 }},
+            ]
+            service = [{{ name = "web", image = "web", replicas = 3 }}, {{ name = "odd", image = "odd", mode = "global" }}]
+            [[arrivals]]
+            every = {{ exponential = {{ mean = "1s" }} }}
+            until = "2m"
+            service = {{ name = "job", image = "job", mode = "replicated-job", exits = {{ after = "0s" }} }}
+            {events}
+            [daemon]
+            keep_cache = {keep}
+            boot = "2s"
+            "#
+        );
+        let scenario = sim::scenario::parse("told.toml".as_ref(), &text);
+        run(&scenario.unwrap_or_else(|complaints| panic!("{complaints}")));
+    }
+}
