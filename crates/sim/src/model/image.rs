@@ -462,6 +462,8 @@ impl<'a> Images<'a> {
                     let bytes = self.layers[layer as usize].packed;
                     *(if near { &mut self.totals.near } else { &mut self.totals.sent }) += bytes;
                 }
+                // They arrived together: what becomes of one must not take another for one that still flows.
+                done.iter().for_each(|&it| self.transfers[it as usize].stage = Stage::Arrived);
                 for transfer in done.drain(..) {
                     self.fetched(queue, transfer, true);
                     self.arrived(queue, transfer);
@@ -707,11 +709,12 @@ impl<'a> Images<'a> {
     }
 
     fn arrived<E: From<Event>>(&mut self, queue: &mut Queue<E>, transfer: u32) {
-        let it = &mut self.transfers[transfer as usize];
-        it.stage = Stage::Arrived;
-        let (node, layer) = (it.node, it.layer);
+        let Transfer { node, layer, serial, .. } = self.transfers[transfer as usize];
         self.nodes[node].slots += 1;
-        self.verify(queue, transfer);
+        if serial != 0 {
+            // Otherwise nobody wants it since a layer that came with it was not what it should be.
+            self.verify(queue, transfer);
+        }
         self.fill_slots(queue, node);
         let pulls = &self.transfers[transfer as usize].pulls;
         if let Some(&pull) = pulls.iter().find(|&&it| self.next_layer(it) == Some(layer)) {
@@ -989,6 +992,26 @@ mod tests {
         lab.until(1.0);
         lab.images.cancel(&mut lab.queue, TaskNo(0), 0);
         assert_eq!(lab.until(60.0), [(1, 2.0)]);
+    }
+
+    #[test]
+    fn layers_that_come_together_fall_together_with_one_that_is_corrupt() {
+        for (bandwidth, latency) in [(None, 0), (Some(10 * MB), 100)] {
+            let model = RegistryModel { bandwidth, latency: Span::from_millis(latency), ..registry() };
+            let web = Image { corrupt: Some(1), ..image("web", &[("a", 10), ("b", 10), ("c", 10), ("d", 10)]) };
+            let images = [web, image("api", &[("a", 10), ("d", 10)])];
+            let mut lab = Lab::new(&model, &images);
+            for round in 0..3 {
+                lab.pull(round, 0, "web");
+                lab.until(f64::from(round + 1) * 100.0);
+                let error = "filesystem layer verification failed for digest b".to_string();
+                assert_eq!(lab.failed(), [(round, error)]);
+                assert_eq!((lab.images.nodes[0].slots, lab.images.nodes[0].transfers.len()), (3, 0));
+            }
+            assert!(lab.queue.is_empty(), "nothing is tried again");
+            lab.pull(3, 0, "api");
+            assert_eq!(lab.until(1000.0).len(), 1);
+        }
     }
 
     #[test]
