@@ -1,10 +1,12 @@
 //! A scenario becomes a plan of runs, and the plan becomes outcomes.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Mutex, PoisonError};
 
 use rayon::prelude::*;
 
 use crate::metrics::{METRICS, Mark, Outcome};
+use crate::report::results::Sieve;
 use crate::scenario::Scenario;
 use crate::world::World;
 
@@ -27,14 +29,16 @@ pub fn plan(scenario: &Scenario) -> Vec<Run> {
 }
 
 /// Runs a plan on `jobs` threads; `done` is called after each run. The outcomes are in the order of the plan and do not
-/// depend on `jobs`. A run that cannot be finished is an outcome that says so in [`Outcome::failed`]; the others go on.
+/// depend on `jobs`, but for rows that no table keeps: those go as they come. A run that cannot be finished is an outcome that says so in [`Outcome::failed`]; the others go on.
 pub fn execute(scenario: &Scenario, plan: &[Run], jobs: usize, done: &(dyn Fn(&Outcome) + Sync)) -> Vec<Outcome> {
+    let sieve = Mutex::new(Sieve::default());
     let run = |run: &Run| {
-        let outcome = match catch_unwind(AssertUnwindSafe(|| simulate(scenario, run))) {
+        let mut outcome = match catch_unwind(AssertUnwindSafe(|| simulate(scenario, run))) {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(reason)) => failed(run, reason),
             Err(panic) => failed(run, format!("the simulator failed: {}", message(panic.as_ref()))),
         };
+        sieve.lock().unwrap_or_else(PoisonError::into_inner).cut(&mut outcome);
         done(&outcome);
         outcome
     };

@@ -502,6 +502,8 @@ pub struct Outcome {
     pub nodes: Vec<NodeRow>,
     /// Things that happened to the cluster, for marks in plots.
     pub marks: Vec<Mark>,
+    /// Rows of tasks, nodes and marks that were left out because no table would keep them.
+    pub left_out: [usize; 3],
     /// Why the run broke off, if it did; then there are no values, and the rest ends where the run did.
     pub failed: Option<String>,
 }

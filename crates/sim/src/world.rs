@@ -36,7 +36,7 @@ use crate::model::requests::{self, Requests};
 use crate::model::workload::{self, JobNo, Order, Workload};
 use crate::scenario::{Action, Behaviour, Breach, Exit, NodePlan, Scenario};
 
-/// A run that handles more events than this at one instant goes in circles, unless its cluster is so large that every
+/// A run that handles more events than this at one instant makes no progress, unless its cluster is so large that every
 /// node and task has its events then.
 const EVENTS_AT_ONCE_MAX: u64 = 1_000_000;
 /// moby `daemon/cluster/errors.go`.
@@ -46,6 +46,16 @@ const NO_LEADER: &str = "The swarm does not have a leader. It's possible that to
 const EVENTS_EACH: u64 = 20;
 /// A run that handles more events than this would not end in a day.
 const EVENTS_MAX: u64 = 10_000_000_000;
+/// A run whose tables and samples are larger than this ends. About half of the memory of a machine on which one would
+/// wait for it; the bound is the same on all, so that the outcome is.
+const BYTES_MAX: u64 = 6 << 30;
+/// How often that is looked at, in events.
+const LOOK: u64 = 1 << 12;
+/// What a task, a mark, a sample and a service take with all that belongs to them, roughly.
+const TASK_BYTES: u64 = 512;
+const MARK_BYTES: u64 = 256;
+const SAMPLE_BYTES: u64 = 16;
+const SERVICE_BYTES: u64 = 2048;
 
 /// Everything that can happen.
 #[derive(Clone, Copy, Debug)]
@@ -265,7 +275,7 @@ impl<'a> World<'a> {
         Ok(world)
     }
 
-    /// Runs to the end of the scenario. A run that goes in circles ends early, and its outcome says so.
+    /// Runs to the end of the scenario. A run that makes no progress, or keeps too much, ends early, and its outcome says so.
     pub fn run(mut self) -> Outcome {
         self.start();
         let at_once_max = self.events_at_once_max();
@@ -282,16 +292,48 @@ impl<'a> World<'a> {
             at_once = if now == instant { at_once + 1 } else { 0 };
             instant = now;
             if at_once_max < at_once {
-                let reason = format!("more than {at_once_max} events at {now}: the run goes in circles");
+                let reason = self.no_progress(now, at_once_max);
                 return self.observer.give_up(now, Some(reason));
             }
             if EVENTS_MAX < self.events {
                 let reason = format!("more than {EVENTS_MAX} events by {now}");
                 return self.observer.give_up(now, Some(reason));
             }
+            if self.events.is_multiple_of(LOOK)
+                && let Some(reason) = self.too_large(now)
+            {
+                return self.observer.give_up(now, Some(reason));
+            }
             self.dispatch(now, event);
         }
         unreachable!("the end is scheduled")
+    }
+
+    /// What keeps happening in a run in which time stands still.
+    fn no_progress(&self, now: Time, events: u64) -> String {
+        let what = match self.observer.restarted_at(now) {
+            Some((service, tasks)) => format!(
+                "{tasks} tasks of service `{service}` were created: give its `restart.delay`, its `exits.after` or the steps \
+                 of `[daemon]` some time"
+            ),
+            None => "what happens takes no time: give a time that is 0 a value".to_string(),
+        };
+        format!("more than {events} events at {now}, the run makes no progress: {what}")
+    }
+
+    /// Why a run keeps too much, if it does.
+    fn too_large(&self, now: Time) -> Option<String> {
+        let (tasks, marks, samples) = self.observer.kept();
+        let samples = samples + self.images.totals().durations.len() as u64 + self.queue.len() as u64;
+        let services = self.origins.len() as u64;
+        let bytes = tasks * TASK_BYTES + marks * MARK_BYTES + samples * SAMPLE_BYTES + services * SERVICE_BYTES;
+        (BYTES_MAX < bytes).then(|| {
+            format!(
+                "more than {} GiB of memory by {now}, for {tasks} tasks, {marks} marks, {services} services and {samples} \
+                 samples: shorten `duration`, or let less happen",
+                BYTES_MAX >> 30
+            )
+        })
     }
 
     /// What the outcome is made of. All else goes before that comes: ten million tasks weigh.

@@ -383,7 +383,25 @@ impl<'a> Observer<'a> {
 
     /// Something for the plots.
     pub fn mark(&mut self, now: Time, kind: &str, label: impl Into<String>) {
-        self.outcome.marks.push(Mark { time_s: now.as_secs_f64(), kind: kind.into(), label: label.into() });
+        let mut mark = Mark { time_s: now.as_secs_f64(), kind: kind.into(), label: label.into() };
+        mark.label.shrink_to_fit();
+        self.outcome.marks.push(mark);
+    }
+
+    /// How many tasks, marks and samples are kept.
+    pub fn kept(&self) -> (u64, u64, u64) {
+        let samples = self.served.len() + self.failovers.len() + self.rounds.len() + self.outcome.series.len();
+        (self.tasks.len() as u64, self.outcome.marks.len() as u64, samples as u64)
+    }
+
+    /// The service whose tasks were created most often at this instant, and how often, if any was replaced there.
+    pub fn restarted_at(&self, now: Time) -> Option<(&str, usize)> {
+        let mut counts: BTreeMap<u32, usize> = BTreeMap::new();
+        for task in self.tasks.iter().rev().take_while(|it| it.created == now) {
+            *counts.entry(self.slots[task.slot as usize].service).or_default() += 1;
+        }
+        let (service, count) = counts.into_iter().max_by_key(|it| it.1)?;
+        (count > 1).then(|| (self.services[service as usize].name.as_str(), count))
     }
 
     /// A service (rows in order of creation) exists, or wants something else.

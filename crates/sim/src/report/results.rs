@@ -111,7 +111,9 @@ impl Results {
         let runs = Runs::of(metrics, &outcomes);
         let series = series(&manifest.strategies, &outcomes);
         let (mut tasks, mut nodes, mut marks) = (Vec::new(), Vec::new(), Vec::new());
+        let mut left_out = [0; 3];
         for outcome in outcomes {
+            (0..3).for_each(|table| left_out[table] += outcome.left_out[table]);
             let (strategy, replication) = (SmolStr::from(outcome.strategy), outcome.replication);
             // Moved as they are: there may be ten million.
             tasks.push(OfRun { strategy: strategy.clone(), replication, items: outcome.tasks });
@@ -119,9 +121,9 @@ impl Results {
             marks.push(OfRun { strategy, replication, items: outcome.marks });
         }
         let cut = [
-            ("tasks.csv", within_limit(&mut tasks, |_| false)),
-            ("nodes.csv", within_limit(&mut nodes, |_| false)),
-            ("marks.csv", within_limit(&mut marks, |mark| mark.kind == "error")),
+            ("tasks.csv", within_limit(&mut tasks, left_out[0], |_| false)),
+            ("nodes.csv", within_limit(&mut nodes, left_out[1], |_| false)),
+            ("marks.csv", within_limit(&mut marks, left_out[2], is_error)),
         ];
         manifest.first_replication_only =
             cut.iter().filter(|(_, whole)| !whole).map(|(name, _)| name.to_string()).collect();
@@ -180,10 +182,43 @@ impl Runs {
     }
 }
 
+/// Takes out of outcomes, as they come, the rows that no table will keep, so that memory does not grow with the number of
+/// runs. What the tables hold does not depend on the order in which the runs end.
+#[derive(Debug, Default)]
+pub struct Sieve {
+    /// Rows of tasks, nodes and marks so far.
+    rows: [usize; 3],
+}
+
+impl Sieve {
+    /// Cuts the rows of another outcome.
+    pub fn cut(&mut self, outcome: &mut Outcome) {
+        let Outcome { tasks, nodes, marks, .. } = outcome;
+        let counts = [tasks.len(), nodes.len(), marks.len()];
+        (0..3).for_each(|table| self.rows[table] += counts[table]);
+        let goes = |table: usize| outcome.replication != 1 && self.rows[table] > ROW_LIMIT;
+        if goes(0) {
+            outcome.tasks = Vec::new();
+        }
+        if goes(1) {
+            outcome.nodes = Vec::new();
+        }
+        if goes(2) {
+            outcome.marks = std::mem::take(&mut outcome.marks).into_iter().filter(is_error).collect();
+        }
+        let stay = [outcome.tasks.len(), outcome.nodes.len(), outcome.marks.len()];
+        outcome.left_out = std::array::from_fn(|table| counts[table] - stay[table]);
+    }
+}
+
+fn is_error(mark: &Mark) -> bool {
+    mark.kind == "error"
+}
+
 /// Cuts rows to replication 1, and those that must `stay`, if there are too many; says whether all stayed. Runs without
 /// rows go.
-fn within_limit<T>(runs: &mut Vec<OfRun<T>>, stay: impl Fn(&T) -> bool) -> bool {
-    let rows: usize = runs.iter().map(|run| run.items.len()).sum();
+fn within_limit<T>(runs: &mut Vec<OfRun<T>>, left_out: usize, stay: impl Fn(&T) -> bool) -> bool {
+    let rows: usize = left_out + runs.iter().map(|run| run.items.len()).sum::<usize>();
     if rows > ROW_LIMIT {
         for run in runs.iter_mut().filter(|run| run.replication != 1) {
             run.items.retain(&stay);
@@ -257,4 +292,28 @@ fn series(strategies: &[String], outcomes: &[Outcome]) -> Vec<SeriesRow> {
         }
     }
     rows
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_that_no_table_keeps_go_as_their_runs_end() {
+        let nodes = |count: usize| vec![NodeRow::default(); count];
+        let error = Mark { kind: "error".into(), ..Mark::default() };
+        let mut sieve = Sieve::default();
+        let mut kept = Vec::new();
+        for replication in [2, 3, 1, 4] {
+            let marks = [vec![Mark::default(); ROW_LIMIT], vec![error.clone()]].concat();
+            let mut outcome = Outcome { replication, nodes: nodes(ROW_LIMIT / 2), marks, ..Outcome::default() };
+            sieve.cut(&mut outcome);
+            kept.push((outcome.nodes.len(), outcome.marks.len(), outcome.left_out));
+        }
+        let half = ROW_LIMIT / 2;
+        assert_eq!(kept[0], (half, 1, [0, 0, ROW_LIMIT]));
+        assert_eq!(kept[1], (half, 1, [0, 0, ROW_LIMIT]));
+        assert_eq!(kept[2], (half, ROW_LIMIT + 1, [0; 3]), "the tables keep the first replication");
+        assert_eq!(kept[3], (0, 1, [0, half, ROW_LIMIT]));
+    }
 }

@@ -437,13 +437,13 @@ fn a_panic_in_one_run_is_an_outcome_too() {
 }
 
 #[test]
-fn a_run_that_goes_in_circles_ends_and_says_so() {
+fn a_run_that_makes_no_progress_ends_and_says_so() {
     let mut scenario = cluster(1);
     let units = vec![FailureUnit { name: "n0".into(), nodes: vec![0] }];
     scenario.failures =
         vec![FailurePlan { name: "flicker".into(), units, up: fixed(0), repair: fixed(0), ..FailurePlan::default() }];
     let outcomes = execute(&scenario, &plan(&scenario), 1, &|_| {});
-    assert!(outcomes[0].failed.as_ref().is_some_and(|it| it.contains("circles")), "{:?}", outcomes[0].failed);
+    assert!(outcomes[0].failed.as_ref().is_some_and(|it| it.contains("makes no progress")), "{:?}", outcomes[0].failed);
 }
 
 /// A scenario from its text, with laws without chance.
