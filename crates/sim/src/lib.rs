@@ -3,6 +3,7 @@
 //! The way through: [`scenario`] reads what the user wrote, [`experiment`] plans and runs it, [`world`] is one run:
 //! `sched`'s manager surrounded by the [`model`]s on the [`engine`], observed by [`metrics`]; [`stats`] and [`report`]
 //! turn outcomes into CSV, pictures and pages; [`compose`] reads Docker stack files; [`cli`] is `simctl`.
+//! [`outside`] is how all of them open files and show foreign text.
 
 pub mod bench;
 pub mod cli;
@@ -12,6 +13,7 @@ pub mod engine;
 pub mod experiment;
 pub mod metrics;
 pub mod model;
+pub mod outside;
 pub mod report;
 pub mod scenario;
 pub mod stats;

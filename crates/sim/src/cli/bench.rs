@@ -11,11 +11,15 @@ use serde_json::json;
 use super::show::LINES;
 use super::{Console, End, Format};
 use crate::bench::{self, Case, Kind, REFERENCES, REFERENCES_NOTE, Reference, hold, placement};
+use crate::outside::{self, LARGEST_TEXT};
+use crate::report::folder::{self, Claim};
 use crate::report::manifest::TOOL;
 use crate::report::{plot, text};
 
 /// The table of `--out`.
 const CSV: &str = "bench.csv";
+/// Its first line.
+const HEADER: &str = "kind,size,who,where,min_ns,median_ns,rounds";
 /// The picture of `--out`.
 const PNG: &str = "cost.png";
 
@@ -36,6 +40,9 @@ pub struct Args {
     /// Also write bench.csv and cost.png into this folder
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// Write even over files of these names that simctl did not make
+    #[arg(long)]
+    force: bool,
     /// Say nothing about progress
     #[arg(long, short)]
     quiet: bool,
@@ -56,17 +63,23 @@ pub fn run(args: &Args, console: &mut Console) -> End {
     if cfg!(debug_assertions) {
         console.tell("warning: this is a debug build; build with --release to measure");
     }
+    let claim = match args.out.as_deref().map(|dir| claim(dir, args.force)).transpose() {
+        Ok(claim) => claim,
+        Err(error) => {
+            console.tell(&format!("error: {error}"));
+            return End::Io;
+        }
+    };
     let findings = measure(args, console);
     match args.format {
         Format::Table => table(&findings, console),
         Format::Json => console.say(&json(&findings)),
         Format::Csv => console.say(&csv(&findings.cases)),
     }
-    let Some(dir) = &args.out else { return End::Held };
-    match write(dir, &findings.cases) {
-        Ok(()) => End::Held,
+    match claim.map(|claim| write(claim, &findings.cases)).transpose() {
+        Ok(_) => End::Held,
         Err(error) => {
-            console.tell(&format!("error: {}: {error}", dir.display()));
+            console.tell(&format!("error: {error}"));
             End::Io
         }
     }
@@ -217,12 +230,12 @@ fn json(findings: &Findings) -> String {
         "load_after": findings.load[1],
         "recorded_elsewhere": REFERENCES_NOTE,
     });
-    format!("{document:#}\n")
+    outside::json(&document)
 }
 
 /// One row per case, and one per reference of it.
 fn csv(cases: &[Case]) -> String {
-    let mut lines = vec!["kind,size,who,where,min_ns,median_ns,rounds".to_string()];
+    let mut lines = vec![HEADER.to_string()];
     for case in cases {
         let (kind, size, rounds) = (case.kind.name(), case.size, case.rounds());
         let (min, median) = (text::exact(case.min()), text::exact(case.median()));
@@ -235,11 +248,26 @@ fn csv(cases: &[Case]) -> String {
     lines.join("\n") + "\n"
 }
 
+/// Claims a folder, which may hold anything: only table and picture are ours, and only if they are as this verb writes them.
+fn claim(dir: &Path, force: bool) -> io::Result<Claim> {
+    folder::claim_if(dir, |dir| {
+        let is_there = |name: &str| dir.join(name).symlink_metadata().is_ok();
+        let table = outside::read_text(&dir.join(CSV), LARGEST_TEXT).unwrap_or_default();
+        let is_ours = table.lines().next() == Some(HEADER);
+        match [CSV, PNG].into_iter().find(|name| is_there(name)) {
+            Some(name) if !force && !is_ours => Err(folder::foreign(dir, &format!("its {name} is another's"))),
+            _ => Ok(()),
+        }
+    })
+}
+
 /// Writes the table, and the picture from it.
-fn write(dir: &Path, cases: &[Case]) -> io::Result<()> {
-    fs::create_dir_all(dir)?;
-    fs::write(dir.join(CSV), csv(cases))?;
-    plot::cost::draw(&fs::read_to_string(dir.join(CSV))?, TOOL, &dir.join(PNG))
+fn write(mut claim: Claim, cases: &[Case]) -> io::Result<()> {
+    let mut stage = claim.stage()?;
+    stage.write(CSV, csv(cases).as_bytes())?;
+    let table = outside::read_text(&stage.path().join(CSV), LARGEST_TEXT)?;
+    stage.write(PNG, &plot::cost::draw(&table, TOOL)?)?;
+    stage.add()
 }
 
 /// Nanoseconds for people: `53 ns`, `240 µs`.

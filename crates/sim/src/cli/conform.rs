@@ -1,9 +1,12 @@
 //! `simctl conform`: replays recorded decisions of the real SwarmKit.
 
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::path::PathBuf;
-use std::process::ExitCode;
 
+use super::{Console, End};
 use crate::conform::{self, Check, Tally, Verdict};
+use crate::outside::{self, shown};
 
 /// Replays recorded decisions of the real SwarmKit and compares.
 #[derive(clap::Args, Debug)]
@@ -28,75 +31,80 @@ enum Format {
     Json,
 }
 
-/// Exit code 0: every hard property met; 1: not so; 2: a file cannot be read.
-pub fn run(args: Args) -> ExitCode {
+/// Runs the verb: held if every hard property is met. An explanation of one scenario does not judge.
+pub fn run(args: &Args, console: &mut Console) -> End {
     let mut verdicts = Vec::new();
     for file in &args.files {
         match conform::replay_file(file) {
             Ok(more) => verdicts.extend(more),
             Err(error) => {
-                eprintln!("error: {error}");
-                return ExitCode::from(2);
+                console.tell(&format!("error: {error}"));
+                return End::WrongInput;
             }
         }
     }
     if let Some(id) = &args.show {
         let Some(verdict) = verdicts.iter().find(|verdict| verdict.id == *id) else {
-            eprintln!("error: no scenario '{id}' in these files{}", nearest(id, &verdicts));
-            return ExitCode::from(2);
+            console.tell(&format!("error: no scenario '{}' in these files{}", shown(id), nearest(id, &verdicts)));
+            return End::WrongInput;
         };
-        show(verdict);
-        return ExitCode::SUCCESS;
+        console.say(&show(verdict));
+        return End::Held;
     }
     let (by_category, all) = conform::tally(&verdicts);
     if args.failures {
         for verdict in &verdicts {
             for check in verdict.checks.iter().filter(|check| !check.met) {
                 let kind = if check.hard { "hard" } else { "soft" };
-                println!("{kind} {} {} {}", check.level, verdict.id, check.name);
+                console.say(&format!("{kind} {} {} {}\n", check.level, shown(&verdict.id), shown(&check.name)));
             }
         }
     }
-    match args.format {
+    console.say(&match args.format {
         Format::Table => table(&by_category, &all, verdicts.len()),
         Format::Json => json(&by_category, &all, verdicts.len()),
-    }
-    if all.conforms() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    });
+    if all.conforms() { End::Held } else { End::Failed }
 }
 
 fn nearest(id: &str, verdicts: &[Verdict]) -> String {
     let best = verdicts.iter().max_by(|a, b| strsim::jaro(id, &a.id).total_cmp(&strsim::jaro(id, &b.id)));
-    best.map_or(String::new(), |verdict| format!("; the nearest is '{}'", verdict.id))
+    best.map_or(String::new(), |verdict| format!("; the nearest is '{}'", shown(&verdict.id)))
 }
 
-fn show(verdict: &Verdict) {
-    println!("{} ({})", verdict.id, verdict.category);
+fn show(verdict: &Verdict) -> String {
+    let mut out = format!("{} ({})\n", shown(&verdict.id), shown(&verdict.category));
     for check in &verdict.checks {
-        let kind = if check.hard { "hard" } else { "soft" };
-        println!("{} {kind} level {} {}", if check.met { "ok  " } else { "DIFF" }, check.level, check.name);
+        let (sign, kind) = (if check.met { "ok  " } else { "DIFF" }, if check.hard { "hard" } else { "soft" });
+        let _ = writeln!(out, "{sign} {kind} level {} {}", check.level, shown(&check.name));
         if !check.met {
-            difference(check);
+            difference(&mut out, check);
         }
     }
+    out
 }
 
-fn difference(check: &Check) {
-    let (expected, got) = (check.expected.to_string(), check.got.to_string());
+fn difference(out: &mut String, check: &Check) {
+    let (expected, got) = (shown(&check.expected.to_string()), shown(&check.got.to_string()));
     let at = expected.chars().zip(got.chars()).take_while(|(a, b)| a == b).count();
     let from = |text: &str| text.chars().skip(at.saturating_sub(60)).take(160).collect::<String>();
-    println!("       expected {expected}");
-    println!("       got      {got}");
-    println!("       first difference at character {at}:");
-    println!("         expected ...{}", from(&expected));
-    println!("         got      ...{}", from(&got));
+    let _ = writeln!(out, "       expected {expected}");
+    let _ = writeln!(out, "       got      {got}");
+    let _ = writeln!(out, "       first difference at character {at}:");
+    let _ = writeln!(out, "         expected ...{}", from(&expected));
+    let _ = writeln!(out, "         got      ...{}", from(&got));
 }
 
-fn table(by_category: &std::collections::BTreeMap<String, Tally>, all: &Tally, scenarios: usize) {
-    println!("{:<24} {:>15} {:>15} {:>15} {:>15}", "CATEGORY", "HARD 1 STATE", "HARD 2 ORDER", "HARD 3 TIMES", "SOFT");
+fn table(by_category: &BTreeMap<String, Tally>, all: &Tally, scenarios: usize) -> String {
+    let line = |cells: [&str; 5]| {
+        let [name, state, order, times, soft] = cells;
+        format!("{name:<24} {state:>15} {order:>15} {times:>15} {soft:>15}\n")
+    };
+    let mut out = line(["CATEGORY", "HARD 1 STATE", "HARD 2 ORDER", "HARD 3 TIMES", "SOFT"]);
     let cell = |(checked, met): (u32, u32)| if checked == 0 { "-".into() } else { format!("{met}/{checked}") };
-    let row = |name: &str, tally: &Tally| {
+    let mut row = |name: &str, tally: &Tally| {
         let [state, order, times] = tally.hard.map(cell);
-        println!("{name:<24} {state:>15} {order:>15} {times:>15} {:>15}", cell(tally.soft));
+        out.push_str(&line([&shown(name), &state, &order, &times, &cell(tally.soft)]));
     };
     for (category, tally) in by_category {
         row(category, tally);
@@ -104,14 +112,12 @@ fn table(by_category: &std::collections::BTreeMap<String, Tally>, all: &Tally, s
     row("all", all);
     let percent = |(checked, met): (u32, u32)| 100.0 * f64::from(met) / f64::from(checked.max(1));
     let hard = all.hard.iter().fold((0, 0), |sum, it| (sum.0 + it.0, sum.1 + it.1));
-    println!(
-        "{scenarios} scenarios: {:.2} % of hard and {:.2} % of soft properties met",
-        percent(hard),
-        percent(all.soft)
-    );
+    let (hard, soft) = (percent(hard), percent(all.soft));
+    let _ = writeln!(out, "{scenarios} scenarios: {hard:.2} % of hard and {soft:.2} % of soft properties met");
+    out
 }
 
-fn json(by_category: &std::collections::BTreeMap<String, Tally>, all: &Tally, scenarios: usize) {
+fn json(by_category: &BTreeMap<String, Tally>, all: &Tally, scenarios: usize) -> String {
     let one = |tally: &Tally| {
         let count = |(checked, met): (u32, u32)| serde_json::json!({ "checked": checked, "met": met });
         serde_json::json!({ "hard": tally.hard.map(count), "soft": count(tally.soft) })
@@ -121,5 +127,5 @@ fn json(by_category: &std::collections::BTreeMap<String, Tally>, all: &Tally, sc
     let document = serde_json::json!({
         "schema_version": 1, "scenarios": scenarios, "categories": categories, "all": one(all), "conforms": all.conforms(),
     });
-    println!("{document:#}");
+    outside::json(&document)
 }

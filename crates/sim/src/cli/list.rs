@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::{Console, End};
 use crate::metrics::METRICS;
+use crate::outside;
 
 /// `simctl strategies`, `simctl metrics`
 #[derive(Clone, Debug, clap::Args)]
@@ -35,7 +36,7 @@ pub fn strategies(args: &Args, console: &mut Console) -> End {
         Format::Json => {
             let list: Vec<_> =
                 entries.iter().map(|entry| json!({ "name": entry.name, "summary": entry.summary })).collect();
-            console.say(&format!("{:#}\n", json!({ "schema_version": 1, "strategies": list })));
+            console.say(&outside::json(&json!({ "schema_version": 1, "strategies": list })));
         }
     }
     End::Held
@@ -68,7 +69,7 @@ pub fn metrics(args: &Args, console: &mut Console) -> End {
                 })
             };
             let list: Vec<_> = METRICS.iter().map(one).collect();
-            console.say(&format!("{:#}\n", json!({ "schema_version": 1, "metrics": list })));
+            console.say(&outside::json(&json!({ "schema_version": 1, "metrics": list })));
         }
     }
     End::Held

@@ -1,7 +1,8 @@
 //! `simctl`: one file per verb.
 //!
 //! Results go to standard output, talk goes to standard error. The process ends with 0 if all went well and every
-//! expectation held, 1 if one did not hold or a run broke off, 2 if the input was wrong, 3 if reading or writing failed.
+//! expectation held, 1 if one did not hold or a run broke off, 2 if the input was wrong, 3 if reading or writing failed,
+//! 130 or 143 if SIGINT or SIGTERM ended it.
 
 pub mod bench;
 pub mod check;
@@ -17,11 +18,13 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
+use crate::outside;
+
 /// Simulates Docker Swarm clusters and compares placement strategies.
 #[derive(Parser)]
 #[command(name = "simctl", version, max_term_width = 100, after_help = EXAMPLES)]
 struct Simctl {
-    /// Colours: where a terminal reads (unless NO_COLOR is set), always, or never
+    /// Colours: where a terminal reads (unless NO_COLOR is set or TERM is dumb), always, or never
     #[arg(long, global = true, value_enum, default_value_t = Color::Auto, value_name = "WHEN")]
     color: Color,
     #[command(subcommand)]
@@ -61,7 +64,7 @@ enum Verb {
 /// When to print colours.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
 pub enum Color {
-    /// If standard output is a terminal and `NO_COLOR` is not set.
+    /// If the stream is a terminal, `NO_COLOR` is not set and `TERM` is not `dumb`.
     Auto,
     /// Always.
     Always,
@@ -106,14 +109,14 @@ pub struct Console<'a> {
 }
 
 impl Console<'_> {
-    /// Prints to `out`. A reader that went away is no one to tell.
+    /// Prints to `out`, which remembers if that fails.
     pub fn say(&mut self, text: &str) {
         let _ = self.out.write_all(text.as_bytes());
     }
 
-    /// Prints a line to `err`.
+    /// Prints a line to `err`. If that fails, there is no one to tell.
     pub fn tell(&mut self, line: &str) {
-        let _ = writeln!(self.err, "{line}");
+        let _ = writeln!(self.err, "{}", outside::shown_lines(line));
     }
 
     /// Text in a colour, if colours are on.
@@ -122,33 +125,137 @@ impl Console<'_> {
     }
 }
 
-/// Runs the command line and says with which code the process ends.
+/// A writer that remembers its first failure and lets everything after it go, so that a verb comes to its end.
+struct Checked<W> {
+    to: W,
+    failure: Option<io::Error>,
+}
+
+impl<W: Write> Checked<W> {
+    fn keep<T>(&mut self, result: io::Result<T>, otherwise: T) -> io::Result<T> {
+        result.or_else(|error| {
+            // Who was interrupted tries again.
+            if error.kind() == io::ErrorKind::Interrupted {
+                return Err(error);
+            }
+            self.failure = Some(error);
+            Ok(otherwise)
+        })
+    }
+}
+
+impl<W: Write> Write for Checked<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.failure.is_some() {
+            return Ok(bytes.len());
+        }
+        let written = self.to.write(bytes);
+        self.keep(written, bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if self.failure.is_some() {
+            return Ok(());
+        }
+        let flushed = self.to.flush();
+        self.keep(flushed, ())
+    }
+}
+
+/// Runs the command line and says with which code the process ends: that of the verb; but if standard output is full, 3
+/// where the verb had nothing to refuse. A reader that went away is no failure.
 pub fn main() -> ExitCode {
-    let Simctl { color, verb } = Simctl::parse();
-    let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    let (mut out, mut err) = (io::stdout().lock(), io::stderr());
-    let mut console = Console {
-        color: color == Color::Always || color == Color::Auto && !no_color && io::stdout().is_terminal(),
-        progress: err.is_terminal(),
-        out: &mut out,
-        err: &mut err,
-    };
-    let end = match verb {
-        Verb::Run(args) => run::run(&args, &mut console, &crate::experiment::execute),
-        Verb::Check(args) => check::run(&args, &mut console, &crate::experiment::execute),
-        Verb::Report(args) => report::run(&args, &mut console),
-        Verb::Strategies(args) => list::strategies(&args, &mut console),
-        Verb::Metrics(args) => list::metrics(&args, &mut console),
-        Verb::Bench(args) => bench::run(&args, &mut console),
-        Verb::Stack(args) => {
-            drop(out);
-            return stack::run(args);
+    heed_signals();
+    let mut out = Checked { to: io::stdout().lock(), failure: None };
+    let mut err = io::stderr();
+    let end = match Simctl::try_parse() {
+        Ok(Simctl { color, verb }) => {
+            let mut console = Console {
+                color: color.is_on(&io::stdout()),
+                progress: err.is_terminal() && !is_dumb(),
+                out: &mut out,
+                err: &mut err,
+            };
+            perform(verb, &mut console)
         }
-        Verb::Conform(args) => {
-            drop(out);
-            return conform::run(args);
-        }
+        Err(error) => explain(&error, &mut out, &mut err),
     };
-    let _ = console.out.flush();
+    let _ = out.flush();
+    let end = match out.failure.filter(|failure| failure.kind() != io::ErrorKind::BrokenPipe) {
+        Some(failure) => {
+            let _ = writeln!(err, "error: standard output: {failure}");
+            if end == End::WrongInput { end } else { End::Io }
+        }
+        None => end,
+    };
     ExitCode::from(end as u8)
+}
+
+fn perform(verb: Verb, console: &mut Console) -> End {
+    match verb {
+        Verb::Run(args) => run::run(&args, console, &crate::experiment::execute),
+        Verb::Check(args) => check::run(&args, console, &crate::experiment::execute),
+        Verb::Report(args) => report::run(&args, console),
+        Verb::Strategies(args) => list::strategies(&args, console),
+        Verb::Metrics(args) => list::metrics(&args, console),
+        Verb::Bench(args) => bench::run(&args, console),
+        Verb::Stack(args) => stack::run(&args, console),
+        Verb::Conform(args) => conform::run(&args, console),
+    }
+}
+
+/// Prints help, the version, or what is wrong with the arguments.
+fn explain<'a>(error: &clap::Error, out: &'a mut dyn Write, err: &'a mut dyn Write) -> End {
+    let words: Vec<String> = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
+    // What is wrong is quoted: the same words without what would steer a terminal are wrong in the same way.
+    let harmless = Simctl::try_parse_from(words.iter().map(|word| outside::shown(word)));
+    let text = harmless.as_ref().err().unwrap_or(error).render();
+    let color = Color::asked_for(&words);
+    let (to, is_coloured, end) = match error.use_stderr() {
+        true => (err, color.is_on(&io::stderr()), End::WrongInput),
+        false => (out, color.is_on(&io::stdout()), End::Held),
+    };
+    let _ = if is_coloured { write!(to, "{}", text.ansi()) } else { write!(to, "{text}") };
+    end
+}
+
+impl Color {
+    /// What the words of the command line ask for, as far as they can be understood.
+    fn asked_for(words: &[String]) -> Color {
+        let after = words.iter().skip_while(|word| *word != "--color").nth(1);
+        let within = words.iter().find_map(|word| word.strip_prefix("--color="));
+        let word = within.or(after.map(String::as_str));
+        word.and_then(|word| Color::from_str(word, false).ok()).unwrap_or(Color::Auto)
+    }
+
+    /// Whether there are colours on a stream.
+    fn is_on(self, stream: &impl IsTerminal) -> bool {
+        let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        match self {
+            Color::Always => true,
+            Color::Auto => stream.is_terminal() && !no_color && !is_dumb(),
+            Color::Never => false,
+        }
+    }
+}
+
+/// Whether the terminal says that it knows no control sequences.
+fn is_dumb() -> bool {
+    std::env::var_os("TERM").is_some_and(|term| term == "dumb")
+}
+
+/// Lets SIGINT and SIGTERM remove what is unfinished before they end the process, with 128 and their number.
+fn heed_signals() {
+    #[cfg(unix)]
+    {
+        use signal_hook::consts::{SIGINT, SIGTERM};
+        // Without them the next process puts away what this one leaves.
+        let Ok(mut signals) = signal_hook::iterator::Signals::new([SIGINT, SIGTERM]) else { return };
+        std::thread::spawn(move || {
+            if let Some(signal) = signals.forever().next() {
+                crate::report::folder::abandon();
+                std::process::exit(128 + signal);
+            }
+        });
+    }
 }

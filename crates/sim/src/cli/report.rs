@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use super::run::Done;
 use super::{Console, End, Format, show};
 use crate::metrics::METRICS;
-use crate::report::{self, expect, folder, table};
+use crate::outside;
+use crate::report::{self, folder};
 
 /// `simctl report`
 #[derive(Clone, Debug, clap::Args)]
@@ -26,16 +27,16 @@ pub struct Args {
     no_plots: bool,
 }
 
-/// Runs the verb. A folder that is none is an error; the others are drawn all the same.
+/// Runs the verb. A folder that is none is an error; the others are drawn all the same. Expectations count as in a run.
 pub fn run(args: &Args, console: &mut Console) -> End {
     let mut end = End::Held;
     let mut all = Vec::new();
     // `results/*` matches the README beside the folders too.
     for dir in args.dirs.iter().filter(|dir| !dir.is_file() || args.dirs.len() == 1) {
         let drawn = if folder::is_ours(dir) {
-            report::redraw(dir, METRICS, !args.no_plots).and_then(|()| table::read(dir))
+            report::redraw(dir, METRICS, !args.no_plots)
         } else {
-            let why = format!("{}: not a result folder (no manifest.toml of simctl)", dir.display());
+            let why = format!("{}: not a result folder (no manifest.toml of simctl)", outside::shown_path(dir));
             Err(io::Error::new(io::ErrorKind::InvalidData, why))
         };
         match drawn {
@@ -44,9 +45,8 @@ pub fn run(args: &Args, console: &mut Console) -> End {
                 end = end.max(if error.kind() == io::ErrorKind::InvalidData { End::WrongInput } else { End::Io });
             }
             Ok(results) => {
-                let manifest = &results.manifest;
-                let verdicts = expect::verdicts(&manifest.expect, &manifest.strategies, &results.runs);
-                let done = Done { results, verdicts, broken: Vec::new(), dir: Some(dir.clone()) };
+                let done = Done { dir: Some(dir.clone()), ..Done::of(results, console) };
+                end = end.max(done.end());
                 if args.format == Format::Table {
                     show::table(&done, console);
                 }

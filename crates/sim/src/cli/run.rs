@@ -1,7 +1,6 @@
 //! `simctl run`: simulates scenarios and writes a result folder for each.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -10,11 +9,12 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{Console, End, Format, show};
 use crate::experiment::{self, Run};
-use crate::metrics::{METRICS, Outcome};
+use crate::metrics::{METRICS, Mark, Outcome};
+use crate::outside;
 use crate::report::expect::{Verdict, verdicts};
 use crate::report::manifest::Manifest;
-use crate::report::results::Results;
-use crate::report::{self, folder, text};
+use crate::report::results::{OfRun, Results};
+use crate::report::{self, folder};
 use crate::scenario::{self, Scenario};
 
 /// `simctl run`
@@ -96,26 +96,28 @@ pub fn run(args: &Args, console: &mut Console, execute: Execute) -> End {
         return End::WrongInput;
     }
     let dir = |job: &Job| args.out.join(&job.scenario.name);
-    let claims: Vec<io::Error> = jobs.iter().filter_map(|job| folder::claim(&dir(job), args.force).err()).collect();
-    if !claims.is_empty() {
-        claims.iter().for_each(|error| console.tell(&format!("error: {error}")));
+    let mut claims = Vec::new();
+    for claim in jobs.iter().map(|job| folder::claim(&dir(job), args.force)) {
+        match claim {
+            Ok(claim) => claims.push(claim),
+            Err(error) => console.tell(&format!("error: {error}")),
+        }
+    }
+    if claims.len() < jobs.len() {
         return End::Io;
     }
     let mut all = Vec::new();
     let mut end = End::Held;
-    for job in jobs {
+    for (job, claim) in jobs.into_iter().zip(claims) {
         let dir = dir(&job);
         let mut done = simulate(job, &args.what, console, execute);
-        let written = report::table::write(&dir, &done.results).and_then(|()| {
-            // They are on disk, and pictures are drawn from there.
-            done.forget_rows();
-            report::redraw(&dir, METRICS, !args.no_plots)
-        });
-        if let Err(error) = written {
-            console.tell(&format!("error: {error}"));
-            end = End::Io;
+        match write(&mut done, claim, !args.no_plots) {
+            Ok(()) => done.dir = Some(dir),
+            Err(error) => {
+                console.tell(&format!("error: {error}"));
+                end = End::Io;
+            }
         }
-        done.dir = Some(dir);
         end = end.max(done.end());
         if args.format == Format::Table {
             show::table(&done, console);
@@ -136,6 +138,15 @@ pub fn run(args: &Args, console: &mut Console, execute: Execute) -> End {
     end
 }
 
+/// Writes the folder of a scenario, tables first: they are on disk then, and pictures are drawn from there.
+fn write(done: &mut Done, mut claim: folder::Claim, pictures: bool) -> io::Result<()> {
+    let mut stage = claim.stage()?;
+    report::table::fill(&mut stage, &done.results)?;
+    done.forget_rows();
+    report::draw(&mut stage, METRICS, pictures)?;
+    stage.replace()
+}
+
 /// Loads every file; complaints about all of them are printed.
 pub(super) fn load(what: &What, console: &mut Console) -> Result<Vec<Job>, End> {
     let mut jobs: Vec<Job> = Vec::new();
@@ -145,9 +156,10 @@ pub(super) fn load(what: &What, console: &mut Console) -> Result<Vec<Job>, End> 
             Err(those) => complaints.push(those.to_string()),
             Ok(scenario) => {
                 if !is_slug(&scenario.name) {
-                    let name = text::plain(&scenario.name);
+                    let name = outside::shown(&scenario.name);
                     let wanted = "expected letters, digits, '-', '_' and '.', because a folder gets this name";
-                    complaints.push(format!("{}: the scenario's name is '{name}': {wanted}", file.display()));
+                    let file = outside::shown_path(file);
+                    complaints.push(format!("{file}: the scenario's name is '{name}': {wanted}"));
                 }
                 jobs.push(job(scenario, file, what));
             }
@@ -168,7 +180,7 @@ fn clashes(jobs: &[Job], files: &[PathBuf]) -> Vec<String> {
     for (job, file) in jobs.iter().zip(files) {
         let name = job.scenario.name.as_str();
         if let Some(other) = names.insert(name, file) {
-            let (file, other) = (file.display(), other.display());
+            let (file, other) = (outside::shown_path(file), outside::shown_path(other));
             clashes.push(format!(
                 "{file}: its results would go to the same folder '{name}' as those of {other}: give one another `name`"
             ));
@@ -200,17 +212,28 @@ pub(super) fn simulate(job: Job, what: &What, console: &mut Console, execute: Ex
     let outcomes = execute(&scenario, &plan, threads, &|_| bar.inc(1));
     bar.finish_and_clear();
     let results = Results::of(manifest, METRICS, outcomes);
-    let marks = results.marks.iter().flat_map(|run| run.items.iter().map(move |mark| (run, mark)));
-    let broken: Vec<String> = marks
-        .filter(|(_, mark)| mark.kind == "error")
-        .map(|(run, mark)| format!("{}, replication {}: {}", run.strategy, run.replication, text::plain(&mark.label)))
-        .collect();
-    broken.iter().for_each(|why| console.tell(&format!("error: {}: a run broke off: {why}", scenario.name)));
-    let verdicts = verdicts(&results.manifest.expect, &results.manifest.strategies, &results.runs);
-    Done { results, verdicts, broken, dir: None }
+    Done::of(results, console)
 }
 
 impl Done {
+    /// Judges results, and tells which runs broke off.
+    pub(super) fn of(results: Results, console: &mut Console) -> Done {
+        let marks = results.marks.iter().flat_map(|run| run.items.iter().map(move |mark| (run, mark)));
+        let why = |(run, mark): (&OfRun<Mark>, &Mark)| {
+            format!(
+                "{}, replication {}: {}",
+                outside::shown(&run.strategy),
+                run.replication,
+                outside::shown(&mark.label)
+            )
+        };
+        let broken: Vec<String> = marks.filter(|(_, mark)| mark.kind == "error").map(why).collect();
+        let name = outside::shown(&results.manifest.name);
+        broken.iter().for_each(|why| console.tell(&format!("error: {name}: a run broke off: {why}")));
+        let verdicts = verdicts(&results.manifest.expect, &results.manifest.strategies, &results.runs);
+        Done { results, verdicts, broken, dir: None }
+    }
+
     /// How the scenario ended.
     pub(super) fn end(&self) -> End {
         let held = self.broken.is_empty() && self.verdicts.iter().all(|verdict| verdict.held);
@@ -240,7 +263,7 @@ fn job(mut scenario: Scenario, file: &Path, what: &What) -> Job {
         scenario.expect.retain(|it| it.strategy.as_ref().is_none_or(|name| strategies.contains(name)));
         scenario.strategies = strategies;
     }
-    let source = fs::read(file).unwrap_or_default();
+    let source = outside::read_plain(file, outside::LARGEST_TEXT).unwrap_or_default();
     let manifest = Manifest::of(&scenario, &source, command(file, what));
     Job { scenario, manifest }
 }

@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 use super::Console;
 use super::run::Done;
 use crate::metrics::METRICS;
+use crate::outside;
 use crate::report::manifest::TOOL;
 use crate::report::results::Results;
 use crate::report::{headlines, table as tables, text};
@@ -25,14 +26,15 @@ const WIDTH: u16 = 100;
 /// Prints headline metrics by strategy, verdicts, and where the folder is.
 pub(super) fn table(done: &Done, console: &mut Console) {
     let manifest = &done.results.manifest;
-    let title = if manifest.title.is_empty() { String::new() } else { format!(": {}", text::plain(&manifest.title)) };
-    let name = console.paint(1, &text::plain(&manifest.name));
+    let title =
+        if manifest.title.is_empty() { String::new() } else { format!(": {}", outside::shown(&manifest.title)) };
+    let name = console.paint(1, &outside::shown(&manifest.name));
     let replications = counted(manifest.replications as usize, "replication", "replications");
-    console.say(&format!("{name}{title}\n{replications}, seed {}\n", text::plain(&manifest.seed)));
+    console.say(&format!("{name}{title}\n{replications}, seed {}\n", outside::shown(&manifest.seed)));
 
     let mut grid = Table::new();
     grid.load_style(LINES).set_content_arrangement(ContentArrangement::Dynamic).set_width(WIDTH);
-    let strategies = manifest.strategies.iter().map(|name| text::plain(name));
+    let strategies = manifest.strategies.iter().map(|name| outside::shown(name));
     grid.set_header(["metric".to_string(), "unit".into()].into_iter().chain(strategies));
     let mut any_best = false;
     for metric in headlines(&done.results) {
@@ -40,7 +42,7 @@ pub(super) fn table(done: &Done, console: &mut Console) {
         let best = best(&done.results, &metric);
         any_best |= best.is_some();
         let (unit_shown, cells) = text_cells(&done.results, &metric, unit, best);
-        grid.add_row([text::title(&metric, unit), unit_shown].into_iter().chain(cells));
+        grid.add_row([text::title(&metric, unit), unit_shown].map(|it| outside::shown(&it)).into_iter().chain(cells));
     }
     for column in grid.column_iter_mut().skip(2) {
         column.set_cell_alignment(CellAlignment::Right);
@@ -62,7 +64,7 @@ pub(super) fn table(done: &Done, console: &mut Console) {
         console.say(&format!("{line}\n"));
     }
     if let Some(dir) = &done.dir {
-        console.say(&format!("{}\n", dir.join("README.md").display()));
+        console.say(&format!("{}\n", outside::shown_path(&dir.join("README.md"))));
     }
     console.say("\n");
 }
@@ -72,8 +74,8 @@ pub(super) fn verdicts(done: &Done, color: bool) -> Vec<String> {
     let line = |verdict: &crate::report::expect::Verdict| {
         let (sign, code) = if verdict.held { ("✓", 32) } else { ("✗", 31) };
         let sign = if color { format!("\u{1b}[{code}m{sign}\u{1b}[0m") } else { sign.into() };
-        let (text, strategy) = (text::plain(&verdict.text), text::plain(&verdict.strategy));
-        format!("{sign} {strategy}: {text} ({})", text::plain(&verdict.why))
+        let (text, strategy) = (outside::shown(&verdict.text), outside::shown(&verdict.strategy));
+        format!("{sign} {strategy}: {text} ({})", outside::shown(&verdict.why))
     };
     done.verdicts.iter().map(line).collect()
 }
@@ -81,7 +83,7 @@ pub(super) fn verdicts(done: &Done, color: bool) -> Vec<String> {
 /// One document about all scenarios.
 pub(super) fn json(all: &[Done]) -> String {
     let scenarios: Vec<Value> = all.iter().map(scenario).collect();
-    format!("{:#}\n", json!({ "schema_version": SCHEMA_VERSION, "tool": TOOL, "scenarios": scenarios }))
+    outside::json(&json!({ "schema_version": SCHEMA_VERSION, "tool": TOOL, "scenarios": scenarios }))
 }
 
 /// The summaries of all scenarios in one table.

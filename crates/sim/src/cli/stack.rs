@@ -2,17 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
 use comfy_table::{ContentArrangement, Table, presets};
 use sched::Span;
 use sched::spec::{EndpointMode, Mode, Port, PublishMode, Resources, ServiceSpec, Units, UpdateConfig};
 use serde_json::{Value, json};
 
+use super::{Console, End};
 use crate::compose::json::{failure_action, protocol, restart_condition, update_order};
 use crate::compose::{self, Problem, Stack, Stage};
+use crate::outside::{self, shown_lines as visible};
 
 /// Columns of the narrowest terminal that everything fits.
 const WIDTH: u16 = 80;
@@ -49,16 +49,18 @@ pub enum Format {
     Json,
 }
 
-/// Reads and shows. The code is 0 if every stack loads, 2 if one is refused or the arguments are wrong.
-pub fn run(args: Args) -> ExitCode {
-    let stdout = io::stdout();
-    let is_plain = !stdout.is_terminal() || std::env::var_os("NO_COLOR").is_some_and(|it| !it.is_empty());
-    let result = match report(&args, Style { is_plain }) {
-        Ok((text, all_load)) => stdout.lock().write_all(text.as_bytes()).map(|()| if all_load { 0 } else { 2 }),
-        Err(why) => writeln!(io::stderr(), "error: {}", visible(&why)).map(|()| 2),
-    };
-    // A reader that went away is no one to tell.
-    ExitCode::from(result.unwrap_or(0))
+/// Reads and shows. Wrong input is a stack that is refused, or wrong arguments.
+pub fn run(args: &Args, console: &mut Console) -> End {
+    match report(args, Style { is_plain: !console.color }) {
+        Ok((text, all_load)) => {
+            console.say(&text);
+            if all_load { End::Held } else { End::WrongInput }
+        }
+        Err(why) => {
+            console.tell(&format!("error: {why}"));
+            End::WrongInput
+        }
+    }
 }
 
 /// Everything that is printed, and whether every stack loads; the error is about the arguments.
@@ -80,7 +82,7 @@ pub fn report(args: &Args, style: Style) -> Result<(String, bool), String> {
         })
         .collect();
     let text = match (args.format, verdicts.as_slice()) {
-        (Format::Json, verdicts) => format!("{:#}\n", in_json(verdicts)),
+        (Format::Json, verdicts) => outside::json(&in_json(verdicts)),
         (Format::Table, [verdict]) => one(verdict, style),
         (Format::Table, verdicts) => many(verdicts, style),
     };
@@ -138,21 +140,6 @@ fn variables(args: &Args) -> Result<BTreeMap<String, String>, String> {
         };
     }
     Ok(out)
-}
-
-/// Text without what moves the cursor or turns its direction.
-fn visible(text: &str) -> String {
-    let mut out = String::new();
-    for c in text.chars() {
-        let turns =
-            matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
-        if (c.is_control() && c != '\n') || turns {
-            out.extend(c.escape_default());
-        } else {
-            out.push(c);
-        }
-    }
-    out
 }
 
 fn table(header: &[&str]) -> Table {
@@ -420,10 +407,5 @@ mod tests {
         assert_eq!(decimal(500_000_000), "0.5");
         assert_eq!(decimal(100_000), "0.0001");
         assert_eq!(decimal(2_000_000_000), "2");
-    }
-
-    #[test]
-    fn what_would_move_the_cursor_is_escaped() {
-        assert_eq!(visible("a\u{1b}[2Jb\u{202e}c\nd"), "a\\u{1b}[2Jb\\u{202e}c\nd");
     }
 }

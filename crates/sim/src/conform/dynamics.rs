@@ -11,11 +11,18 @@ use serde_json::{Map, Value, json};
 use super::compare::{self, Check, normal, sorted};
 use super::input::{EventWire, Recorded, ServiceWire, availability};
 
+/// Steps of a life at most: what takes more goes in circles.
+const MOST_STEPS: usize = 100_000;
+
 /// Replays a scenario and compares every recorded property.
-pub(super) fn replay(recorded: &Recorded) -> Vec<Check> {
+///
+/// # Errors
+///
+/// If the life takes more than [`MOST_STEPS`] steps.
+pub(super) fn replay(recorded: &Recorded) -> Result<Vec<Check>, String> {
     let mut run = Run::new(recorded);
-    run.play();
-    run.checks()
+    run.play()?;
+    Ok(run.checks())
 }
 
 /// What is waited for, beside the manager's deadline.
@@ -140,13 +147,16 @@ impl<'a> Run<'a> {
         self.due.insert((at, self.next_order, due));
     }
 
-    fn play(&mut self) {
-        loop {
+    fn play(&mut self) -> Result<(), String> {
+        for step in 0.. {
             let script = self.due.first().map(|(at, _, _)| *at);
             let manager = self.manager.deadline().map(Time::as_nanos);
             let Some(next) = script.into_iter().chain(manager).min() else { break };
             if next > self.recorded.duration_ns {
                 break;
+            }
+            if step == MOST_STEPS {
+                return Err(format!("duration_ns: more than {MOST_STEPS} steps until {next} ns: it goes in circles"));
             }
             if next > self.now {
                 self.end_of_instant();
@@ -170,6 +180,7 @@ impl<'a> Run<'a> {
             }
         }
         self.end_of_instant();
+        Ok(())
     }
 
     // The script.

@@ -7,8 +7,106 @@ use sched::spec::{
     Port, Protocol, PublishMode, RestartCondition, RestartPolicy, Role, ServiceSpec, Units, UpdateConfig, UpdateOrder,
 };
 use sched::{Slot, Span};
-use serde::Deserialize;
+use serde::de::{DeserializeOwned, Error};
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
+
+/// Nanoseconds at most: a century, so that no sum of a few is beyond the clock.
+const CENTURY: u64 = 100 * 365 * 86_400 * 1_000_000_000;
+/// Tasks of a service, and failures of one on a node, at most.
+const TASKS: u64 = 100_000;
+/// Slots at most.
+const SLOTS: u32 = 1_000_000;
+/// Billionths of a processor, bytes and units at most, above and below zero.
+const AMOUNT: i64 = 1 << 50;
+
+/// Reads a line, and what its script says about services.
+///
+/// # Errors
+///
+/// The field and what is wrong with it.
+pub(super) fn read(line: &str) -> Result<Recorded, String> {
+    let mut json = serde_json::Deserializer::from_str(line);
+    let recorded: Recorded = serde_path_to_error::deserialize(&mut json).map_err(|error| complaint("", &error))?;
+    json.end().map_err(|error| error.to_string())?;
+    for (index, event) in recorded.events.iter().enumerate() {
+        if let Some(service) = &event.service {
+            value::<ServiceWire>(service.clone(), &format!("events[{index}].service."))?;
+        }
+        if let Some(set) = &event.set {
+            let mut service = serde_json::json!({ "name": "any" });
+            service.as_object_mut().into_iter().for_each(|object| object.extend(set.clone()));
+            value::<ServiceWire>(service, &format!("events[{index}].set."))?;
+        }
+    }
+    Ok(recorded)
+}
+
+fn value<T: DeserializeOwned>(value: Value, path: &str) -> Result<T, String> {
+    serde_path_to_error::deserialize(value).map_err(|error| complaint(path, &error))
+}
+
+fn complaint(path: &str, error: &serde_path_to_error::Error<serde_json::Error>) -> String {
+    // The caller knows the line of the file.
+    let inner = error.inner().to_string().replace(" at line 1 column ", " at column ");
+    match error.path().to_string().as_str() {
+        // Not JSON, or a field of the whole is missing: the message says which.
+        "." if path.is_empty() => inner,
+        "." => format!("{}: {inner}", path.trim_end_matches('.')),
+        field => format!("{path}{field}: {inner}"),
+    }
+}
+
+/// A number that is in a range.
+fn within<'de, D: Deserializer<'de>, T>(from: D, range: std::ops::RangeInclusive<T>) -> Result<T, D::Error>
+where
+    T: Deserialize<'de> + PartialOrd + std::fmt::Display,
+{
+    let number = T::deserialize(from)?;
+    if range.contains(&number) {
+        return Ok(number);
+    }
+    let (least, most) = (range.start(), range.end());
+    Err(D::Error::custom(format!("expected a number from {least} to {most}, found {number}")))
+}
+
+fn nanos<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
+    within(from, 0..=CENTURY)
+}
+
+fn tasks<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
+    within(from, 0..=TASKS)
+}
+
+fn failures<'de, D: Deserializer<'de>>(from: D) -> Result<u32, D::Error> {
+    within(from, 0..=TASKS as u32)
+}
+
+fn slot<'de, D: Deserializer<'de>>(from: D) -> Result<u32, D::Error> {
+    within(from, 0..=SLOTS)
+}
+
+fn maybe_nanos<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
+    #[derive(Deserialize)]
+    struct Nanos(#[serde(deserialize_with = "nanos")] u64);
+    Ok(Option::<Nanos>::deserialize(from)?.map(|it| it.0))
+}
+
+fn maybe_tasks<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
+    #[derive(Deserialize)]
+    struct Tasks(#[serde(deserialize_with = "tasks")] u64);
+    Ok(Option::<Tasks>::deserialize(from)?.map(|it| it.0))
+}
+
+fn maybe_amount<'de, D: Deserializer<'de>>(from: D) -> Result<Option<i64>, D::Error> {
+    #[derive(Deserialize)]
+    struct Amount(#[serde(deserialize_with = "amount")] i64);
+    Ok(Option::<Amount>::deserialize(from)?.map(|it| it.0))
+}
+
+fn amount<'de, D: Deserializer<'de>>(from: D) -> Result<i64, D::Error> {
+    within(from, -AMOUNT..=AMOUNT)
+}
 
 /// One line of a file.
 #[derive(Deserialize)]
@@ -39,7 +137,7 @@ pub(super) struct Recorded {
     #[serde(default)]
     pub task_behaviors: Vec<BehaviorWire>,
     pub task_history_retention_limit: Option<i64>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "nanos")]
     pub duration_ns: u64,
     #[serde(default)]
     pub deterministic_decisions: bool,
@@ -88,9 +186,9 @@ pub(super) struct NodeWire {
     node_labels: Option<Labels>,
     #[serde(default)]
     engine_labels: Option<Labels>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "amount")]
     cpu_nanos: i64,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "amount")]
     memory_bytes: i64,
     #[serde(default)]
     generic_resources: Option<Vec<GenericWire>>,
@@ -103,6 +201,7 @@ pub(super) struct NodeWire {
 #[derive(Deserialize, Clone)]
 struct GenericWire {
     kind: String,
+    #[serde(default, deserialize_with = "maybe_amount")]
     count: Option<i64>,
     named: Option<Vec<String>>,
 }
@@ -177,19 +276,19 @@ pub(super) struct ServiceWire {
     pub name: String,
     #[serde(default)]
     mode: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "tasks")]
     replicas: u64,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "tasks")]
     max_concurrent: u64,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "tasks")]
     total_completions: u64,
     #[serde(default)]
     constraints: Vec<String>,
     #[serde(default)]
     spread_preferences: Vec<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "amount")]
     reserve_cpu_nanos: i64,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "amount")]
     reserve_memory_bytes: i64,
     #[serde(default)]
     reserve_generic: Vec<GenericWire>,
@@ -236,6 +335,7 @@ struct PortWire {
 
 #[derive(Deserialize, Clone)]
 pub(super) struct ExistingWire {
+    #[serde(deserialize_with = "slot")]
     pub slot: u32,
     pub node_id: String,
 }
@@ -243,7 +343,9 @@ pub(super) struct ExistingWire {
 #[derive(Deserialize, Clone)]
 pub(super) struct FailureWire {
     pub node_id: String,
+    #[serde(deserialize_with = "failures")]
     pub count: u32,
+    #[serde(deserialize_with = "nanos")]
     pub age_ns: u64,
 }
 
@@ -251,20 +353,23 @@ pub(super) struct FailureWire {
 struct RestartWire {
     #[serde(default)]
     condition: String,
+    #[serde(default, deserialize_with = "maybe_nanos")]
     delay_ns: Option<u64>,
     #[serde(default)]
     max_attempts: u64,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "nanos")]
     window_ns: u64,
 }
 
 #[derive(Deserialize, Clone)]
 struct UpdateWire {
+    #[serde(default, deserialize_with = "maybe_tasks")]
     parallelism: Option<u64>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "nanos")]
     delay_ns: u64,
     #[serde(default)]
     failure_action: String,
+    #[serde(default, deserialize_with = "maybe_nanos")]
     monitor_ns: Option<u64>,
     #[serde(default)]
     max_failure_ratio: f32,
@@ -342,6 +447,7 @@ impl ServiceWire {
 
 #[derive(Deserialize, Clone)]
 pub(super) struct EventWire {
+    #[serde(deserialize_with = "nanos")]
     pub at_ns: u64,
     pub kind: String,
     pub service: Option<Value>,
@@ -352,20 +458,20 @@ pub(super) struct EventWire {
     pub node_id: Option<String>,
     pub availability: Option<String>,
     pub labels: Option<Labels>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "amount")]
     pub cpu_nanos: i64,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "amount")]
     pub memory_bytes: i64,
     pub node: Option<NodeWire>,
 }
 
 #[derive(Deserialize, Default, Clone, Copy)]
 pub(super) struct AgentWire {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "nanos")]
     pub prepare_ns: u64,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "nanos")]
     pub start_ns: u64,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "nanos")]
     pub stop_ns: u64,
 }
 
@@ -377,7 +483,7 @@ pub(super) struct BehaviorWire {
     image: Option<String>,
     instances: Option<Vec<u32>>,
     pub phase: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "nanos")]
     pub after_ns: u64,
     #[serde(default)]
     pub exit_code: i32,

@@ -13,7 +13,11 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 pub use compare::Check;
-use input::Recorded;
+
+use crate::outside;
+
+/// Bytes of a file of recordings at most.
+const LARGEST: u64 = 256 << 20;
 
 /// A scenario and how the core fared.
 pub struct Verdict {
@@ -27,24 +31,34 @@ pub struct Verdict {
 
 /// Replays every scenario of a file. The error says which line cannot be read, and why.
 pub fn replay_file(path: &Path) -> Result<Vec<Verdict>, String> {
-    let text = std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
-    replay_text(&text).map_err(|error| format!("{}:{error}", path.display()))
+    let name = outside::shown_path(path);
+    let text = outside::read_text(path, LARGEST).map_err(|error| format!("{name}: {error}"))?;
+    replay_text(&text).map_err(|error| format!("{name}:{}", outside::shown(&error)))
 }
 
-/// Replays every scenario of a text of one JSON object a line. The error begins with the number of the line.
+/// Replays every scenario of a text of one JSON object a line. The error begins with the number of the line, and names the
+/// field; that there is no scenario is an error too.
 pub fn replay_text(text: &str) -> Result<Vec<Verdict>, String> {
     let mut verdicts = Vec::new();
     for (index, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-        let recorded: Recorded = serde_json::from_str(line).map_err(|error| format!("{}: {error}", index + 1))?;
+        let recorded = input::read(line).map_err(|error| format!("{}: {error}", index + 1))?;
         let checks = match recorded.format.as_str() {
             "swarm-oracle-placement/1" => placement::replay(&recorded),
-            "swarm-oracle-dynamics/1" => dynamics::replay(&recorded),
+            "swarm-oracle-dynamics/1" => {
+                dynamics::replay(&recorded).map_err(|error| format!("{}: {error}", index + 1))?
+            }
             other => {
                 let known = "'swarm-oracle-placement/1' or 'swarm-oracle-dynamics/1'";
                 return Err(format!("{}: format '{other}', expected {known}", index + 1));
             }
         };
+        if checks.is_empty() {
+            return Err(format!("{}: invariants: nothing is recorded that could be compared", index + 1));
+        }
         verdicts.push(Verdict { id: recorded.id, category: recorded.category, checks });
+    }
+    if verdicts.is_empty() {
+        return Err("1: it holds no scenario, expected one JSON object a line".into());
     }
     Ok(verdicts)
 }

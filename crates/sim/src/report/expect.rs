@@ -3,6 +3,7 @@
 use super::manifest::Expected;
 use super::results::Runs;
 use super::text;
+use crate::outside;
 use crate::stats;
 
 /// Whether one strategy met one expectation.
@@ -73,9 +74,9 @@ fn verdict(expected: &Expected, strategy: &str, runs: &Runs) -> Verdict {
         Some(mean) if held => format!("mean {}{spread}, expected {bounds}", text::short(mean)),
         Some(mean) => format!("mean {}{spread}, expected {bounds}", text::exact(mean)),
         None if !runs.metrics.contains(&expected.metric) => {
-            format!("there is no metric '{}'", text::plain(&expected.metric))
+            format!("there is no metric '{}'", outside::shown(&expected.metric))
         }
-        None if values.is_empty() => format!("strategy '{}' was not run", text::plain(strategy)),
+        None if values.is_empty() => format!("strategy '{}' was not run", outside::shown(strategy)),
         None => {
             format!("no value in {} of {} replications, expected {bounds}", values.len() - present.len(), values.len())
         }

@@ -1,14 +1,22 @@
-//! A result folder on disk: who may write to it, and how files come into it whole or not at all.
+//! A folder that a verb writes: who may write to it, and how files come into it whole or not at all.
+//!
+//! [`claim`] makes sure that the folder is ours to write, locks it against other processes and puts away what a process that
+//! was killed has left. Files are written in a [`Stage`] inside of it. [`Stage::replace`] lets stage and folder change places,
+//! so that a reader never sees files of two runs together; [`Stage::add`] moves them in one by one.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::manifest::Manifest;
 use super::plot::PICTURES;
+use crate::outside;
 
 /// The file that marks a folder as ours.
 pub const MANIFEST: &str = "manifest.toml";
+/// Bytes of it at most: it holds the scenario's prose, which may be as long as the scenario.
+const LARGEST_MANIFEST: u64 = 64 << 20;
 
 const TABLES: &[&str] = &[
     "runs.csv",
@@ -22,99 +30,343 @@ const TABLES: &[&str] = &[
     MANIFEST,
 ];
 
-/// Every file that this tool writes into a folder. Those of an earlier run that a new one does not write are removed.
+/// What is in a folder only while a process writes to it: the files to come, and the lock.
+const STAGE: &str = ".simctl-new";
+const LOCK: &str = ".simctl-lock";
+
+/// Every file that this tool writes into a result folder. Those of an earlier run that a new one does not write are removed.
 pub fn files() -> impl Iterator<Item = &'static str> {
     TABLES.iter().copied().chain(PICTURES.iter().map(|picture| picture.file))
 }
 
-/// Makes sure that `dir` may be written: it is absent, empty or one of our own folders, or `force` is given. Creates it.
-pub fn claim(dir: &Path, force: bool) -> io::Result<()> {
+/// A folder that only this process writes to. When it is dropped, nothing is left but what was put in place.
+#[derive(Debug)]
+pub struct Claim {
+    /// As the user named it, for messages.
+    shown: PathBuf,
+    /// Without links.
+    dir: PathBuf,
+    /// Held, never read.
+    lock: Option<File>,
+}
+
+/// What must be put away when the process ends early.
+struct Held {
+    dir: PathBuf,
+    /// Folders that were made for it, the innermost first.
+    made: Vec<PathBuf>,
+}
+
+/// Every claim of this process. Whoever holds it may make and move files; [`abandon`] keeps it for good.
+static HELD: Mutex<Vec<Held>> = Mutex::new(Vec::new());
+
+fn held() -> MutexGuard<'static, Vec<Held>> {
+    HELD.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Claims a result folder: it is absent, empty or one of our own, or `force` is given. Makes it if it is absent.
+///
+/// # Errors
+///
+/// If it is another's, if another process has it, or if it cannot be made.
+pub fn claim(dir: &Path, force: bool) -> io::Result<Claim> {
+    claim_if(dir, |dir| {
+        if force || !dir.exists() || is_ours(dir) || is_unfinished(dir)? {
+            return Ok(());
+        }
+        Err(foreign(dir, &format!("it holds files but no {MANIFEST}")))
+    })
+}
+
+/// Claims a folder that `is_free` has no complaint about. It is asked before anything is made, and again under the lock.
+///
+/// # Errors
+///
+/// As [`claim`].
+pub fn claim_if(dir: &Path, is_free: impl Fn(&Path) -> io::Result<()>) -> io::Result<Claim> {
+    let mut held = held();
+    is_free(dir)?;
+    let made: Vec<PathBuf> =
+        dir.ancestors().take_while(|it| !it.as_os_str().is_empty() && !it.exists()).map(Into::into).collect();
     fs::create_dir_all(dir).map_err(|error| about(dir, &error))?;
-    if force || is_ours(dir) || fs::read_dir(dir).map_err(|error| about(dir, &error))?.next().is_none() {
-        return Ok(());
-    }
-    Err(io::Error::new(
-        io::ErrorKind::AlreadyExists,
-        format!(
-            "{}: not written by simctl (it holds files but no {MANIFEST}); choose another --out, or --force",
-            dir.display()
-        ),
-    ))
+    let real = fs::canonicalize(dir).map_err(|error| about(dir, &error))?;
+    let lock = lock(&real).map_err(|error| about(dir, &error))?;
+    held.push(Held { dir: real.clone(), made });
+    drop(held);
+    let claim = Claim { shown: dir.into(), dir: real, lock };
+    recover(&claim.dir).map_err(|error| about(dir, &error))?;
+    is_free(dir)?;
+    Ok(claim)
+}
+
+/// The complaint about a folder that holds what another wrote.
+pub fn foreign(dir: &Path, why: &str) -> io::Error {
+    let dir = outside::shown_path(dir);
+    let text = format!("{dir}: not written by simctl ({why}); choose another --out, or --force");
+    io::Error::new(io::ErrorKind::AlreadyExists, text)
 }
 
 /// Whether `dir` holds results that this tool wrote.
 pub fn is_ours(dir: &Path) -> bool {
-    fs::read_to_string(dir.join(MANIFEST)).is_ok_and(|text| Manifest::parse(&text).is_ok())
+    let text = outside::read_text(&dir.join(MANIFEST), LARGEST_MANIFEST);
+    text.is_ok_and(|text| Manifest::parse(&text).is_ok())
 }
 
-/// Removes our files that are left from an earlier run, but for those in `keep`.
-pub fn remove_stale(dir: &Path, keep: &[&str]) -> io::Result<()> {
-    for name in files().filter(|name| !keep.contains(name)) {
-        match fs::remove_file(dir.join(name)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(about(&dir.join(name), &error)),
-            _ => {}
+/// Whether `dir` is empty, or holds only what a process left that was killed before its results were in place.
+fn is_unfinished(dir: &Path) -> io::Result<bool> {
+    let entries = fs::read_dir(dir).and_then(Iterator::collect::<io::Result<Vec<_>>>);
+    let entries = entries.map_err(|error| about(dir, &error))?;
+    Ok(entries.iter().map(fs::DirEntry::file_name).all(|name| name == STAGE || name == LOCK))
+}
+
+/// Locks a folder against other processes that write to it; none if its file system knows no locks. The lock ends with the
+/// process, so a file that is left says nothing.
+fn lock(dir: &Path) -> io::Result<Option<File>> {
+    let open = || OpenOptions::new().create(true).truncate(false).write(true).open(dir.join(LOCK));
+    loop {
+        let file = open()?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(busy()),
+            Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => return Ok(None),
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
+        // The one who held it may have removed the file or moved the folder away: then this is a lock on nothing.
+        if matches!(open()?.try_lock(), Err(TryLockError::WouldBlock)) {
+            return Ok(Some(file));
         }
     }
-    Ok(())
 }
 
-/// Files being written. They have temporary names in the same folder until [`Stage::commit`] renames them; a stage that is
-/// dropped before leaves nothing behind.
+fn busy() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::WouldBlock,
+        "another simctl is writing to this folder; wait until it has ended, or choose another --out",
+    )
+}
+
+/// Where a folder is while it and a stage change places.
+fn aside(dir: &Path) -> Option<PathBuf> {
+    Some(dir.parent()?.join(format!(".{}.simctl-old", dir.file_name()?.to_string_lossy())))
+}
+
+/// Puts away what a process left that was killed.
+fn recover(dir: &Path) -> io::Result<()> {
+    gone(fs::remove_dir_all(dir.join(STAGE)))?;
+    match aside(dir) {
+        Some(old) if old.is_dir() => retire(&old, dir),
+        _ => Ok(()),
+    }
+}
+
+/// Removes a folder that is no longer in use, but for what is not ours, which moves to `dir`.
+fn retire(old: &Path, dir: &Path) -> io::Result<()> {
+    let mut kept = None;
+    for entry in fs::read_dir(old)? {
+        let name = entry?.file_name();
+        let (from, to) = (old.join(&name), dir.join(&name));
+        if name == LOCK || files().any(|file| name == file) {
+            gone(fs::remove_file(from))?;
+        } else if to.symlink_metadata().is_ok() {
+            kept = Some(from);
+        } else {
+            fs::rename(from, to)?;
+        }
+    }
+    match kept {
+        None => fs::remove_dir(old),
+        Some(path) => Err(io::Error::new(
+            io::ErrorKind::AlreadyExists,
+            format!("{} is not ours and has no place in it: move it away", outside::shown_path(&path)),
+        )),
+    }
+}
+
+/// To remove what is not there is no failure.
+fn gone(result: io::Result<()>) -> io::Result<()> {
+    result.or_else(|error| if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) })
+}
+
+/// Puts away everything unfinished of this process. No thread can make or move a file afterwards, so the process must end.
+pub fn abandon() {
+    let held = held();
+    for Held { dir, made } in held.iter() {
+        put_away(dir, made);
+    }
+    std::mem::forget(held);
+}
+
+fn put_away(dir: &Path, made: &[PathBuf]) {
+    // Nobody is left to tell; the next process finds what stays.
+    let _ = fs::remove_dir_all(dir.join(STAGE));
+    let _ = fs::remove_file(dir.join(LOCK));
+    // Only empty folders can be removed in this way.
+    let _ = made.iter().try_for_each(fs::remove_dir);
+}
+
+impl Claim {
+    /// Begins to write files.
+    ///
+    /// # Errors
+    ///
+    /// If the stage cannot be made.
+    pub fn stage(&mut self) -> io::Result<Stage<'_>> {
+        let path = self.dir.join(STAGE);
+        let held = held();
+        gone(fs::remove_dir_all(&path))
+            .and_then(|()| fs::create_dir(&path))
+            .map_err(|error| about(&self.shown, &error))?;
+        drop(held);
+        Ok(Stage { claim: self, path, names: Vec::new() })
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        let mut held = held();
+        if let Some(at) = held.iter().position(|it| it.dir == self.dir) {
+            let Held { dir, made } = held.swap_remove(at);
+            put_away(&dir, &made);
+        }
+    }
+}
+
+/// Files being written. A stage that is dropped leaves nothing behind.
 #[derive(Debug)]
-pub struct Stage {
-    dir: PathBuf,
-    /// (temporary path, final path), in order of writing.
-    files: Vec<(PathBuf, PathBuf)>,
+pub struct Stage<'a> {
+    claim: &'a mut Claim,
+    path: PathBuf,
+    /// In order of writing.
+    names: Vec<String>,
 }
 
-impl Stage {
-    /// A stage for files of `dir`, which exists.
-    pub fn new(dir: &Path) -> Stage {
-        Stage { dir: dir.to_path_buf(), files: Vec::new() }
+impl Stage<'_> {
+    /// Where the files are until they are put in place.
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
-    /// Adds a file. The temporary file is created anew, never through a link that lies there.
+    /// Adds a file.
+    ///
+    /// # Errors
+    ///
+    /// The operating system's, naming the file by its place to be.
     pub fn write(&mut self, name: &str, content: &[u8]) -> io::Result<()> {
         self.fill(name, |file| file.write_all(content))
     }
 
     /// Adds a file that is too large to be put together first.
+    ///
+    /// # Errors
+    ///
+    /// As [`Stage::write`].
     pub fn fill(&mut self, name: &str, fill: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
-        let path = self.reserve(name)?;
-        let mut file = File::create(&path).map_err(|error| about(&path, &error))?;
-        fill(&mut file).and_then(|()| file.sync_all()).map_err(|error| about(&path, &error))
-    }
-
-    /// Reserves the name of a file that somebody else fills, and says where.
-    pub fn reserve(&mut self, name: &str) -> io::Result<PathBuf> {
-        let (stem, extension) = name.rsplit_once('.').unwrap_or((name, ""));
-        let temporary = self.dir.join(format!("{stem}.tmp-{}.{extension}", std::process::id()));
-        let _ = fs::remove_file(&temporary);
-        let create = OpenOptions::new().write(true).create_new(true).open(&temporary);
-        create.map_err(|error| about(&temporary, &error))?;
-        self.files.push((temporary.clone(), self.dir.join(name)));
-        Ok(temporary)
-    }
-
-    /// Puts all files in place, in order of writing.
-    pub fn commit(mut self) -> io::Result<()> {
-        for (temporary, path) in &self.files {
-            fs::rename(temporary, path).map_err(|error| about(path, &error))?;
-        }
-        self.files.clear();
+        let create = || {
+            let _held = held();
+            File::create_new(self.path.join(name))
+        };
+        let written = create().and_then(|mut file| fill(&mut file).and_then(|()| file.sync_all()));
+        written.map_err(|error| about(&self.claim.shown.join(name), &error))?;
+        self.names.push(name.into());
         Ok(())
+    }
+
+    /// Puts the files in the place of all of ours that are in the folder, at once where the system can do that. What is not
+    /// ours stays.
+    ///
+    /// # Errors
+    ///
+    /// If something is in the way; the folder is then as it was, unless the system cannot exchange folders.
+    pub fn replace(mut self) -> io::Result<()> {
+        let held = held();
+        for name in files() {
+            let path = self.claim.dir.join(name);
+            if path.symlink_metadata().is_ok_and(|it| it.is_dir()) {
+                let why = io::Error::new(io::ErrorKind::IsADirectory, "a folder is in the place of this file");
+                return Err(about(&self.claim.shown.join(name), &why));
+            }
+        }
+        match self.exchange() {
+            Ok(()) => Ok(()),
+            Err(Exchange::Impossible) => {
+                // The manifest first: whenever this process is killed, the folder is known as ours.
+                self.names.sort_by_key(|name| name != MANIFEST);
+                self.move_in(&held)?;
+                for name in files().filter(|name| !self.names.iter().any(|it| it == name)) {
+                    let removed = gone(fs::remove_file(self.claim.dir.join(name)));
+                    removed.map_err(|error| about(&self.claim.shown.join(name), &error))?;
+                }
+                Ok(())
+            }
+            Err(Exchange::Failed(error)) => Err(about(&self.claim.shown, &error)),
+        }
+    }
+
+    /// Puts the files in place one by one, in order of writing, over those of the same names.
+    ///
+    /// # Errors
+    ///
+    /// The operating system's, naming the file.
+    pub fn add(self) -> io::Result<()> {
+        self.move_in(&held())
+    }
+
+    fn move_in(&self, _held: &MutexGuard<'_, Vec<Held>>) -> io::Result<()> {
+        for name in &self.names {
+            let (from, to) = (self.path.join(name), self.claim.dir.join(name));
+            fs::rename(from, to).map_err(|error| about(&self.claim.shown.join(name), &error))?;
+        }
+        Ok(())
+    }
+
+    /// Stage and folder change places. Whenever this process is killed, [`recover`] finds its way.
+    fn exchange(&mut self) -> Result<(), Exchange> {
+        let dir = &self.claim.dir;
+        let old = aside(dir).ok_or(Exchange::Impossible)?;
+        let metadata = fs::metadata(dir).map_err(Exchange::Failed)?;
+        fs::set_permissions(&self.path, metadata.permissions()).map_err(Exchange::Failed)?;
+        let lock = lock(&self.path).map_err(Exchange::Failed)?;
+        fs::rename(&self.path, &old).map_err(|_| Exchange::Impossible)?;
+        if exchange(&old, dir).is_err() {
+            fs::rename(&old, &self.path).map_err(Exchange::Failed)?;
+            gone(fs::remove_file(self.path.join(LOCK))).map_err(Exchange::Failed)?;
+            return Err(Exchange::Impossible);
+        }
+        let retired = retire(&old, dir).map_err(Exchange::Failed);
+        self.claim.lock = lock;
+        retired
     }
 }
 
-impl Drop for Stage {
+/// Why two folders have not changed places.
+enum Exchange {
+    /// The system or the file system cannot do that, or may not here.
+    Impossible,
+    Failed(io::Error),
+}
+
+/// Lets two folders change places at once.
+fn exchange(one: &Path, other: &Path) -> io::Result<()> {
+    #[cfg(any(target_os = "linux", target_os = "macos"))]
+    {
+        use rustix::fs::{CWD, RenameFlags, renameat_with};
+        Ok(renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE)?)
+    }
+    #[cfg(not(any(target_os = "linux", target_os = "macos")))]
+    {
+        let _ = (one, other);
+        Err(io::ErrorKind::Unsupported.into())
+    }
+}
+
+impl Drop for Stage<'_> {
     fn drop(&mut self) {
-        for (temporary, _) in &self.files {
-            let _ = fs::remove_file(temporary);
-        }
+        let _held = held();
+        let _ = fs::remove_dir_all(&self.path);
     }
 }
 
 /// The same error, naming the file.
 pub fn about(path: &Path, error: &io::Error) -> io::Error {
-    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+    io::Error::new(error.kind(), format!("{}: {error}", outside::shown_path(path)))
 }

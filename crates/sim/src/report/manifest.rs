@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use serde::Deserialize;
 
+use crate::outside::is_hidden;
 use crate::scenario::{Expectation, Scenario};
 
 /// Name and version of this tool.
@@ -147,9 +148,14 @@ impl Expected {
     }
 }
 
-/// A TOML basic string. JSON escapes what TOML wants escaped, but for DEL.
+/// A TOML basic string. JSON escapes most of what TOML wants escaped; the rest is what cannot be seen.
 fn quoted(text: &str) -> String {
-    serde_json::Value::from(text).to_string().replace('\u{7f}', "\\u007f")
+    let escape = |c: char| match u32::from(c) {
+        _ if !is_hidden(c) => c.to_string(),
+        code @ ..=0xffff => format!("\\u{code:04x}"),
+        code => format!("\\U{code:08x}"),
+    };
+    serde_json::Value::from(text).to_string().chars().map(escape).collect()
 }
 
 /// The 64-bit FNV-1a hash: tells versions of a file apart, no defence against malice.
@@ -177,7 +183,7 @@ mod tests {
             tool: TOOL.into(),
             command: "simctl run 'a b.toml'".into(),
             name: "a".into(),
-            title: "\"quotes\" \\ and \u{7f}\u{1} – µ".into(),
+            title: "\"quotes\" \\ and \u{7f}\u{1}\u{9b}\u{2028}\u{202e}\u{e0041} – µ".into(),
             description: "two\nlines".into(),
             file: "a b.toml".into(),
             hash: fnv1a(b"x"),
@@ -209,6 +215,7 @@ mod tests {
             ],
         };
         assert_eq!(Manifest::parse(&manifest.to_toml()), Ok(manifest.clone()));
+        assert!(!manifest.to_toml().chars().any(|c| is_hidden(c) && c != '\n'));
         let foreign = Manifest { tool: "other 1".into(), ..manifest };
         assert!(Manifest::parse(&foreign.to_toml()).unwrap_err().contains("not written by simctl"));
     }

@@ -43,19 +43,49 @@ pub const HEADLINES: &[&str] = &[
 /// How many headline metrics are shown.
 const SHOWN: usize = 14;
 
-/// Writes the CSV files of a folder, which [`folder::claim`] granted, and then its pictures and page from them.
+/// Writes the CSV files of a folder, and then its pictures and page from them.
+///
+/// # Errors
+///
+/// As [`folder::claim`] and [`Stage::replace`].
 pub fn write(dir: &Path, results: &Results, metrics: &[Metric], pictures: bool) -> io::Result<()> {
-    table::write(dir, results)?;
-    redraw(dir, metrics, pictures)
+    let mut claim = folder::claim(dir, true)?;
+    let mut stage = claim.stage()?;
+    table::fill(&mut stage, results)?;
+    draw(&mut stage, metrics, pictures)?;
+    stage.replace()
 }
 
-/// Draws pictures and page of a folder again, from its CSV files.
-pub fn redraw(dir: &Path, metrics: &[Metric], pictures: bool) -> io::Result<()> {
+/// Adds pictures and page to a stage that has the tables, and draws them from these.
+///
+/// # Errors
+///
+/// As [`table::read`] and [`Stage::write`].
+pub fn draw(stage: &mut Stage, metrics: &[Metric], pictures: bool) -> io::Result<()> {
+    let results = table::read(stage.path())?;
+    draw_from(&results, stage, metrics, pictures)
+}
+
+/// Draws pictures and page of a folder again, from its CSV files, and says what these hold.
+///
+/// # Errors
+///
+/// As [`table::read`], [`folder::claim_if`] and [`Stage::add`].
+pub fn redraw(dir: &Path, metrics: &[Metric], pictures: bool) -> io::Result<Results> {
+    let mut claim = folder::claim_if(dir, |dir| match dir.symlink_metadata() {
+        Ok(_) => Ok(()),
+        Err(error) => Err(folder::about(dir, &error)),
+    })?;
     let results = table::read(dir)?;
-    let mut stage = Stage::new(dir);
-    let drawn = if pictures { plot::draw(&results, &mut stage)? } else { Vec::new() };
-    stage.write("README.md", page::page(&results, metrics, &drawn).as_bytes())?;
-    stage.commit()
+    let mut stage = claim.stage()?;
+    draw_from(&results, &mut stage, metrics, pictures)?;
+    stage.add()?;
+    Ok(results)
+}
+
+fn draw_from(results: &Results, stage: &mut Stage, metrics: &[Metric], pictures: bool) -> io::Result<()> {
+    let drawn = if pictures { plot::draw(results, stage)? } else { Vec::new() };
+    stage.write("README.md", page::page(results, metrics, &drawn).as_bytes())
 }
 
 /// Names of the headline metrics of a folder: those of [`HEADLINES`] that have a value other than zero; if there is none

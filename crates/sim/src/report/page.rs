@@ -7,6 +7,7 @@ use super::plot::Picture;
 use super::results::{PairedRow, ROW_LIMIT, Results};
 use super::{headlines, text};
 use crate::metrics::Metric;
+use crate::outside;
 
 /// What each file is, in the order of the list at the end.
 const FILES: &[(&str, &str)] = &[
@@ -46,10 +47,10 @@ fn head(out: &mut String, results: &Results) {
     let description = manifest.description.trim();
     if !description.is_empty() {
         // Prose is Markdown by its author's wish; only markup that a browser would run is taken out.
-        let lines: Vec<String> = description.lines().map(text::plain).collect();
+        let lines: Vec<String> = description.lines().map(outside::shown).collect();
         let _ = write!(out, "{}\n\n", lines.join("\n").replace('<', "&lt;"));
     }
-    let _ = write!(out, "```sh\n{}\n```\n\n", text::plain(&manifest.command).replace("```", ""));
+    let _ = write!(out, "```sh\n{}\n```\n\n", outside::shown(&manifest.command).replace("```", ""));
     let names: Vec<String> = manifest.strategies.iter().map(|name| text::markdown(name)).collect();
     let _ = write!(
         out,
@@ -59,7 +60,7 @@ fn head(out: &mut String, results: &Results) {
         names.join(", "),
         text::markdown(&manifest.seed),
         text::markdown(&manifest.tool),
-        text::plain(&manifest.file).replace('`', ""),
+        outside::shown(&manifest.file).replace('`', ""),
         text::markdown(&manifest.hash),
     );
 }
@@ -98,7 +99,7 @@ fn summary(out: &mut String, results: &Results) {
         let unit = rows.iter().flatten().next().map_or("", |row| row.unit.as_str());
         let largest = rows.iter().flatten().filter_map(|row| row.summary.mean).fold(0.0, f64::max);
         let (factor, unit_shown) = text::scale(unit, largest);
-        let _ = write!(out, "| {} | {unit_shown} |", text::markdown(&text::title(&metric, unit)));
+        let _ = write!(out, "| {} | {} |", text::markdown(&text::title(&metric, unit)), text::markdown(&unit_shown));
         for row in rows {
             let cell = row.and_then(|row| {
                 let summary = &row.summary;
@@ -182,6 +183,7 @@ pub fn sentence(row: &PairedRow, unit: &str, metrics: &[Metric]) -> String {
         };
     }
     let (factor, unit) = text::scale(unit, row.paired.difference);
+    let unit = text::markdown(&unit);
     let more = if row.paired.difference > 0.0 { "more" } else { "less" };
     let (low, high) = if low < 0.0 && high < 0.0 { (-high, -low) } else { (low, high) };
     let space = if unit.is_empty() { "" } else { " " };
@@ -228,7 +230,7 @@ fn limits(out: &mut String, results: &Results) {
     }
     let cut = &results.manifest.first_replication_only;
     if !cut.is_empty() {
-        let names: Vec<String> = cut.iter().map(|name| format!("`{}`", text::plain(name))).collect();
+        let names: Vec<String> = cut.iter().map(|name| format!("`{}`", outside::shown(name))).collect();
         let _ = writeln!(
             out,
             "- All replications together have more than {} rows, so {} and the pictures drawn from them hold replication \

@@ -17,17 +17,32 @@ use super::manifest::Manifest;
 use super::results::{OfRun, PairedRow, Results, Runs, SeriesRow, SummaryRow};
 use super::text;
 use crate::metrics::{Mark, NodeRow, TaskRow};
+use crate::outside::{self, Plain, open_plain};
 use crate::stats::{Paired, Summary};
 
-/// Writes the tables into a folder that [`folder::claim`] granted. Results of an earlier run are replaced as a whole; if
-/// writing fails before that, they stay.
+/// Bytes of a table at most.
+const LARGEST: u64 = 4 << 30;
+
+/// Writes the tables and nothing else into a folder. Results of an earlier run are replaced as a whole; if writing fails
+/// before that, they stay.
+///
+/// # Errors
+///
+/// As [`folder::claim`] and [`Stage::replace`].
 pub fn write(dir: &Path, results: &Results) -> io::Result<()> {
-    let mut stage = Stage::new(dir);
-    let mut names = vec![MANIFEST];
-    let mut add = |name, fill: &dyn Fn(&mut File) -> io::Result<()>| {
-        names.push(name);
-        stage.fill(name, fill)
-    };
+    let mut claim = folder::claim(dir, true)?;
+    let mut stage = claim.stage()?;
+    fill(&mut stage, results)?;
+    stage.replace()
+}
+
+/// Adds the tables to a stage.
+///
+/// # Errors
+///
+/// As [`Stage::fill`].
+pub fn fill(stage: &mut Stage, results: &Results) -> io::Result<()> {
+    let mut add = |name, fill: &dyn Fn(&mut File) -> io::Result<()>| stage.fill(name, fill);
     add("runs.csv", &|file| write_runs(file, &results.runs))?;
     add("summary.csv", &|file| write_rows(file, &results.summary))?;
     if !results.paired.is_empty() {
@@ -37,15 +52,13 @@ pub fn write(dir: &Path, results: &Results) -> io::Result<()> {
     add("tasks.csv", &|file| write_rows_by_run(file, &results.tasks))?;
     add("nodes.csv", &|file| write_rows_by_run(file, &results.nodes))?;
     add("marks.csv", &|file| write_rows_by_run(file, &results.marks))?;
-    stage.write(MANIFEST, results.manifest.to_toml().as_bytes())?;
-    folder::remove_stale(dir, &names)?;
-    stage.commit()
+    stage.write(MANIFEST, results.manifest.to_toml().as_bytes())
 }
 
 /// Reads the tables of a folder. The error says which file, line and column is not as written.
 pub fn read(dir: &Path) -> io::Result<Results> {
-    fn file<T>(dir: &Path, name: &str, parse: fn(File) -> Result<T, String>) -> io::Result<T> {
-        let file = File::open(dir.join(name)).map_err(|error| folder::about(&dir.join(name), &error))?;
+    fn file<T>(dir: &Path, name: &str, parse: fn(Plain) -> Result<T, String>) -> io::Result<T> {
+        let file = open_plain(&dir.join(name), LARGEST).map_err(|error| folder::about(&dir.join(name), &error))?;
         parse(file).map_err(|complaint| invalid(dir, name, &complaint))
     }
     let paired = if dir.join("paired.csv").exists() { file(dir, "paired.csv", parse_rows)? } else { vec![] };
@@ -137,7 +150,7 @@ impl<'a> Reader<'a> {
     }
     fn complaint(&self, cell: &str, expected: &str) -> String {
         let column = self.header.get(self.at - 1).unwrap_or_default();
-        format!("column '{}' holds '{}', expected {expected}", text::plain(column), text::plain(cell))
+        format!("column '{}' holds '{}', expected {expected}", outside::shown(column), outside::shown(cell))
     }
     fn count<T: FromStr>(&mut self) -> Result<T, String> {
         self.parsed("a whole number")
@@ -369,11 +382,11 @@ fn write_lines<T>(
     writer.flush()
 }
 
-fn parse_manifest(file: File) -> Result<Manifest, String> {
+fn parse_manifest(file: Plain) -> Result<Manifest, String> {
     Manifest::parse(&io::read_to_string(file).map_err(|error| error.to_string())?)
 }
 
-fn parse_rows<T: Row>(file: File) -> Result<Vec<T>, String> {
+fn parse_rows<T: Row>(file: Plain) -> Result<Vec<T>, String> {
     let mut rows = Vec::new();
     parse_lines(open(file, T::HEADER)?, |cells| {
         rows.push(T::read(cells)?);
@@ -382,7 +395,7 @@ fn parse_rows<T: Row>(file: File) -> Result<Vec<T>, String> {
     Ok(rows)
 }
 
-fn parse_rows_by_run<T: Row>(file: File) -> Result<Vec<OfRun<T>>, String> {
+fn parse_rows_by_run<T: Row>(file: Plain) -> Result<Vec<OfRun<T>>, String> {
     let mut runs: Vec<OfRun<T>> = Vec::new();
     parse_lines(open(file, &[RUN, T::HEADER].concat())?, |cells| {
         let (strategy, replication) = (cells.short_text()?, cells.count()?);
@@ -396,7 +409,7 @@ fn parse_rows_by_run<T: Row>(file: File) -> Result<Vec<OfRun<T>>, String> {
     Ok(runs)
 }
 
-fn parse_runs(file: File) -> Result<Runs, String> {
+fn parse_runs(file: Plain) -> Result<Runs, String> {
     let mut reader = csv::Reader::from_reader(file);
     let header = reader.headers().map_err(|error| error.to_string())?;
     if !header.iter().take(RUN.len()).eq(RUN.iter().copied()) {
@@ -414,7 +427,7 @@ fn parse_runs(file: File) -> Result<Runs, String> {
 }
 
 /// A file that must have these columns.
-fn open(file: File, columns: &[&str]) -> Result<csv::Reader<File>, String> {
+fn open(file: Plain, columns: &[&str]) -> Result<csv::Reader<Plain>, String> {
     let mut reader = csv::Reader::from_reader(file);
     let header = reader.headers().map_err(|error| error.to_string())?;
     if !header.iter().eq(columns.iter().copied()) {
@@ -425,7 +438,7 @@ fn open(file: File, columns: &[&str]) -> Result<csv::Reader<File>, String> {
 
 /// Line by line: the text of a large table would take as much memory as its rows.
 fn parse_lines(
-    mut reader: csv::Reader<File>,
+    mut reader: csv::Reader<Plain>,
     mut parse: impl FnMut(&mut Reader) -> Result<(), String>,
 ) -> Result<(), String> {
     let header = reader.headers().map_err(|error| error.to_string())?.clone();
@@ -439,5 +452,5 @@ fn parse_lines(
 }
 
 fn invalid(dir: &Path, name: &str, complaint: &str) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, format!("{}: {complaint}", dir.join(name).display()))
+    io::Error::new(io::ErrorKind::InvalidData, format!("{}: {complaint}", outside::shown_path(&dir.join(name))))
 }

@@ -1,5 +1,7 @@
 //! How numbers and names are written: exactly for machines, shortly for people, harmlessly for both.
 
+use crate::outside::{is_hidden, shown};
+
 /// A number for a CSV cell: the shortest text that reads back as the same number, independent of any locale. Empty if it
 /// is not finite.
 pub fn exact(value: f64) -> String {
@@ -54,16 +56,11 @@ pub fn title(metric: &str, unit: &str) -> String {
     metric.strip_suffix(&suffix).unwrap_or(metric).replace('_', " ")
 }
 
-/// Text without what could steer a terminal or reorder a line: control characters, bidirectional and zero-width ones.
-pub fn plain(text: &str) -> String {
-    text.chars().map(|c| if c == '\n' || c == '\t' { ' ' } else { c }).filter(|c| !steers(*c)).collect()
-}
-
 /// Text for a CSV cell. What a spreadsheet could take for a formula gets an apostrophe in front, and so does what begins
 /// with one, so that [`from_cell`] can take it away again.
 pub fn cell(text: &str) -> String {
-    let text = plain(text);
-    let first = text.chars().find(|c| !c.is_whitespace() && *c != '"');
+    let first = text.chars().find(|c| !c.is_whitespace() && !is_hidden(*c) && *c != '"');
+    let text = shown(text);
     let formula = matches!(first, Some('=' | '+' | '-' | '@' | '|' | '%' | '＝' | '＋' | '－' | '＠'));
     if formula || text.starts_with('\'') { format!("'{text}") } else { text }
 }
@@ -76,7 +73,7 @@ pub fn from_cell(cell: &str) -> &str {
 /// Text that Markdown shows as it is, in a table too.
 pub fn markdown(text: &str) -> String {
     let mut out = String::new();
-    for c in plain(text).chars() {
+    for c in shown(text).chars() {
         match c {
             '<' => out.push_str("&lt;"),
             '>' => out.push_str("&gt;"),
@@ -126,11 +123,6 @@ fn grouped(text: &str) -> String {
         out.push_str(fraction);
     }
     out
-}
-
-fn steers(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
 #[cfg(test)]
@@ -203,15 +195,16 @@ mod tests {
         ] {
             let cell = cell(evil);
             assert!(cell.starts_with('\''), "{evil:?} became {cell:?}");
-            assert_eq!(from_cell(&cell), plain(evil));
+            assert_eq!(from_cell(&cell), shown(evil));
         }
         assert_eq!(cell("web.1"), "web.1");
         assert_eq!(from_cell(&cell("'quoted'")), "'quoted'");
     }
 
     #[test]
-    fn terminals_and_pages_are_not_steered() {
-        assert_eq!(plain("a\u{1b}[31mb\u{202e}c\nd"), "a[31mbc d");
+    fn cells_and_pages_are_not_steered() {
+        assert_eq!(cell("a\u{1b}[31mb\u{202e}c\nd"), "a\\u{1b}[31mb\\u{202e}c d");
+        assert_eq!(markdown("\u{2028}"), "\\\\u{2028}");
         assert_eq!(markdown("<b>|x_*"), "&lt;b&gt;\\|x\\_\\*");
     }
 }

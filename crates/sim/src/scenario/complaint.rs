@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::Path;
 
+use crate::outside::{is_hidden, shown, shown_path};
+
 /// More than this many are counted, not kept: nobody reads them, and their excerpts would not be free.
 const SHOWN: usize = 100;
 /// Longest excerpt of a line, and longest message, in characters.
@@ -71,11 +73,7 @@ impl Complaints {
             position: place.map(|place| Position::of(text, place)),
             help: help.map(|help| printable(&help)),
         };
-        Complaints {
-            path: printable(&path.display().to_string()),
-            list: raw.into_iter().map(complaint).collect(),
-            more,
-        }
+        Complaints { path: shown_path(path), list: raw.into_iter().map(complaint).collect(), more }
     }
 
     /// The same text with ANSI colours, for a terminal.
@@ -171,16 +169,12 @@ fn visible(c: char) -> char {
     }
 }
 
-/// Control characters, and those that turn or hide the text around them, as `\u{..}`; books are cut.
+/// A message on one line; books are cut.
 fn printable(text: &str) -> String {
-    let escape = |c: char| if is_hidden(c) { c.escape_default().to_string() } else { c.to_string() };
-    let cut = if text.chars().nth(LONGEST).is_some() { "..." } else { "" };
-    text.chars().take(LONGEST).map(escape).chain([cut.to_string()]).collect()
-}
-
-fn is_hidden(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => shown(&text[..end]) + "...",
+        None => shown(text),
+    }
 }
 
 /// "did you mean" the nearest of some names; all of them, if they are few and none is near.

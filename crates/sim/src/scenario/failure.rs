@@ -8,7 +8,7 @@ use sched::{Span, Time};
 use super::complaint::suggest;
 use super::pool::Selectors;
 use super::reader::{Table, Value};
-use super::rows::{Rows, field, seconds};
+use super::rows::{Rows, SECONDS, seconds};
 use super::unit::{CENTURY, human, typical};
 use super::{Breach, Burst, FailurePlan, FailureUnit};
 use crate::engine::law::Law;
@@ -120,28 +120,28 @@ fn burst(value: &Value<'_>) -> Option<Burst> {
 /// A CSV file with the columns `node`, `down_at` and `up_at`, in seconds from the start; without `up_at` it stays down.
 type Log = (Vec<FailureUnit>, Vec<Vec<(Time, Span)>>);
 fn log(value: &Value<'_>, nodes: &Selectors<'_>, folder: &Path) -> Option<Log> {
-    let name = value.text()?;
-    let rows = Rows::read(value, folder)?;
-    let column = |name: &str| rows.column(name);
-    let (Some(node), Some(down), Some(up)) = (column("node"), column("down_at"), column("up_at")) else {
-        value.complain(format!("{name}: expected a first line with the columns `node`, `down_at` and `up_at`"));
-        return None;
-    };
-    let mut outages: BTreeMap<usize, Vec<(Time, Span)>> = BTreeMap::new();
-    for (number, record) in rows.records.iter().enumerate() {
-        let field = |column: usize| field(record, column);
-        let row = field(node).and_then(|name| nodes.row(name));
-        let (from, to) = (field(down).and_then(seconds), field(up).map_or(Some(CENTURY), seconds));
-        match (row, from, to) {
-            (Some(row), Some(from), Some(to)) if from < to => {
-                outages.entry(row).or_default().push((Time::ZERO + from, (Time::ZERO + to) - (Time::ZERO + from)));
-            }
-            _ => {
-                let message = "is not a node, when it fails and when it is back, in seconds";
-                value.complain(format!("{name}: row {} {message}", number + 1));
-                return None;
-            }
+    let rows = Rows::read(value, folder, &["node", "down_at", "up_at"], &[])?;
+    let listed = rows.map(|row| {
+        let node = row.need("node", "a node", |name| Some(name.to_string()));
+        let node = node.and_then(|name| {
+            let found = nodes.row(&name);
+            found.or_else(|| row.complain("node", format!("no node `{name}`"), suggest(&name, nodes.names())))
+        });
+        let from = row.need("down_at", SECONDS, seconds);
+        let to = match row.text("up_at") {
+            Some(_) => row.read("up_at", SECONDS, seconds),
+            None => Some(CENTURY),
+        };
+        if let (Some(from), Some(to)) = (from, to)
+            && to <= from
+        {
+            return row.complain("up_at", "`up_at`: expected later than `down_at`", None);
         }
+        Some((node?, Time::ZERO + from?, Time::ZERO + to?))
+    })?;
+    let mut outages: BTreeMap<usize, Vec<(Time, Span)>> = BTreeMap::new();
+    for (node, from, to) in listed {
+        outages.entry(node).or_default().push((from, to - from));
     }
     let unit = |row: usize| FailureUnit { name: nodes.name(row).to_string(), nodes: vec![row] };
     let units = outages.keys().map(|row| unit(*row)).collect();

@@ -11,8 +11,8 @@ use super::pattern::expand;
 use super::pool::Selectors;
 use super::reader::{Table, Value};
 use super::service::exits;
-use super::stack::read_text;
 use super::{Exit, Image, Layer, inspect};
+use crate::outside::{self, LARGEST_TEXT};
 
 pub(super) const IMAGE: &[&str] =
     &["name", "count", "size", "layers", "from", "base", "present", "missing", "corrupt", "exits"];
@@ -119,7 +119,8 @@ fn read_image<'a>(table: &Table<'a>, folder: &Path, name: String) -> Option<Draf
     }
     let printed = table.read("from", |value| {
         let file = value.text()?;
-        let read = read_text(&folder.join(file)).and_then(|text| inspect::layers(&name, &text));
+        let read = outside::read_text(&folder.join(file), LARGEST_TEXT).map_err(|error| error.to_string());
+        let read = read.and_then(|text| inspect::layers(&name, &text));
         read.map_err(|error| value.complain(format!("cannot use `{file}`: {error}"))).ok()
     });
     let layers = match (listed, size) {

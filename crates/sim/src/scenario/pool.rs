@@ -325,6 +325,11 @@ impl<'a> Selectors<'a> {
         self.by_name.get(name).copied()
     }
 
+    /// Names of all nodes.
+    pub fn names(&self) -> impl Iterator<Item = &'a str> {
+        self.nodes.iter().map(|node| node.spec.id.as_str())
+    }
+
     /// A node's name.
     pub fn name(&self, row: usize) -> &'a str {
         &self.nodes[row].spec.id

@@ -10,10 +10,11 @@ use toml::de::DeTable;
 use super::complaint::{Complaints, Place, suggest};
 use super::reader::{Sink, Table, Value};
 use super::service::{SERVICE, TASKS};
-use super::stack::{STACK, Stacks, read_text};
+use super::stack::{STACK, Stacks};
 use super::unit::{CENTURY, human};
 use super::{Action, Image, NetworkPlan, NodePlan, Scenario, Scripted, ServicePlan};
 use super::{expect, failure, image, join, model, operator, pool, scaler, script, service, workload};
+use crate::outside::{self, LARGEST_TEXT};
 
 pub(super) const SCENARIO: &[&str] = &[
     "name",
@@ -60,7 +61,7 @@ const POINTS: u64 = 100_000;
 ///
 /// Everything that is wrong with it, in order of the file; if the text is not TOML, all of its syntax errors.
 pub fn load(path: &Path) -> Result<Scenario, Complaints> {
-    match read_text(path) {
+    match outside::read_text(path, LARGEST_TEXT) {
         Ok(text) => parse(path, &text),
         Err(error) => Err(Complaints::of_file(path, format!("cannot read the scenario: {error}"))),
     }

@@ -1,7 +1,6 @@
 //! `stack` and `[[stack]]`: Docker stack files.
 
 use std::collections::BTreeMap;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use sched::Time;
@@ -11,11 +10,9 @@ use super::complaint::Place;
 use super::model::ipv4_network;
 use super::reader::{Entry, Table, Value};
 use super::{Behaviour, NetworkPlan, ServicePlan};
+use crate::outside::{self, LARGEST_TEXT};
 
 pub(super) const STACK: &[&str] = &["name", "files", "env", "env_file", "at"];
-
-/// Bytes of a file that is read: more is a mistake.
-const LARGEST: u64 = 8 << 20;
 
 /// What a stack brings.
 struct Stack {
@@ -100,7 +97,7 @@ impl Stacks<'_> {
     /// `NAME=value` lines; blank lines and those that begin with `#` say nothing.
     fn read_env_file(&self, value: &Value<'_>) -> Option<Vec<(String, String)>> {
         let name = value.text()?;
-        let text = match read_text(&self.folder.join(name)) {
+        let text = match outside::read_text(&self.folder.join(name), LARGEST_TEXT) {
             Ok(text) => text,
             Err(error) => {
                 value.complain(format!("cannot read {name}: {error}"));
@@ -122,28 +119,4 @@ impl Stacks<'_> {
         }
         Some(variables)
     }
-}
-
-/// A text file of a sane size, without a byte order mark.
-pub(super) fn read_text(path: &Path) -> Result<String, String> {
-    let words = |error: std::io::Error| match error.kind() {
-        std::io::ErrorKind::NotFound => "there is no such file".to_string(),
-        std::io::ErrorKind::PermissionDenied => "permission denied".to_string(),
-        _ => error.to_string(),
-    };
-    // Looked at before it is opened: opening a pipe would wait for its other end.
-    if !std::fs::metadata(path).map_err(words)?.is_file() {
-        return Err("it is not a file".into());
-    }
-    let file = std::fs::File::open(path).map_err(words)?;
-    let mut bytes = Vec::new();
-    file.take(LARGEST + 1).read_to_end(&mut bytes).map_err(words)?;
-    if LARGEST < bytes.len() as u64 {
-        return Err("it is larger than 8 MiB".into());
-    }
-    let text = String::from_utf8(bytes).map_err(|_| "it is not UTF-8 text")?;
-    if text.contains('\0') {
-        return Err("it is not text: it contains a NUL".into());
-    }
-    Ok(text.strip_prefix('\u{feff}').map(str::to_string).unwrap_or(text))
 }

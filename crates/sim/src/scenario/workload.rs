@@ -7,7 +7,7 @@ use sched::{Span, Time};
 
 use super::complaint::suggest;
 use super::reader::{Table, Value};
-use super::rows::{Rows, field, seconds};
+use super::rows::{Rows, SECONDS, seconds};
 use super::service::{SERVICE, TASKS};
 use super::{ArrivalPlan, ArrivalProcess, Autoscale, Batch, Listed, QueuePlan, RequestPlan, ServicePlan, service};
 use crate::engine::law::Law;
@@ -201,28 +201,14 @@ fn process(table: &Table<'_>, folder: &Path) -> Option<ArrivalProcess> {
 
 /// A CSV file with a header: `at` in seconds, and if given `run` in seconds and `replicas`.
 fn listed(value: &Value<'_>, folder: &Path) -> Option<Vec<Listed>> {
-    let name = value.text()?;
-    let file = Rows::read(value, folder)?;
-    let column = |name: &str| file.column(name);
-    let Some(at) = column("at") else {
-        value.complain(format!("{name}: expected a first line with the columns `at`, and maybe `run` and `replicas`"));
-        return None;
-    };
-    let (run, replicas) = (column("run"), column("replicas"));
-    let mut rows = Vec::new();
-    for (number, record) in file.records.iter().enumerate() {
-        let field = |column: Option<usize>| column.and_then(|column| field(record, column));
-        let (at, run, replicas) = (
-            field(Some(at)).and_then(seconds),
-            field(run).map(seconds),
-            field(replicas).map(|text| text.parse::<u64>().ok().filter(|it| *it <= TASKS)),
-        );
-        let (Some(at), false, false) = (at, run == Some(None), replicas == Some(None)) else {
-            value.complain(format!("{name}: row {} is not `at` in seconds, `run` in seconds, `replicas`", number + 1));
-            return None;
-        };
-        rows.push(Listed { at: Time::ZERO + at, run: run.flatten(), replicas: replicas.flatten() });
-    }
+    let file = Rows::read(value, folder, &["at"], &["run", "replicas"])?;
+    let replicas = format!("a whole number from 0 to {TASKS}");
+    let mut rows = file.map(|row| {
+        let at = row.need("at", SECONDS, seconds);
+        let run = row.read("run", SECONDS, seconds);
+        let replicas = row.read("replicas", &replicas, |text| text.parse::<u64>().ok().filter(|it| *it <= TASKS));
+        Some(Listed { at: Time::ZERO + at?, run, replicas })
+    })?;
     rows.sort_by_key(|row| row.at);
     Some(rows)
 }

@@ -1,5 +1,8 @@
 //! The program itself, as a user starts it: exit codes, what it says, and the files it leaves.
 
+#[cfg(unix)]
+mod edges;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -28,6 +31,17 @@ impl Place {
             fs::read_dir(&self.0).unwrap().map(|it| it.unwrap().file_name().to_string_lossy().into_owned()).collect();
         names.sort();
         names
+    }
+}
+
+#[cfg(unix)]
+impl Place {
+    /// What begins with a dot, here and one or two folders down.
+    fn hidden(&self) -> Vec<PathBuf> {
+        let entries = |dir: PathBuf| fs::read_dir(dir).into_iter().flatten().map(|it| it.unwrap().path());
+        let all =
+            entries(self.0.clone()).chain(entries(self.0.join("results"))).chain(entries(self.0.join("results/s")));
+        all.filter(|path| path.file_name().unwrap().to_string_lossy().starts_with('.')).collect()
     }
 }
 
@@ -77,7 +91,9 @@ const WRONG: &[(&str, &[u8], &str)] = &[
     ("stack s.yml", b"version: \"3.8\"\nservices:\n  web:\n    image: ${WHAT?is missing}", "is missing"),
     ("stack absent.yml", b"", "absent.yml"),
     ("conform absent.jsonl", b"", "absent.jsonl"),
-    ("conform s.jsonl", b"{\"id\": 1", "s.jsonl"),
+    ("conform s.jsonl", b"{\"id\": 1", "s.jsonl:1: id: invalid type"),
+    ("conform s.jsonl", b"", "s.jsonl:1: it holds no scenario"),
+    ("conform .", b"", "it is not a file"),
     ("frobnicate", b"", "frobnicate"),
 ];
 

@@ -59,3 +59,86 @@ fn a_broken_file_says_where() {
     let error = replay_text("{]").err().expect("refused");
     assert!(error.starts_with("1: "), "{error}");
 }
+
+/// Every number of a recording, one after the other, at the end of its type and beyond: never a panic, and if it is refused,
+/// with line and field.
+#[test]
+fn numbers_out_of_range_are_refused_with_line_and_field() {
+    fn numbers(value: &mut serde_json::Value, visit: &mut dyn FnMut(&mut serde_json::Value) -> bool) -> bool {
+        match value {
+            serde_json::Value::Number(_) => visit(value),
+            serde_json::Value::Array(list) => list.iter_mut().any(|it| numbers(it, visit)),
+            serde_json::Value::Object(map) => map.values_mut().any(|it| numbers(it, visit)),
+            _ => false,
+        }
+    }
+    let (mut refused, mut replayed) = (0, 0);
+    for file in ["placement-public.jsonl", "dynamics-public.jsonl"] {
+        let text = std::fs::read_to_string(data(file)).expect("the file is part of the project");
+        let line = text.lines().max_by_key(|line| line.matches("_ns").count()).expect("a scenario");
+        let mut whole: serde_json::Value = serde_json::from_str(line).expect("JSON");
+        for key in ["sample_run_log", "sample_outcomes"] {
+            whole.as_object_mut().expect("an object").remove(key);
+        }
+        let invariants = whole.as_object_mut().and_then(|it| it.remove("invariants")).expect("a scenario has them");
+        let mut count = 0;
+        numbers(&mut whole, &mut |_| {
+            count += 1;
+            false
+        });
+        assert!(3 < count);
+        for at in 0..count {
+            for extreme in [u64::MAX, i64::MAX as u64, u64::from(u32::MAX)] {
+                let (mut whole, mut seen) = (whole.clone(), 0);
+                numbers(&mut whole, &mut |number| {
+                    seen += 1;
+                    if seen == at + 1 {
+                        *number = extreme.into();
+                    }
+                    seen == at + 1
+                });
+                whole["invariants"] = invariants.clone();
+                match replay_text(&format!("\n{whole}")) {
+                    Ok(_) => replayed += 1,
+                    Err(error) => {
+                        let field = error.strip_prefix("2: ").and_then(|it| it.split_once(": "));
+                        assert!(field.is_some_and(|(field, _)| !field.contains(' ')), "{error}");
+                        refused += 1;
+                    }
+                }
+            }
+        }
+    }
+    assert!(10 < refused && 0 < replayed, "{refused} refused, {replayed} replayed");
+}
+
+#[test]
+fn a_recording_that_says_nothing_is_refused() {
+    for (text, said) in [
+        ("", "1: it holds no scenario"),
+        ("\n \n", "1: it holds no scenario"),
+        ("{}", "1: missing field `format`"),
+        ("\n{\"format\": \"swarm-oracle-placement/1\", \"id\": \"x\", \"category\": \"y\"}", "2: invariants: nothing"),
+        ("{\"format\": \"x\", \"id\": 1, \"category\": \"y\"}", "1: id: invalid type: integer `1`"),
+        (
+            "{\"format\": \"swarm-oracle-dynamics/1\", \"id\": \"x\", \"category\": \"y\", \"events\": [{\"at_ns\": 1, \"kind\": \"create_service\", \"service\": {\"name\": \"w\", \"restart_policy\": {\"delay_ns\": 18446744073709551615}}}]}",
+            "1: events[0].service.restart_policy.delay_ns: expected a number from 0",
+        ),
+    ] {
+        let error = replay_text(text).err().expect("refused");
+        assert!(error.starts_with(said), "{error}");
+    }
+}
+
+/// A container that ends at once and is started again at once: the life does not end.
+#[test]
+fn a_life_in_circles_is_refused() {
+    let text = r#"{"format": "swarm-oracle-dynamics/1", "id": "x", "category": "y", "duration_ns": 90000000000000,
+        "nodes": [{"id": "n1", "cpu_nanos": 1000000000, "memory_bytes": 1000000000}],
+        "task_behaviors": [{"phase": "run", "after_ns": 0, "exit_code": 1}],
+        "events": [{"at_ns": 1, "kind": "create_service", "service":
+            {"name": "w", "replicas": 1, "restart_policy": {"condition": "any", "delay_ns": 0}}}],
+        "invariants": {"per_service": {"w": {"final_running_total": {"kind": "exact", "value": 1}}}}}"#;
+    let error = replay_text(&text.replace('\n', " ")).err().expect("refused");
+    assert!(error.starts_with("1: duration_ns: more than 100000 steps"), "{error}");
+}

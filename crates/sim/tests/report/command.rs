@@ -223,12 +223,30 @@ fn a_report_shows_what_the_run_showed() {
     let report: report::Args = args(&[&place.path("results/small"), "--no-plots"]);
     let said = said(|console| report::run(&report, console));
     assert_eq!(said.out, ran.out);
-    assert_eq!(said.end, End::Held, "a report shows expectations, but does not judge");
+    assert_eq!(said.end, End::Failed, "a report judges as the run did");
     assert!(before == Scratch::files(&place.scratch.0.join("results/small")));
     let report: report::Args = args(&[&place.path("nowhere")]);
     let said = self::said(|console| report::run(&report, console));
     assert_eq!(said.end, End::WrongInput);
     assert!(said.err.contains("not a result folder"), "{}", said.err);
+}
+
+#[test]
+fn a_report_of_runs_that_broke_off_ends_with_one() {
+    let place = Place::new("report-broken");
+    let file = place.scenario("small", "");
+    let args: run::Args = args(&[&file, "--out", &place.path("results"), "--no-plots"]);
+    said(|console| {
+        run::run(&args, console, &|scenario, plan, jobs, done| {
+            let mut outcomes = pretend(scenario, plan, jobs, done);
+            outcomes[0].marks.push(Mark { time_s: 3.0, kind: "error".into(), label: "too\u{1b}[2J many".into() });
+            outcomes
+        })
+    });
+    let report: report::Args = self::args(&[&place.path("results/small"), "--no-plots"]);
+    let said = said(|console| report::run(&report, console));
+    assert_eq!(said.end, End::Failed);
+    assert!(said.err.contains("a run broke off: spread, replication 1: too\\u{1b}[2J many"), "{}", said.err);
 }
 
 #[test]

@@ -121,6 +121,132 @@ fn a_failed_writing_leaves_the_old_folder_as_it_was() {
     assert!(folder::is_ours(&scratch.0));
 }
 
+/// Names of everything in a folder, hidden or not.
+fn entries(dir: &Path) -> Vec<String> {
+    let mut names: Vec<String> =
+        fs::read_dir(dir).unwrap().map(|it| it.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn what_a_killed_process_leaves_is_put_away() {
+    let own = [folder::files().map(str::to_string).collect(), vec!["notes.txt".to_string()]].concat();
+    let begun: &[fn(&Path)] = &[
+        // While tables of a new folder were written.
+        |dir| {
+            fs::create_dir_all(dir.join(".simctl-new")).unwrap();
+            fs::write(dir.join(".simctl-new/runs.csv"), "strategy,repl").unwrap();
+            fs::write(dir.join(".simctl-lock"), "").unwrap();
+        },
+        // While files were moved in one by one, where folders cannot change places.
+        |dir| {
+            write(dir, &small(), METRICS, false).unwrap();
+            fs::create_dir_all(dir.join(".simctl-new")).unwrap();
+            fs::remove_file(dir.join("runs.csv")).unwrap();
+        },
+        // Before the folders changed places.
+        |dir| {
+            let old = dir.with_file_name(".own.simctl-old");
+            write(&old, &small(), METRICS, false).unwrap();
+            fs::write(old.join(".simctl-lock"), "").unwrap();
+            fs::write(dir.join(".simctl-lock"), "").unwrap();
+        },
+        // After that, before what is not ours was moved over.
+        |dir| {
+            write(dir, &small(), METRICS, false).unwrap();
+            let old = dir.with_file_name(".own.simctl-old");
+            write(&old, &small(), METRICS, false).unwrap();
+            fs::write(old.join("notes.txt"), "mine").unwrap();
+        },
+    ];
+    for (number, begin) in begun.iter().enumerate() {
+        let scratch = Scratch::new(&format!("killed-{number}"));
+        let dir = scratch.0.join("own");
+        fs::create_dir_all(&dir).unwrap();
+        begin(&dir);
+        drop(folder::claim(&dir, false).unwrap_or_else(|error| panic!("{number}: {error}")));
+        if !dir.join("notes.txt").exists() {
+            fs::write(dir.join("notes.txt"), "mine").unwrap();
+        }
+        write(&dir, &small(), METRICS, true).unwrap();
+        let mut wanted = own.clone();
+        wanted.sort();
+        assert_eq!(entries(&dir), wanted, "{number}");
+        assert_eq!(text(&dir, "notes.txt"), "mine");
+        assert_eq!(entries(&scratch.0), ["own"], "{number}");
+    }
+}
+
+#[test]
+fn a_foreign_folder_is_not_touched() {
+    let scratch = Scratch::new("foreign-whole");
+    fs::write(scratch.0.join("runs.csv"), "mine").unwrap();
+    assert!(folder::claim(&scratch.0, false).is_err());
+    assert_eq!(entries(&scratch.0), ["runs.csv"]);
+    // A folder that was made for nothing is gone.
+    drop(folder::claim(&scratch.0.join("a/b"), false).unwrap());
+    assert_eq!(entries(&scratch.0), ["runs.csv"]);
+}
+
+#[test]
+fn one_process_at_a_time_writes_to_a_folder() {
+    let scratch = Scratch::new("lock");
+    let dir = scratch.0.join("own");
+    let claim = folder::claim(&dir, false).unwrap();
+    let refused = folder::claim(&dir, false).unwrap_err().to_string();
+    assert!(refused.contains("another simctl is writing to this folder"), "{refused}");
+    drop(claim);
+    write(&dir, &small(), METRICS, false).unwrap();
+    // The lock goes with the folder when it changes places.
+    let mut claim = folder::claim(&dir, false).unwrap();
+    let mut stage = claim.stage().unwrap();
+    table::fill(&mut stage, &small()).unwrap();
+    stage.replace().unwrap();
+    assert!(folder::claim(&dir, true).is_err());
+    drop(claim);
+    assert!(!entries(&dir).iter().any(|name| name.starts_with('.')), "{:?}", entries(&dir));
+    assert_eq!(entries(&scratch.0), ["own"]);
+}
+
+/// The inode says that the folder is another one: a reader who is inside of the old one sees nothing of the new.
+#[cfg(any(target_os = "linux", target_os = "macos"))]
+#[test]
+fn folders_change_places_as_a_whole() {
+    use std::os::unix::fs::MetadataExt;
+    let scratch = Scratch::new("whole");
+    let (dir, link) = (scratch.0.join("own"), scratch.0.join("link"));
+    write(&dir, &small(), METRICS, false).unwrap();
+    std::os::unix::fs::symlink(&dir, &link).unwrap();
+    let before = fs::metadata(&dir).unwrap().ino();
+    write(&link, &small(), METRICS, false).unwrap();
+    assert_ne!(before, fs::metadata(&dir).unwrap().ino());
+    assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+    assert_eq!(entries(&scratch.0), ["link", "own"]);
+}
+
+#[test]
+fn nothing_hidden_gets_from_names_into_files() {
+    let hidden = "a\u{1b}[31m\u{9b}\u{61c}\u{200e}\u{2028}\u{2029}\u{202e}\u{2066}\u{feff}b";
+    let mut manifest = manifest(Size { strategies: &["spread"], ..SMALL });
+    for text in [&mut manifest.title, &mut manifest.description, &mut manifest.command, &mut manifest.file] {
+        *text = hidden.into();
+    }
+    let mut outcomes = outcomes(Size { strategies: &["spread"], ..SMALL });
+    outcomes[0].tasks[0].service = hidden.into();
+    outcomes[0].nodes[0].node = hidden.into();
+    outcomes[0].marks[0].label = hidden.into();
+    let scratch = Scratch::new("hidden");
+    write(&scratch.0, &Results::of(manifest, METRICS, outcomes), METRICS, false).unwrap();
+    for name in entries(&scratch.0) {
+        let content = text(&scratch.0, &name);
+        let found = content.chars().find(|c| sim::outside::is_hidden(*c) && *c != '\n');
+        assert!(found.is_none(), "{name} holds {found:?}");
+    }
+    assert!(text(&scratch.0, "nodes.csv").contains("a\\u{1b}[31m\\u{9b}"));
+    assert_eq!(table::read(&scratch.0).unwrap().manifest.title, hidden);
+}
+
 #[test]
 fn damaged_tables_are_refused_with_file_line_and_column() {
     let scratch = Scratch::new("damaged");

@@ -53,6 +53,47 @@ fn mistakes_are_explained() {
     }
 }
 
+/// Mistakes in CSV files have their place in these, all at once.
+#[test]
+fn mistakes_in_csv_files_are_explained() {
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("csv-{}", std::process::id()));
+    std::fs::create_dir_all(&dir).unwrap();
+    let said = |file: &str, text: &str, key: &str| {
+        std::fs::write(dir.join(file), text).unwrap();
+        let text = format!(
+            "duration = \"1h\"\n[[pool]]\nname = \"worker\"\ncount = 3\n[[service]]\nname = \"web\"\nimage = \"web:1\"\n{key}\n"
+        );
+        let complaints = parse(&dir.join("s.toml"), &text).err();
+        complaints.map(|complaints| {
+            let line = |it: sim::scenario::Complaint| {
+                format!("{}{}", it.message, it.help.map_or(String::new(), |help| format!(" ({help})")))
+            };
+            complaints.list.into_iter().map(line).collect::<Vec<_>>().join("\n")
+        })
+    };
+    let log =
+        |text: &str| said("failure.log", text, "[[failure]]\nname = \"f\"\nlog = \"failure.log\"").unwrap_or_default();
+    assert_eq!(log("node,down_at,up_at\nworker-1,5,10\n"), "");
+    assert_eq!(
+        log("node,down_at,up_at\nworker-1,5,10\n\"wokrer-1\",x,7\n\nworker-1, 7 ,6\n,1,2\nworker-1,1\nworker-1,-1,\n"),
+        "`failure.log`: failure.log:3:1: no node `wokrer-1` (did you mean `worker-1`?)\n\
+         `failure.log`: failure.log:3:12: `down_at`: expected seconds from 0, found \"x\"\n\
+         `failure.log`: failure.log:5:14: `up_at`: expected later than `down_at`\n\
+         `failure.log`: failure.log:6:1: `node` is empty: expected a node\n\
+         `failure.log`: failure.log:7:1: expected 3 fields as in the first line, found 2\n\
+         `failure.log`: failure.log:8:10: `down_at`: expected seconds from 0, found \"-1\""
+    );
+    assert_eq!(
+        log("node,donw_at,up_at\n"),
+        "`failure.log`: failure.log:1:1: no column `down_at`: expected a first line with `node`, `down_at`, `up_at`, \
+         found `node`, `donw_at`, `up_at` (did you mean `down_at`?)"
+    );
+    assert!(log("").contains("failure.log:1:1: no column `node`") && log("").contains("found nothing"));
+    let many = format!("node,down_at,up_at\n{}", "nobody,1,2\n".repeat(5000));
+    assert!(log(&many).lines().count() <= 100);
+    std::fs::remove_dir_all(&dir).unwrap();
+}
+
 #[test]
 fn five_mistakes_are_five_complaints() {
     let complaints = parse(

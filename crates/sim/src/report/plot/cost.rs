@@ -1,12 +1,12 @@
 //! What a decision and an event cost against the size of cluster and queue, beside references recorded elsewhere.
 
 use std::io;
-use std::path::Path;
 
 use plotters::style::RGBColor;
 
 use super::axis::Axis;
 use super::sheet::{self, Anchor, INK, Look, NOTE, Panel, Rect, Sheet, TEXT, look};
+use crate::outside;
 use crate::report::text;
 
 /// Height of a mark on a line, by two.
@@ -20,10 +20,14 @@ struct Curve {
     points: Vec<(f64, f64)>,
 }
 
-/// Draws the table of `simctl bench` and saves the picture.
-pub fn draw(csv: &str, tool: &str, path: &Path) -> io::Result<()> {
+/// Draws the table of `simctl bench`: the bytes of a PNG file.
+///
+/// # Errors
+///
+/// If a size or a time in the table is not a number.
+pub fn draw(csv: &str, tool: &str) -> io::Result<Vec<u8>> {
     let curves = read(csv)?;
-    sheet::picture(path, |sheet| {
+    Ok(sheet::picture(|sheet| {
         let subtitle = "CPU time, median of rounds; solid: this machine, dashed: recorded elsewhere";
         let footer = format!("{tool}  ·  simctl bench  ·  references: see bench.csv and results/performance/README.md");
         let room = sheet.frame("What does a decision cost, and an event?", subtitle, &footer);
@@ -33,7 +37,7 @@ pub fn draw(csv: &str, tool: &str, path: &Path) -> io::Result<()> {
         let engine: Vec<&Curve> = curves.iter().filter(|it| it.kind == "event").collect();
         panel(sheet, halves[0], "nodes", "time per decision", &placement);
         panel(sheet, halves[1], "pending events", "time per event", &engine);
-    })
+    }))
 }
 
 fn read(csv: &str) -> io::Result<Vec<Curve>> {
@@ -42,7 +46,7 @@ fn read(csv: &str) -> io::Result<Vec<Curve>> {
         let record = record?;
         let number = |at: usize| {
             let cell = record.get(at).unwrap_or_default();
-            cell.parse::<f64>().map_err(|_| io::Error::other(format!("'{}' is not a number", text::plain(cell))))
+            cell.parse::<f64>().map_err(|_| io::Error::other(format!("'{}' is not a number", outside::shown(cell))))
         };
         let (kind, who) = (record.get(0).unwrap_or_default(), record.get(2).unwrap_or_default());
         let point = (number(1)?, number(5)?);

@@ -4,11 +4,11 @@
 //! its lines are jagged. So shapes go to plotters' bitmap at twice the size, text is drawn with an embedded font, and
 //! the picture is averaged down when it is saved. Same calls, same bytes, on every machine.
 
-use std::io;
-use std::path::Path;
+use std::io::Cursor;
 use std::sync::LazyLock;
 
 use ab_glyph::{Font, FontRef, PxScale, ScaleFont};
+use image::{ColorType, ImageFormat};
 use plotters::backend::BitMapBackend;
 use plotters_backend::text_anchor::{HPos, VPos};
 use plotters_backend::{
@@ -46,8 +46,8 @@ pub fn blank() -> Vec<u8> {
     vec![255; (WIDTH * HEIGHT * 3) as usize]
 }
 
-/// Averages the canvas down and writes it as a PNG over the file at `path`.
-pub fn save(pixels: &[u8], path: &Path) -> io::Result<()> {
+/// Averages the canvas down: the bytes of a PNG file.
+pub fn png(pixels: &[u8]) -> Vec<u8> {
     let (width, height) = ((WIDTH / 2) as usize, (HEIGHT / 2) as usize);
     let at = |x: usize, y: usize, channel: usize| u16::from(pixels[(y * 2 * width + x) * 3 + channel]);
     let mut small = vec![0; width * height * 3];
@@ -63,10 +63,11 @@ pub fn save(pixels: &[u8], path: &Path) -> io::Result<()> {
             }
         }
     }
-    let failed = |error: Failure| io::Error::other(format!("{}: {error}", path.display()));
-    let mut bitmap = BitMapBackend::new(path, (width as u32, height as u32));
-    bitmap.blit_bitmap((0, 0), (width as u32, height as u32), &small).map_err(failed)?;
-    bitmap.present().map_err(failed)
+    let mut out = Cursor::new(Vec::new());
+    let size = (width as u32, height as u32);
+    image::write_buffer_with_format(&mut out, &small, size.0, size.1, ColorType::Rgb8, ImageFormat::Png)
+        .expect("the buffer has the size of the picture, and memory does not fail");
+    out.into_inner()
 }
 
 /// Width of a line of text at a size in canvas pixels per em.

@@ -3,6 +3,7 @@
 use super::axis::Axis;
 use super::sheet::{Anchor, GREY, INK, NOTE, Panel, Rect, Sheet, TEXT, fitted, look};
 use super::{crisp, footer, strategies, title};
+use crate::outside;
 use crate::report::results::{Results, SummaryRow};
 use crate::report::{headlines, text};
 
@@ -49,7 +50,7 @@ fn panel(results: &Results, sheet: &mut Sheet, metric: &str, room: Rect) {
     let y = if is_share { Axis::linear(0.0, 1.15, 5, "") } else { Axis::from_zero(room_for_values, 4, "") };
     let each = (room.x1 - room.x0 - 200) / rows.len().max(1) as i32;
     let fits = |name: &str, size: i32| crisp::text_width(name, f64::from(size), false) <= each - 20;
-    let names = rows.iter().map(|(_, row)| fitted(&text::plain(&row.strategy), TEXT, false, each - 20));
+    let names = rows.iter().map(|(_, row)| fitted(&outside::shown(&row.strategy), TEXT, false, each - 20));
     let panel = Panel::within(room, Axis::named(names, ""), y);
     panel.axes(sheet);
     let unit_shown = if unit_shown.is_empty() { String::new() } else { format!(" ({unit_shown})") };

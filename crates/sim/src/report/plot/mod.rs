@@ -13,7 +13,7 @@ use std::io;
 
 use super::folder::Stage;
 use super::results::Results;
-use super::text;
+use crate::outside;
 
 /// A picture that a result folder may hold.
 pub struct Picture {
@@ -63,8 +63,7 @@ pub const PICTURES: &[Picture] = &[
 pub fn draw(results: &Results, stage: &mut Stage) -> io::Result<Vec<&'static Picture>> {
     let worth: Vec<&Picture> = PICTURES.iter().filter(|picture| (picture.is_worth_it)(results)).collect();
     for picture in &worth {
-        let path = stage.reserve(picture.file)?;
-        sheet::picture(&path, |sheet| (picture.draw)(results, sheet))?;
+        stage.write(picture.file, &sheet::picture(|sheet| (picture.draw)(results, sheet)))?;
     }
     Ok(worth)
 }
@@ -72,7 +71,7 @@ pub fn draw(results: &Results, stage: &mut Stage) -> io::Result<Vec<&'static Pic
 /// What stands above every picture.
 fn title(results: &Results) -> String {
     let manifest = &results.manifest;
-    text::plain(if manifest.title.is_empty() { &manifest.name } else { &manifest.title })
+    outside::shown(if manifest.title.is_empty() { &manifest.name } else { &manifest.title })
 }
 
 /// What stands under every picture: enough to make it again.
@@ -82,7 +81,7 @@ fn footer(results: &Results) -> String {
         1 => "1 replication: no intervals".to_string(),
         n => format!("{n} replications"),
     };
-    let (file, hash) = (text::plain(&manifest.file), &manifest.hash);
+    let (file, hash) = (outside::shown(&manifest.file), &manifest.hash);
     format!("{}  ·  {file} ({hash})  ·  seed {}  ·  {runs}  ·  models not calibrated", manifest.tool, manifest.seed)
 }
 

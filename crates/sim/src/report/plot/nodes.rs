@@ -3,6 +3,7 @@
 use super::axis::Axis;
 use super::sheet::{Anchor, INK, Look, NOTE, Panel, Rect, Sheet, TEXT, fitted, look};
 use super::{crisp, footer, strategies, title};
+use crate::outside;
 use crate::report::results::Results;
 use crate::report::text;
 use crate::stats;
@@ -73,7 +74,7 @@ pub fn draw(results: &Results, sheet: &mut Sheet) {
 /// Names of nodes below their bars, numbers if names are too long.
 fn name_axis(names: &[&str], width: i32) -> Axis {
     let each = width / names.len().max(1) as i32 - 20;
-    let names: Vec<String> = names.iter().map(|name| text::plain(name)).collect();
+    let names: Vec<String> = names.iter().map(|name| outside::shown(name)).collect();
     if names.iter().all(|name| crisp::text_width(name, f64::from(TEXT), false) <= each) {
         Axis::named(names, "node")
     } else {

@@ -6,6 +6,7 @@ use super::axis::Axis;
 use super::sheet::{Anchor, GREY, INK, Look, NOTE, Panel, Rect, Sample, Sheet, TEXT, fitted, look};
 use super::{crisp, footer, strategies, title};
 use crate::metrics::Mark;
+use crate::outside;
 use crate::report::results::{Results, SeriesRow};
 use crate::report::text;
 
@@ -185,7 +186,7 @@ fn groups<'a>(lines: &[(i32, &'a Mark)]) -> Vec<(i32, &'a Mark, usize)> {
 
 /// A mark in words. Labels of some kinds are names alone.
 fn label(mark: &Mark, more: usize) -> String {
-    let name = text::plain(&mark.label);
+    let name = outside::shown(&mark.label);
     let many = if more > 0 { format!(" and {more} more") } else { String::new() };
     let is_name = !name.contains(' ');
     match mark.kind.as_str() {

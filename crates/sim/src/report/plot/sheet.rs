@@ -2,9 +2,6 @@
 //!
 //! All lengths are canvas pixels, of which the saved picture has half as many in each direction.
 
-use std::io;
-use std::path::Path;
-
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{Color, FontDesc, FontFamily, FontStyle, FontTransform, RGBColor, ShapeStyle, TextStyle};
 use plotters_backend::DrawingBackend;
@@ -77,11 +74,11 @@ pub struct Sheet<'a> {
     canvas: Crisp<'a>,
 }
 
-/// Draws a sheet with `draw` and saves it to `path`.
-pub fn picture(path: &Path, draw: impl FnOnce(&mut Sheet)) -> io::Result<()> {
+/// Draws a sheet with `draw`: the bytes of a PNG file.
+pub fn picture(draw: impl FnOnce(&mut Sheet)) -> Vec<u8> {
     let mut pixels = crisp::blank();
     draw(&mut Sheet { canvas: Crisp::new(&mut pixels) });
-    crisp::save(&pixels, path)
+    crisp::png(&pixels)
 }
 
 impl Sheet<'_> {
