@@ -3,8 +3,10 @@
 //!
 //! Flows of one kind to a node always run at the same rate, so do those of nodes of the same bandwidth and rack with as
 //! many flows; such flows form a class. A change recomputes the rates of the classes, not of the flows: within a class a
-//! clock counts the bytes that each of its flows got, and a flow is done when the clock reaches its mark. So a change
-//! costs what there are classes (bandwidths times flows per node times racks), and the logarithm of the flows.
+//! clock counts the bytes that each of its flows got, and a flow is done when the clock reaches its mark. Rates are shared
+//! out once for all changes of an instant, and only among the classes that have flows. So an instant at which something
+//! changes costs what there are such classes (bandwidths times flows per node times racks), and a change the logarithm of
+//! the flows.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,16 +26,24 @@ pub struct Flows {
     nodes: Vec<Node>,
     classes: Vec<Class>,
     by_key: BTreeMap<Key, usize>,
-    /// Classes of flows from the registry, by what their nodes' interfaces allow a flow, least first.
+    /// Classes that have flows from the registry, by what their nodes' interfaces allow a flow, least first; those that are
+    /// equal in order of creation.
     order: Vec<usize>,
-    /// The other classes.
+    /// Classes that have local flows, in order of creation.
     local: Vec<usize>,
+    /// Whether rates are to be shared out anew before anybody asks for one.
+    is_stale: bool,
+    /// Classes that were looked at to share out rates: what a change costs.
+    looks: u64,
     flows: Vec<Flow>,
     free: Vec<FlowId>,
     now: Time,
     // Buffers.
     moving: [Vec<(FlowId, f64)>; 2],
-    finished: Vec<FlowId>,
+    finished: Vec<(usize, FlowId)>,
+    rack_flows: Vec<usize>,
+    rack_left: Vec<f64>,
+    by_limit: Vec<(f64, usize)>,
 }
 
 #[derive(Debug)]
@@ -106,11 +116,16 @@ impl Flows {
             by_key: BTreeMap::new(),
             order: Vec::new(),
             local: Vec::new(),
+            is_stale: false,
+            looks: 0,
             flows: Vec::new(),
             free: Vec::new(),
             now: Time::ZERO,
             moving: [Vec::new(), Vec::new()],
             finished: Vec::new(),
+            rack_flows: Vec::new(),
+            rack_left: Vec::new(),
+            by_limit: Vec::new(),
         }
     }
 
@@ -135,19 +150,18 @@ impl Flows {
             self.flows[id.0 as usize] = flow;
         }
         self.regroup(node, None, Some((id, bytes as f64)));
-        self.share();
         id
     }
 
     /// A flow is broken off. Returns the bytes that it got.
     pub fn cancel(&mut self, now: Time, id: FlowId) -> u64 {
         self.advance(now);
+        self.share();
         let Flow { node, lane, bytes, mark, .. } = self.flows[id.0 as usize];
         let class = &self.classes[self.nodes[node as usize].lanes[lane].class];
         let left = if class.rate.is_finite() { (mark - class.clock).max(0.0) } else { 0.0 };
         self.regroup(node as usize, Some(id), None);
         self.free.push(id);
-        self.share();
         bytes - (left.round() as u64).min(bytes)
     }
 
@@ -157,56 +171,86 @@ impl Flows {
     }
 
     /// When the next flow is done, as things are.
-    pub fn next(&self) -> Option<Time> {
+    pub fn next_at(&mut self) -> Option<Time> {
+        self.share();
         let next = |class: &Class| {
             let &(mark, _) = class.marks.first()?;
             let secs = if class.rate.is_finite() { (f64::from_bits(mark) - class.clock) / class.rate } else { 0.0 };
             Some(self.now + Span::from_secs_f64(secs))
         };
-        self.classes.iter().filter_map(next).min()
+        self.order.iter().chain(&self.local).filter_map(|&class| next(&self.classes[class])).min()
     }
 
     /// Takes out the flows that are done; their tags are added to `done`.
     pub fn complete(&mut self, now: Time, done: &mut Vec<u32>) {
         self.advance(now);
+        self.share();
         let mut finished = std::mem::take(&mut self.finished);
-        for class in &self.classes {
+        for &row in self.order.iter().chain(&self.local) {
+            let class = &self.classes[row];
             // Times are whole nanoseconds: what is left for less than one is done.
             let reached = class.clock + class.rate * 1e-9 + class.clock * 1e-15;
             let marks = class.marks.iter().take_while(|it| f64::from_bits(it.0) <= reached);
-            finished.extend(marks.map(|it| it.1));
+            finished.extend(marks.map(|it| (row, it.1)));
         }
-        for id in finished.drain(..) {
+        // Classes in order of creation, and within one in order of their marks.
+        finished.sort_by_key(|&(class, _)| class);
+        for (_, id) in finished.drain(..) {
             let Flow { node, tag, .. } = self.flows[id.0 as usize];
             self.regroup(node as usize, Some(id), None);
             self.free.push(id);
             done.push(tag);
         }
         self.finished = finished;
-        self.share();
     }
 
     /// Bytes per second over the uplink; flows without any limit take no time and do not count.
-    pub fn total_rate(&self) -> f64 {
+    pub fn total_rate(&mut self) -> f64 {
+        self.share();
         let classes = self.order.iter().map(|&it| &self.classes[it]);
         classes.filter(|it| it.rate.is_finite()).map(|it| it.rate * it.marks.len() as f64).sum()
     }
 
     fn advance(&mut self, now: Time) {
+        if now == self.now {
+            return;
+        }
+        self.share();
         let secs = (now - self.now).as_secs_f64();
         self.now = now;
-        for class in &mut self.classes {
-            if class.marks.is_empty() {
-                class.clock = 0.0;
-            } else if class.rate.is_finite() {
+        for &class in self.order.iter().chain(&self.local) {
+            let class = &mut self.classes[class];
+            if class.rate.is_finite() {
                 class.clock += class.rate * secs;
             }
         }
     }
 
+    /// Enters a class that has flows now into the lists of those, or takes out one that has none any more.
+    fn list(&mut self, class: usize, there: bool) {
+        let classes = &self.classes;
+        let place = |other: &usize| (classes[*other].cap, *other);
+        let is_local = classes[class].beside.is_some();
+        let list = if is_local { &mut self.local } else { &mut self.order };
+        let compare = |other: &usize| match is_local {
+            true => other.cmp(&class),
+            false => place(other).0.total_cmp(&place(&class).0).then(other.cmp(&class)),
+        };
+        match (list.binary_search_by(compare), there) {
+            (Err(position), true) => list.insert(position, class),
+            (Ok(position), false) => {
+                list.remove(position);
+            }
+            _ => {}
+        }
+    }
+
     /// Takes a flow from a node or adds one with so many bytes, and moves all that the node has to its new classes.
     fn regroup(&mut self, node: usize, gone: Option<FlowId>, new: Option<(FlowId, f64)>) {
+        self.is_stale = true;
         let mut moving = std::mem::take(&mut self.moving);
+        let before =
+            [0, 1].map(|lane| (!self.nodes[node].lanes[lane].flows.is_empty(), self.nodes[node].lanes[lane].class));
         for (lane, moving) in self.nodes[node].lanes.iter_mut().zip(&mut moving) {
             for id in lane.flows.drain(..) {
                 let (mark, class) = (self.flows[id.0 as usize].mark, &mut self.classes[lane.class]);
@@ -232,6 +276,12 @@ impl Flows {
                 it.marks.insert((mark.to_bits(), id));
                 self.flows[id.0 as usize].mark = mark;
                 self.nodes[node].lanes[lane].flows.push(id);
+            }
+            self.list(class, true);
+        }
+        for (had_flows, class) in before {
+            if had_flows && self.classes[class].marks.is_empty() {
+                self.list(class, false);
             }
         }
         self.moving = moving;
@@ -263,48 +313,49 @@ impl Flows {
             marks: BTreeSet::new(),
         });
         self.by_key.insert(key, class);
-        if lane == 0 {
-            let position = self.order.partition_point(|&other| self.classes[other].cap <= cap);
-            self.order.insert(position, class);
-        } else {
-            self.local.push(class);
-        }
         class
     }
 
-    /// Progressive filling: whoever cannot take an equal share of a line gets what it can take, from the least on; the
-    /// others share the rest. The line to each rack first, then the uplink with what the racks' lines allow; local flows
-    /// take what is left of the interface.
+    /// Progressive filling, if anything changed: whoever cannot take an equal share of a line gets what it can take, from the
+    /// least on; the others share the rest. The line to each rack first, then the uplink with what the racks' lines allow;
+    /// local flows take what is left of the interface.
     fn share(&mut self) {
+        if !std::mem::take(&mut self.is_stale) {
+            return;
+        }
+        self.looks += (self.order.len() + self.local.len()) as u64;
         let has_racks = self.racks[0].is_finite();
+        self.by_limit.clear();
         if has_racks {
-            let mut flows = vec![0; self.racks.len()];
+            self.rack_flows.clear();
+            self.rack_flows.resize(self.racks.len(), 0);
             for &class in &self.order {
-                flows[self.classes[class].rack] += self.classes[class].marks.len();
+                let class = &self.classes[class];
+                self.rack_flows[class.rack] += class.marks.len();
             }
-            let mut left = self.racks.clone();
-            for &class in &self.order {
-                let class = &mut self.classes[class];
-                class.limit = fill(class.cap, class.marks.len(), &mut left[class.rack], &mut flows[class.rack]);
+            self.rack_left.clone_from(&self.racks);
+            for &row in &self.order {
+                let class = &mut self.classes[row];
+                let (left, flows) = (&mut self.rack_left[class.rack], &mut self.rack_flows[class.rack]);
+                class.limit = fill(class.cap, class.marks.len(), left, flows);
+                self.by_limit.push((class.limit, row));
             }
+            // Equal ones stay in their order.
+            self.by_limit.sort_by(|a, b| a.0.total_cmp(&b.0));
+        } else {
+            self.by_limit.extend(self.order.iter().map(|&row| (self.classes[row].limit, row)));
         }
         let mut left = self.uplink;
-        let mut flows: usize = self.order.iter().map(|&it| self.classes[it].marks.len()).sum();
-        let mut fill_class = |class: &mut Class| {
-            class.rate = fill(class.limit, class.marks.len(), &mut left, &mut flows);
-        };
-        if has_racks {
-            let mut order = self.order.clone();
-            order.sort_by(|&a, &b| self.classes[a].limit.total_cmp(&self.classes[b].limit));
-            order.iter().for_each(|&class| fill_class(&mut self.classes[class]));
-        } else {
-            self.order.iter().for_each(|&class| fill_class(&mut self.classes[class]));
+        let mut flows: usize = self.order.iter().map(|&row| self.classes[row].marks.len()).sum();
+        for &(limit, row) in &self.by_limit {
+            let class = &mut self.classes[row];
+            class.rate = fill(limit, class.marks.len(), &mut left, &mut flows);
         }
-        for &class in &self.local {
-            let (width, beside, others) = self.classes[class].beside.expect("a local class has an interface");
+        for &row in &self.local {
+            let (width, beside, others) = self.classes[row].beside.expect("a local class has an interface");
             let taken = if others == 0 { 0.0 } else { self.classes[beside].rate * others as f64 };
-            let it = &mut self.classes[class];
-            it.rate = if width.is_finite() { (width - taken).max(0.0) / it.each as f64 } else { f64::INFINITY };
+            let class = &mut self.classes[row];
+            class.rate = if width.is_finite() { (width - taken).max(0.0) / class.each as f64 } else { f64::INFINITY };
         }
     }
 }
@@ -367,7 +418,8 @@ mod tests {
         links
     }
 
-    fn rate(flows: &Flows, id: FlowId) -> f64 {
+    fn rate(flows: &mut Flows, id: FlowId) -> f64 {
+        flows.share();
         let Flow { node, lane, .. } = flows.flows[id.0 as usize];
         flows.classes[flows.nodes[node as usize].lanes[lane].class].rate
     }
@@ -402,11 +454,11 @@ mod tests {
                 let crossing: Vec<(usize, Source)> = model.iter().map(|it| it.0).collect();
                 let rates = oracle(model.len(), &links(uplink, line, &racks, &bandwidths, &crossing));
                 for (it, expected) in model.iter().zip(&rates) {
-                    let got = rate(&flows, it.2);
+                    let got = rate(&mut flows, it.2);
                     prop_assert!(got == *expected || (got / expected - 1.0).abs() < 1e-9, "{got} instead of {expected}");
                 }
                 let first = model.iter().zip(&rates).map(|(it, rate)| if rate.is_finite() { it.1 / rate } else { 0.0 }).min_by(f64::total_cmp);
-                let due = flows.next();
+                let due = flows.next_at();
                 prop_assert_eq!(due.is_some(), first.is_some());
                 if let (Some(due), Some(secs)) = (due, first) {
                     let expected = now + Span::from_secs_f64(secs.max(0.0));
@@ -435,14 +487,14 @@ mod tests {
                     prop_assert_eq!(before - model.len(), done.len());
                 }
             }
-            prop_assert_eq!(flows.next(), None);
+            prop_assert_eq!(flows.next_at(), None);
         }
     }
 
     /// Runs until nothing flows; when each tag was done, in seconds.
     fn finish(mut flows: Flows) -> Vec<(u32, f64)> {
         let mut times = Vec::new();
-        while let Some(now) = flows.next() {
+        while let Some(now) = flows.next_at() {
             let mut done = Vec::new();
             flows.complete(now, &mut done);
             times.extend(done.into_iter().map(|tag| (tag, now.as_secs_f64())));
@@ -499,12 +551,29 @@ mod tests {
     }
 
     #[test]
+    fn changes_of_one_instant_are_shared_out_once_and_classes_without_flows_are_not_looked_at() {
+        // Two hundred nodes with a bandwidth each, one after the other: each of them is a class, and one has flows at a time.
+        let mut flows = Flows::new(Some(1000 * MB), (1..=200).map(|bandwidth| Some(bandwidth * MB)));
+        let mut now = Time::ZERO;
+        for node in 0..200 {
+            for layer in 0..10 {
+                flows.start(now, node, Source::Registry, MB, layer);
+            }
+            while let Some(next) = flows.next_at() {
+                now = next;
+                flows.complete(now, &mut Vec::new());
+            }
+        }
+        assert!(200 <= flows.looks && flows.looks <= 400, "{} looks", flows.looks);
+    }
+
+    #[test]
     fn the_line_to_a_rack_holds_its_nodes_back() {
         // Two nodes behind one line of 4 MB/s, the third behind its own.
         let mut flows = Flows::new(Some(10 * MB), [None, None, None].into_iter()).with_racks(&[0, 0, 1], 4 * MB);
         let ids: Vec<FlowId> =
             (0..3).map(|node| flows.start(Time::ZERO, node, Source::Registry, 12 * MB, node as u32)).collect();
-        assert_eq!(ids.iter().map(|&it| rate(&flows, it)).collect::<Vec<_>>(), [2e6, 2e6, 4e6]);
+        assert_eq!(ids.iter().map(|&it| rate(&mut flows, it)).collect::<Vec<_>>(), [2e6, 2e6, 4e6]);
         assert_eq!(flows.total_rate(), 8e6);
     }
 
@@ -513,7 +582,7 @@ mod tests {
         let mut flows = Flows::new(Some(2 * MB), [Some(10 * MB)].into_iter());
         let far = flows.start(Time::ZERO, 0, Source::Registry, 4 * MB, 1);
         let near = flows.start(Time::ZERO, 0, Source::Near, 16 * MB, 2);
-        assert_eq!((rate(&flows, far), rate(&flows, near)), (2e6, 8e6));
+        assert_eq!((rate(&mut flows, far), rate(&mut flows, near)), (2e6, 8e6));
         assert_eq!(flows.total_rate(), 2e6);
         assert_eq!(finish(flows), [(1, 2.0), (2, 2.0)]);
     }

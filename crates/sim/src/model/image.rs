@@ -491,7 +491,7 @@ impl<'a> Images<'a> {
     }
 
     /// Bytes per second that the registry sends.
-    pub fn rate(&self) -> f64 {
+    pub fn rate(&mut self) -> f64 {
         self.flows.total_rate()
     }
 
@@ -853,7 +853,7 @@ impl<'a> Images<'a> {
 
     /// Announces the next arrival.
     fn settle<E: From<Event>>(&mut self, queue: &mut Queue<E>) {
-        if let Some(next) = self.flows.next()
+        if let Some(next) = self.flows.next_at()
             && self.armed.is_none_or(|armed| next < armed)
         {
             self.armed = Some(next);

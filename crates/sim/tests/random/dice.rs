@@ -104,7 +104,7 @@ impl Dice {
     pub fn written(&mut self, nanos: u64) -> Item {
         let nanos = nanos.min(CENTURY);
         let whole = [("h", 3600 * SECOND), ("m", 60 * SECOND), ("s", SECOND), ("ms", 1_000_000), ("us", 1000)];
-        match whole.iter().find(|it| nanos % it.1 == 0) {
+        match whole.iter().find(|it| nanos.is_multiple_of(it.1)) {
             Some((unit, length)) if self.chance(0.5) => format!("{}{unit}", nanos / length).into(),
             _ if self.chance(0.5) => format!("{nanos}ns").into(),
             _ => humantime::format_duration(Duration::from_nanos(nanos)).to_string().into(),

@@ -567,7 +567,7 @@ impl Writer {
     fn services(&mut self, number: u64) -> Table {
         let name = ["web", "db", "job", "agent"][number as usize];
         let (mut service, replicated) = self.service(name);
-        let count = self.dice.maybe().then(|| self.dice.count(0..=3)).unwrap_or(1);
+        let count = if self.dice.maybe() { self.dice.count(0..=3) } else { 1 };
         if count != 1 {
             service.set("count", count);
             // Several services cannot have the same port.
@@ -679,7 +679,7 @@ impl Writer {
         }
         self.maybe(&mut resources, "generic", |it| {
             let amount = it.dice.amount(1..=2, &[1, i64::MAX as u64]);
-            Table::default().with(*it.dice.pick::<&str>(KINDS), amount)
+            Table::default().with(*it.dice.pick(KINDS), amount)
         });
         resources
     }

@@ -58,7 +58,7 @@ pub(super) fn course(spec: &ContainerSpec, condition: Condition) -> Option<Cours
             let quiet = if is_hopeless { start_period } else { condition.ready.min(start_period) };
             now = plus(now, times(plus(gap, failure), probes_before(quiet, now, plus(gap, failure))));
         } else if is_well(now) {
-            if let Some(sick) = condition.sick {
+            if let (Some(_), Some(sick)) = (found.healthy, condition.sick) {
                 now = plus(now, times(gap, probes_before(sick, now, gap)));
             }
         } else {
