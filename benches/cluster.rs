@@ -88,7 +88,7 @@ impl Bench {
     pub fn rest(&mut self) {
         let until = self.now + Span::from_secs(1);
         while let Some(at) = self.manager.deadline().filter(|at| *at < until) {
-            self.manager.handle(at, Event::Deadline, &mut self.out);
+            self.manager.handle(at, Event::Deadline, &mut self.out).expect("it is there");
         }
         self.now = until;
     }
@@ -99,7 +99,7 @@ impl Bench {
         let at = self.manager.deadline().expect("a pass is due");
         self.now = at;
         let begin = ThreadTime::now();
-        self.manager.handle(at, Event::Deadline, &mut self.out);
+        self.manager.handle(at, Event::Deadline, &mut self.out).expect("it is there");
         begin.elapsed()
     }
 
@@ -108,13 +108,13 @@ impl Bench {
         let tasks = self.manager.cluster().tasks().filter(|(_, task)| task.node.is_some() && task.state < state);
         let tasks: Vec<_> = tasks.filter(|(_, task)| which(task)).map(|(id, _)| id).collect();
         let report = |task| Event::TaskStatus { task, state, error: None };
-        self.manager.handle_all(self.now, tasks.into_iter().map(report), &mut self.out);
+        self.manager.handle_all(self.now, tasks.into_iter().map(report), &mut self.out).expect("it is there");
     }
 
     /// Removes services with all their tasks.
     pub fn remove(&mut self, services: &[ServiceId]) {
         for service in services {
-            self.manager.remove_service(self.now, *service, &mut self.out);
+            self.manager.remove_service(self.now, *service, &mut self.out).expect("it is there");
         }
         self.report(TaskState::Shutdown, |task| task.desired >= DesiredState::Remove);
         self.rest();

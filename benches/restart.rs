@@ -29,7 +29,7 @@ fn running(nodes: usize, per_node: u64) -> Bench {
 /// A node's death, from the report to the assignment of the replacements, and what it takes.
 fn die(bench: &mut Bench, node: usize) -> Duration {
     let begin = ThreadTime::now();
-    bench.manager.handle(bench.now, Event::NodeDown(NodeId::from_index(node)), &mut bench.out);
+    bench.manager.handle(bench.now, Event::NodeDown(NodeId::from_index(node)), &mut bench.out).expect("it is there");
     begin.elapsed() + bench.pass()
 }
 
@@ -79,7 +79,7 @@ fn restart(criterion: &mut Criterion) {
                 bench.out.clear();
                 let begin = ThreadTime::now();
                 let failed = Event::TaskStatus { task, state: TaskState::Failed, error: None };
-                bench.manager.handle(bench.now, failed, &mut bench.out);
+                bench.manager.handle(bench.now, failed, &mut bench.out).expect("it is there");
                 total += begin.elapsed();
                 total += bench.pass();
             };

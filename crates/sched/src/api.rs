@@ -20,6 +20,7 @@ pub struct ApiError {
 
 /// The part of a specification that a refusal is about.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub enum Part {
     /// The service's name.
     Name,
@@ -43,6 +44,10 @@ pub enum Part {
     Endpoint,
     /// The service as a whole: it is not there, or cannot do what is asked.
     Service,
+    /// A node: it is not there.
+    Node,
+    /// A task: it is not there, or not on a node.
+    Task,
 }
 
 impl fmt::Display for ApiError {
@@ -55,6 +60,32 @@ impl std::error::Error for ApiError {}
 
 pub(crate) fn refuse<T>(part: Part, text: impl Into<String>) -> Result<T, ApiError> {
     Err(ApiError { part, text: text.into() })
+}
+
+/// The refusal of everything that is about something that is not there, or not any more.
+pub(crate) fn not_found<T>(part: Part, id: impl fmt::Display) -> Result<T, ApiError> {
+    let kind = match part {
+        Part::Node => "node",
+        Part::Task => "task",
+        _ => "service",
+    };
+    refuse(part, format!("{kind} {id} not found"))
+}
+
+/// Most tasks of a service. Swarm's API knows no limit, but every task is a record in memory.
+const TASKS_MAX: u64 = 1 << 24;
+
+/// Refuses what no memory can hold.
+pub(crate) fn validate_size(spec: &ServiceSpec) -> Result<(), ApiError> {
+    let tasks = match spec.mode {
+        Mode::Replicated { replicas } => replicas,
+        Mode::ReplicatedJob { total_completions, .. } => total_completions,
+        Mode::Global | Mode::GlobalJob => 0,
+    };
+    if tasks > TASKS_MAX {
+        return refuse(Part::Mode, format!("service {} asks for {tasks} tasks, more than {TASKS_MAX}", spec.name));
+    }
+    Ok(())
 }
 
 /// Checks a specification by itself. The API stops at the first mistake.
@@ -82,8 +113,9 @@ pub fn refusals(spec: &ServiceSpec) -> Vec<ApiError> {
     results.into_iter().filter_map(Result::err).collect()
 }
 
-/// Checks a new or changed service against the others: names and published ports.
+/// Checks a new or changed service against the others: names and published ports; and against what there is room for.
 pub(crate) fn validate_among(cluster: &Cluster, own: Option<ServiceId>, spec: &ServiceSpec) -> Result<(), ApiError> {
+    validate_size(spec)?;
     if cluster.services_named(&spec.name).any(|id| Some(id) != own) {
         let text = format!("name conflicts with an existing object: service {} already exists", spec.name);
         return refuse(Part::Name, text);

@@ -49,7 +49,7 @@ fn choose(offer: &[GenericResource], request: &GenericResource) -> Option<Vec<Ge
 pub(crate) fn take(offer: &mut Vec<GenericResource>, units: &[GenericResource]) {
     let exhausts = |entry: &mut GenericResource, unit: &GenericResource| match (&mut entry.units, &unit.units) {
         (Units::Count(count), Units::Count(amount)) => {
-            *count -= amount;
+            *count = count.saturating_sub(*amount);
             *count <= 0
         }
         (entry, unit) => entry == unit,
@@ -70,7 +70,9 @@ pub(crate) fn reclaim(offer: &mut Vec<GenericResource>, units: &[GenericResource
                     continue;
                 };
                 match offer.iter_mut().find(|entry| entry.kind == unit.kind) {
-                    Some(GenericResource { units: Units::Count(count), .. }) => *count = (*count + amount).min(limit),
+                    Some(GenericResource { units: Units::Count(count), .. }) => {
+                        *count = count.saturating_add(*amount).min(limit)
+                    }
                     _ => {
                         let units = Units::Count((*amount).min(limit));
                         offer.push(GenericResource { kind: unit.kind.clone(), units });

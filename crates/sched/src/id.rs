@@ -9,7 +9,7 @@ use std::ops::{Index, IndexMut};
 pub trait Row: Copy {
     /// The row.
     fn index(self) -> usize;
-    /// The id of a row.
+    /// The id of a row. Rows beyond 2^32 - 2 are nobody's and share one id.
     fn from_index(index: usize) -> Self;
 }
 
@@ -25,14 +25,20 @@ macro_rules! row_id {
                 self.0.get() as usize - 1
             }
             fn from_index(index: usize) -> Self {
-                let number = u32::try_from(index + 1).ok().and_then(NonZeroU32::new);
-                $name(number.expect("fewer than 2^32 - 1 rows"))
+                let number = u32::try_from(index).unwrap_or(u32::MAX).saturating_add(1);
+                $name(NonZeroU32::new(number).unwrap_or(NonZeroU32::MAX))
             }
         }
 
         impl fmt::Debug for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 write!(f, concat!(stringify!($name), "({})"), self.index())
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.index().fmt(f)
             }
         }
     };
@@ -63,7 +69,14 @@ impl TaskId {
 
 impl fmt::Debug for TaskId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "TaskId({}.{})", self.row, self.generation)
+        write!(f, "TaskId({self})")
+    }
+}
+
+impl fmt::Display for TaskId {
+    /// Row and generation: `7.0`. No two tasks of a manager have the same text.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.row, self.generation)
     }
 }
 

@@ -60,14 +60,14 @@
 //!
 //!     fn report(&mut self, task: TaskId, state: TaskState) {
 //!         let event = Event::TaskStatus { task, state, error: None };
-//!         self.manager.handle(self.now, event, &mut self.commands);
+//!         self.manager.handle(self.now, event, &mut self.commands).expect("the task is there");
 //!     }
 //!
 //!     /// Sleeps until something is due, again and again.
 //!     fn sleep(&mut self, until: Time) {
 //!         while let Some(at) = self.manager.deadline().filter(|at| *at <= until) {
 //!             self.now = at;
-//!             self.manager.handle(at, Event::Deadline, &mut self.commands);
+//!             self.manager.handle(at, Event::Deadline, &mut self.commands).expect("never refused");
 //!             self.carry_out();
 //!         }
 //!         self.now = until;

@@ -4,8 +4,8 @@ mod leader;
 
 use std::sync::Arc;
 
-use crate::api::{self, ApiError, Part, refuse};
-use crate::cluster::{Change, Cluster, Timer, UpdateState, UpdateStatus, Writer};
+use crate::api::{self, ApiError, Part, not_found, refuse};
+use crate::cluster::{Change, Cluster, Service, Timer, UpdateState, UpdateStatus, Writer};
 use crate::event::{Commands, Event};
 use crate::id::{NodeId, Row, ServiceId, Slot, TaskId};
 use crate::orchestrator::global::Global;
@@ -65,8 +65,12 @@ impl Default for Config {
 ///
 /// There are three kinds of call. *Verbs* are what an operator wants, named after Docker's commands. [`Manager::handle`]
 /// is what the cluster reports. *Reads* ([`Manager::cluster`], [`Manager::deadline`]) change nothing. Every verb and
-/// report takes the time, which must not run backwards, and appends to `out` all that it caused, in order; nothing waits
-/// inside but what `deadline` announces. When that time comes, report [`Event::Deadline`].
+/// report takes the time and appends to `out` all that it caused, in order; nothing waits inside but what `deadline`
+/// announces. When that time comes, report [`Event::Deadline`].
+///
+/// No call panics, whatever its arguments. A time before that of an earlier call counts as that of the earlier call. What
+/// is about a node, service or task that is not there changes nothing and is refused with an [`ApiError`]; sums of
+/// resources beyond 64 bits are exact.
 pub struct Manager {
     config: Config,
     /// Changes of the leader so far.
@@ -143,41 +147,66 @@ impl Manager {
     }
 
     /// A node joins that was expected or was removed. It is new to the manager, whatever happened on it before; records of
-    /// tasks that ended there stay. Does nothing if the node is there.
-    pub fn join_node(&mut self, now: Time, node: NodeId, spec: impl Into<Arc<NodeSpec>>, out: &mut Commands) {
+    /// tasks that ended there stay. Does nothing if the node is there; refuses an id that was never given out.
+    pub fn join_node(
+        &mut self,
+        now: Time,
+        node: NodeId,
+        spec: impl Into<Arc<NodeSpec>>,
+        out: &mut Commands,
+    ) -> Result<(), ApiError> {
         self.cluster.advance(now);
-        if self.cluster.node(node).is_none() {
+        let Some(record) = self.cluster.nodes().get(node) else { return not_found(Part::Node, node) };
+        if record.removed {
+            let spec = spec.into();
+            let down = spec.state == NodeState::Down;
             self.downs[node.index()] += 1;
-            self.cluster.join_node(node, spec.into());
+            self.cluster.join_node(node, spec);
+            if down {
+                self.await_orphans(node);
+            }
             self.settle(out);
         }
+        Ok(())
     }
 
     /// `docker node update --availability`.
-    pub fn set_availability(&mut self, now: Time, node: NodeId, to: Availability, out: &mut Commands) {
-        self.update_node(now, node, out, |spec| spec.availability = to);
+    pub fn set_availability(
+        &mut self,
+        now: Time,
+        node: NodeId,
+        to: Availability,
+        out: &mut Commands,
+    ) -> Result<(), ApiError> {
+        self.update_node(now, node, out, |spec| spec.availability = to)
     }
 
     /// Replaces a node's operator labels.
-    pub fn set_labels(&mut self, now: Time, node: NodeId, labels: Labels, out: &mut Commands) {
-        self.update_node(now, node, out, |spec| spec.labels = labels);
+    pub fn set_labels(&mut self, now: Time, node: NodeId, labels: Labels, out: &mut Commands) -> Result<(), ApiError> {
+        self.update_node(now, node, out, |spec| spec.labels = labels)
     }
 
     /// Promotes or demotes a node; the observed role changes at once.
-    pub fn set_role(&mut self, now: Time, node: NodeId, role: Role, out: &mut Commands) {
-        self.update_node(now, node, out, |spec| spec.role = role);
+    pub fn set_role(&mut self, now: Time, node: NodeId, role: Role, out: &mut Commands) -> Result<(), ApiError> {
+        self.update_node(now, node, out, |spec| spec.role = role)
     }
 
     /// A node's engine reports other totals.
-    pub fn set_resources(&mut self, now: Time, node: NodeId, resources: Resources, out: &mut Commands) {
-        self.update_node(now, node, out, |spec| spec.description.get_or_insert_default().resources = resources);
+    pub fn set_resources(
+        &mut self,
+        now: Time,
+        node: NodeId,
+        resources: Resources,
+        out: &mut Commands,
+    ) -> Result<(), ApiError> {
+        self.update_node(now, node, out, |spec| spec.description.get_or_insert_default().resources = resources)
     }
 
     /// `docker node rm --force`, which asks for no state of the node: its tasks become orphans.
-    pub fn remove_node(&mut self, now: Time, node: NodeId, out: &mut Commands) {
+    pub fn remove_node(&mut self, now: Time, node: NodeId, out: &mut Commands) -> Result<(), ApiError> {
         self.cluster.advance(now);
         if self.cluster.node(node).is_none() {
-            return;
+            return not_found(Part::Node, node);
         }
         for task in self.cluster.tasks_on(node).collect::<Vec<_>>() {
             if self.cluster.task(task).is_some_and(|task| task.state < TaskState::Complete) {
@@ -186,14 +215,23 @@ impl Manager {
         }
         self.cluster.remove_node(node);
         self.settle(out);
+        Ok(())
     }
 
-    fn update_node(&mut self, now: Time, node: NodeId, out: &mut Commands, change: impl FnOnce(&mut NodeSpec)) {
+    fn update_node(
+        &mut self,
+        now: Time,
+        node: NodeId,
+        out: &mut Commands,
+        change: impl FnOnce(&mut NodeSpec),
+    ) -> Result<(), ApiError> {
         self.cluster.advance(now);
-        if self.cluster.node(node).is_some() {
-            self.cluster.update_node(node, change);
-            self.settle(out);
+        if self.cluster.node(node).is_none() {
+            return not_found(Part::Node, node);
         }
+        self.cluster.update_node(node, change);
+        self.settle(out);
+        Ok(())
     }
 }
 
@@ -214,16 +252,27 @@ impl Manager {
         service
     }
 
-    /// Takes over a service with tasks that run already, `(slot, node)` each. It is not acted upon until
-    /// [`Manager::resume_service`], so that a whole cluster can be taken over first.
+    /// Takes over a service with tasks that run already, `(slot, node)` each, whatever the API would say of it. It is not
+    /// acted upon until [`Manager::resume_service`], so that a whole cluster can be taken over first. Refused if a node is
+    /// not there, or a slot belongs to another node or kind of service.
     pub fn adopt_service(
         &mut self,
         now: Time,
         spec: ServiceSpec,
         tasks: &[(Slot, NodeId)],
         out: &mut Commands,
-    ) -> ServiceId {
+    ) -> Result<ServiceId, ApiError> {
         self.cluster.advance(now);
+        api::validate_size(&spec)?;
+        for (slot, node) in tasks {
+            if self.cluster.node(*node).is_none() {
+                return not_found(Part::Node, node);
+            }
+            // A replicated service would replace a task in the slot of a node on that node for ever.
+            if matches!(slot, Slot::Node(own) if own != node || !spec.mode.is_per_node()) {
+                return refuse(Part::Service, format!("service {} has no slot {slot:?} on node {node}", spec.name));
+            }
+        }
         let service = self.cluster.add_dormant_service(spec);
         for (slot, node) in tasks {
             let task = self.cluster.add_task(service, *slot, DesiredState::Running);
@@ -231,23 +280,28 @@ impl Manager {
             self.cluster.set_state(task, TaskState::Running, None, Writer::Manager);
         }
         self.settle(out);
-        service
+        Ok(service)
     }
 
     /// Tells the scheduler that a task of this service failed on a node at some time before: memory of an earlier
     /// manager.
-    pub fn recall_failure(&mut self, service: ServiceId, node: NodeId, at: Time) {
-        let version = self.cluster.services()[service].version;
+    pub fn recall_failure(&mut self, service: ServiceId, node: NodeId, at: Time) -> Result<(), ApiError> {
+        let version = self.present(service)?.version;
+        if self.cluster.node(node).is_none() {
+            return not_found(Part::Node, node);
+        }
         self.scheduler.recall_failure(service, version, node, at);
+        Ok(())
     }
 
-    /// Acts upon a service that was taken over.
-    pub fn resume_service(&mut self, now: Time, service: ServiceId, out: &mut Commands) {
+    /// Acts upon a service that was taken over. Does nothing if it is acted upon already.
+    pub fn resume_service(&mut self, now: Time, service: ServiceId, out: &mut Commands) -> Result<(), ApiError> {
         self.cluster.advance(now);
-        if self.cluster.services()[service].dormant {
+        if self.present(service)?.dormant {
             self.cluster.wake_service(service);
             self.settle(out);
         }
+        Ok(())
     }
 
     /// `docker service update` and `docker service scale`.
@@ -263,10 +317,9 @@ impl Manager {
         spec: ServiceSpec,
         out: &mut Commands,
     ) -> Result<(), ApiError> {
+        self.cluster.advance(now);
         api::validate(&spec)?;
-        let Some(current) = self.cluster.service(service) else {
-            return refuse(Part::Service, format!("service {} not found", spec.name));
-        };
+        let current = self.active(service)?;
         if std::mem::discriminant(&spec.mode) != std::mem::discriminant(&current.spec.mode) {
             return refuse(Part::Mode, "service mode change is not allowed");
         }
@@ -274,15 +327,14 @@ impl Manager {
             return refuse(Part::Name, "renaming services is not supported");
         }
         api::validate_among(&self.cluster, Some(service), &spec)?;
-        self.cluster.advance(now);
-        let version = self.cluster.new_version();
+        let (now, version) = (self.cluster.now(), self.cluster.new_version());
         self.cluster.update_service(service, |service| {
             let old = std::mem::replace(&mut service.spec, std::sync::Arc::new(spec));
             service.previous = Some((old, service.version));
             service.version = version;
             service.update_status = None;
             if service.spec.mode.is_job() {
-                service.iteration += 1;
+                service.iteration = service.iteration.wrapping_add(1);
                 service.executed = now;
             }
         });
@@ -292,12 +344,12 @@ impl Manager {
 
     /// `docker service rollback`. Done twice it returns to where it was.
     pub fn rollback_service(&mut self, now: Time, service: ServiceId, out: &mut Commands) -> Result<(), ApiError> {
-        let previous = self.cluster.service(service).and_then(|service| service.previous.clone());
-        let Some((spec, version)) = previous else {
-            let name = self.cluster.services().get(service).map_or("", |service| &service.spec.name);
-            return refuse(Part::Service, format!("service {name} does not have a previous spec"));
-        };
         self.cluster.advance(now);
+        let now = self.cluster.now();
+        let current = self.active(service)?;
+        let Some((spec, version)) = current.previous.clone() else {
+            return refuse(Part::Service, format!("service {} does not have a previous spec", current.spec.name));
+        };
         self.cluster.update_service(service, |service| {
             let old = std::mem::replace(&mut service.spec, spec);
             service.previous = Some((old, service.version));
@@ -309,7 +361,7 @@ impl Manager {
                 completed: None,
             });
             if service.spec.mode.is_job() {
-                service.iteration += 1;
+                service.iteration = service.iteration.wrapping_add(1);
                 service.executed = now;
             }
         });
@@ -318,37 +370,54 @@ impl Manager {
     }
 
     /// `docker service rm`. Its tasks are stopped and then deleted.
-    pub fn remove_service(&mut self, now: Time, service: ServiceId, out: &mut Commands) {
+    pub fn remove_service(&mut self, now: Time, service: ServiceId, out: &mut Commands) -> Result<(), ApiError> {
         self.cluster.advance(now);
-        if self.cluster.service(service).is_some() {
-            self.cluster.remove_service(service);
-            self.settle(out);
+        self.active(service)?;
+        self.cluster.remove_service(service);
+        self.settle(out);
+        Ok(())
+    }
+
+    /// A service that was not removed.
+    fn present(&self, id: ServiceId) -> Result<&Service, ApiError> {
+        let service = self.cluster.services().get(id).filter(|service| !service.removed);
+        service.map_or_else(|| not_found(Part::Service, id), Ok)
+    }
+
+    /// A service that is acted upon.
+    fn active(&self, id: ServiceId) -> Result<&Service, ApiError> {
+        let service = self.present(id)?;
+        match service.dormant {
+            true => refuse(Part::Service, format!("service {id} was taken over and is not resumed yet")),
+            false => Ok(service),
         }
     }
 }
 
 // Reports, and how they spread.
 impl Manager {
-    /// The cluster reports something. Cannot fail: what is not news, or about something that is gone, is ignored.
-    pub fn handle(&mut self, now: Time, event: Event, out: &mut Commands) {
-        self.handle_all(now, [event], out);
+    /// The cluster reports something. What is not news is ignored. What is about something that is not there, as every
+    /// late report of a task is whose record was deleted, is refused and changes nothing but the time.
+    pub fn handle(&mut self, now: Time, event: Event, out: &mut Commands) -> Result<(), ApiError> {
+        self.handle_all(now, [event], out)
     }
 
     /// The cluster reports several things that become known together, as SwarmKit's dispatcher writes the reports of a
-    /// tenth of a second in one transaction: nothing reacts to the first before the last is known.
-    pub fn handle_all(&mut self, now: Time, events: impl IntoIterator<Item = Event>, out: &mut Commands) {
+    /// tenth of a second in one transaction: nothing reacts to the first before the last is known. If some are refused,
+    /// the others count, and the answer is the first refusal.
+    pub fn handle_all(
+        &mut self,
+        now: Time,
+        events: impl IntoIterator<Item = Event>,
+        out: &mut Commands,
+    ) -> Result<(), ApiError> {
         self.cluster.advance(now);
+        let mut answer = Ok(());
         for event in events {
-            match event {
-                Event::NodeUp(node) => self.node_up(node),
-                Event::NodeDown(node) => self.node_down(node),
-                Event::Allocated(task) => self.allocated(task),
-                Event::TaskStatus { task, state, error } => {
-                    if self.cluster.task(task).is_some_and(|task| task.state < state) {
-                        self.cluster.set_state(task, state, error, Writer::Agent);
-                    }
-                }
-                Event::Deadline => {}
+            if let Err(subject) = self.take_in(event)
+                && answer.is_ok()
+            {
+                answer = subject.refuse();
             }
         }
         self.settle(out);
@@ -356,32 +425,56 @@ impl Manager {
             self.wake(timer);
             self.settle(out);
         }
+        answer
     }
 
-    fn node_up(&mut self, node: NodeId) {
-        if self.cluster.node(node).is_some_and(|node| node.spec.state != NodeState::Ready) {
-            self.downs[node.index()] += 1;
-            self.cluster.update_node(node, |spec| spec.state = NodeState::Ready);
+    fn take_in(&mut self, event: Event) -> Result<(), Stray> {
+        match event {
+            Event::NodeUp(node) => self.node_up(node)?,
+            Event::NodeDown(node) => self.node_down(node)?,
+            Event::Allocated(id) => {
+                let task = self.cluster.task(id).ok_or(Stray::Task(id))?;
+                if task.state == TaskState::New {
+                    self.cluster.set_state(id, TaskState::Pending, None, Writer::Manager);
+                }
+            }
+            Event::TaskStatus { task: id, state, error } => {
+                let task = self.cluster.task(id).ok_or(Stray::Task(id))?;
+                // SwarmKit's dispatcher takes no report from a node that does not have the task.
+                if task.state < TaskState::Assigned {
+                    return Err(Stray::Unassigned(id));
+                }
+                if task.state < state {
+                    self.cluster.set_state(id, state, error, Writer::Agent);
+                }
+            }
+            Event::Deadline => {}
         }
+        Ok(())
     }
 
-    fn node_down(&mut self, node: NodeId) {
-        if self.cluster.node(node).is_some_and(|node| node.spec.state != NodeState::Down) {
-            self.cluster.update_node(node, |spec| spec.state = NodeState::Down);
-            self.await_orphans(node);
+    fn node_up(&mut self, id: NodeId) -> Result<(), Stray> {
+        let node = self.cluster.node(id).ok_or(Stray::Node(id))?;
+        if node.spec.state != NodeState::Ready {
+            self.downs[id.index()] += 1;
+            self.cluster.update_node(id, |spec| spec.state = NodeState::Ready);
         }
+        Ok(())
+    }
+
+    fn node_down(&mut self, id: NodeId) -> Result<(), Stray> {
+        let node = self.cluster.node(id).ok_or(Stray::Node(id))?;
+        if node.spec.state != NodeState::Down {
+            self.cluster.update_node(id, |spec| spec.state = NodeState::Down);
+            self.await_orphans(id);
+        }
+        Ok(())
     }
 
     fn await_orphans(&mut self, node: NodeId) {
         self.downs[node.index()] += 1;
         let at = self.cluster.now() + ORPHANED_AFTER;
         self.cluster.wake(at, Timer::Orphan(node, self.downs[node.index()]));
-    }
-
-    fn allocated(&mut self, task: TaskId) {
-        if self.cluster.task(task).is_some_and(|task| task.state == TaskState::New) {
-            self.cluster.set_state(task, TaskState::Pending, None, Writer::Manager);
-        }
     }
 
     fn wake(&mut self, timer: Timer) {
@@ -443,5 +536,22 @@ impl Manager {
         self.replicated.observe(cluster, &mut self.restarts, &mut self.updates, change);
         self.global.observe(cluster, &mut self.restarts, &mut self.updates, change);
         jobs::observe(cluster, &mut self.restarts, change);
+    }
+}
+
+/// What a report is about that nobody waits for. Late reports are frequent, and few callers read the words.
+enum Stray {
+    Node(NodeId),
+    Task(TaskId),
+    Unassigned(TaskId),
+}
+
+impl Stray {
+    fn refuse(self) -> Result<(), ApiError> {
+        match self {
+            Stray::Node(id) => not_found(Part::Node, id),
+            Stray::Task(id) => not_found(Part::Task, id),
+            Stray::Unassigned(id) => refuse(Part::Task, format!("task {id} is not assigned to a node")),
+        }
     }
 }

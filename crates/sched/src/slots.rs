@@ -52,8 +52,8 @@ impl Slots {
     /// Slots that have tasks, in order.
     pub fn iter(&self) -> impl Iterator<Item = (Slot, impl Iterator<Item = TaskId> + '_)> + '_ {
         let records = self.blocks.iter().flat_map(|((of_node, block), records)| {
-            let numbers = block * BLOCK..;
-            numbers.zip(records.iter()).map(move |(number, record)| {
+            (0..BLOCK).zip(records.iter()).map(move |(step, record)| {
+                let number = block * BLOCK + step;
                 let slot =
                     if *of_node { Slot::Node(NodeId::from_index(number as usize)) } else { Slot::Number(number) };
                 (slot, record)
@@ -70,7 +70,7 @@ impl Slots {
             None => record.oldest = Some(task),
             Some(_) => record.others.get_or_insert_default().push(task),
         }
-        record.instances += 1;
+        record.instances = record.instances.saturating_add(1);
         record.instances
     }
 

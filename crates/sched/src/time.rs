@@ -54,14 +54,14 @@ impl Span {
         Span(nanos)
     }
 
-    /// A span of whole milliseconds.
+    /// A span of whole milliseconds, the longest if there are too many.
     pub const fn from_millis(millis: u64) -> Span {
-        Span(millis * 1_000_000)
+        Span(millis.saturating_mul(1_000_000))
     }
 
-    /// A span of whole seconds.
+    /// A span of whole seconds, the longest if there are too many.
     pub const fn from_secs(secs: u64) -> Span {
-        Span(secs * 1_000_000_000)
+        Span(secs.saturating_mul(1_000_000_000))
     }
 
     /// The nearest span to a number of seconds; negative and NaN give zero, too large gives the longest.

@@ -58,7 +58,7 @@ impl Churn {
         while let Some(at) = self.manager.deadline().filter(|at| *at < until) {
             self.out.clear();
             let region = Region::new(ALLOCATOR);
-            self.manager.handle(at, Event::Deadline, &mut self.out);
+            self.manager.handle(at, Event::Deadline, &mut self.out).expect("it is there");
             let change = region.change();
             let started: Vec<TaskId> = self.out.iter().filter_map(assigned).collect();
             if !started.is_empty() {
@@ -66,7 +66,7 @@ impl Churn {
                 self.decisions += started.len();
             }
             let report = |task| Event::TaskStatus { task, state: TaskState::Running, error: None };
-            self.manager.handle_all(at, started.into_iter().map(report), &mut self.out);
+            self.manager.handle_all(at, started.into_iter().map(report), &mut self.out).expect("it is there");
         }
         self.now = until;
     }
@@ -76,7 +76,7 @@ impl Churn {
         let running = self.manager.cluster().tasks().filter(|(_, task)| task.state == TaskState::Running);
         let ending: Vec<TaskId> = running.map(|(id, _)| id).skip(round % 7).step_by(97).collect();
         let report = |task| Event::TaskStatus { task, state: TaskState::Complete, error: None };
-        self.manager.handle_all(self.now, ending.into_iter().map(report), &mut self.out);
+        self.manager.handle_all(self.now, ending.into_iter().map(report), &mut self.out).expect("it is there");
         self.run(Span::from_secs(1));
     }
 }

@@ -456,7 +456,8 @@ impl<'a> World<'a> {
                 if self.armed == Some(now) {
                     self.armed = None;
                     if self.managers.lead() {
-                        self.manager.handle(now, sched::Event::Deadline, &mut self.commands);
+                        let answer = self.manager.handle(now, sched::Event::Deadline, &mut self.commands);
+                        self.note_refusal(now, answer.map_err(|refusal| refusal.text));
                     }
                 }
             }
@@ -546,7 +547,8 @@ impl<'a> World<'a> {
                 Order::Remove(job) => {
                     self.observer.job_done(now, job);
                     if let Some(service) = self.jobs[job.row()].take() {
-                        self.manager.remove_service(now, service, &mut self.commands);
+                        let answer = self.manager.remove_service(now, service, &mut self.commands);
+                        self.note_refusal(now, answer.map_err(|refusal| refusal.text));
                     }
                 }
             }
@@ -658,7 +660,8 @@ impl<'a> World<'a> {
                         continue;
                     }
                     let role = if promote { Role::Manager } else { Role::Worker };
-                    self.manager.set_role(now, id, role, &mut self.commands);
+                    let answer = self.manager.set_role(now, id, role, &mut self.commands);
+                    self.note_refusal(now, answer.map_err(|refusal| refusal.text));
                 }
             }
             Action::RemoveNode(nodes) => {
@@ -691,9 +694,9 @@ impl<'a> World<'a> {
                 self.note_refusal(now, answer);
             }
             Action::Remove(service) => {
-                let answer = self.service(*service).map(|id| {
-                    self.manager.remove_service(now, id, &mut self.commands);
+                let answer = self.service(*service).and_then(|id| {
                     self.services[*service] = None;
+                    self.manager.remove_service(now, id, &mut self.commands).map_err(|refusal| refusal.text)
                 });
                 self.note_refusal(now, answer);
             }
@@ -749,7 +752,8 @@ impl<'a> World<'a> {
                 self.note_refusal(now, Err(self.not_found(node)));
                 continue;
             }
-            self.manager.set_availability(now, NodeId::from_index(node), to, &mut self.commands);
+            let answer = self.manager.set_availability(now, NodeId::from_index(node), to, &mut self.commands);
+            self.note_refusal(now, answer.map_err(|refusal| refusal.text));
             self.observe_eligible(now, node);
         }
     }
@@ -881,7 +885,8 @@ impl World<'_> {
         self.note_sessions();
         self.heartbeats.registered(&mut self.queue, node);
         self.observer.registered(now, node);
-        self.manager.handle(now, sched::Event::NodeUp(NodeId::from_index(node)), &mut self.commands);
+        let answer = self.manager.handle(now, sched::Event::NodeUp(NodeId::from_index(node)), &mut self.commands);
+        self.note_refusal(now, answer.map_err(|refusal| refusal.text));
         self.observe_eligible(now, node);
         let mut held = std::mem::take(&mut self.sessions.held[node]);
         self.report(now, &mut held);
@@ -1103,7 +1108,8 @@ impl World<'_> {
                 sched::Event::TaskStatus { task, .. } => *task,
                 _ => unreachable!("only reports are here"),
             }));
-            self.manager.handle_all(now, reports.drain(..), &mut self.commands);
+            // A report of a task whose record is deleted by now is refused, and nobody minds.
+            let _ = self.manager.handle_all(now, reports.drain(..), &mut self.commands);
             for task in known.drain(..) {
                 self.see(now, task);
                 if let Some(record) = self.manager.cluster().task(task)
@@ -1178,7 +1184,8 @@ impl World<'_> {
             }
         }
         if !self.reports.is_empty() {
-            self.manager.handle_all(now, self.reports.drain(..), &mut self.commands);
+            // An allocation may come when the task's record is deleted already.
+            let _ = self.manager.handle_all(now, self.reports.drain(..), &mut self.commands);
         }
     }
 

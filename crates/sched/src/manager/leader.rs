@@ -135,7 +135,7 @@ mod tests {
             let end = self.now + Span::from_secs(secs);
             loop {
                 self.now = self.manager.deadline().unwrap_or(end).clamp(self.now, end);
-                self.manager.handle(self.now, Event::Deadline, &mut self.out);
+                self.manager.handle(self.now, Event::Deadline, &mut self.out).expect("it is there");
                 let wants = |task: &crate::Task| {
                     task.node.is_some() && task.state < TaskState::Running && task.desired == DesiredState::Running
                 };
@@ -152,7 +152,7 @@ mod tests {
 
         fn report(&mut self, task: TaskId, state: TaskState) {
             let event = Event::TaskStatus { task, state, error: None };
-            self.manager.handle(self.now, event, &mut self.out);
+            self.manager.handle(self.now, event, &mut self.out).expect("it is there");
         }
 
         fn count(&self, state: TaskState) -> usize {
@@ -175,12 +175,12 @@ mod tests {
         lab.create(4);
         lab.sleep(1);
         assert_eq!(lab.count(TaskState::Running), 4);
-        lab.manager.handle(lab.now, Event::NodeDown(NodeId::from_index(1)), &mut lab.out);
+        lab.manager.handle(lab.now, Event::NodeDown(NodeId::from_index(1)), &mut lab.out).expect("it is there");
         lab.change_leader();
         assert_eq!(lab.states(), [NodeState::Unknown, NodeState::Down]);
         lab.sleep(10);
         assert_eq!(lab.count(TaskState::Pending), 2, "the tasks of the lost node have no place to go");
-        lab.manager.handle(lab.now, Event::NodeUp(NodeId::from_index(0)), &mut lab.out);
+        lab.manager.handle(lab.now, Event::NodeUp(NodeId::from_index(0)), &mut lab.out).expect("it is there");
         lab.sleep(1);
         assert_eq!((lab.count(TaskState::Pending), lab.states()[0]), (0, NodeState::Ready));
     }
@@ -194,7 +194,7 @@ mod tests {
         lab.report(task, TaskState::Failed);
         lab.sleep(2);
         lab.change_leader();
-        lab.manager.handle(lab.now, Event::NodeUp(NodeId::from_index(0)), &mut lab.out);
+        lab.manager.handle(lab.now, Event::NodeUp(NodeId::from_index(0)), &mut lab.out).expect("it is there");
         lab.sleep(2);
         assert_eq!(lab.count(TaskState::Running), 0);
         lab.sleep(2);
@@ -210,7 +210,7 @@ mod tests {
         spec.task.container.image = "web:2".into();
         lab.manager.update_service(lab.now, web, spec, &mut lab.out).expect("an update");
         lab.change_leader();
-        lab.manager.handle(lab.now, Event::NodeUp(NodeId::from_index(0)), &mut lab.out);
+        lab.manager.handle(lab.now, Event::NodeUp(NodeId::from_index(0)), &mut lab.out).expect("it is there");
         for _ in 0..40 {
             let old: Vec<TaskId> = lab
                 .manager
@@ -231,7 +231,7 @@ mod tests {
         let mut lab = Lab::new(1);
         let web = lab.create(2);
         lab.sleep(1);
-        lab.manager.remove_service(lab.now, web, &mut lab.out);
+        lab.manager.remove_service(lab.now, web, &mut lab.out).expect("it is there");
         lab.change_leader();
         assert_eq!(lab.manager.cluster().tasks().count(), 0);
     }

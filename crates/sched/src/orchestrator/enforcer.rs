@@ -41,8 +41,8 @@ fn reject_noncompliant(cluster: &mut Cluster, id: NodeId) {
             rejected.push(task_id);
             break;
         }
-        left.memory -= wants.memory;
-        left.nano_cpus -= wants.nano_cpus;
+        left.memory = left.memory.saturating_sub(wants.memory);
+        left.nano_cpus = left.nano_cpus.saturating_sub(wants.nano_cpus);
         generic::take(&mut left.generic, task.generic());
     }
     for task in rejected {

@@ -96,6 +96,8 @@ pub(super) enum Depth {
 #[derive(Default)]
 pub(super) struct Ledger {
     loads: IdVec<NodeId, Load>,
+    /// What is left on nodes where 64 bits do not hold it: more was taken over there than any node has.
+    beyond: BTreeMap<NodeId, (i128, i128)>,
     capacities: IdVec<NodeId, (i64, i64)>,
     generic: IdVec<NodeId, Vec<GenericResource>>,
     ports: IdVec<NodeId, Vec<(Protocol, u16)>>,
@@ -128,15 +130,49 @@ impl Ledger {
         self.capacities[node] = capacity;
         self.generic[node].clear();
         self.generic[node].extend_from_slice(generic);
-        let load = &mut self.loads[node];
-        load.ready = filter::is_ready(spec);
-        (load.nano_cpus, load.memory) = capacity;
+        self.loads[node].ready = filter::is_ready(spec);
+        let (mut nano_cpus, mut memory) = (i128::from(capacity.0), i128::from(capacity.1));
         for (reserved, units) in held {
-            load.nano_cpus -= reserved.nano_cpus;
-            load.memory -= reserved.memory;
+            nano_cpus -= i128::from(reserved.nano_cpus);
+            memory -= i128::from(reserved.memory);
             generic::take(&mut self.generic[node], units);
         }
+        self.set_free(node, (nano_cpus, memory));
         self.log.touch(node);
+    }
+
+    /// Writes what is left; comparisons see the nearest number of 64 bits.
+    fn set_free(&mut self, node: NodeId, free: (i128, i128)) {
+        let near = |exact: i128| exact.clamp(i64::MIN.into(), i64::MAX.into()) as i64;
+        let load = &mut self.loads[node];
+        (load.nano_cpus, load.memory) = (near(free.0), near(free.1));
+        if free == (load.nano_cpus.into(), load.memory.into()) {
+            self.beyond.remove(&node);
+        } else {
+            self.beyond.insert(node, free);
+        }
+    }
+
+    /// Takes room for one task, or gives it back.
+    fn move_room(&mut self, node: NodeId, (nano_cpus, memory): (i64, i64), back: bool) {
+        let load = &mut self.loads[node];
+        let moved = match back {
+            false => (load.nano_cpus.checked_sub(nano_cpus), load.memory.checked_sub(memory)),
+            true => (load.nano_cpus.checked_add(nano_cpus), load.memory.checked_add(memory)),
+        };
+        if self.beyond.is_empty()
+            && let (Some(nano_cpus), Some(memory)) = moved
+        {
+            (load.nano_cpus, load.memory) = (nano_cpus, memory);
+            return;
+        }
+        let near = (load.nano_cpus.into(), load.memory.into());
+        let free = self.beyond.get(&node).copied().unwrap_or(near);
+        let (nano_cpus, memory) = (i128::from(nano_cpus), i128::from(memory));
+        self.set_free(
+            node,
+            if back { (free.0 + nano_cpus, free.1 + memory) } else { (free.0 - nano_cpus, free.1 - memory) },
+        );
     }
 
     pub(super) fn remove_node(&mut self, node: NodeId) {
@@ -153,9 +189,7 @@ impl Ledger {
 
     /// Counts a task and takes its reservation; the answer is the generic units that it got.
     pub(super) fn add(&mut self, group: &Group, node: NodeId, active: bool) -> Vec<GenericResource> {
-        let load = &mut self.loads[node];
-        load.nano_cpus -= group.room.0;
-        load.memory -= group.room.1;
+        self.move_room(node, group.room, false);
         if !group.ports.is_empty() {
             self.ports[node].extend(&group.ports);
         }
@@ -179,9 +213,7 @@ impl Ledger {
         got: &[GenericResource],
         now: &NodeSpec,
     ) {
-        let load = &mut self.loads[node];
-        load.nano_cpus += group.room.0;
-        load.memory += group.room.1;
+        self.move_room(node, group.room, true);
         if !group.ports.is_empty() {
             self.ports[node].retain(|port| !group.ports.contains(port));
         }
@@ -327,21 +359,23 @@ impl Ledger {
         cluster: &Cluster,
         held: impl Iterator<Item = (NodeId, Arc<ServiceSpec>, ServiceId, bool)>,
     ) {
-        let mut free: BTreeMap<NodeId, (i64, i64, u32)> = BTreeMap::new();
+        let mut free: BTreeMap<NodeId, (i128, i128, u32)> = BTreeMap::new();
         let mut counts: BTreeMap<(ServiceId, NodeId), u32> = BTreeMap::new();
         for node in self.loads.ids() {
             let (cpus, memory) = totals(&cluster.nodes()[node].spec).0;
-            free.insert(node, (cpus, memory, 0));
+            free.insert(node, (cpus.into(), memory.into(), 0));
         }
         for (node, spec, service, active) in held {
             let it = free.get_mut(&node).expect("a node of the cluster");
-            it.0 -= spec.task.reservations.nano_cpus;
-            it.1 -= spec.task.reservations.memory;
+            it.0 -= i128::from(spec.task.reservations.nano_cpus);
+            it.1 -= i128::from(spec.task.reservations.memory);
             it.2 += u32::from(active);
             *counts.entry((service, node)).or_default() += u32::from(active);
         }
         for (node, load) in self.loads.iter() {
-            let own = (load.nano_cpus, load.memory, load.active);
+            let near = (load.nano_cpus.into(), load.memory.into());
+            let (nano_cpus, memory) = self.beyond.get(&node).copied().unwrap_or(near);
+            let own = (nano_cpus, memory, load.active);
             assert_eq!(own, free[&node], "free resources and active tasks of node {}", node.index());
             assert_eq!(load.ready, filter::is_ready(&cluster.nodes()[node].spec), "node {}", node.index());
         }

@@ -174,19 +174,20 @@ impl History {
                 let spec = self.node_spec();
                 self.nodes.push(self.manager.add_node(self.now, spec, out));
             }
-            10 => self.manager.handle(self.now, Event::NodeDown(node), out),
-            11 => self.manager.handle(self.now, Event::NodeUp(node), out),
+            10 => self.manager.handle(self.now, Event::NodeDown(node), out).expect("it is there"),
+            11 => self.manager.handle(self.now, Event::NodeUp(node), out).expect("it is there"),
             12 => {
                 let to = [Availability::Active, Availability::Pause, Availability::Drain][self.rng.random_range(0..3)];
-                self.manager.set_availability(self.now, node, to, out);
+                self.manager.set_availability(self.now, node, to, out).expect("it is there");
             }
             13 if !self.services.is_empty() => {
                 let service = self.services[self.rng.random_range(0..self.services.len())];
-                self.manager.remove_service(self.now, service, out);
+                // Refused if it was removed before.
+                let _ = self.manager.remove_service(self.now, service, out);
             }
             14 => {
                 let labels = Labels::from([("zone".to_owned(), ["a", "b"][self.rng.random_range(0..2)].to_owned())]);
-                self.manager.set_labels(self.now, node, labels, out);
+                self.manager.set_labels(self.now, node, labels, out).expect("it is there");
             }
             _ => self.fail_some(),
         }
@@ -211,7 +212,9 @@ impl History {
                 _ => continue,
             };
             self.failures.report(self.manager.cluster(), id, end, self.now);
-            self.manager.handle(self.now, Event::TaskStatus { task: id, state: end, error: None }, &mut Vec::new());
+            self.manager
+                .handle(self.now, Event::TaskStatus { task: id, state: end, error: None }, &mut Vec::new())
+                .expect("it is there");
         }
     }
 
@@ -221,7 +224,7 @@ impl History {
         while let Some(at) = self.manager.deadline().filter(|at| *at < until) {
             let before = self.manager.cluster().clone();
             let mut out = Vec::new();
-            self.manager.handle(at, Event::Deadline, &mut out);
+            self.manager.handle(at, Event::Deadline, &mut out).expect("it is there");
             let mut got: BTreeMap<TaskId, NodeId> = BTreeMap::new();
             for command in &out {
                 if let Command::Assign { task, node } = command {

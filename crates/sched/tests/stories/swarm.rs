@@ -11,7 +11,9 @@ pub use sched::spec::{
     Protocol, PublishMode, RestartCondition, RestartPolicy, Role, Units, UpdateConfig, UpdateOrder,
 };
 use sched::spec::{Description, Mode, NodeSpec, Platform, Resources, ServiceSpec};
-use sched::{Allocation, Cluster, Commands, Config, Event, Manager, NodeId, Row, ServiceId, Slot, Task, TaskId};
+use sched::{
+    Allocation, ApiError, Cluster, Commands, Config, Event, Manager, NodeId, Row, ServiceId, Slot, Task, TaskId,
+};
 pub use sched::{Command, DesiredState, Span, TaskState, TieBreak, Time};
 
 use crate::laws::Laws;
@@ -159,7 +161,8 @@ impl Swarm {
                     self.container_due(task, wait);
                 }
             } else {
-                self.call(|manager, now, out| manager.handle(now, Event::Deadline, out));
+                self.call(|manager, now, out| manager.handle(now, Event::Deadline, out))
+                    .expect("a deadline is about nothing");
             }
             self.obey();
         }
@@ -179,6 +182,11 @@ impl Swarm {
         self.laws.look(self.manager.cluster(), &commands);
         self.out.append(&mut commands);
         result
+    }
+
+    /// The same for what the manager does not refuse.
+    fn must<T>(&mut self, act: impl FnOnce(&mut Manager, Time, &mut Commands) -> Result<T, ApiError>) -> T {
+        self.act(act).expect("it is there")
     }
 
     fn act<T>(&mut self, act: impl FnOnce(&mut Manager, Time, &mut Commands) -> T) -> T {
@@ -211,7 +219,7 @@ impl Swarm {
     /// A node joins that was expected or removed; it is not ready before it is up.
     pub fn join(&mut self, node: NodeBuilder) {
         let id = self.node_id(&node.0.id);
-        self.act(|manager, now, out| manager.join_node(now, id, node.state(NodeState::Unknown).0, out));
+        self.must(|manager, now, out| manager.join_node(now, id, node.state(NodeState::Unknown).0, out));
     }
 
     /// Nodes with plenty of everything that have these names.
@@ -223,7 +231,7 @@ impl Swarm {
 
     pub fn availability(&mut self, node: &str, to: Availability) {
         let node = self.node_id(node);
-        self.act(|manager, now, out| manager.set_availability(now, node, to, out));
+        self.must(|manager, now, out| manager.set_availability(now, node, to, out));
     }
 
     pub fn drain(&mut self, node: &str) {
@@ -242,12 +250,12 @@ impl Swarm {
     pub fn label(&mut self, node: &str, labels: &[(&str, &str)]) {
         let node = self.node_id(node);
         let labels = to_labels(labels);
-        self.act(|manager, now, out| manager.set_labels(now, node, labels, out));
+        self.must(|manager, now, out| manager.set_labels(now, node, labels, out));
     }
 
     pub fn promote(&mut self, node: &str, role: Role) {
         let node = self.node_id(node);
-        self.act(|manager, now, out| manager.set_role(now, node, role, out));
+        self.must(|manager, now, out| manager.set_role(now, node, role, out));
     }
 
     /// The node reports the resources of this description.
@@ -255,20 +263,20 @@ impl Swarm {
         let node = self.node_id(&like.0.id);
         let resources = like.0.description.unwrap_or_default().resources;
         self.laws.expect_crowd(node);
-        self.act(|manager, now, out| manager.set_resources(now, node, resources, out));
+        self.must(|manager, now, out| manager.set_resources(now, node, resources, out));
     }
 
     /// The node is cut off: its containers go on, but nothing is heard of them.
     pub fn down(&mut self, node: &str) {
         let node = self.node_id(node);
         self.silent.insert(node);
-        self.act(|manager, now, out| manager.handle(now, Event::NodeDown(node), out));
+        self.must(|manager, now, out| manager.handle(now, Event::NodeDown(node), out));
     }
 
     pub fn up(&mut self, node: &str) {
         let node = self.node_id(node);
         self.silent.remove(&node);
-        self.act(|manager, now, out| manager.handle(now, Event::NodeUp(node), out));
+        self.must(|manager, now, out| manager.handle(now, Event::NodeUp(node), out));
         let here: Vec<TaskId> = self.containers.iter().filter(|(_, it)| it.node == node).map(|(id, _)| *id).collect();
         for task in here {
             if let Some((state, error)) = self.containers.get_mut(&task).and_then(|it| it.unsent.take()) {
@@ -282,7 +290,7 @@ impl Swarm {
     pub fn remove_node(&mut self, node: &str) {
         let node = self.node_id(node);
         self.silent.insert(node);
-        self.act(|manager, now, out| manager.remove_node(now, node, out));
+        self.must(|manager, now, out| manager.remove_node(now, node, out));
     }
 
     pub fn create(&mut self, service: ServiceBuilder) {
@@ -327,7 +335,9 @@ impl Swarm {
             })
             .collect();
         self.laws.expect_take_over();
-        let id = self.call(|manager, now, out| manager.adopt_service(now, service.0, &tasks, out));
+        let id = self
+            .call(|manager, now, out| manager.adopt_service(now, service.0, &tasks, out))
+            .expect("nodes that are there");
         self.services.insert(name, id);
         self.obey();
         let running: Vec<TaskId> = self.cluster().services()[id].tasks().collect();
@@ -339,10 +349,10 @@ impl Swarm {
         for (node, count) in failures {
             let node = self.node_id(node);
             for _ in 0..*count {
-                self.manager.recall_failure(id, node, self.now);
+                self.manager.recall_failure(id, node, self.now).expect("both are there");
             }
         }
-        self.act(|manager, now, out| manager.resume_service(now, id, out));
+        self.must(|manager, now, out| manager.resume_service(now, id, out));
     }
 
     pub fn update(&mut self, service: &str, change: impl FnOnce(ServiceBuilder) -> ServiceBuilder) {
@@ -381,12 +391,12 @@ impl Swarm {
 
     pub fn remove(&mut self, service: &str) {
         let id = self.service_id(service);
-        self.act(|manager, now, out| manager.remove_service(now, id, out));
+        self.must(|manager, now, out| manager.remove_service(now, id, out));
     }
 
     pub fn allocated(&mut self, task: &str) {
         let task = self.task_id(task);
-        self.act(|manager, now, out| manager.handle(now, Event::Allocated(task), out));
+        self.must(|manager, now, out| manager.handle(now, Event::Allocated(task), out));
     }
 }
 
@@ -431,7 +441,8 @@ impl Swarm {
     /// Somebody reports a state of a task that may be long gone.
     pub fn claim(&mut self, task: TaskId, state: TaskState) {
         let event = Event::TaskStatus { task, state, error: None };
-        self.act(|manager, now, out| manager.handle(now, event, out));
+        // Refused if it is.
+        let _ = self.act(|manager, now, out| manager.handle(now, event, out));
     }
 
     /// Carries out the manager's commands and hands it the answers until both are silent.
@@ -451,7 +462,8 @@ impl Swarm {
             }
             let reports = std::mem::take(&mut self.reports);
             if !reports.is_empty() {
-                self.call(|manager, now, out| manager.handle_all(now, reports, out));
+                // A report may cross the end of its task's record.
+                let _ = self.call(|manager, now, out| manager.handle_all(now, reports, out));
             }
         }
     }

@@ -58,7 +58,7 @@ impl Crowd {
     pub fn rest(&mut self) {
         let until = self.now + Span::from_secs(1);
         while let Some(at) = self.manager.deadline().filter(|at| *at < until) {
-            self.manager.handle(at, Event::Deadline, &mut self.out);
+            self.manager.handle(at, Event::Deadline, &mut self.out).expect("it is there");
         }
         self.now = until;
         self.out.clear();
@@ -69,7 +69,7 @@ impl Crowd {
         self.out.clear();
         let at = self.manager.deadline().expect("tasks wait");
         let start = ThreadTime::now();
-        self.manager.handle(at, Event::Deadline, &mut self.out);
+        self.manager.handle(at, Event::Deadline, &mut self.out).expect("it is there");
         let cost = start.elapsed();
         self.now = at;
         let placed = self.out.iter().filter(|command| matches!(command, Command::Assign { .. })).count();
@@ -80,9 +80,9 @@ impl Crowd {
     fn remove(&mut self, services: &[ServiceId]) {
         for service in services {
             let tasks: Vec<TaskId> = self.manager.cluster().services()[*service].tasks().collect();
-            self.manager.remove_service(self.now, *service, &mut self.out);
+            self.manager.remove_service(self.now, *service, &mut self.out).expect("it is there");
             let stopped = |task| Event::TaskStatus { task, state: TaskState::Shutdown, error: None };
-            self.manager.handle_all(self.now, tasks.into_iter().map(stopped), &mut self.out);
+            self.manager.handle_all(self.now, tasks.into_iter().map(stopped), &mut self.out).expect("it is there");
         }
         self.rest();
     }

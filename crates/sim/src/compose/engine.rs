@@ -39,7 +39,6 @@ pub fn check(stack: &Stack, config: &Config) -> Vec<Refusal> {
 /// The key of a stack file that says what a refusal is about; none is the service itself.
 fn key_of(part: Part) -> &'static str {
     match part {
-        Part::Name | Part::Service => "",
         Part::Mode => "deploy.replicas",
         Part::Limits => "deploy.resources.limits",
         Part::Reservations => "deploy.resources.reservations",
@@ -49,5 +48,6 @@ fn key_of(part: Part) -> &'static str {
         Part::Health => "healthcheck",
         Part::Update => "deploy.update_config",
         Part::Endpoint => "ports",
+        _ => "",
     }
 }

@@ -175,7 +175,7 @@ impl<'a> Run<'a> {
                 }
             } else {
                 let now = self.time();
-                self.manager.handle(now, Event::Deadline, &mut self.out);
+                let _ = self.manager.handle(now, Event::Deadline, &mut self.out);
                 self.obey();
             }
         }
@@ -210,31 +210,33 @@ impl<'a> Run<'a> {
                     self.reject(&name, text);
                 }
             }
-            ("remove_service", Some(service), _) => self.manager.remove_service(now, service, &mut self.out),
+            ("remove_service", Some(service), _) => {
+                let _ = self.manager.remove_service(now, service, &mut self.out);
+            }
             ("task_exit", Some(service), _) => self.exit(event, service, node),
             ("node_down", _, Some(node)) => {
                 self.up.insert(node, false);
-                self.manager.handle(now, Event::NodeDown(node), &mut self.out);
+                let _ = self.manager.handle(now, Event::NodeDown(node), &mut self.out);
             }
             ("node_up", _, Some(node)) => {
                 self.up.insert(node, true);
-                self.manager.handle(now, Event::NodeUp(node), &mut self.out);
+                let _ = self.manager.handle(now, Event::NodeUp(node), &mut self.out);
                 self.obey();
                 self.reconnect(node);
             }
             ("node_availability", _, Some(node)) => {
                 let to = availability(event.availability.as_deref().unwrap_or("active"));
-                self.manager.set_availability(now, node, to, &mut self.out);
+                let _ = self.manager.set_availability(now, node, to, &mut self.out);
             }
             ("node_labels", _, Some(node)) => {
-                self.manager.set_labels(now, node, event.labels.clone().unwrap_or_default(), &mut self.out);
+                let _ = self.manager.set_labels(now, node, event.labels.clone().unwrap_or_default(), &mut self.out);
             }
             ("node_resources", _, Some(node)) => {
                 let description = self.manager.cluster().nodes()[node].spec.description.clone().unwrap_or_default();
                 let mut resources = description.resources;
                 resources.nano_cpus = event.cpu_nanos;
                 resources.memory = event.memory_bytes;
-                self.manager.set_resources(now, node, resources, &mut self.out);
+                let _ = self.manager.set_resources(now, node, resources, &mut self.out);
             }
             ("node_add", _, _) => {
                 if let Some(wire) = &event.node {
@@ -243,7 +245,7 @@ impl<'a> Run<'a> {
             }
             ("node_remove", _, Some(node)) => {
                 self.up.insert(node, false);
-                self.manager.remove_node(now, node, &mut self.out);
+                let _ = self.manager.remove_node(now, node, &mut self.out);
             }
             _ => {}
         }
@@ -323,7 +325,7 @@ impl<'a> Run<'a> {
                 }
             }
             let now = self.time();
-            self.manager.handle_all(now, self.reports.drain(..), &mut self.out);
+            let _ = self.manager.handle_all(now, self.reports.drain(..), &mut self.out);
         }
     }
 

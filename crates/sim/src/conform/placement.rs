@@ -60,11 +60,13 @@ impl<'a> Run<'a> {
                 .iter()
                 .filter_map(|it| Some((Slot::Number(it.slot), find(&it.node_id)?)))
                 .collect();
-            let id = manager.adopt_service(Time::ZERO, service.spec(), &tasks, &mut out);
+            let adopted = manager.adopt_service(Time::ZERO, service.spec(), &tasks, &mut out);
+            let id = adopted.expect("its tasks are on recorded nodes");
             for failure in &service.recent_failures {
                 let Some(node) = find(&failure.node_id) else { continue };
                 for _ in 0..failure.count {
-                    manager.recall_failure(id, node, START.before(Span::from_nanos(failure.age_ns)));
+                    let at = START.before(Span::from_nanos(failure.age_ns));
+                    manager.recall_failure(id, node, at).expect("a recorded node");
                 }
             }
             Some(id)
@@ -94,7 +96,7 @@ impl<'a> Run<'a> {
             return false;
         }
         match self.services[index] {
-            Some(adopted) => self.manager.resume_service(now, adopted, &mut self.out),
+            Some(adopted) => self.manager.resume_service(now, adopted, &mut self.out).expect("it was taken over"),
             None => self.services[index] = Some(self.manager.create_unchecked(now, spec, &mut self.out)),
         }
         self.count_created();
@@ -112,7 +114,7 @@ impl<'a> Run<'a> {
     /// Lets the manager work until `until`.
     fn rest(&mut self, until: Time) {
         while let Some(at) = self.manager.deadline().filter(|at| *at < until) {
-            self.manager.handle(at, Event::Deadline, &mut self.out);
+            let _ = self.manager.handle(at, Event::Deadline, &mut self.out);
         }
         self.count_created();
     }

@@ -131,7 +131,7 @@ fn place_of(table: &Table<'_>, part: Part) -> Option<Place> {
         Part::Reservations => "reserve",
         Part::Mode => "replicas",
         Part::Health => "health",
-        Part::Name | Part::Mounts | Part::Service => "name",
+        _ => "name",
     };
     table.get(key).map(|value| value.place)
 }

@@ -19,7 +19,8 @@ impl World<'_> {
                     let mut spec = (*plan.spec).clone();
                     (spec.state, spec.role) = (NodeState::Unknown, self.joins.role(node));
                     self.observer.mark(now, "join", plan.spec.id.as_str());
-                    self.manager.join_node(now, NodeId::from_index(node), spec, &mut self.commands);
+                    let answer = self.manager.join_node(now, NodeId::from_index(node), spec, &mut self.commands);
+                    self.note_refusal(now, answer.map_err(|refusal| refusal.text));
                     self.overlay.join(node);
                     self.heartbeats.registered(&mut self.queue, node);
                     self.be_member(now, node, true);
@@ -53,7 +54,8 @@ impl World<'_> {
                  removal"
             ));
         }
-        self.manager.remove_node(now, NodeId::from_index(node), &mut self.commands);
+        let answer = self.manager.remove_node(now, NodeId::from_index(node), &mut self.commands);
+        answer.map_err(|refusal| refusal.text)?;
         self.joins.removed(node);
         self.overlay.remove_node(node, &mut self.granted);
         self.be_member(now, node, false);

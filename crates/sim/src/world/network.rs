@@ -119,7 +119,8 @@ impl World<'_> {
         let Some(node) = node.filter(|_| self.managers.lead()) else { return };
         self.observer.detected(now, node);
         self.observer.mark(now, "detected", self.scenario.nodes[node].spec.id.as_str());
-        self.manager.handle(now, sched::Event::NodeDown(NodeId::from_index(node)), &mut self.commands);
+        let answer = self.manager.handle(now, sched::Event::NodeDown(NodeId::from_index(node)), &mut self.commands);
+        self.note_refusal(now, answer.map_err(|refusal| refusal.text));
         self.observe_eligible(now, node);
     }
 }
