@@ -77,7 +77,8 @@ impl Manager {
             let task = self.cluster.task(id).expect("just listed");
             let (service, slot, desired, state) = (task.service, task.slot, task.desired, task.state);
             let (policy, since) = (task.spec.task.restart.unwrap_or_default(), task.since);
-            let Some(owner) = self.cluster.service(service) else {
+            // A service that was taken over and is not resumed is there, though nobody acts upon it: its tasks stay.
+            let Some(owner) = self.cluster.services().get(service).filter(|owner| !owner.removed) else {
                 self.cluster.delete_task(id);
                 continue;
             };
@@ -101,7 +102,7 @@ impl Manager {
 mod tests {
     use super::*;
     use crate::event::Event;
-    use crate::id::Row;
+    use crate::id::{Row, Slot};
     use crate::manager::Config;
     use crate::spec::{Description, NodeSpec, Resources, ServiceSpec};
 
@@ -234,5 +235,22 @@ mod tests {
         lab.manager.remove_service(lab.now, web, &mut lab.out).expect("it is there");
         lab.change_leader();
         assert_eq!(lab.manager.cluster().tasks().count(), 0);
+    }
+
+    #[test]
+    fn tasks_of_a_service_that_is_not_resumed_yet_stay() {
+        let mut lab = Lab::new(1);
+        let node = NodeId::from_index(0);
+        let mut spec = ServiceSpec::new("web", "web");
+        spec.mode = Mode::Replicated { replicas: 2 };
+        let tasks = [(Slot::Number(1), node), (Slot::Number(2), node)];
+        let web = lab.manager.adopt_service(lab.now, spec, &tasks, &mut lab.out).expect("the node is there");
+        lab.out.clear();
+        lab.change_leader();
+        assert_eq!((lab.count(TaskState::Running), &lab.out[..]), (2, &[][..]), "nothing is known of them to be wrong");
+        lab.manager.handle(lab.now, Event::NodeUp(node), &mut lab.out).expect("it is there");
+        lab.manager.resume_service(lab.now, web, &mut lab.out).expect("it is there");
+        lab.sleep(10);
+        assert_eq!((lab.count(TaskState::Running), lab.manager.cluster().tasks().count()), (2, 2), "they go on");
     }
 }
