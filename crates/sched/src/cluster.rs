@@ -8,7 +8,7 @@ use std::collections::{BTreeSet, BinaryHeap, VecDeque};
 use std::sync::Arc;
 
 use crate::event::{Command, Commands};
-use crate::id::{IdVec, NodeId, Row, ServiceId, Slot, TaskId};
+use crate::id::{IdMap, IdVec, NodeId, Row, ServiceId, Slot, TaskId};
 use crate::orchestrator::jobs::Agenda;
 use crate::slots::Slots;
 use crate::spec::{Availability, GenericResource, NodeSpec, NodeState, ServiceSpec};
@@ -184,7 +184,9 @@ pub struct Cluster {
     on_nodes: IdVec<NodeId, Vec<u32>>,
     /// Nodes that cannot keep tasks, see [`Cluster::is_invalid`].
     invalid: IdVec<NodeId, bool>,
-    services: IdVec<ServiceId, Service>,
+    services: IdMap<ServiceId, Service>,
+    /// Services that were removed and may have no task left.
+    leaving: Vec<ServiceId>,
     /// Services that were not removed, by name; those of them that publish ports.
     names: BTreeSet<(String, ServiceId)>,
     publishers: BTreeSet<ServiceId>,
@@ -209,8 +211,8 @@ impl Cluster {
         &self.nodes
     }
 
-    /// Every service that was ever created, removed ones included.
-    pub fn services(&self) -> &IdVec<ServiceId, Service> {
+    /// Every service that is there, and those that were removed and still have records of tasks.
+    pub fn services(&self) -> &IdMap<ServiceId, Service> {
         &self.services
     }
 
@@ -334,14 +336,15 @@ impl Cluster {
         self.record(Change::NodeRemoved(id));
     }
 
-    pub(crate) fn add_service(&mut self, spec: ServiceSpec) -> ServiceId {
-        let id = self.add_dormant_service(spec);
+    pub(crate) fn add_service(&mut self, spec: ServiceSpec) -> Option<ServiceId> {
+        let id = self.add_dormant_service(spec)?;
         self.wake_service(id);
-        id
+        Some(id)
     }
 
-    /// A service that nobody acts upon until [`Cluster::wake_service`].
-    pub(crate) fn add_dormant_service(&mut self, spec: ServiceSpec) -> ServiceId {
+    /// A service that nobody acts upon until [`Cluster::wake_service`]. Nothing if four thousand million were there before.
+    pub(crate) fn add_dormant_service(&mut self, spec: ServiceSpec) -> Option<ServiceId> {
+        let id = self.services.next_id()?;
         let service = Service {
             spec: Arc::new(spec),
             version: 0,
@@ -355,10 +358,10 @@ impl Cluster {
             agenda: Agenda::default(),
         };
         let name = service.spec.name.clone();
-        let id = self.services.push(service);
+        self.services.insert(id, service);
         self.names.insert((name, id));
         self.note_ports(id);
-        id
+        Some(id)
     }
 
     fn note_ports(&mut self, id: ServiceId) {
@@ -413,6 +416,19 @@ impl Cluster {
         self.note_ports(id);
         self.commands.push(Command::RemoveService(id));
         self.record(Change::ServiceRemoved(id));
+        self.leaving.push(id);
+    }
+
+    /// A service that was removed and has no record of a task any more: its row is free. To be asked when nobody has a
+    /// change left to see.
+    pub(crate) fn free_service(&mut self) -> Option<ServiceId> {
+        while let Some(id) = self.leaving.pop() {
+            if self.services.get(id).is_some_and(|service| service.removed && service.slots.is_empty()) {
+                self.services.remove(id);
+                return Some(id);
+            }
+        }
+        None
     }
 
     /// A new task of the service's current specification (SwarmKit `manager/orchestrator/task.go`, `NewTask`).
@@ -517,6 +533,9 @@ impl Cluster {
         let owner = &mut self.services[task.service];
         owner.slots.remove(task.slot, id);
         owner.agenda.remove(task.slot, task.sequence);
+        if owner.removed && self.leaving.last() != Some(&task.service) {
+            self.leaving.push(task.service);
+        }
         if let Some(node) = task.node {
             self.on_nodes[node].retain(|row| *row != id.row);
         }

@@ -1,5 +1,6 @@
 //! Identities: small typed integers, each the row of a table.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::marker::PhantomData;
 use std::num::NonZeroU32;
@@ -49,7 +50,7 @@ row_id! {
     NodeId
 }
 row_id! {
-    /// A service, in order of creation. Rows of removed services are not given out again.
+    /// A service, in order of creation. Numbers are not given out again.
     ServiceId
 }
 
@@ -155,5 +156,156 @@ impl<I: Row, T> Index<I> for IdVec<I, T> {
 impl<I: Row, T> IndexMut<I> for IdVec<I, T> {
     fn index_mut(&mut self, id: I) -> &mut T {
         &mut self.rows[id.index()]
+    }
+}
+
+/// Values by ids that are given out in order and never again, so that few of the old ones are there. What is removed leaves no memory but a pointer for every 64
+/// ids, and not even that where everything older is gone too.
+#[derive(Clone, Debug)]
+pub struct IdMap<I, T> {
+    pages: VecDeque<Option<Box<Page<T>>>>,
+    /// Pages that are gone from the front.
+    gone: usize,
+    /// Ids given out.
+    next: usize,
+    len: usize,
+    id: PhantomData<fn(I)>,
+}
+
+const PAGE: usize = 64;
+
+#[derive(Clone, Debug)]
+struct Page<T> {
+    rows: [Option<T>; PAGE],
+    used: usize,
+}
+
+impl<I: Row, T> IdMap<I, T> {
+    /// The id of the next value, if there is one left.
+    pub(crate) fn next_id(&self) -> Option<I> {
+        (self.next < u32::MAX as usize - 1).then(|| I::from_index(self.next))
+    }
+
+    /// Puts a value in the place of an id, which counts as given out from now on.
+    pub(crate) fn insert(&mut self, id: I, value: T) {
+        let row = id.index();
+        if self.pages.is_empty() {
+            self.gone = row / PAGE;
+        }
+        while row / PAGE < self.gone {
+            self.pages.push_front(None);
+            self.gone -= 1;
+        }
+        let page = row / PAGE - self.gone;
+        if self.pages.len() <= page {
+            self.pages.resize_with(page + 1, || None);
+        }
+        let empty = || Box::new(Page { rows: std::array::from_fn(|_| None), used: 0 });
+        let page = self.pages[page].get_or_insert_with(empty);
+        let added = usize::from(page.rows[row % PAGE].replace(value).is_none());
+        page.used += added;
+        self.len += added;
+        self.next = self.next.max(row + 1);
+    }
+
+    pub(crate) fn remove(&mut self, id: I) {
+        let row = id.index();
+        let Some(at) = (row / PAGE).checked_sub(self.gone) else { return };
+        let Some(Some(page)) = self.pages.get_mut(at) else { return };
+        if page.rows[row % PAGE].take().is_some() {
+            page.used -= 1;
+            self.len -= 1;
+        }
+        if page.used == 0 {
+            self.pages[at] = None;
+            while self.pages.front().is_some_and(Option::is_none) {
+                self.pages.pop_front();
+                self.gone += 1;
+            }
+        }
+    }
+
+    /// The value of an id, if the id was given out here and the value was not removed.
+    pub fn get(&self, id: I) -> Option<&T> {
+        let row = id.index();
+        self.pages.get((row / PAGE).wrapping_sub(self.gone))?.as_ref()?.rows[row % PAGE].as_ref()
+    }
+
+    pub(crate) fn get_mut(&mut self, id: I) -> Option<&mut T> {
+        let row = id.index();
+        self.pages.get_mut((row / PAGE).wrapping_sub(self.gone))?.as_mut()?.rows[row % PAGE].as_mut()
+    }
+
+    /// The number of values that are there.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether nothing is there.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Values with their ids, in order.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = (I, &T)> {
+        let pages = self.pages.iter().enumerate().filter_map(|(at, page)| Some((at, page.as_ref()?)));
+        pages.flat_map(|(at, page)| {
+            let first = (self.gone + at) * PAGE;
+            let rows = page.rows.iter().enumerate();
+            rows.filter_map(move |(step, row)| Some((I::from_index(first + step), row.as_ref()?)))
+        })
+    }
+
+    /// Ids of what is there, in order.
+    pub fn ids(&self) -> impl DoubleEndedIterator<Item = I> {
+        self.iter().map(|(id, _)| id)
+    }
+}
+
+impl<I, T> Default for IdMap<I, T> {
+    fn default() -> Self {
+        IdMap { pages: VecDeque::new(), gone: 0, next: 0, len: 0, id: PhantomData }
+    }
+}
+
+impl<I: Row, T> Index<I> for IdMap<I, T> {
+    type Output = T;
+    /// Panics if nothing is there, see [`IdMap::get`].
+    fn index(&self, id: I) -> &T {
+        self.get(id).expect("the id of something that is there")
+    }
+}
+
+impl<I: Row, T> IndexMut<I> for IdMap<I, T> {
+    fn index_mut(&mut self, id: I) -> &mut T {
+        self.get_mut(id).expect("the id of something that is there")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_removed_from_a_map_leaves_nothing_and_no_id_comes_again() {
+        let mut map = IdMap::<ServiceId, usize>::default();
+        for number in 0..10_000 {
+            let id = map.next_id().expect("ids are left");
+            assert_eq!(id.index(), number);
+            map.insert(id, number);
+            if number != 5000 {
+                map.remove(id);
+            }
+        }
+        let left = ServiceId::from_index(5000);
+        assert_eq!(map.iter().collect::<Vec<_>>(), [(left, &5000)]);
+        assert_eq!((map.get(ServiceId::from_index(10)), map.get(ServiceId::from_index(20_000))), (None, None));
+        let old = ServiceId::from_index(3);
+        map.insert(old, 3);
+        assert_eq!(map.iter().collect::<Vec<_>>(), [(old, &3), (left, &5000)]);
+        map.remove(old);
+        map.remove(left);
+        assert!(map.is_empty() && map.pages.is_empty());
+        assert_eq!(map.next_id().map(Row::index), Some(10_000));
     }
 }

@@ -121,7 +121,7 @@ mod time;
 pub use api::ApiError;
 pub use cluster::Cluster;
 pub use event::{Command, Commands, Event};
-pub use id::{IdVec, NodeId, Row, ServiceId, Slot, TaskId};
+pub use id::{IdMap, IdVec, NodeId, Row, ServiceId, Slot, TaskId};
 pub use manager::{Allocation, Config, Manager};
 pub use scheduler::strategy::{Entry, STRATEGIES, Strategy};
 pub use scheduler::{Board, TieBreak};

@@ -13,7 +13,7 @@ use crate::orchestrator::reaper::Reaper;
 use crate::orchestrator::replicated::Replicated;
 use crate::orchestrator::{enforcer, jobs, restart, update};
 use crate::scheduler::{Scheduler, TieBreak, strategy};
-use crate::spec::{Availability, Labels, NodeSpec, NodeState, Resources, Role, ServiceSpec};
+use crate::spec::{Availability, Description, Labels, NodeSpec, NodeState, Role, ServiceSpec};
 use crate::task::{DesiredState, TaskState};
 use crate::time::{Span, Time};
 
@@ -191,15 +191,17 @@ impl Manager {
         self.update_node(now, node, out, |spec| spec.role = role)
     }
 
-    /// A node's engine reports other totals.
-    pub fn set_resources(
+    /// A node's engine says what it is and has now: totals, generic units, platform, plugins, labels. SwarmKit's dispatcher
+    /// writes it when an agent registers (`manager/dispatcher/dispatcher.go`, `markNodeReady`). What the node's tasks hold
+    /// is taken off the new totals, and those that it may no longer run are rejected.
+    pub fn set_description(
         &mut self,
         now: Time,
         node: NodeId,
-        resources: Resources,
+        description: Description,
         out: &mut Commands,
     ) -> Result<(), ApiError> {
-        self.update_node(now, node, out, |spec| spec.description.get_or_insert_default().resources = resources)
+        self.update_node(now, node, out, |spec| spec.description = Some(description))
     }
 
     /// `docker node rm --force`, which asks for no state of the node: its tasks become orphans.
@@ -241,15 +243,19 @@ impl Manager {
     pub fn create_service(&mut self, now: Time, spec: ServiceSpec, out: &mut Commands) -> Result<ServiceId, ApiError> {
         api::validate(&spec)?;
         api::validate_among(&self.cluster, None, &spec)?;
-        Ok(self.create_unchecked(now, spec, out))
+        self.create(now, spec, out)
     }
 
     /// Creates a service whatever the API would say of it; for the study of what happens then.
     pub fn create_unchecked(&mut self, now: Time, spec: ServiceSpec, out: &mut Commands) -> ServiceId {
+        self.create(now, spec, out).expect("fewer than 2^32 - 2 services")
+    }
+
+    fn create(&mut self, now: Time, spec: ServiceSpec, out: &mut Commands) -> Result<ServiceId, ApiError> {
         self.cluster.advance(now);
-        let service = self.cluster.add_service(spec);
+        let Some(service) = self.cluster.add_service(spec) else { return no_id_left() };
         self.settle(out);
-        service
+        Ok(service)
     }
 
     /// Takes over a service with tasks that run already, `(slot, node)` each, whatever the API would say of it. It is not
@@ -273,7 +279,7 @@ impl Manager {
                 return refuse(Part::Service, format!("service {} has no slot {slot:?} on node {node}", spec.name));
             }
         }
-        let service = self.cluster.add_dormant_service(spec);
+        let Some(service) = self.cluster.add_dormant_service(spec) else { return no_id_left() };
         for (slot, node) in tasks {
             let task = self.cluster.add_task(service, *slot, DesiredState::Running);
             self.cluster.assign(task, *node, Vec::new());
@@ -506,6 +512,9 @@ impl Manager {
         while let Some(change) = self.cluster.next_change() {
             self.react(change);
         }
+        while let Some(service) = self.cluster.free_service() {
+            self.scheduler.forget_service(service);
+        }
         out.append(&mut self.cluster.commands);
     }
 
@@ -537,6 +546,10 @@ impl Manager {
         self.global.observe(cluster, &mut self.restarts, &mut self.updates, change);
         jobs::observe(cluster, &mut self.restarts, change);
     }
+}
+
+fn no_id_left<T>() -> Result<T, ApiError> {
+    refuse(Part::Service, "every id of a service was given out")
 }
 
 /// What a report is about that nobody waits for. Late reports are frequent, and few callers read the words.

@@ -10,6 +10,8 @@ use crate::id::{NodeId, Row, Slot, TaskId};
 /// each. A map with a list for every slot would need a hundred bytes more per task.
 #[derive(Clone, Debug, Default)]
 pub struct Slots {
+    /// Tasks in all slots.
+    tasks: usize,
     /// By kind of slot and number of the block.
     blocks: BTreeMap<(bool, u32), Box<[Record; BLOCK as usize]>>,
 }
@@ -62,9 +64,15 @@ impl Slots {
         records.filter(|(_, record)| record.oldest.is_some()).map(|(slot, record)| (slot, record.tasks()))
     }
 
+    /// Whether no slot has a task.
+    pub fn is_empty(&self) -> bool {
+        self.tasks == 0
+    }
+
     /// Adds the newest task of a slot; the answer is how many that slot ever had.
     pub(crate) fn push(&mut self, slot: Slot, task: TaskId) -> u32 {
         let (block, index) = place(slot);
+        self.tasks += 1;
         let record = &mut self.blocks.entry(block).or_default()[index];
         match record.oldest {
             None => record.oldest = Some(task),
@@ -76,6 +84,7 @@ impl Slots {
 
     pub(crate) fn remove(&mut self, slot: Slot, task: TaskId) {
         let (block, index) = place(slot);
+        self.tasks -= 1;
         let record = &mut self.blocks.get_mut(&block).expect("a task is in its slot")[index];
         let others = record.others.take();
         if record.oldest == Some(task) {

@@ -140,6 +140,8 @@ impl Storm {
     fn description(&mut self) -> Description {
         Description {
             hostname: self.text(),
+            platform: Platform { os: self.text(), architecture: self.text() },
+            plugins: [(self.pick(&[PluginKind::Volume, PluginKind::Log]), self.text())].into(),
             resources: self.resources(),
             engine_labels: self.labels(),
             ..Description::default()
@@ -271,8 +273,8 @@ impl Storm {
                 return self.manager.set_role(now, node, role, &mut self.out);
             }
             10..13 => {
-                let (node, resources) = (self.node(), self.resources());
-                return self.manager.set_resources(now, node, resources, &mut self.out);
+                let (node, description) = (self.node(), self.description());
+                return self.manager.set_description(now, node, description, &mut self.out);
             }
             13 => {
                 let node = self.node();
@@ -441,7 +443,7 @@ fn what_is_not_there_is_refused_alike() {
         assert_eq!(text(manager.set_availability(now, node, Availability::Drain, &mut out)), expected);
         assert_eq!(text(manager.set_labels(now, node, Labels::new(), &mut out)), expected);
         assert_eq!(text(manager.set_role(now, node, Role::Manager, &mut out)), expected);
-        assert_eq!(text(manager.set_resources(now, node, Resources::default(), &mut out)), expected);
+        assert_eq!(text(manager.set_description(now, node, Description::default(), &mut out)), expected);
         assert_eq!(text(manager.remove_node(now, node, &mut out)), expected);
         assert_eq!(text(manager.recall_failure(removed, node, now)), format!("service {removed} not found"));
         assert_eq!(text(manager.handle(now, Event::NodeUp(node), &mut out)), expected);

@@ -8,7 +8,7 @@ use super::filter::{self, Filter, Requirement};
 use super::layout::Layout;
 use crate::cluster::Cluster;
 use crate::generic;
-use crate::id::{IdVec, NodeId, Row, ServiceId};
+use crate::id::{IdMap, IdVec, NodeId, Row, ServiceId};
 use crate::spec::{GenericResource, NodeSpec, Protocol, Resources, ServiceSpec};
 use crate::time::{Span, Time};
 
@@ -101,8 +101,7 @@ pub(super) struct Ledger {
     capacities: IdVec<NodeId, (i64, i64)>,
     generic: IdVec<NodeId, Vec<GenericResource>>,
     ports: IdVec<NodeId, Vec<(Protocol, u16)>>,
-    /// By row of the service.
-    holdings: Vec<Holding>,
+    holdings: IdMap<ServiceId, Holding>,
     failures: Failures,
     pub(super) log: Log,
 }
@@ -229,11 +228,11 @@ impl Ledger {
 
     /// One active task of the service more or less.
     pub(super) fn count(&mut self, service: ServiceId, node: NodeId, more: bool) {
-        if self.holdings.len() <= service.index() {
-            self.holdings.resize_with(service.index() + 1, Holding::default);
+        if self.holdings.get(service).is_none() {
+            self.holdings.insert(service, Holding::default());
         }
         let nodes = self.loads.len();
-        let (load, Holding { counts, tally }) = (&mut self.loads[node], &mut self.holdings[service.index()]);
+        let (load, Holding { counts, tally }) = (&mut self.loads[node], &mut self.holdings[service]);
         if more {
             load.active += 1;
             counts.increase(node, nodes);
@@ -250,6 +249,11 @@ impl Ledger {
         self.log.touch(node);
     }
 
+    /// A service has no task any more, and never will.
+    pub(super) fn forget_service(&mut self, service: ServiceId) {
+        self.holdings.remove(service);
+    }
+
     /// A task of the group failed here.
     pub(super) fn fail(&mut self, service: ServiceId, version: u64, node: NodeId, at: Time) {
         self.failures.add(service, version, node, self.loads.len(), at);
@@ -258,7 +262,7 @@ impl Ledger {
 
     /// Puts into `out` the active tasks of a service in each branch of the layout that has this number.
     pub(super) fn tasks_by_branch(&mut self, service: ServiceId, number: usize, layout: &Layout, out: &mut Vec<u32>) {
-        let Some(Holding { counts, tally }) = self.holdings.get_mut(service.index()) else {
+        let Some(Holding { counts, tally }) = self.holdings.get_mut(service) else {
             return count_by_branch(&Counts::none(), layout, out);
         };
         // With few nodes they are counted anew each time.
@@ -315,7 +319,7 @@ impl Ledger {
     /// Active tasks of a service, by node.
     pub(super) fn counts(&self, service: ServiceId) -> &Counts {
         static NONE: Counts = Counts::none();
-        self.holdings.get(service.index()).map_or(&NONE, |it| &it.counts)
+        self.holdings.get(service).map_or(&NONE, |it| &it.counts)
     }
 
     /// Recent failures of a group by node, whether they matter or not.
@@ -383,7 +387,11 @@ impl Ledger {
         for ((service, node), count) in &counts {
             assert_eq!(self.counts(*service).get(*node), *count, "tasks of {service:?} on {node:?}");
         }
-        assert_eq!(self.holdings.iter().map(|it| it.counts.len()).sum::<usize>(), counts.len(), "services on nodes");
+        assert_eq!(
+            self.holdings.iter().map(|(_, it)| it.counts.len()).sum::<usize>(),
+            counts.len(),
+            "services on nodes"
+        );
     }
 }
 

@@ -144,6 +144,11 @@ impl Scheduler {
         self.ledger.fail(service, version, node, at);
     }
 
+    /// A service is gone with all its tasks.
+    pub(crate) fn forget_service(&mut self, service: ServiceId) {
+        self.ledger.forget_service(service);
+    }
+
     pub(crate) fn observe(&mut self, cluster: &mut Cluster, change: Change) {
         match change {
             Change::TaskCreated(task) => self.task_changed(cluster, task, TaskState::New),

@@ -74,6 +74,8 @@ pub struct Swarm {
     silent: BTreeSet<NodeId>,
     nodes: BTreeMap<String, NodeId>,
     services: BTreeMap<String, ServiceId>,
+    /// Services that were ever created.
+    created: usize,
     tasks: BTreeMap<String, TaskId>,
     fates: Vec<(String, Fate)>,
     agents: bool,
@@ -127,6 +129,7 @@ impl Swarm {
             silent: BTreeSet::new(),
             nodes: BTreeMap::new(),
             services: BTreeMap::new(),
+            created: 0,
             tasks: BTreeMap::new(),
             fates: Vec::new(),
             agents: true,
@@ -262,8 +265,10 @@ impl Swarm {
     pub fn resize(&mut self, like: NodeBuilder) {
         let node = self.node_id(&like.0.id);
         let resources = like.0.description.unwrap_or_default().resources;
+        let known = self.cluster().node(node).and_then(|node| node.spec.description.clone());
+        let description = Description { resources, ..known.unwrap_or_default() };
         self.laws.expect_crowd(node);
-        self.must(|manager, now, out| manager.set_resources(now, node, resources, out));
+        self.must(|manager, now, out| manager.set_description(now, node, description, out));
     }
 
     /// The node is cut off: its containers go on, but nothing is heard of them.
@@ -304,6 +309,7 @@ impl Swarm {
         let done = self.call(|manager, now, out| manager.create_service(now, service.0, out));
         if let Ok(id) = done {
             self.services.insert(name, id);
+            self.created += 1;
         }
         self.obey();
         done.map(|_| ()).map_err(|error| error.to_string())
@@ -314,6 +320,7 @@ impl Swarm {
         let name = service.0.name.clone();
         let id = self.call(|manager, now, out| manager.create_unchecked(now, service.0, out));
         self.services.insert(name, id);
+        self.created += 1;
         self.obey();
     }
 
@@ -339,6 +346,7 @@ impl Swarm {
             .call(|manager, now, out| manager.adopt_service(now, service.0, &tasks, out))
             .expect("nodes that are there");
         self.services.insert(name, id);
+        self.created += 1;
         self.obey();
         let running: Vec<TaskId> = self.cluster().services()[id].tasks().collect();
         for task in running {
@@ -485,7 +493,7 @@ impl Swarm {
 
     /// A service was removed and another of its name created.
     fn services_share_names(&self) -> bool {
-        self.services.len() < self.cluster().services().len()
+        self.services.len() < self.created
     }
 
     fn accept(&mut self, task: TaskId, node: NodeId) {
@@ -659,7 +667,8 @@ impl Swarm {
     /// Every record of a service, slot by slot, oldest first, as `web.1#1 a Running/Running`: name, node, desired and
     /// observed state.
     pub fn ps(&self, service: &str) -> Vec<String> {
-        let tasks = self.cluster().services()[self.service_id(service)].tasks();
+        let service = self.cluster().services().get(self.service_id(service));
+        let tasks = service.into_iter().flat_map(|service| service.tasks());
         let row = |id: TaskId| {
             let task = self.record(id);
             let node = task.node.map_or("-", |node| &self.cluster().nodes()[node].spec.id);

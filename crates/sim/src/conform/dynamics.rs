@@ -232,11 +232,10 @@ impl<'a> Run<'a> {
                 let _ = self.manager.set_labels(now, node, event.labels.clone().unwrap_or_default(), &mut self.out);
             }
             ("node_resources", _, Some(node)) => {
-                let description = self.manager.cluster().nodes()[node].spec.description.clone().unwrap_or_default();
-                let mut resources = description.resources;
-                resources.nano_cpus = event.cpu_nanos;
-                resources.memory = event.memory_bytes;
-                let _ = self.manager.set_resources(now, node, resources, &mut self.out);
+                let mut description = self.manager.cluster().nodes()[node].spec.description.clone().unwrap_or_default();
+                description.resources.nano_cpus = event.cpu_nanos;
+                description.resources.memory = event.memory_bytes;
+                let _ = self.manager.set_description(now, node, description, &mut self.out);
             }
             ("node_add", _, _) => {
                 if let Some(wire) = &event.node {
