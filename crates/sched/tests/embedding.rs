@@ -30,7 +30,7 @@ fn a_node_that_describes_itself_anew_is_another_place() {
     let gpu = GenericResource { kind: "gpu".into(), units: Units::Named("a".into()) };
     now.resources = Resources { nano_cpus: 0, memory: 2 << 30, generic: vec![gpu] };
     now.plugins = [(PluginKind::Log, "json-file".into())].into();
-    let mut describe = |manager: &mut Manager, secs, now: &Description| {
+    let describe = |manager: &mut Manager, secs, now: &Description| {
         let at = Time::ZERO + Span::from_secs(secs);
         manager.set_description(at, node, now.clone(), &mut Vec::new()).expect("it is there");
     };
