@@ -247,6 +247,7 @@ impl Manager {
     }
 
     /// Creates a service whatever the API would say of it; for the study of what happens then.
+    #[cfg(feature = "conformance")]
     pub fn create_unchecked(&mut self, now: Time, spec: ServiceSpec, out: &mut Commands) -> ServiceId {
         self.create(now, spec, out).expect("fewer than 2^32 - 2 services")
     }
@@ -291,6 +292,7 @@ impl Manager {
 
     /// Tells the scheduler that a task of this service failed on a node at some time before: memory of an earlier
     /// manager.
+    #[cfg(feature = "conformance")]
     pub fn recall_failure(&mut self, service: ServiceId, node: NodeId, at: Time) -> Result<(), ApiError> {
         let version = self.present(service)?.version;
         if self.cluster.node(node).is_none() {

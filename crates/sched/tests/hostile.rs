@@ -144,7 +144,6 @@ impl Storm {
             plugins: [(self.pick(&[PluginKind::Volume, PluginKind::Log]), self.text())].into(),
             resources: self.resources(),
             engine_labels: self.labels(),
-            ..Description::default()
         }
     }
 

@@ -140,6 +140,7 @@ impl Scheduler {
     }
 
     /// Remembers a failure that happened before this scheduler began.
+    #[cfg(feature = "conformance")]
     pub(crate) fn recall_failure(&mut self, service: ServiceId, version: u64, node: NodeId, at: Time) {
         self.ledger.fail(service, version, node, at);
     }
