@@ -5,6 +5,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap, VecDeque};
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use crate::event::{Command, Commands};
@@ -62,6 +63,9 @@ pub struct Service {
     pub spec: Arc<ServiceSpec>,
     /// Its version: it changes with every update, even one that changes nothing.
     pub version: u64,
+    /// The first version of those up to the current one that have equal tasks, and the newest version that ever was.
+    alike_since: u64,
+    newest: u64,
     /// The specification before, if a rollback can return to it.
     pub previous: Option<(Arc<ServiceSpec>, u64)>,
     /// For jobs, counts the updates: every one runs the job again.
@@ -90,6 +94,20 @@ impl Service {
     /// ever, but are looked at once more at most.
     pub fn open_tasks(&self) -> usize {
         self.agenda.len()
+    }
+
+    /// Versions whose tasks are equal to those of the current one; there may be others.
+    pub(crate) fn alike(&self) -> RangeInclusive<u64> {
+        self.alike_since..=self.version
+    }
+
+    /// The version is another one than `before`. After a rollback, versions in between may have been anything.
+    fn compare(&mut self, before: u64, spec: &ServiceSpec) {
+        let is_next = before == self.newest && self.newest < self.version;
+        if !(is_next && self.spec.has_same_tasks(spec)) {
+            self.alike_since = self.version;
+        }
+        self.newest = self.newest.max(self.version);
     }
 }
 
@@ -348,6 +366,8 @@ impl Cluster {
         let service = Service {
             spec: Arc::new(spec),
             version: 0,
+            alike_since: 0,
+            newest: 0,
             previous: None,
             iteration: 0,
             executed: self.now,
@@ -397,9 +417,10 @@ impl Cluster {
 
     pub(crate) fn update_service(&mut self, id: ServiceId, change: impl FnOnce(&mut Service)) {
         let service = &mut self.services[id];
-        let (version, status) = (service.version, service.update_status.clone());
+        let (version, spec, status) = (service.version, service.spec.clone(), service.update_status.clone());
         change(service);
         if service.version != version {
+            service.compare(version, &spec);
             self.commands.push(Command::Service(id));
         }
         if service.update_status != status {

@@ -117,6 +117,7 @@ mod slots;
 pub mod spec;
 mod task;
 mod time;
+mod work;
 
 pub use api::ApiError;
 pub use cluster::Cluster;

@@ -413,6 +413,11 @@ pub struct ServiceSpec {
 }
 
 impl ServiceSpec {
+    /// Whether its tasks and their endpoints are the same as those of another one.
+    pub(crate) fn has_same_tasks(&self, other: &ServiceSpec) -> bool {
+        self.task == other.task && self.endpoint == other.endpoint
+    }
+
     /// A replicated service of one task with Swarm's defaults.
     pub fn new(name: impl Into<String>, image: impl Into<String>) -> ServiceSpec {
         ServiceSpec {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{is_dirty, restart, satisfies, tasks_on, updatable, update};
+use super::{Versions, restart, satisfies, tasks_on, updatable, update};
 use crate::cluster::{Change, Cluster};
 use crate::id::{NodeId, ServiceId, Slot, TaskId};
 use crate::spec::{Availability, Mode};
@@ -101,7 +101,7 @@ impl Global {
             // Not a rolling update: out-of-date tasks are replaced at once.
             let dirty = |task: &TaskId| {
                 let task = cluster.task(*task).expect("listed");
-                is_dirty(&cluster.services()[service], task, cluster.node(id))
+                Versions::of(&cluster.services()[service]).is_dirty(task, cluster.node(id))
             };
             let (mut old, clean): (Vec<_>, Vec<_>) = tasks.into_iter().partition(dirty);
             if clean.is_empty() {

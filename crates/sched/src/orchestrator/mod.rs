@@ -8,9 +8,13 @@ pub(crate) mod replicated;
 pub(crate) mod restart;
 pub(crate) mod update;
 
+use std::collections::BTreeMap;
+
 use crate::cluster::{Cluster, Node, Service, UpdateState};
 use crate::id::{NodeId, ServiceId, TaskId};
+use crate::spec::ServiceSpec;
 use crate::task::{DesiredState, Task};
+use crate::work::{self, Work};
 
 /// Whether a node satisfies a service's constraints. Constraints that do not parse count as none.
 fn satisfies(service: &Service, node: &Node) -> bool {
@@ -18,20 +22,48 @@ fn satisfies(service: &Service, node: &Node) -> bool {
     crate::constraint::all_match(&constraints, &node.spec)
 }
 
-/// Whether a rolling update must replace a task (SwarmKit `IsTaskDirty`).
-fn is_dirty(service: &Service, task: &Task, node: Option<&Node>) -> bool {
-    if service.version == task.version {
-        return false;
-    }
-    let (new, old) = (&service.spec, &task.spec);
+/// In what a task of an older version differs from those that its service wants now.
+#[derive(Clone, Copy, Debug)]
+enum Difference {
+    None,
+    /// Only in where it may be.
+    Place,
+    More,
+}
+
+fn difference(new: &ServiceSpec, old: &ServiceSpec) -> Difference {
+    work::count(Work::Comparison);
     if new.task.placement != old.task.placement {
         let mut same_place = new.task.clone();
         same_place.placement = old.task.placement.clone();
-        if same_place == old.task && node.is_some_and(|node| satisfies(service, node)) {
+        return if same_place == old.task { Difference::Place } else { Difference::More };
+    }
+    if new.has_same_tasks(old) { Difference::None } else { Difference::More }
+}
+
+/// The versions of a service, each of which is compared with the current one at most once.
+struct Versions<'a> {
+    service: &'a Service,
+    known: BTreeMap<u64, Difference>,
+}
+
+impl<'a> Versions<'a> {
+    fn of(service: &'a Service) -> Versions<'a> {
+        Versions { service, known: BTreeMap::new() }
+    }
+
+    /// Whether a rolling update must replace a task (SwarmKit `IsTaskDirty`).
+    fn is_dirty(&mut self, task: &Task, node: Option<&Node>) -> bool {
+        let service = self.service;
+        if service.alike().contains(&task.version) {
             return false;
         }
+        match self.known.entry(task.version).or_insert_with(|| difference(&service.spec, &task.spec)) {
+            Difference::None => false,
+            Difference::Place => !node.is_some_and(|node| satisfies(service, node)),
+            Difference::More => true,
+        }
     }
-    new.task != old.task || new.endpoint != old.endpoint
 }
 
 /// The tasks of a slot that an update has to look at (SwarmKit `UpdatableTasksInSlot`): those that shall run, or else

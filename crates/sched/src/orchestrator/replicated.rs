@@ -117,10 +117,15 @@ fn reconcile(
     }
 
     if wanted > live.len() {
-        let taken: BTreeSet<Slot> = live.iter().map(|(slot, _)| *slot).collect();
+        let taken: Vec<Slot> = live.iter().map(|(slot, _)| *slot).collect();
         let missing = wanted - live.len();
         updates.update(cluster, restarts, id, live.into_iter().map(|(_, tasks)| tasks).collect());
-        let free = (1..).map(Slot::Number).filter(|slot| !taken.contains(slot)).take(missing);
+        let mut taken = taken.into_iter().peekable();
+        let is_free = |slot: &Slot| {
+            while taken.next_if(|other| other < slot).is_some() {}
+            taken.peek() != Some(slot)
+        };
+        let free = (1..).map(Slot::Number).filter(is_free).take(missing);
         for slot in free {
             dead.remove(&slot);
             cluster.add_task(id, slot, DesiredState::Running);
@@ -158,7 +163,7 @@ fn delete(cluster: &mut Cluster, slots: BTreeMap<Slot, Vec<TaskId>>) {
 fn in_order_of_keeping(cluster: &Cluster, mut slots: Vec<(Slot, Vec<TaskId>)>) -> Vec<Vec<TaskId>> {
     let task = |id: &TaskId| cluster.task(*id).expect("a slot lists records that exist");
     let runs = |tasks: &[TaskId]| tasks.iter().any(|id| task(id).state == TaskState::Running);
-    slots.sort_by_key(|(slot, tasks)| (!runs(tasks), *slot));
+    slots.sort_by_cached_key(|(slot, tasks)| (!runs(tasks), *slot));
     let mut copies: BTreeMap<NodeId, u32> = BTreeMap::new();
     let mut ranked: Vec<(u32, Vec<TaskId>)> = Vec::with_capacity(slots.len());
     for (_, tasks) in slots {

@@ -7,12 +7,13 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use super::{is_dirty, restart};
+use super::{Versions, restart};
 use crate::cluster::{Change, Cluster, Timer, UpdateState, UpdateStatus};
 use crate::id::{ServiceId, TaskId};
 use crate::spec::{FailureAction, ServiceSpec, UpdateConfig, UpdateOrder};
 use crate::task::{DesiredState, TaskState};
 use crate::time::{Span, Time};
+use crate::work::{self, Work};
 
 /// A task of a slot as it was when the update began.
 #[derive(Clone, Copy, Debug)]
@@ -37,6 +38,67 @@ enum Worker {
     Pausing,
 }
 
+/// The workers of an update, and who of them is idle or waits for which task: there may be one for every slot.
+#[derive(Debug)]
+struct Workers {
+    all: Vec<Worker>,
+    idle: BTreeSet<usize>,
+    by_task: BTreeMap<TaskId, usize>,
+}
+
+impl Workers {
+    fn new(number: usize) -> Workers {
+        Workers { all: vec![Worker::Idle; number], idle: (0..number).collect(), by_task: BTreeMap::new() }
+    }
+
+    /// The first that is ready for a slot.
+    fn idle(&self) -> Option<usize> {
+        work::count(Work::Worker);
+        self.idle.first().copied()
+    }
+
+    fn are_idle(&self) -> bool {
+        self.idle.len() == self.all.len()
+    }
+
+    /// Tasks that somebody waits for.
+    fn awaited(&self) -> impl Iterator<Item = &TaskId> {
+        self.by_task.keys()
+    }
+
+    /// Who waits for a task, and how.
+    fn waiting_for(&self, task: TaskId) -> Option<(usize, &Worker)> {
+        work::count(Work::Worker);
+        self.by_task.get(&task).map(|worker| (*worker, &self.all[*worker]))
+    }
+
+    /// What a worker does from now on; the answer is what it did.
+    fn set(&mut self, worker: usize, now: Worker) -> Worker {
+        work::count(Work::Worker);
+        if let Some(task) = self.all[worker].awaits() {
+            self.by_task.remove(&task);
+        }
+        if let Some(task) = now.awaits() {
+            self.by_task.insert(task, worker);
+        }
+        if matches!(now, Worker::Idle) {
+            self.idle.insert(worker);
+        } else {
+            self.idle.remove(&worker);
+        }
+        std::mem::replace(&mut self.all[worker], now)
+    }
+}
+
+impl Worker {
+    fn awaits(&self) -> Option<TaskId> {
+        match self {
+            Worker::Starting { task, .. } | Worker::Arriving { task, .. } => Some(*task),
+            Worker::Idle | Worker::Pausing => None,
+        }
+    }
+}
+
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Phase {
     /// Slots are left, and failures are acted upon.
@@ -56,7 +118,7 @@ struct Updater {
     monitor: Span,
     slots: VecDeque<Members>,
     dirty_slots: usize,
-    workers: Vec<Worker>,
+    workers: Workers,
     phase: Phase,
     /// Paused or rolled back: ends without a word when the workers are done.
     stopped: bool,
@@ -96,15 +158,18 @@ impl Supervisor {
         if matches!(state, Some(UpdateState::Paused | UpdateState::RollbackPaused)) {
             return;
         }
-        let member = |task: TaskId| {
+        let mut versions = Versions::of(service);
+        let mut member = |task: TaskId| {
             let record = cluster.task(task).expect("the caller looked it up");
             let node = record.node.and_then(|node| cluster.node(node));
-            Member { task, desired: record.desired, dirty: is_dirty(service, record, node) }
+            Member { task, desired: record.desired, dirty: versions.is_dirty(record, node) }
         };
         let slots: VecDeque<Members> = slots
             .into_iter()
-            .map(|slot| slot.into_iter().map(member).collect::<Members>())
-            .filter(|slot| slot.len() > 1 || slot.iter().any(|member| member.dirty))
+            .filter_map(|slot| {
+                let is_wanted = slot.len() > 1 || slot.iter().any(|task| member(*task).dirty);
+                is_wanted.then(|| slot.into_iter().map(&mut member).collect())
+            })
             .collect();
         if slots.is_empty() {
             if matches!(state, Some(UpdateState::Updating | UpdateState::RollbackStarted)) {
@@ -128,7 +193,7 @@ impl Supervisor {
             monitor: config.monitor.unwrap_or(UpdateConfig::MONITOR),
             dirty_slots: slots.len(),
             slots,
-            workers: vec![Worker::Idle; parallelism],
+            workers: Workers::new(parallelism),
             phase: Phase::Feeding,
             stopped: false,
             created: BTreeMap::new(),
@@ -176,7 +241,7 @@ impl Supervisor {
                 let Some(updater) = self.updates.get_mut(&service).filter(|it| it.generation == generation) else {
                     return;
                 };
-                updater.workers[worker] = Worker::Idle;
+                updater.workers.set(worker, Worker::Idle);
                 self.proceed(cluster, restarts, service);
             }
             Timer::Monitor(service, generation)
@@ -191,11 +256,7 @@ impl Supervisor {
 
     fn forget(&mut self, service: ServiceId) {
         if let Some(updater) = self.updates.remove(&service) {
-            let waited_for = updater.workers.iter().filter_map(|worker| match worker {
-                Worker::Starting { task, .. } | Worker::Arriving { task, .. } => Some(task),
-                Worker::Idle | Worker::Pausing => None,
-            });
-            for task in updater.created.keys().chain(waited_for) {
+            for task in updater.created.keys().chain(updater.workers.awaited()) {
                 self.interested.remove(task);
             }
         }
@@ -209,14 +270,12 @@ impl Supervisor {
                 updater.phase = Phase::Finishing;
             }
             if updater.phase == Phase::Feeding {
-                let Some(idle) = updater.workers.iter().position(|worker| matches!(worker, Worker::Idle)) else {
-                    return;
-                };
+                let Some(idle) = updater.workers.idle() else { return };
                 let slot = updater.slots.pop_front().expect("some are left");
                 self.replace(cluster, restarts, id, idle, slot);
                 continue;
             }
-            if updater.phase == Phase::Monitoring || !updater.workers.iter().all(|w| matches!(w, Worker::Idle)) {
+            if updater.phase == Phase::Monitoring || !updater.workers.are_idle() {
                 return;
             }
             if updater.stopped {
@@ -274,7 +333,7 @@ impl Supervisor {
                 restarts.delay_start(cluster, existing.task, Span::ZERO, old);
                 self.interested.insert(existing.task, id);
                 let state = Worker::Starting { task: existing.task, new: false, slot: Members::new() };
-                self.updates.get_mut(&id).expect("running").workers[worker] = state;
+                self.updates.get_mut(&id).expect("running").workers.set(worker, state);
                 return;
             }
         }
@@ -310,22 +369,19 @@ impl Supervisor {
         self.interested.insert(task, id);
         let updater = self.updates.get_mut(&id).expect("running");
         updater.created.insert(task, None);
-        updater.workers[worker] = Worker::Starting { task, new: true, slot };
+        updater.workers.set(worker, Worker::Starting { task, new: true, slot });
     }
 
     /// The delayed start of a task that a worker waits for is over.
     fn started(&mut self, cluster: &mut Cluster, restarts: &restart::Supervisor, task: TaskId, id: ServiceId) {
         let Some(updater) = self.updates.get_mut(&id) else { return };
-        let waits = |worker: &Worker| matches!(worker, Worker::Starting { task: other, .. } if *other == task);
-        let Some(worker) = updater.workers.iter().position(waits) else { return };
+        let Some((worker, Worker::Starting { .. })) = updater.workers.waiting_for(task) else { return };
         if restarts.is_delayed(task) {
             return;
         }
-        let Worker::Starting { new, slot, .. } = std::mem::replace(&mut updater.workers[worker], Worker::Idle) else {
-            return;
-        };
+        let Worker::Starting { new, slot, .. } = updater.workers.set(worker, Worker::Idle) else { return };
         if new {
-            updater.workers[worker] = Worker::Arriving { task, slot };
+            updater.workers.set(worker, Worker::Arriving { task, slot });
             if cluster.task(task).is_some_and(|task| task.state >= TaskState::Running) {
                 self.arrived(cluster, task, id);
             }
@@ -338,11 +394,8 @@ impl Supervisor {
     /// A new task runs, or has ended.
     fn arrived(&mut self, cluster: &mut Cluster, task: TaskId, id: ServiceId) {
         let Some(updater) = self.updates.get_mut(&id) else { return };
-        let waits = |worker: &Worker| matches!(worker, Worker::Arriving { task: other, .. } if *other == task);
-        let Some(worker) = updater.workers.iter().position(waits) else { return };
-        let Worker::Arriving { slot, .. } = std::mem::replace(&mut updater.workers[worker], Worker::Idle) else {
-            return;
-        };
+        let Some((worker, Worker::Arriving { .. })) = updater.workers.waiting_for(task) else { return };
+        let Worker::Arriving { slot, .. } = updater.workers.set(worker, Worker::Idle) else { return };
         updater.created.insert(task, Some(cluster.now()));
         let runs = cluster.task(task).is_some_and(|task| task.state == TaskState::Running);
         if updater.config.order == UpdateOrder::StartFirst && runs {
@@ -358,11 +411,11 @@ impl Supervisor {
     fn pause(&mut self, cluster: &mut Cluster, id: ServiceId, worker: usize) {
         let updater = self.updates.get_mut(&id).expect("running");
         if updater.config.delay > Span::ZERO {
-            updater.workers[worker] = Worker::Pausing;
+            updater.workers.set(worker, Worker::Pausing);
             let at = cluster.now() + updater.config.delay;
             cluster.wake(at, Timer::Worker(id, updater.generation, worker));
         } else {
-            updater.workers[worker] = Worker::Idle;
+            updater.workers.set(worker, Worker::Idle);
         }
     }
 

@@ -1,0 +1,154 @@
+//! Counts of what is done, for tests that hold how work grows. Other builds count nothing.
+
+/// Something that is done often.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Work {
+    /// Two specifications are compared.
+    Comparison,
+    /// A worker of an update is looked at.
+    Worker,
+}
+
+#[cfg(not(test))]
+pub(crate) fn count(_: Work) {}
+
+#[cfg(test)]
+pub(crate) use counts::{count, done};
+
+#[cfg(test)]
+mod counts {
+    use std::cell::Cell;
+
+    use super::Work;
+
+    thread_local! {
+        static DONE: [Cell<u64>; 2] = const { [const { Cell::new(0) }; 2] };
+    }
+
+    pub(crate) fn count(work: Work) {
+        DONE.with(|done| done[work as usize].update(|number| number + 1));
+    }
+
+    /// How often it was done in this thread.
+    pub(crate) fn done(work: Work) -> u64 {
+        DONE.with(|done| done[work as usize].get())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Work, done};
+    use crate::spec::{Description, Mode, NodeSpec, Resources, ServiceSpec, UpdateConfig};
+    use crate::{Commands, Config, DesiredState, Event, Manager, ServiceId, Span, Task, TaskId};
+    use crate::{TaskState, Time};
+
+    const CPU: i64 = 1_000_000_000;
+
+    /// Nodes of four CPUs whose agents do at once what they are told.
+    struct Lab {
+        manager: Manager,
+        now: Time,
+        out: Commands,
+    }
+
+    impl Lab {
+        fn new(nodes: usize) -> Lab {
+            let manager = Manager::new(Config::default()).expect("spread is a strategy");
+            let mut lab = Lab { manager, now: Time::ZERO, out: Commands::new() };
+            for number in 0..nodes {
+                let resources = Resources { nano_cpus: 4 * CPU, memory: 8 << 30, generic: vec![] };
+                let description = Some(Description { resources, ..Description::default() });
+                let spec = NodeSpec { id: format!("n{number}"), description, ..NodeSpec::default() };
+                lab.manager.add_node(lab.now, spec, &mut lab.out);
+            }
+            lab
+        }
+
+        fn create(&mut self, name: &str, replicas: u64, change: impl FnOnce(&mut ServiceSpec)) -> ServiceId {
+            let mut spec = ServiceSpec::new(name, "web");
+            spec.mode = Mode::Replicated { replicas };
+            change(&mut spec);
+            self.manager.create_service(self.now, spec, &mut self.out).expect("a good service")
+        }
+
+        fn update(&mut self, id: ServiceId, change: impl FnOnce(&mut ServiceSpec)) {
+            let mut spec = ServiceSpec::clone(&self.manager.cluster().services()[id].spec);
+            change(&mut spec);
+            self.manager.update_service(self.now, id, spec, &mut self.out).expect("a good service");
+        }
+
+        fn sleep(&mut self, secs: u64) {
+            let end = self.now + Span::from_secs(secs);
+            while self.now < end {
+                self.now = self.manager.deadline().unwrap_or(end).clamp(self.now, end);
+                self.handle(Event::Deadline);
+                let news = |task: &Task| match task.desired {
+                    DesiredState::Running if task.state < TaskState::Running => Some(TaskState::Running),
+                    DesiredState::Shutdown | DesiredState::Remove if task.state < TaskState::Complete => {
+                        Some(TaskState::Shutdown)
+                    }
+                    _ => None,
+                };
+                let tasks = self.manager.cluster().tasks().filter(|(_, task)| task.node.is_some());
+                let news: Vec<(TaskId, TaskState)> = tasks.filter_map(|(id, task)| Some((id, news(task)?))).collect();
+                for (task, state) in news {
+                    self.handle(Event::TaskStatus { task, state, error: None });
+                }
+            }
+            self.manager.check();
+        }
+
+        fn handle(&mut self, event: Event) {
+            self.manager.handle(self.now, event, &mut self.out);
+        }
+
+        fn count(&self, which: impl Fn(&Task) -> bool) -> u64 {
+            self.manager.cluster().tasks().filter(|(_, task)| which(task)).count() as u64
+        }
+    }
+
+    /// How often something is done in a story.
+    fn count(work: Work, story: impl FnOnce()) -> u64 {
+        let before = done(work);
+        story();
+        done(work) - before
+    }
+
+    #[test]
+    fn an_update_of_all_slots_at_once_looks_at_few_workers_for_each() {
+        let slots = 500;
+        let mut lab = Lab::new(2);
+        let all_at_once = Some(UpdateConfig { parallelism: 0, ..UpdateConfig::default() });
+        let web = lab.create("web", slots, |spec| spec.update = all_at_once);
+        lab.sleep(1);
+        let looks = count(Work::Worker, || {
+            lab.update(web, |spec| spec.task.container.image = "new".into());
+            lab.sleep(10);
+        });
+        let is_new = |task: &Task| task.state == TaskState::Running && task.spec.task.container.image == "new";
+        assert_eq!(lab.count(is_new), slots);
+        assert!((slots..16 * slots).contains(&looks), "{looks} looks");
+    }
+
+    #[test]
+    fn a_scaling_compares_specifications_once_for_all_tasks() {
+        let mut lab = Lab::new(2);
+        let web = lab.create("web", 100, |_| {});
+        lab.sleep(1);
+        let scalings = 50;
+        let comparisons = count(Work::Comparison, || {
+            for number in 0..scalings {
+                lab.update(web, |spec| spec.mode = Mode::Replicated { replicas: 100 + number % 2 });
+                lab.sleep(1);
+            }
+        });
+        assert!(comparisons <= 2 * scalings, "{comparisons} comparisons");
+        // Tasks of many versions that differ are compared by version, not by task.
+        let comparisons = count(Work::Comparison, || {
+            lab.update(web, |spec| spec.task.container.image = "new".into());
+            lab.sleep(5);
+            lab.update(web, |spec| spec.task.container.image = "newer".into());
+        });
+        assert!((1..=4 * 50).contains(&comparisons), "{comparisons} comparisons");
+    }
+}
