@@ -15,6 +15,7 @@ use crate::slots::Slots;
 use crate::spec::{Availability, GenericResource, NodeSpec, NodeState, ServiceSpec};
 use crate::task::{DesiredState, Details, Task, TaskState};
 use crate::time::Time;
+use crate::work::{self, Work};
 
 /// A node as the manager knows it.
 #[derive(Clone, Debug)]
@@ -130,6 +131,10 @@ impl TaskRow {
     }
 }
 
+fn lives(tasks: &[TaskRow], id: TaskId) -> bool {
+    matches!(&tasks[id.row()], TaskRow::Taken(task) if task.generation == id.generation)
+}
+
 /// A write that components react to, in the order of the writes.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(crate) enum Change {
@@ -194,12 +199,39 @@ pub(crate) enum Timer {
     Orphan(NodeId, u64),
 }
 
+/// Tasks on a node, in order of assignment. A long list may still have tasks that are gone, but not more than others: so
+/// a deletion costs the same however many there are.
+#[derive(Clone, Debug)]
+struct Residents {
+    list: Vec<TaskId>,
+    gone: usize,
+}
+
+impl Residents {
+    /// A list up to this is searched.
+    const SHORT: usize = 64;
+
+    fn remove(&mut self, id: TaskId, lives: impl Fn(TaskId) -> bool) {
+        if self.list.len() <= Residents::SHORT {
+            let place = self.list.iter().position(|other| *other == id).expect("a short list has all and no others");
+            work::count_many(Work::Place, place + 1);
+            self.list.remove(place);
+            return;
+        }
+        self.gone += 1;
+        if self.gone * 2 > self.list.len() {
+            work::count_many(Work::Place, self.list.len());
+            self.list.retain(|id| lives(*id));
+            self.gone = 0;
+        }
+    }
+}
+
 /// All that the manager knows.
 #[derive(Clone, Debug, Default)]
 pub struct Cluster {
     nodes: IdVec<NodeId, Node>,
-    /// Rows of the tasks on each node, in order of assignment.
-    on_nodes: IdVec<NodeId, Vec<u32>>,
+    on_nodes: IdVec<NodeId, Residents>,
     /// Nodes that cannot keep tasks, see [`Cluster::is_invalid`].
     invalid: IdVec<NodeId, bool>,
     services: IdMap<ServiceId, Service>,
@@ -262,8 +294,8 @@ impl Cluster {
 
     /// Records of tasks on a node, in order of assignment.
     pub fn tasks_on(&self, node: NodeId) -> impl Iterator<Item = TaskId> + '_ {
-        let rows = self.on_nodes.get(node).map_or(&[][..], Vec::as_slice);
-        rows.iter().map(|row| TaskId { row: *row, generation: self.tasks[*row as usize].generation() })
+        let list = self.on_nodes.get(node).map_or(&[][..], |residents| residents.list.as_slice());
+        list.iter().copied().filter(|id| lives(&self.tasks, *id))
     }
 
     /// Whether a node cannot keep tasks (SwarmKit `InvalidNode`): gone, down or drained. Paused and unknown nodes can.
@@ -328,8 +360,8 @@ impl Cluster {
     pub(crate) fn add_node(&mut self, spec: Arc<NodeSpec>) -> NodeId {
         let node = Node { spec, created: self.now, removed: false };
         self.invalid.push(is_invalid(&node));
-        // One cache line; a longer list is as long as the node ever had tasks.
-        self.on_nodes.push(Vec::with_capacity(16));
+        // Two cache lines; a longer list is as long as the node ever had tasks.
+        self.on_nodes.push(Residents { list: Vec::with_capacity(16), gone: 0 });
         let id = self.nodes.push(node);
         self.record(Change::NodeCreated(id));
         id
@@ -483,7 +515,7 @@ impl Cluster {
             details: None,
         };
         if let Some(node) = task.node {
-            self.on_nodes[node].push(row);
+            self.on_nodes[node].list.push(id);
         }
         self.tasks[row as usize] = TaskRow::Taken(task);
         self.commands.push(Command::Create { task: id, service, slot, desired });
@@ -537,7 +569,7 @@ impl Cluster {
         task.state = TaskState::Assigned;
         task.since = now;
         if !preassigned {
-            self.on_nodes[node].push(id.row);
+            self.on_nodes[node].list.push(id);
         }
         self.commands.push(Command::Assign { task: id, node });
         if self.journal.back() != Some(&Change::TasksAssigned) {
@@ -558,7 +590,8 @@ impl Cluster {
             self.leaving.push(task.service);
         }
         if let Some(node) = task.node {
-            self.on_nodes[node].retain(|row| *row != id.row);
+            let tasks = &self.tasks;
+            self.on_nodes[node].remove(id, |other| lives(tasks, other));
         }
         self.commands.push(Command::Remove { task: id, node: task.node });
         self.record(Change::TaskDeleted { task: id, service: task.service, slot: task.slot, desired: task.desired });

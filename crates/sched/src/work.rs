@@ -7,13 +7,19 @@ pub(crate) enum Work {
     Comparison,
     /// A worker of an update is looked at.
     Worker,
+    /// A place in the list of a node's tasks is looked at.
+    Place,
+}
+
+pub(crate) fn count(work: Work) {
+    count_many(work, 1);
 }
 
 #[cfg(not(test))]
-pub(crate) fn count(_: Work) {}
+pub(crate) fn count_many(_: Work, _: usize) {}
 
 #[cfg(test)]
-pub(crate) use counts::{count, done};
+pub(crate) use counts::{count_many, done};
 
 #[cfg(test)]
 mod counts {
@@ -22,11 +28,11 @@ mod counts {
     use super::Work;
 
     thread_local! {
-        static DONE: [Cell<u64>; 2] = const { [const { Cell::new(0) }; 2] };
+        static DONE: [Cell<u64>; 3] = const { [const { Cell::new(0) }; 3] };
     }
 
-    pub(crate) fn count(work: Work) {
-        DONE.with(|done| done[work as usize].update(|number| number + 1));
+    pub(crate) fn count_many(work: Work, times: usize) {
+        DONE.with(|done| done[work as usize].update(|number| number + times as u64));
     }
 
     /// How often it was done in this thread.
@@ -39,7 +45,7 @@ mod counts {
 mod tests {
     use super::{Work, done};
     use crate::spec::{Description, Mode, NodeSpec, Resources, ServiceSpec, UpdateConfig};
-    use crate::{Commands, Config, DesiredState, Event, Manager, ServiceId, Span, Task, TaskId};
+    use crate::{Commands, Config, DesiredState, Event, Manager, NodeId, Row, ServiceId, Span, Task, TaskId};
     use crate::{TaskState, Time};
 
     const CPU: i64 = 1_000_000_000;
@@ -150,5 +156,20 @@ mod tests {
             lab.update(web, |spec| spec.task.container.image = "newer".into());
         });
         assert!((1..=4 * 50).contains(&comparisons), "{comparisons} comparisons");
+    }
+
+    #[test]
+    fn the_end_of_a_service_costs_the_same_for_each_task_of_a_crowded_node() {
+        let replicas = 2000;
+        let mut lab = Lab::new(1);
+        let web = lab.create("web", replicas, |_| {});
+        lab.sleep(1);
+        let places = count(Work::Place, || {
+            lab.manager.remove_service(lab.now, web, &mut lab.out);
+            lab.sleep(10);
+        });
+        assert_eq!(lab.count(|_| true), 0);
+        assert!((replicas / 2..64 * replicas).contains(&places), "{places} places");
+        assert_eq!(lab.manager.cluster().tasks_on(NodeId::from_index(0)).count(), 0);
     }
 }

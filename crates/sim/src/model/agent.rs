@@ -212,7 +212,13 @@ pub struct Agents<'a> {
     working: Option<Time>,
     /// What happened since it was last drained.
     pub effects: Vec<Effect>,
+    /// Places in the lists of the nodes that were looked at for removals.
+    #[cfg(test)]
+    looks: usize,
 }
+
+/// A list up to this is searched.
+const SHORT: usize = 64;
 
 /// What every message touches stands in the first line, what few do behind it.
 #[derive(Debug)]
@@ -233,7 +239,10 @@ struct Node {
     outbox: Vec<Assignment>,
     changed: Time,
     sent: VecDeque<Vec<Assignment>>,
+    /// Tasks that have containers here, in order of assignment. A long list may still have tasks whose container is gone,
+    /// but not more than others.
     tasks: Vec<TaskNo>,
+    gone: usize,
     latency: ChaCha8Rng,
     entity: u64,
     /// Everything takes so many times as long.
@@ -377,6 +386,7 @@ impl<'a> Agents<'a> {
             changed: Time::ZERO,
             sent: VecDeque::new(),
             tasks: Vec::new(),
+            gone: 0,
             latency: seeds.stream(Stream::Latency, entity(name)),
             entity: entity(name),
             slow: 1.0,
@@ -396,6 +406,8 @@ impl<'a> Agents<'a> {
             cores: model.cores.map(Cores::new),
             working: None,
             effects: Vec::new(),
+            #[cfg(test)]
+            looks: 0,
         }
     }
 
@@ -494,7 +506,7 @@ impl<'a> Agents<'a> {
         it.cycle += 1;
         it.alive = false;
         self.unlink(node);
-        for task in self.nodes[node].tasks.clone() {
+        for task in self.tasks_on(node) {
             self.lose(now, task);
             if self.containers[task.row()].as_ref().is_some_and(|it| it.wanted.is_none()) {
                 self.discard(now, task);
@@ -518,7 +530,7 @@ impl<'a> Agents<'a> {
             it.cycle += 1;
             it.alive = false;
             self.unlink(node);
-            for task in self.nodes[node].tasks.clone() {
+            for task in self.tasks_on(node) {
                 if self.containers[task.row()].as_ref().is_some_and(|it| it.phase != Phase::Running) {
                     self.lose(queue.now(), task);
                 }
@@ -946,13 +958,25 @@ impl Agents<'_> {
         }
     }
 
+    /// Tasks that have containers on a node, in order of assignment.
+    fn tasks_on(&self, node: usize) -> Vec<TaskNo> {
+        self.nodes[node].tasks.iter().copied().filter(|task| self.containers[task.row()].is_some()).collect()
+    }
+
     /// Removes a container, whatever it does.
     fn discard(&mut self, now: Time, task: TaskNo) {
         let Some(it) = self.containers.get_mut(task.row()).and_then(Option::take) else { return };
         if let Some(cores) = &mut self.cores {
             cores.cancel(now, task);
         }
-        self.nodes[it.node as usize].tasks.retain(|&other| other != task);
+        let node = &mut self.nodes[it.node as usize];
+        node.gone += 1;
+        if node.tasks.len() <= SHORT || node.gone * 2 > node.tasks.len() {
+            #[cfg(test)]
+            (self.looks += node.tasks.len());
+            node.tasks.retain(|task| self.containers[task.row()].is_some());
+            node.gone = 0;
+        }
         if it.phase == Phase::Pulling {
             self.effects.push(Effect::CancelPull(task, it.node as usize));
         }
@@ -1497,6 +1521,29 @@ mod tests {
             let log = lab.until(5.0);
             assert!(log.contains(&"1.451s prepared 0".to_string()), "{log:?}");
             assert!(log.contains(&"1.851s started 0".to_string()), "{log:?}");
+        });
+    }
+
+    #[test]
+    fn a_removal_costs_the_same_however_many_tasks_the_node_has() {
+        with_lab(|lab| {
+            let tasks: Vec<TaskNo> = (0..2000).map(|_| lab.run_one()).collect();
+            lab.until(10.0);
+            // Every other one first, so that the oldest are not always at hand.
+            let (even, odd): (Vec<TaskNo>, Vec<TaskNo>) =
+                tasks.iter().copied().partition(|it: &TaskNo| it.0.is_multiple_of(2));
+            for task in even {
+                lab.agents.remove(&mut lab.queue, task);
+            }
+            lab.until(20.0);
+            assert_eq!(lab.agents.tasks_on(0), odd, "in order of assignment");
+            for task in odd {
+                lab.agents.remove(&mut lab.queue, task);
+            }
+            lab.until(30.0);
+            assert_eq!(lab.agents.tasks_on(0), []);
+            let looks = lab.agents.looks;
+            assert!((tasks.len()..64 * tasks.len()).contains(&looks), "{looks} looks");
         });
     }
 }

@@ -145,7 +145,7 @@ impl Agents<'_> {
         self.nodes[node].connected = true;
         self.effects.push(Effect::Registered(node));
         let keep_cache = self.model.keep_cache;
-        for task in self.nodes[node].tasks.clone() {
+        for task in self.tasks_on(node) {
             let it = self.containers[task.row()].as_mut().expect("a node's tasks have containers");
             if it.known.is_none() {
                 continue;
@@ -169,7 +169,7 @@ impl Agents<'_> {
     }
 
     pub(super) fn take_complete_set<E: From<Event>>(&mut self, queue: &mut Queue<E>, node: usize) {
-        for task in self.nodes[node].tasks.clone() {
+        for task in self.tasks_on(node) {
             let it = self.containers[task.row()].as_mut().expect("a node's tasks have containers");
             if it.wanted.is_none() {
                 self.discard(queue.now(), task);
