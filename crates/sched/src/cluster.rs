@@ -250,6 +250,8 @@ pub struct Cluster {
     timers: BinaryHeap<Reverse<(Time, u64, Timer)>>,
     /// [`Timer::Schedule`], which every commit sets anew: only the last one counts.
     debounce: Option<(Time, u64, Timer)>,
+    /// Services that have another version since somebody asked, or were removed.
+    pub(crate) renewed: Vec<ServiceId>,
     next_timer: u64,
     pub(crate) commands: Commands,
 }
@@ -453,6 +455,7 @@ impl Cluster {
         change(service);
         if service.version != version {
             service.compare(version, &spec);
+            self.renewed.push(id);
             self.commands.push(Command::Service(id));
         }
         if service.update_status != status {
@@ -465,6 +468,7 @@ impl Cluster {
     pub(crate) fn remove_service(&mut self, id: ServiceId) {
         let service = &mut self.services[id];
         service.removed = true;
+        self.renewed.push(id);
         self.names.remove(&(service.spec.name.clone(), id));
         self.note_ports(id);
         self.commands.push(Command::RemoveService(id));

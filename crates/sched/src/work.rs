@@ -7,6 +7,8 @@ pub(crate) enum Work {
     Comparison,
     /// A worker of an update is looked at.
     Worker,
+    /// A group of waiting tasks is asked for.
+    Group,
     /// A place in the list of a node's tasks is looked at.
     Place,
 }
@@ -28,7 +30,7 @@ mod counts {
     use super::Work;
 
     thread_local! {
-        static DONE: [Cell<u64>; 3] = const { [const { Cell::new(0) }; 3] };
+        static DONE: [Cell<u64>; 4] = const { [const { Cell::new(0) }; 4] };
     }
 
     pub(crate) fn count_many(work: Work, times: usize) {
@@ -171,5 +173,31 @@ mod tests {
         assert_eq!(lab.count(|_| true), 0);
         assert!((replicas / 2..64 * replicas).contains(&places), "{places} places");
         assert_eq!(lab.manager.cluster().tasks_on(NodeId::from_index(0)).count(), 0);
+    }
+
+    #[test]
+    fn services_that_found_no_place_for_the_same_reasons_are_asked_once() {
+        let services = 200;
+        let mut lab = Lab::new(1);
+        let needs = |spec: &mut ServiceSpec| spec.task.reservations.nano_cpus = CPU;
+        for number in 0..services {
+            lab.create(&format!("s{number}"), 1, needs);
+        }
+        lab.sleep(1);
+        let waiting = |task: &Task| task.state == TaskState::Pending;
+        assert_eq!(lab.count(waiting), services - 4);
+        // One ends at a time, and the oldest that waits takes its place.
+        let ends = 20;
+        let groups = count(Work::Group, || {
+            for number in 0..ends {
+                let service = ServiceId::from_index(number);
+                lab.manager.remove_service(lab.now, service, &mut lab.out);
+                lab.sleep(1);
+            }
+        });
+        assert_eq!(lab.count(waiting), services - 4 - ends as u64);
+        let next = ServiceId::from_index(ends + 3);
+        assert_eq!(lab.count(|task| task.service == next && task.state == TaskState::Running), 1);
+        assert!((1..20 * ends as u64).contains(&groups), "{groups} groups");
     }
 }

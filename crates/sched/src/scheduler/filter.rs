@@ -117,7 +117,7 @@ fn runs(wanted: &Platform, own: &Platform) -> bool {
 }
 
 /// Nodes refused, by filter.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Debug)]
 pub(super) struct Refusals([u32; FILTERS]);
 
 impl Refusals {

@@ -9,6 +9,7 @@ mod filter;
 mod layout;
 mod ledger;
 mod order;
+mod sleepers;
 pub mod strategy;
 mod view;
 
@@ -20,12 +21,14 @@ use crate::id::{NodeId, Row, ServiceId, Slot, TaskId};
 use crate::spec::{GenericResource, ServiceSpec};
 use crate::task::{DesiredState, Task, TaskState};
 use crate::time::{Span, Time};
+use crate::work::{self, Work};
 
 pub use board::Board;
 use board::Desk;
 use filter::{Refusals, Requirement};
 pub use layout::TieBreak;
 use ledger::{Depth, Group, Ledger};
+use sleepers::{Bed, Sleepers, Turn};
 use strategy::Strategy;
 use view::Views;
 
@@ -72,6 +75,16 @@ struct Member {
     /// Whether every waiting task was told [`Member::told`], and none of them ended since.
     is_settled: bool,
     told: Option<Refusals>,
+    /// Whether it is among the [`Sleepers`].
+    sleeps: bool,
+}
+
+impl Member {
+    /// Where it is among the sleepers: with all that are refused by the same nodes for the same reasons.
+    fn bed(&self, number: u32) -> (Bed, Turn) {
+        let scope = Views::of_refusals(number as usize, &self.group);
+        ((scope, self.told.expect("who sleeps was told")), (self.waiting[0].0, number))
+    }
 }
 
 /// Places tasks. It learns of the cluster by the journal only.
@@ -89,8 +102,9 @@ pub(crate) struct Scheduler {
     groups: Vec<Option<Member>>,
     free_groups: Vec<u32>,
     group_numbers: BTreeMap<(ServiceId, u64), u32>,
-    /// Groups with waiting tasks, in no order.
+    /// Groups with waiting tasks that are looked at by every pass, in no order; and the others.
     hungry: Vec<u32>,
+    sleepers: Sleepers,
     bound: Bound,
     /// Whether anything happened that could give a waiting task its place.
     required: bool,
@@ -101,7 +115,7 @@ pub(crate) struct Scheduler {
     /// The last explanation: many groups find no place for the same reasons.
     words: Option<(Refusals, Arc<str>)>,
     /// Room for the order of the groups of a pass.
-    turns: Vec<(u64, u32)>,
+    turns: Vec<Turn>,
 }
 
 /// Tasks that are bound to nodes which have not taken them yet.
@@ -129,6 +143,7 @@ impl Scheduler {
             free_groups: Vec::new(),
             group_numbers: BTreeMap::new(),
             hungry: Vec::new(),
+            sleepers: Sleepers::default(),
             bound: Bound::default(),
             required: false,
             debouncing: None,
@@ -296,6 +311,7 @@ impl Scheduler {
             is_sorted: true,
             is_settled: false,
             told: None,
+            sleeps: false,
         };
         let number = self.free_groups.pop().unwrap_or_else(|| {
             self.groups.push(None);
@@ -333,6 +349,27 @@ impl Scheduler {
         if was_full {
             self.hungry.push(number);
         }
+        self.wake_up(number);
+    }
+
+    /// A group is looked at by the next pass.
+    fn wake_up(&mut self, number: u32) {
+        let member = self.member_mut(number);
+        if std::mem::take(&mut member.sleeps) {
+            let (bed, turn) = member.bed(number);
+            self.sleepers.remove(&bed, turn);
+            self.hungry.push(number);
+        }
+    }
+
+    /// A group whose service has another version by now, or is gone, is told so.
+    fn wake_renewed(&mut self, cluster: &mut Cluster) {
+        for service in cluster.renewed.drain(..) {
+            let numbers = self.group_numbers.range((service, 0)..=(service, u64::MAX));
+            for number in numbers.map(|(_, number)| *number).collect::<Vec<_>>() {
+                self.wake_up(number);
+            }
+        }
     }
 
     /// A task that waits, or is bound to a node that has not taken it, ended. Lists that name it find out later.
@@ -342,6 +379,7 @@ impl Scheduler {
         entry.stage = Stage::Unknown;
         if stage == Stage::Waiting {
             self.member_mut(number).is_settled = false;
+            self.wake_up(number);
         } else if let Some(refused) = self.bound.refused.get_mut(&node) {
             refused.retain(|(_, other)| *other != id);
             if refused.is_empty() {
@@ -461,35 +499,84 @@ impl Scheduler {
     }
 
     /// Places every waiting task for which there is a place, group by group in order of their oldest tasks.
+    ///
+    /// Groups that sleep are asked through one of them: as long as no node takes its tasks, for the reasons that all were
+    /// told, nothing changes for any of them. Tasks that are placed may change the reasons, so then they are asked again.
     fn place_waiting(&mut self, cluster: &mut Cluster) {
+        self.wake_renewed(cluster);
         let mut turns = std::mem::take(&mut self.turns);
         let mut hungry = std::mem::take(&mut self.hungry);
         for number in &hungry {
-            let member = self.groups[*number as usize].as_mut().expect("it is hungry");
-            let first_waits = || member.waiting.first().is_some_and(|(_, id)| waits(cluster, *id));
-            if !(member.is_settled && first_waits()) {
-                member.is_settled = false;
-                member.waiting.retain(|(_, id)| waits(cluster, *id));
-                if !std::mem::replace(&mut member.is_sorted, true) {
-                    member.waiting.sort_unstable();
+            turns.extend(self.prepare(cluster, *number));
+        }
+        turns.sort_unstable_by(|one, other| other.cmp(one));
+        self.sleepers.begin();
+        let mut last = None;
+        loop {
+            let next = turns.last().copied();
+            match self.sleepers.next_before(next, last, self.ledger.log.end()) {
+                Some((bed, turn)) => {
+                    last = Some(turn);
+                    if self.refusals(cluster, turn.1) == Some(bed.1) {
+                        self.sleepers.let_sleep();
+                        continue;
+                    }
+                    self.wake_up(turn.1);
+                    hungry.extend(self.hungry.pop());
+                    // Its first tasks may have ended just now: then its turn is later.
+                    match self.prepare(cluster, turn.1) {
+                        Some(own) if own == turn => self.place_group(cluster, own.1),
+                        Some(own) => {
+                            let place = turns.partition_point(|other| *other > own);
+                            turns.insert(place, own);
+                        }
+                        None => {}
+                    }
+                }
+                None => {
+                    let Some(turn) = turns.pop() else { break };
+                    last = Some(turn);
+                    self.place_group(cluster, turn.1);
                 }
             }
-            match member.waiting.first() {
-                Some((oldest, _)) => turns.push((*oldest, *number)),
-                None => self.disband(*number),
-            }
         }
-        turns.sort_unstable();
-        for (_, number) in turns.drain(..) {
-            self.place_group(cluster, number);
-        }
-        hungry.retain(|number| self.groups[*number as usize].as_ref().is_some_and(|it| !it.waiting.is_empty()));
+        hungry.retain(|number| {
+            self.groups[*number as usize].as_ref().is_some_and(|it| !it.waiting.is_empty() && !it.sleeps)
+        });
         self.hungry = hungry;
         self.turns = turns;
     }
 
+    /// Makes the list of a group good; the answer is its turn, if it has tasks that wait.
+    fn prepare(&mut self, cluster: &Cluster, number: u32) -> Option<Turn> {
+        let member = self.groups[number as usize].as_mut().expect("it is hungry");
+        let first_waits = || member.waiting.first().is_some_and(|(_, id)| waits(cluster, *id));
+        if !(member.is_settled && first_waits()) {
+            member.is_settled = false;
+            member.waiting.retain(|(_, id)| waits(cluster, *id));
+            if !std::mem::replace(&mut member.is_sorted, true) {
+                member.waiting.sort_unstable();
+            }
+        }
+        let oldest = member.waiting.first().map(|(oldest, _)| *oldest);
+        if oldest.is_none() {
+            self.disband(number);
+        }
+        Some((oldest?, number))
+    }
+
+    /// How often each filter refuses a node to a group, if none takes its tasks.
+    fn refusals(&mut self, cluster: &Cluster, number: u32) -> Option<Refusals> {
+        let member = self.groups[number as usize].as_ref().expect("it has tasks that wait");
+        let group = (number as usize, &member.group);
+        work::count(Work::Group);
+        let mut board = Board::new(cluster, &mut self.ledger, &mut self.views, group, self.ties, 0, &mut self.desk);
+        board.refusals_if_none_fits()
+    }
+
     fn place_group(&mut self, cluster: &mut Cluster, number: u32) {
         let member = self.groups[number as usize].as_mut().expect("it is hungry");
+        work::count(Work::Group);
         let mut tasks = std::mem::take(&mut member.waiting);
         let sequence = tasks[0].0;
         let group = (number as usize, &member.group);
@@ -563,6 +650,11 @@ impl Scheduler {
         }
         member.told = Some(refusals);
         member.waiting = tasks;
+        if member.group.is_plain() {
+            member.sleeps = true;
+            let (bed, turn) = member.bed(number);
+            self.sleepers.insert(bed, turn);
+        }
     }
 
     /// Recomputes every count and compares: what is free on a node is its total less what its tasks hold.

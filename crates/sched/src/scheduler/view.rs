@@ -30,7 +30,7 @@ pub(super) enum By {
 
 /// What a view is of.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-struct Scope {
+pub(super) struct Scope {
     by: By,
     depth: Depth,
     layout: usize,
@@ -346,12 +346,17 @@ impl Views {
 
     /// A view that leaves nothing out: a shared one if that is `enough` and its tasks take nothing but room from each
     /// other.
-    fn whole(asker: &Asker<'_>, layout: usize, by: By, enough: bool) -> Scope {
-        match (enough && asker.group.is_plain(), asker.group.room()) {
-            (true, (0, 0)) => Views::shared(asker.group, layout, by, Depth::Nodes),
-            (true, _) => Views::shared(asker.group, layout, by, Depth::Room),
-            (false, _) => Views::own(asker.id, layout, by),
+    fn whole(id: usize, group: &Group, layout: usize, by: By, enough: bool) -> Scope {
+        match (enough && group.is_plain(), group.room()) {
+            (true, (0, 0)) => Views::shared(group, layout, by, Depth::Nodes),
+            (true, _) => Views::shared(group, layout, by, Depth::Room),
+            (false, _) => Views::own(id, layout, by),
         }
+    }
+
+    /// The view that says whether any node takes a task of the group: groups with the same one are refused alike.
+    pub(super) fn of_refusals(id: usize, group: &Group) -> Scope {
+        Views::whole(id, group, group.layout, By::Rank, true)
     }
 
     /// Puts into `out` the best nodes that can take a task of the group, of equals the first on the circle.
@@ -386,7 +391,7 @@ impl Views {
         }
         // What a shared view knows is the whole truth where the group left no traces yet.
         let is_fresh = asker.failures.is_none() && (is_fresh || by == By::Fullness);
-        self.choose(asker, Views::whole(asker, layout, by, is_fresh), question, split, out);
+        self.choose(asker, Views::whole(asker.id, asker.group, layout, by, is_fresh), question, split, out);
     }
 
     /// Where the circle's start divides a stretch.
@@ -533,8 +538,7 @@ impl Views {
 
     /// How often each filter refuses a node, if all nodes are refused.
     pub(super) fn refusals(&mut self, asker: &Asker<'_>) -> Option<Refusals> {
-        let layout = asker.group.layout;
-        let number = self.view(asker, Views::whole(asker, layout, By::Rank, true));
+        let number = self.view(asker, Views::of_refusals(asker.id, asker.group));
         let view = &self.views[number];
         (view.order.min(0, view.order.len()) >= REFUSED).then_some(view.refused)
     }
