@@ -5,6 +5,7 @@
 
 mod membership;
 mod network;
+mod victims;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -35,6 +36,7 @@ use crate::model::overlay::{Granted, Overlay};
 use crate::model::requests::{self, Requests};
 use crate::model::workload::{self, JobNo, Order, Workload};
 use crate::scenario::{Action, Behaviour, Breach, Exit, NodePlan, Scenario};
+use victims::Victims;
 
 /// A run that handles more events than this at one instant makes no progress, unless its cluster is so large that every
 /// node and task has its events then.
@@ -190,6 +192,10 @@ pub struct World<'a> {
     scalers: Autoscalers<'a>,
     sessions: Sessions,
     observer: Observer<'a>,
+    victims: Victims,
+    /// Rows of the services that the script kills containers of; the requests to a service.
+    killed: BTreeSet<usize>,
+    loads: BTreeMap<usize, u32>,
     /// Where each of the manager's services comes from.
     origins: Vec<Origin>,
     /// The manager's services by the scenario's, and by arrival.
@@ -251,6 +257,9 @@ impl<'a> World<'a> {
             operators: Operators::new(&scenario.operators, seeds),
             scalers: Autoscalers::new(&scenario.scalers, seeds),
             sessions: Sessions::new(scenario.nodes.len()),
+            victims: Victims::default(),
+            killed: killed(scenario),
+            loads: scenario.requests.iter().enumerate().rev().map(|(row, it)| (it.service, row as u32)).collect(),
             origins: Vec::new(),
             services: vec![None; scenario.services.len()],
             jobs: Vec::new(),
@@ -521,10 +530,13 @@ impl<'a> World<'a> {
             Ok(id) => {
                 assert_eq!(id.index(), self.origins.len(), "services come in rows");
                 let entity = entity(&plan.spec.name);
-                let load = self.scenario.requests.iter().position(|it| it.service == row).map(|it| it as u32);
+                let load = self.loads.get(&row).copied();
                 let (behaviour, quorum) = (plan.behaviour, plan.quorum);
                 self.origins.push(Origin { entity, behaviour, quorum, load, job: None });
                 self.services[row] = Some(id);
+                if self.killed.contains(&row) {
+                    self.victims.watch(id, plan.spec.mode.is_per_node());
+                }
                 self.observer.mark(now, "deploy", plan.spec.name.as_str());
             }
             Err(refusal) => self.observer.mark(now, "refused", format!("{}: {}", plan.spec.name, refusal.text)),
@@ -733,14 +745,24 @@ impl<'a> World<'a> {
     /// Kills running containers of a service, chosen at random by a stream of the row of the script.
     fn kill(&mut self, row: usize, service: usize, count: u64) {
         let Some(id) = self.services[service] else { return };
-        let cluster = self.manager.cluster();
-        let runs = |id: &TaskId| cluster.task(*id).is_some_and(|it| it.state == TaskState::Running);
-        let mut tasks: Vec<TaskId> = cluster.services()[id].tasks().filter(runs).collect();
+        let slots = &self.manager.cluster().services()[id].slots;
         let mut rng = self.seeds.stream(Stream::Kill, row as u64);
-        for _ in 0..count.min(tasks.len() as u64) {
-            let chosen = tasks.swap_remove((rng.next_u64() % tasks.len() as u64) as usize);
-            self.agents.kill(&mut self.queue, self.numbers[chosen.row()]);
+        // A list of those that run, of which the last one takes the place of each that is taken out.
+        let mut moved = BTreeMap::new();
+        let running = self.victims.count(id);
+        for last in (0..running).rev().take(usize::try_from(count).unwrap_or(usize::MAX)) {
+            let place = rng.next_u64() % (last + 1);
+            let taken = moved.get(&place).copied().unwrap_or(place);
+            moved.insert(place, moved.get(&last).copied().unwrap_or(last));
+            let Some((slot, number)) = self.victims.find(id, taken) else { continue };
+            let chosen = slots.tasks_in(slot).filter(|it| self.runs(*it)).nth(number);
+            let task = self.numbers[chosen.expect("it was counted").row()];
+            self.agents.kill(&mut self.queue, task);
         }
+    }
+
+    fn runs(&self, task: TaskId) -> bool {
+        self.manager.cluster().task(task).is_some_and(|it| it.state == TaskState::Running)
     }
 
     fn set_availability(&mut self, now: Time, nodes: &[usize], to: Availability) {
@@ -777,6 +799,11 @@ impl<'a> World<'a> {
             self.observer.mark(now, "refused", refusal);
         }
     }
+}
+
+fn killed(scenario: &Scenario) -> BTreeSet<usize> {
+    let service = |action: &Action| if let Action::Kill(service, _) = action { Some(*service) } else { None };
+    scenario.script.iter().filter_map(|it| service(&it.action)).collect()
 }
 
 /// The racks of the nodes by number, in order of the values of their label; nodes without one are in a rack together.
@@ -986,6 +1013,7 @@ impl World<'_> {
             Command::State { task, .. } => self.see(now, task),
             Command::Remove { task, .. } => {
                 let number = self.numbers[task.row()];
+                self.victims.forget(task);
                 self.observer.removed(now, number);
                 self.overlay.release(number);
                 self.agents.remove(&mut self.queue, number);
@@ -1024,6 +1052,9 @@ impl World<'_> {
     fn see(&mut self, now: Time, id: TaskId) {
         let Some(task) = self.manager.cluster().task(id) else { return };
         let number = self.numbers[id.row()];
+        if !self.victims.is_empty() {
+            self.victims.note(id, task.service, task.slot, task.state == TaskState::Running);
+        }
         self.observer.seen(now, number, task.state, task.desired, task.error());
         if task.state.is_terminal() {
             self.overlay.release(number);
