@@ -134,9 +134,12 @@ struct Origin {
 struct Sessions {
     /// Changes of the leader.
     leader: u32,
-    /// For each node, whether its agent is up, and whether it has a session.
+    /// For each node, whether it is a member, whether its agent is up, and whether it has a session; and how many members
+    /// have none. Of what is no member nothing is held.
+    there: Vec<bool>,
     up: Vec<bool>,
     open: Vec<bool>,
+    closed: usize,
     /// For each node, what keeps it from the leader, and whether it reaches the registry; and the side of the leader.
     breach: Vec<Option<Breach>>,
     fetches: Vec<bool>,
@@ -146,26 +149,56 @@ struct Sessions {
     stalled: Option<Vec<bool>>,
     called: Vec<bool>,
     expired: Vec<heartbeat::Expired>,
-    /// Whether every session is open; then nothing is held.
-    all_open: bool,
     held: Vec<Vec<sched::Event>>,
+    /// Nodes that were looked at.
+    #[cfg(test)]
+    looks: usize,
 }
 
 impl Sessions {
     fn new(nodes: usize) -> Sessions {
         Sessions {
             leader: 0,
+            there: vec![true; nodes],
             up: vec![true; nodes],
             open: vec![true; nodes],
+            closed: 0,
             breach: vec![None; nodes],
             fetches: vec![true; nodes],
             home: 0,
             stalled: None,
             called: vec![false; nodes],
             expired: Vec::new(),
-            all_open: true,
             held: vec![Vec::new(); nodes],
+            #[cfg(test)]
+            looks: 0,
         }
+    }
+
+    /// A node has a session from now on, or has none.
+    fn set(&mut self, node: usize, open: bool) {
+        #[cfg(test)]
+        (self.looks += 1);
+        self.closed -= usize::from(self.there[node] && !self.open[node]);
+        self.open[node] = open;
+        self.closed += usize::from(self.there[node] && !open);
+    }
+
+    /// A node is a member from now on, or is none. It has no session, and nothing to say.
+    fn member(&mut self, node: usize, there: bool) {
+        self.closed -= usize::from(self.there[node] && !self.open[node]);
+        (self.there[node], self.up[node], self.open[node]) = (there, false, !there);
+        self.closed += usize::from(there);
+        self.held[node].clear();
+    }
+
+    /// Nobody has a session; the answer is who had one.
+    fn close(&mut self) -> Vec<bool> {
+        #[cfg(test)]
+        (self.looks += self.there.len());
+        self.closed = self.there.iter().filter(|there| **there).count();
+        let none = vec![false; self.open.len()];
+        std::mem::replace(&mut self.open, none)
     }
 }
 
@@ -853,8 +886,7 @@ impl World<'_> {
     fn end_sessions(&mut self) {
         self.armed = None;
         self.heartbeats.forget();
-        self.sessions.open.fill(false);
-        self.sessions.all_open = false;
+        self.sessions.close();
         self.sessions.stalled = None;
         self.sessions.called.fill(false);
         self.sessions.expired.clear();
@@ -883,12 +915,6 @@ impl World<'_> {
         self.workload.orders.append(&mut self.postponed);
     }
 
-    /// Notes whether there is a session with every node that is there.
-    fn note_sessions(&mut self) {
-        let open = |it: usize| self.sessions.open[it] || !self.joins.is_there(it);
-        self.sessions.all_open = (0..self.sessions.open.len()).all(open);
-    }
-
     /// An agent registers.
     fn register(&mut self, now: Time, node: usize) {
         if self.joins.is_there(node) {
@@ -908,8 +934,7 @@ impl World<'_> {
 
     /// An agent has a session with the leader. It says what it could not say before.
     fn rejoin(&mut self, now: Time, node: usize) {
-        self.sessions.open[node] = true;
-        self.note_sessions();
+        self.sessions.set(node, true);
         self.heartbeats.registered(&mut self.queue, node);
         self.observer.registered(now, node);
         let answer = self.manager.handle(now, sched::Event::NodeUp(NodeId::from_index(node)), &mut self.commands);
@@ -1124,7 +1149,7 @@ impl World<'_> {
         if self.agents.effects.capacity() == 0 {
             self.agents.effects = effects;
         }
-        if !self.sessions.all_open {
+        if self.sessions.closed > 0 {
             self.hold(&mut reports);
         }
         self.report(now, &mut reports);
@@ -1224,5 +1249,51 @@ impl World<'_> {
         let spec = &self.manager.cluster().nodes()[NodeId::from_index(node)].spec;
         let eligible = spec.state == NodeState::Ready && spec.availability == Availability::Active;
         self.observer.eligible(now, node, eligible);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NODES: usize = 300;
+
+    /// What a look at all nodes says.
+    fn closed(sessions: &Sessions) -> usize {
+        (0..NODES).filter(|it| sessions.there[*it] && !sessions.open[*it]).count()
+    }
+
+    #[test]
+    fn nodes_that_return_are_looked_at_one_by_one() {
+        let mut sessions = Sessions::new(NODES);
+        for round in 0..3 {
+            if round > 0 {
+                assert_eq!(sessions.close().len(), NODES, "the leader changes");
+            }
+            for node in 0..NODES {
+                sessions.set(node, false);
+            }
+            assert_eq!(sessions.closed, NODES);
+            for node in 0..NODES {
+                sessions.set(node, true);
+                assert_eq!(sessions.closed, closed(&sessions));
+            }
+        }
+        assert!(sessions.looks <= 8 * NODES, "{} looks", sessions.looks);
+    }
+
+    #[test]
+    fn only_members_lack_a_session() {
+        let mut sessions = Sessions::new(NODES);
+        let mut rng = Seeds::of(1, 1).stream(Stream::Kill, 0);
+        for _ in 0..5000 {
+            let (node, open) = ((rng.next_u64() % NODES as u64) as usize, rng.next_u64().is_multiple_of(2));
+            match rng.next_u64() % 100 {
+                0 => drop(sessions.close()),
+                1..40 => sessions.member(node, open),
+                _ => sessions.set(node, open),
+            }
+            assert_eq!(sessions.closed, closed(&sessions));
+        }
     }
 }

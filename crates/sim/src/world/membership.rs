@@ -36,10 +36,7 @@ impl World<'_> {
         self.observer.member(now, node, there);
         self.gossip.member(node, there);
         self.requests.member(node, there);
-        self.sessions.up[node] = false;
-        self.sessions.open[node] = !there;
-        self.sessions.all_open &= !there;
-        self.sessions.held[node].clear();
+        self.sessions.member(node, there);
     }
 
     /// `docker node rm --force`. A manager must be demoted before.

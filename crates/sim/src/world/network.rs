@@ -85,10 +85,7 @@ impl World<'_> {
         self.observer.leader(now, false);
         self.observer.mark(now, "managers", "the leader has no majority");
         self.armed = None;
-        let open = std::mem::take(&mut self.sessions.open);
-        self.sessions.open = vec![false; open.len()];
-        self.sessions.all_open = false;
-        self.sessions.stalled = Some(open);
+        self.sessions.stalled = Some(self.sessions.close());
     }
 
     /// The leader has its majority again: it catches up with what it heard.
@@ -100,13 +97,12 @@ impl World<'_> {
             if self.sessions.called[node] {
                 self.rejoin(now, node);
             } else if was_open {
-                self.sessions.open[node] = true;
+                self.sessions.set(node, true);
                 let mut held = std::mem::take(&mut self.sessions.held[node]);
                 self.report(now, &mut held);
             }
         }
         self.sessions.called.fill(false);
-        self.note_sessions();
         for expired in std::mem::take(&mut self.sessions.expired) {
             self.expire(now, expired);
         }
