@@ -679,7 +679,7 @@ impl Writer {
         }
         self.maybe(&mut resources, "generic", |it| {
             let amount = it.dice.amount(1..=2, &[1, i64::MAX as u64]);
-            let kind: &str = it.dice.pick(KINDS);
+            let kind = *it.dice.pick(KINDS);
             Table::default().with(kind, amount)
         });
         resources
