@@ -89,6 +89,8 @@ pub struct Images<'a> {
     disks: Option<Disks>,
     pulls: Vec<Pull>,
     free_pulls: Vec<u32>,
+    /// The pull of a task on a node, as long as it goes on.
+    pulling: BTreeMap<(u32, TaskNo), u32>,
     transfers: Vec<Transfer>,
     free_transfers: Vec<u32>,
     serial: u32,
@@ -135,7 +137,6 @@ struct Size {
 #[derive(Debug)]
 #[repr(C, align(64))]
 struct Node {
-    pulls: Vec<u32>,
     transfers: Vec<u32>,
     /// Downloads that may still begin.
     slots: u32,
@@ -243,7 +244,6 @@ impl<'a> Images<'a> {
             slots: model.downloads.max(1),
             waiting: VecDeque::new(),
             transfers: Vec::new(),
-            pulls: Vec::new(),
             circle: 0,
             linked: true,
             asked: VecDeque::new(),
@@ -277,6 +277,7 @@ impl<'a> Images<'a> {
             answers: true,
             pulls: Vec::new(),
             free_pulls: Vec::new(),
+            pulling: BTreeMap::new(),
             transfers: Vec::new(),
             free_transfers: Vec::new(),
             serial: 0,
@@ -336,7 +337,7 @@ impl<'a> Images<'a> {
                 self.pulls.len() as u32 - 1
             }
         };
-        self.nodes[node].pulls.push(pull);
+        self.pulling.insert((node as u32, task), pull);
         if local {
             return self.copy(queue, pull);
         }
@@ -383,7 +384,7 @@ impl<'a> Images<'a> {
     pub fn release(&mut self, task: TaskNo) {
         let Some(disks) = &mut self.disks else { return };
         let Some(node) = disks.node_of(task) else { return };
-        if let Some(&pull) = self.nodes[node].pulls.iter().find(|&&it| self.pulls[it as usize].task == task) {
+        if let Some(&pull) = self.pulling.get(&(node as u32, task)) {
             self.pulls[pull as usize].for_nobody = true;
             return;
         }
@@ -411,8 +412,7 @@ impl<'a> Images<'a> {
 
     /// A task does not need its image on its node any more. What only it wanted is broken off.
     pub fn cancel<E: From<Event>>(&mut self, queue: &mut Queue<E>, task: TaskNo, node: usize) {
-        let mut pulls = self.nodes[node].pulls.iter().copied();
-        let Some(pull) = pulls.find(|&it| self.pulls[it as usize].task == task) else { return };
+        let Some(&pull) = self.pulling.get(&(node as u32, task)) else { return };
         self.drop_pull(queue, pull);
         self.fill_slots(queue, node);
         self.settle(queue);
@@ -421,7 +421,10 @@ impl<'a> Images<'a> {
 
     /// A machine loses power: its pulls end. Without `keep_cache` its disk is lost too.
     pub fn power_off<E: From<Event>>(&mut self, queue: &mut Queue<E>, node: usize, keep_cache: bool) {
-        for pull in self.nodes[node].pulls.clone() {
+        let (first, last) = ((node as u32, TaskNo(0)), (node as u32, TaskNo(u32::MAX)));
+        let mut pulls: Vec<u32> = self.pulling.range(first..=last).map(|(_, &pull)| pull).collect();
+        pulls.sort_by_key(|&pull| self.pulls[pull as usize].serial);
+        for pull in pulls {
             self.drop_pull(queue, pull);
         }
         if !keep_cache {
@@ -664,7 +667,8 @@ impl<'a> Images<'a> {
             }
             let transfer = self.transfer(node, layer).unwrap_or_else(|| self.order(node, layer));
             let pulls = &mut self.transfers[transfer as usize].pulls;
-            if !pulls.contains(&pull) {
+            // An image may name a layer twice.
+            if pulls.last() != Some(&pull) {
                 pulls.push(pull);
             }
         }
@@ -799,18 +803,23 @@ impl<'a> Images<'a> {
 
     fn drop_pull<E: From<Event>>(&mut self, queue: &mut Queue<E>, pull: u32) {
         let it = &mut self.pulls[pull as usize];
-        let (task, node) = (it.task, it.node as usize);
+        let Pull { task, node, image, .. } = *it;
+        let node = node as usize;
         it.serial = 0;
         self.free_pulls.push(pull);
-        self.nodes[node].pulls.retain(|&it| it != pull);
+        self.pulling.remove(&(node as u32, task));
         if std::mem::take(&mut it.for_nobody) {
             self.release(task);
         }
         if self.nodes[node].transfers.is_empty() {
             return;
         }
+        let layers = Rc::clone(&self.contents[image as usize].layers);
         for transfer in self.nodes[node].transfers.clone() {
             let it = &mut self.transfers[transfer as usize];
+            if !layers.contains(&it.layer) {
+                continue;
+            }
             let waiters = it.pulls.len();
             it.pulls.retain(|&it| it != pull);
             if waiters == 0 || !it.pulls.is_empty() {
