@@ -6,6 +6,7 @@ use std::fmt;
 use crate::cluster::Cluster;
 use crate::constraint;
 use crate::id::ServiceId;
+use crate::reference::Reference;
 use crate::spec::{EndpointMode, EndpointSpec, HealthCheck, Mode, Protocol, PublishMode, Resources, ServiceSpec};
 use crate::time::Span;
 
@@ -218,37 +219,14 @@ fn validate_endpoint(endpoint: &EndpointSpec) -> Result<(), ApiError> {
     Ok(())
 }
 
-/// The reference grammar without the details of digests: `[host[:port]/]path[:tag][@digest]`, the path in lower case.
 fn validate_image(reference: &str) -> Result<(), ApiError> {
     if reference.is_empty() {
         return refuse(Part::Image, "ContainerSpec: image reference must be provided");
     }
-    if !is_image(reference) {
-        return refuse(Part::Image, format!("ContainerSpec: \"{reference}\" is not a valid repository/tag"));
+    match Reference::parse(reference) {
+        Ok(_) => Ok(()),
+        Err(_) => refuse(Part::Image, format!("ContainerSpec: \"{reference}\" is not a valid repository/tag")),
     }
-    Ok(())
-}
-
-/// Whether a text has the form of an image reference: `[registry/]name[:tag][@digest]`.
-pub fn is_image(reference: &str) -> bool {
-    let named = reference.split_once('@').map_or(reference, |(named, _)| named);
-    let slash = named.rfind('/').map_or(0, |at| at + 1);
-    let (path, tag) = match named[slash..].split_once(':') {
-        Some((last, tag)) => (&named[..slash + last.len()], tag),
-        None => (named, "latest"),
-    };
-    let mut parts: Vec<&str> = path.split('/').collect();
-    if 1 < parts.len() && (parts[0].contains(['.', ':']) || parts[0] == "localhost") {
-        parts.remove(0);
-    }
-    let lower = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
-    let part = |part: &&str| {
-        let inner = part.chars().all(|c| lower(c) || matches!(c, '.' | '_' | '-'));
-        inner && part.starts_with(lower) && part.ends_with(lower)
-    };
-    let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    let tag_fits = tag.len() <= 128 && tag.starts_with(word) && tag.chars().all(|c| word(c) || c == '.' || c == '-');
-    parts.iter().all(part) && tag_fits
 }
 
 fn validate_resources(part: Part, resources: &Resources) -> Result<(), ApiError> {
@@ -288,19 +266,4 @@ fn validate_health(health: &HealthCheck) -> Result<(), ApiError> {
         }
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn image_references_are_checked() {
-        for good in ["redis", "redis:7.2-alpine", "a/b_c/d-e", "localhost:5000/a", "Reg.io/x@sha256:0"] {
-            assert_eq!(validate_image(good), Ok(()), "{good}");
-        }
-        for bad in ["", "Redis", "a b", "redis:", "redis:a:b", "/redis", "a//b", "-a"] {
-            assert!(validate_image(bad).is_err(), "{bad}");
-        }
-    }
 }

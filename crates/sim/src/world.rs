@@ -13,7 +13,8 @@ use std::sync::Arc;
 use rand_chacha::rand_core::Rng;
 use sched::spec::{Availability, Mode, NodeState, Role};
 use sched::{
-    Allocation, Command, Commands, Config, Manager, NodeId, Row, ServiceId, TaskId, TaskState, TieBreak, Time,
+    Allocation, Command, Commands, Config, Manager, NodeId, Reference, Row, ServiceId, TaskId, TaskState, TieBreak,
+    Time,
 };
 
 use crate::engine::Queue;
@@ -211,7 +212,7 @@ pub struct World<'a> {
     agents: Agents<'a>,
     images: Images<'a>,
     /// Images whose containers end by themselves.
-    bad_images: BTreeMap<&'a str, Exit>,
+    bad_images: BTreeMap<String, Exit>,
     overlay: Overlay,
     failures: Failures<'a>,
     links: Links,
@@ -276,7 +277,11 @@ impl<'a> World<'a> {
             manager,
             agents: Agents::new(&models.daemon, &models.overlay, names(), seeds),
             images: Images::new(&models.registry, &scenario.images, bandwidths).with_racks(&racks(scenario)),
-            bad_images: scenario.images.iter().filter_map(|it| Some((it.name.as_str(), it.exit?))).collect(),
+            bad_images: scenario
+                .images
+                .iter()
+                .filter_map(|it| Some((Reference::name_of(&it.name), it.exit?)))
+                .collect(),
             overlay: Overlay::new(&models.overlay, &scenario.networks, 0),
             failures: Failures::new(&scenario.failures, scenario.nodes.len(), seeds),
             links: Links::new(scenario.nodes.len()),
@@ -1061,7 +1066,9 @@ impl World<'_> {
         let mut rng = self.seeds.stream(Stream::Task, chance);
         let container = &task.spec.task.container;
         let mut behaviour = origin.behaviour;
-        if let Some(exit) = self.bad_images.get(container.image.as_str()) {
+        if !self.bad_images.is_empty()
+            && let Some(exit) = self.bad_images.get(&Reference::name_of(&container.image))
+        {
             behaviour.exit = Some(*exit);
         }
         let models = &self.scenario.models;

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::{Console, End};
 use crate::compose::json::{failure_action, protocol, restart_condition, update_order};
-use crate::compose::{self, Problem, Stack, Stage};
+use crate::compose::{self, Problem, Source, Stack, Stage};
 use crate::outside::{self, shown_lines as visible};
 
 /// Columns of the narrowest terminal that everything fits.
@@ -20,7 +20,7 @@ const WIDTH: u16 = 80;
 /// Reads Docker stack files as `docker stack deploy` would, and shows the services or what stands in their way.
 #[derive(clap::Args, Debug)]
 pub struct Args {
-    /// Stack files; each is a stack of its own.
+    /// Stack files; each is a stack of its own, `-` is standard input.
     #[arg(required_unless_present = "compose_files")]
     pub files: Vec<PathBuf>,
     /// Files of one stack, each laid over those before it.
@@ -77,7 +77,9 @@ pub fn report(args: &Args, style: Style) -> Result<(String, bool), String> {
         .into_iter()
         .map(|files| {
             let name = args.name.clone().unwrap_or_else(|| compose::default_name(&files[0]));
-            let outcome = compose::load(&name, &files, &variables);
+            let sources: Result<Vec<Source>, Problem> = files.iter().map(|file| Source::read_stream(file)).collect();
+            let sources = sources.map_err(|problem| vec![problem]);
+            let outcome = sources.and_then(|sources| compose::load_sources(&name, &sources, &variables));
             Verdict { name, files, outcome }
         })
         .collect();
@@ -122,6 +124,7 @@ impl Verdict {
             Ok(_) => "loads",
             Err(Some(Stage::Deploy)) => "refused at deploy",
             Err(Some(Stage::Engine)) => "refused by the engine",
+            Err(Some(Stage::Simulator)) => "not simulated",
             Err(_) => "refused",
         }
     }
@@ -185,6 +188,7 @@ fn one(verdict: &Verdict, style: Style) -> String {
                     Stage::Load => "docker",
                     Stage::Deploy => "docker deploy",
                     Stage::Engine => "engine",
+                    Stage::Simulator => "simctl",
                 };
                 table.add_row([visible(&place), by.to_string(), visible(&problem.message)]);
             }

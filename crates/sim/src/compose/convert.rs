@@ -1,16 +1,17 @@
 //! From a configuration to what `docker stack deploy` submits (docker/cli `cli/compose/convert`).
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
-use sched::Span;
 use sched::spec::{
     ContainerSpec, EndpointMode, EndpointSpec, FailureAction, GenericResource, HealthCheck, Labels, Mode, Placement,
     Port, Protocol, PublishMode, Resources, RestartCondition, RestartPolicy, ServiceSpec, TaskSpec, Units,
     UpdateConfig, UpdateOrder,
 };
+use sched::{Reference, Span};
 
 use super::canonical::int;
-use super::sections::Config;
+use super::sections::{Config, clean};
 use super::units;
 use super::yaml::{Map, Node, Place, Value};
 use super::{Stack, StackFile, StackNetwork, StackService, StackVolume, Stage};
@@ -18,9 +19,10 @@ use super::{Stack, StackFile, StackNetwork, StackService, StackVolume, Stage};
 /// A refusal, with the place that it is about.
 pub type Refusal = (Stage, Option<Place>, String);
 
-/// The stack, and what stands in its way. With refusals the stack is of no use.
-pub fn stack(name: &str, config: &Config) -> (Stack, Vec<Refusal>) {
+/// The stack of files in a folder, and what stands in its way. With refusals the stack is of no use.
+pub fn stack(name: &str, config: &Config, folder: &Path) -> (Stack, Vec<Refusal>) {
     let mut convert = Convert { stack: name, config, refusals: Vec::new() };
+    convert.objects_without_files(folder);
     let mut services: Vec<StackService> = Vec::new();
     for (key, node) in &config.services {
         let spec = convert.service(key, node);
@@ -83,6 +85,19 @@ impl Convert<'_> {
         self.refusals.push((stage, Some(place), message.into()));
     }
 
+    /// Secrets and configs without a file, for which Docker tries to read the folder. Files are not looked at.
+    fn objects_without_files(&mut self, folder: &Path) {
+        let folder = clean(folder).display().to_string();
+        for (section, has_driver) in [(&self.config.secrets, true), (&self.config.configs, false)] {
+            for object in section.values().filter(|object| !is_external(object)) {
+                let is_driven = has_driver && object.get("driver").is_some();
+                if !is_driven && text(object, &["file"]) == folder {
+                    self.refusals.push((Stage::Deploy, Some(object.at), format!("read {folder}: is a directory")));
+                }
+            }
+        }
+    }
+
     /// `<stack>_<key>` unless the object has a name of its own.
     fn name_of(&self, key: &str, object: Option<&Node>) -> String {
         match object.map(|it| text(it, &["name"])) {
@@ -109,6 +124,9 @@ impl Convert<'_> {
         let limits = self.resources(key, node, "limits");
         let restart = self.restart(key, node);
         let health = self.health(key, node);
+        if let Some(message) = credential_refusal(node) {
+            self.refuse(Stage::Deploy, node.at, format!("service {key}: {message}"));
+        }
         let (networks, network_drivers) = self.attachments(key, node);
         let log_driver = text(node, &["logging", "driver"]);
         let mut service_labels = self.stack_labels(labels(node, &["deploy", "labels"]));
@@ -129,7 +147,7 @@ impl Convert<'_> {
                     env: env.collect(),
                     labels: self.stack_labels(labels(node, &["labels"])),
                     hostname: text(node, &["hostname"]),
-                    stop_grace: self.span(key, node, &["stop_grace_period"], "ContainerSpec: StopGracePeriod"),
+                    stop_grace: at(node, &["stop_grace_period"]).map(|it| span(it).unwrap_or(WITHOUT_END)),
                     stop_signal: text(node, &["stop_signal"]),
                     health,
                     volume_drivers,
@@ -166,6 +184,20 @@ impl Convert<'_> {
         for (kind, section, known) in [("secret", "secrets", &config.secrets), ("config", "configs", &config.configs)] {
             let mut names = Vec::new();
             let credential = at(node, &["credential_spec", "config"]).filter(|_| kind == "config");
+            let mut targets = BTreeSet::new();
+            for reference in list(node, &[section]) {
+                let (source, target) = (text(reference, &["source"]), text(reference, &["target"]));
+                let target = if target.is_empty() { source.clone() } else { target };
+                let Some(object) = known.get(&source) else { continue };
+                if target.is_empty() {
+                    let why = format!("malformed file {kind} reference, invalid target file name provided");
+                    self.refuse(Stage::Engine, reference.at, format!("service {key}: {why}"));
+                } else if !targets.insert(target) {
+                    let why =
+                        format!("duplicate {kind} target for {} not allowed", self.name_of(&source, Some(object)));
+                    self.refuse(Stage::Deploy, reference.at, format!("service {key}: {why}"));
+                }
+            }
             let references = list(node, &[section]).iter().map(|it| (it.at, text(it, &["source"])));
             for (place, source) in
                 references.chain(credential.map(|it| (it.at, it.text().unwrap_or_default().to_string())))
@@ -195,7 +227,7 @@ impl Convert<'_> {
             "global-job" => Mode::GlobalJob,
             other => {
                 let place = at(node, &["deploy", "mode"]).map_or(node.at, |it| it.at);
-                self.refuse(Stage::Deploy, place, format!("service {key}: unknown mode: {other}"));
+                self.refuse(Stage::Deploy, place, format!("service {key}: Unknown mode: {other}"));
                 return Mode::Global;
             }
         };
@@ -224,11 +256,11 @@ impl Convert<'_> {
     fn mount(&self, mount: &Node) -> Result<(String, String), String> {
         let written = text(mount, &["type"]);
         let kind = if written.is_empty() { "volume" } else { written.as_str() };
-        if !matches!(kind, "volume" | "bind" | "tmpfs" | "npipe" | "cluster") {
+        if !matches!(kind, "volume" | "image" | "bind" | "tmpfs" | "npipe" | "cluster") {
             return Err("volume type must be volume, bind, tmpfs, npipe, or cluster".to_string());
         }
         let source = text(mount, &["source"]);
-        if source.is_empty() && matches!(kind, "bind" | "npipe" | "cluster") {
+        if source.is_empty() && matches!(kind, "image" | "bind" | "npipe" | "cluster") {
             return Err(format!("invalid {kind} source, source cannot be empty"));
         }
         if !source.is_empty() && kind == "tmpfs" {
@@ -236,13 +268,15 @@ impl Convert<'_> {
         }
         // The order in which Docker looks at options that belong to another kind.
         let foreign: &[&str] = match kind {
-            "volume" => &["tmpfs", "bind"],
-            "bind" => &["volume", "tmpfs"],
-            "tmpfs" => &["bind", "volume"],
-            "npipe" => &["volume", "tmpfs"],
+            "volume" => &["image", "tmpfs", "bind", "cluster"],
+            "image" => &["volume", "bind", "tmpfs", "cluster"],
+            "bind" => &["volume", "image", "tmpfs", "cluster"],
+            "tmpfs" => &["bind", "volume", "image", "cluster"],
+            "npipe" => &["volume", "image", "tmpfs"],
             _ => &["tmpfs", "bind", "volume"],
         };
         if let Some(option) = foreign.iter().find(|option| mount.get(option).is_some()) {
+            let option = if (*option, kind) == ("image", "volume") { "images" } else { option };
             return Err(format!("{option} options are incompatible with type {kind}"));
         }
         let is_named = kind == "volume" || (kind == "cluster" && !source.starts_with("group:"));
@@ -315,11 +349,19 @@ impl Convert<'_> {
             self.refuse(Stage::Deploy, check.at, format!("service {key}: {why}"));
         }
         let mut span = |name: &str| {
-            let span = self.span(key, check, &[name], &format!("ContainerSpec: healthcheck {name}"));
-            span.filter(|span| *span != Span::ZERO && !is_disabled)
+            // What a disabled check says is not sent.
+            let written = at(check, &[key_of_span(name)]).filter(|_| !is_disabled)?;
+            match self::span(written) {
+                Some(span) => Some(span).filter(|span| *span != Span::ZERO),
+                None => {
+                    let why = format!("ContainerSpec: {name} in HealthConfig cannot be less than 1ms");
+                    self.refuse(Stage::Engine, written.at, format!("service {key}: {why}"));
+                    None
+                }
+            }
         };
-        let (interval, timeout) = (span("interval"), span("timeout"));
-        let (start_period, start_interval) = (span("start_period"), span("start_interval"));
+        let (interval, timeout) = (span("Interval"), span("Timeout"));
+        let (start_period, start_interval) = (span("StartPeriod"), span("StartInterval"));
         Some(HealthCheck {
             test: if is_disabled { vec!["NONE".to_string()] } else { test },
             interval,
@@ -367,7 +409,7 @@ impl Convert<'_> {
         for port in list(node, &["ports"]) {
             match self::port(port) {
                 Ok(port) => ports.push(port),
-                Err(why) => self.refuse(Stage::Engine, port.at, format!("service {key}: {why}")),
+                Err(why) => self.refuse(Stage::Simulator, port.at, format!("service {key}: {why}")),
             }
         }
         ports.sort_by_key(|it| (it.published, it.target, it.protocol, it.mode == PublishMode::Ingress));
@@ -379,7 +421,7 @@ impl Convert<'_> {
         let failure_action = match text(update, &["failure_action"]).as_str() {
             "" | "pause" => FailureAction::Pause,
             "continue" => FailureAction::Continue,
-            "rollback" if which == "update_config" => FailureAction::Rollback,
+            "rollback" => FailureAction::Rollback,
             other => {
                 let place = at(update, &["failure_action"]).map_or(update.at, |it| it.at);
                 let message = format!("service {key}: unrecognized update failure action {other}");
@@ -395,12 +437,17 @@ impl Convert<'_> {
             Some(Value::Float(ratio)) => *ratio as f32,
             _ => 0.0,
         };
+        // Of a rollback the engine does not look at the times, and less than no time is none.
+        let mut span = |name: &str, what: &str| match which {
+            "update_config" => self.span(key, update, &[name], what),
+            _ => at(update, &[name]).map(|it| span(it).unwrap_or(Span::ZERO)),
+        };
         Some(UpdateConfig {
             parallelism: count(update, &["parallelism"]).unwrap_or(1),
-            delay: self.span(key, update, &["delay"], "TaskSpec: update-delay").unwrap_or(Span::ZERO),
+            delay: span("delay", "TaskSpec: update-delay").unwrap_or(Span::ZERO),
             failure_action,
             // The engine takes no time for none given.
-            monitor: self.span(key, update, &["monitor"], "TaskSpec: update-monitor").filter(|it| *it != Span::ZERO),
+            monitor: span("monitor", "TaskSpec: update-monitor").filter(|it| *it != Span::ZERO),
             max_failure_ratio: ratio,
             order,
         })
@@ -409,14 +456,11 @@ impl Convert<'_> {
     /// A duration that the cluster accepts; below zero it does not.
     fn span(&mut self, key: &str, node: &Node, path: &[&str], what: &str) -> Option<Span> {
         let written = at(node, path)?;
-        let nanos = units::duration(written.text().unwrap_or_default()).unwrap_or(0);
-        match u64::try_from(nanos) {
-            Ok(nanos) => Some(Span::from_nanos(nanos)),
-            Err(_) => {
-                self.refuse(Stage::Engine, written.at, format!("service {key}: {what} cannot be negative"));
-                None
-            }
+        let span = span(written);
+        if span.is_none() {
+            self.refuse(Stage::Engine, written.at, format!("service {key}: {what} cannot be negative"));
         }
+        span
     }
 
     /// The networks that services use; `default` is one of them even if the file does not define it.
@@ -460,6 +504,39 @@ impl Convert<'_> {
     }
 }
 
+/// Of what Windows knows of accounts one thing can be given.
+fn credential_refusal(node: &Node) -> Option<String> {
+    let given: Vec<&str> = [("config", "\"Config\""), ("file", "\"File\""), ("registry", "\"Registry\"")]
+        .into_iter()
+        .filter(|(key, _)| !text(node, &["credential_spec", key]).is_empty())
+        .map(|(_, name)| name)
+        .collect();
+    match given.as_slice() {
+        [a, b] => Some(format!("invalid credential spec: cannot specify both {a} and {b}")),
+        [a, b, c] => Some(format!("invalid credential spec: cannot specify both {a}, {b}, and {c}")),
+        _ => None,
+    }
+}
+
+/// What a stop does not wait for the end of: a hundred years.
+const WITHOUT_END: Span = Span::from_secs(100 * 365 * 86_400);
+
+/// A duration, unless it is below zero.
+fn span(written: &Node) -> Option<Span> {
+    let nanos = units::duration(written.text().unwrap_or_default()).unwrap_or(0);
+    u64::try_from(nanos).ok().map(Span::from_nanos)
+}
+
+/// The key of a health check that has a name in the engine.
+fn key_of_span(name: &str) -> &'static str {
+    match name {
+        "Interval" => "interval",
+        "Timeout" => "timeout",
+        "StartPeriod" => "start_period",
+        _ => "start_interval",
+    }
+}
+
 /// The older way to say when a service restarts, which counts if there is no restart policy.
 fn restart(written: &str) -> Result<Option<RestartPolicy>, String> {
     let (name, attempts) = match written.split_once(':') {
@@ -473,60 +550,39 @@ fn restart(written: &str) -> Result<Option<RestartPolicy>, String> {
             .parse()
             .map_err(|_| "invalid restart policy format: maximum retry count must be an integer".to_string())?,
     };
-    let max_attempts = u64::try_from(attempts)
-        .map_err(|_| "invalid restart policy: maximum retry count cannot be negative".to_string())?;
-    let condition = match name {
+    let (condition, max_attempts) = match name {
         "" | "no" => return Ok(None),
-        "always" | "unless-stopped" => RestartCondition::Any,
-        "on-failure" => RestartCondition::OnFailure,
-        other => {
-            return Err(format!(
-                "invalid restart policy: unknown policy '{other}' (must be one of 'no', 'always', 'on-failure', or \
-                 'unless-stopped')"
-            ));
-        }
+        "always" | "unless-stopped" => (RestartCondition::Any, 0),
+        // Below zero it becomes a number without end, as there.
+        "on-failure" => (RestartCondition::OnFailure, attempts as u64),
+        _ => return Err(format!("unknown restart policy: {written}")),
     };
     Ok(Some(RestartPolicy { condition, max_attempts, ..RestartPolicy::default() }))
 }
 
+/// A port. What the engine does not know of protocols and modes is the first of them, as there.
 fn port(node: &Node) -> Result<Port, String> {
     let number = |name: &str| {
         let number = at(node, &[name]).map_or(0, |it| int(&it.value));
-        u16::try_from(number).map_err(|_| format!("invalid port: {name} {number} is larger than 65535"))
+        u16::try_from(number).map_err(|_| format!("{name} {number} of a port is larger than 65535"))
     };
     let protocol = match text(node, &["protocol"]).to_lowercase().as_str() {
-        "" | "tcp" => Protocol::Tcp,
         "udp" => Protocol::Udp,
         "sctp" => Protocol::Sctp,
-        other => return Err(format!("invalid protocol: {other}")),
+        _ => Protocol::Tcp,
     };
     let mode = match text(node, &["mode"]).to_lowercase().as_str() {
-        "" | "ingress" => PublishMode::Ingress,
         "host" => PublishMode::Host,
-        other => return Err(format!("invalid publish mode: {other}")),
+        _ => PublishMode::Ingress,
     };
     Ok(Port { protocol, target: number("target")?, published: number("published")?, mode })
 }
 
-/// What `docker stack deploy` says about an image reference before it asks the cluster (`distribution/reference`).
+/// What `docker stack deploy` says about an image reference before it asks the cluster.
 fn image_refusal(image: &str) -> Option<String> {
     if image.is_empty() {
         return Some("no image specified".to_string());
     }
-    let is_id = image.len() == 64 && image.chars().all(|c| c.is_ascii_digit() || ('a'..='f').contains(&c));
-    if is_id || sched::api::is_image(image) {
-        return None;
-    }
-    let lower = image.to_lowercase();
-    if lower != image && sched::api::is_image(&lower) {
-        let path = image.split('@').next().unwrap_or(image);
-        let name = path.rfind(':').filter(|at| !path[*at..].contains('/')).map_or(path, |at| &path[..at]);
-        let name = match name.split_once('/') {
-            Some((registry, rest)) if registry.contains(['.', ':']) || registry == "localhost" => rest.to_string(),
-            Some(_) => name.to_string(),
-            None => format!("library/{name}"),
-        };
-        return Some(format!("invalid reference format: repository name ({name}) must be lowercase"));
-    }
-    Some("invalid reference format".to_string())
+    // A bare digest passes here, and the cluster refuses it.
+    Reference::parse(image).err().filter(|_| !Reference::is_digest(image))
 }

@@ -1,9 +1,13 @@
 //! What the cluster refuses of a stack that Docker's command line accepts, by the core's own check.
 
+use sched::Reference;
 use sched::api::{ApiError, Part, PublishedPorts};
+use sched::spec::ContainerSpec;
 
 use super::convert::Refusal;
+use super::scalar::quoted;
 use super::sections::Config;
+use super::template;
 use super::{Stack, Stage};
 
 /// The refusals of a converted stack, service by service in the order of submission.
@@ -16,24 +20,40 @@ pub fn check(stack: &Stack, config: &Config) -> Vec<Refusal> {
             let place = part.split('.').try_fold(node, |node, key| node.get(key)).map_or(node.at, |it| it.at);
             refusals.push((Stage::Engine, Some(place), format!("service {}: {message}", service.key)));
         };
-        // Docker's command line has looked at the image by itself.
-        let refusals = sched::api::refusals(&service.spec).into_iter().filter(|refusal| refusal.part != Part::Image);
-        for ApiError { part, text } in refusals {
+        if let Some((key, why)) = template_refusal(&service.spec.task.container) {
+            refuse(key, why);
+        }
+        // What Docker's command line has refused by itself does not come here.
+        let image = &service.spec.task.container.image;
+        let is_seen = |part: Part| part != Part::Image || Reference::is_digest(image);
+        for ApiError { part, text } in sched::api::refusals(&service.spec).into_iter().filter(|it| is_seen(it.part)) {
             refuse(key_of(part), text);
-        }
-        // The API does not look at it, but the share of failures means nothing outside 0 to 1.
-        if service.spec.rollback.is_some_and(|it| !(0.0..=1.0).contains(&it.max_failure_ratio)) {
-            let why = "TaskSpec: update-maxfailureratio cannot be less than 0 or bigger than 1";
-            refuse("deploy.rollback_config", why.to_string());
-        }
-        if service.spec.endpoint.ports.iter().any(|port| port.target == 0) {
-            refuse("ports", "EndpointSpec: port in bad range, TargetPort must be set".to_string());
         }
         for ApiError { text, .. } in ports.take(None, &service.spec) {
             refuse("ports", text);
         }
     }
     refusals
+}
+
+/// The first template of a container that cannot be expanded, and its key.
+fn template_refusal(container: &ContainerSpec) -> Option<(&'static str, String)> {
+    for env in &container.env {
+        if let Some(why) = env.split_once('=').and_then(|(_, value)| template::refusal(value)) {
+            return Some(("environment", format!("expanding env failed: expanding env {}: {why}", quoted(env))));
+        }
+    }
+    for mount in &container.mounts {
+        let (source, target) = mount.split_once(':').unwrap_or(("", mount));
+        for (what, text) in [("source", source), ("target", target)] {
+            if let Some(why) = template::refusal(text) {
+                let why = format!("expanding mounts failed: expanding mount {what} {}: {why}", quoted(text));
+                return Some(("volumes", why));
+            }
+        }
+    }
+    let why = template::refusal(&container.hostname)?;
+    Some(("hostname", format!("expanding hostname failed: {why}")))
 }
 
 /// The key of a stack file that says what a refusal is about; none is the service itself.

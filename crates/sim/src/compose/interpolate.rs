@@ -169,7 +169,7 @@ enum Cast {
 }
 
 /// Where an interpolated text becomes something else; `*` is any key, `[]` any item.
-const CASTS: [(&str, Cast); 28] = [
+const CASTS: [(&str, Cast); 29] = [
     ("services.*.configs.[].mode", Cast::Int),
     ("services.*.secrets.[].mode", Cast::Int),
     ("services.*.healthcheck.retries", Cast::Int),
@@ -186,6 +186,7 @@ const CASTS: [(&str, Cast); 28] = [
     ("services.*.ulimits.*", Cast::Int),
     ("services.*.ulimits.*.hard", Cast::Int),
     ("services.*.ulimits.*.soft", Cast::Int),
+    ("services.*.oom_score_adj", Cast::Int),
     ("services.*.privileged", Cast::Bool),
     ("services.*.read_only", Cast::Bool),
     ("services.*.stdin_open", Cast::Bool),
@@ -216,10 +217,7 @@ fn cast(path: &[&str], text: &str) -> Result<Value, String> {
             let parsed = if syntax { text.parse().ok() } else { None };
             parsed.map(Value::Int).ok_or_else(|| format!("strconv.Atoi: parsing {}: {why}", quoted(text)))
         }
-        Some(Cast::Float) => match text.parse::<f64>() {
-            Ok(value) => Ok(Value::Float(value)),
-            Err(_) => Err(format!("strconv.ParseFloat: parsing {}: invalid syntax", quoted(text))),
-        },
+        Some(Cast::Float) => super::units::float(text).map(Value::Float),
         Some(Cast::Bool) => match text.to_lowercase().as_str() {
             "y" | "yes" | "true" | "on" => Ok(Value::Bool(true)),
             "n" | "no" | "false" | "off" => Ok(Value::Bool(false)),

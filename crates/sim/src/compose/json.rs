@@ -33,6 +33,7 @@ pub fn problem(problem: &Problem) -> Value {
         Stage::Load => "load",
         Stage::Deploy => "deploy",
         Stage::Engine => "engine",
+        Stage::Simulator => "simulator",
     };
     json!({
         "file": problem.file.display().to_string(), "line": problem.place.map(|at| at.line),

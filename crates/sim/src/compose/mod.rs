@@ -5,6 +5,13 @@
 //! (one file over another), `convert` (services, networks, volumes) and `engine` (what the cluster refuses). Verdicts
 //! and messages are those of Docker's command line 28.2.2; all complaints of a step are given, the first is Docker's.
 //!
+//! What is not worth copying of Docker: YAML may be nested 1,000 deep and not 10,000, and a file has at most 8 MiB and
+//! 200,000 values, because memory is not for the taking; `~` and variables know no process, because a result must not
+//! depend on who asks; files of secrets and configs are not read, because nothing here needs what is in them, so one that
+//! is missing is not missed; templates with conditions, loops and variables are let pass unread; of ports beyond 65535,
+//! which the engine takes and never publishes, it is said that they are not simulated; and where Docker's client itself
+//! panics, there is a message.
+//!
 //! Nothing is executed, pulled or resolved. Beside the stack files only the files of variables that they name are read,
 //! and variables come from the caller, never from the process.
 
@@ -15,11 +22,14 @@ mod grammar;
 mod interpolate;
 pub mod json;
 mod merge;
+mod parse;
 mod scalar;
+mod scan;
 mod schema;
 mod sections;
 mod shape;
 mod short;
+mod template;
 mod units;
 pub mod yaml;
 
@@ -112,6 +122,8 @@ pub enum Stage {
     Deploy,
     /// The cluster does not accept the service.
     Engine,
+    /// The cluster would take it, but it is not simulated.
+    Simulator,
 }
 
 /// Something that stands in the way of a stack.
@@ -147,16 +159,24 @@ pub struct Source {
 }
 
 impl Source {
-    /// Reads a file of at most 8 MiB.
+    /// Reads a regular file of at most 8 MiB.
     pub fn read(path: &Path) -> Result<Source, Problem> {
-        match sections::read_text(path) {
+        Source::of(path, sections::read_bytes(path))
+    }
+
+    /// As [`Source::read`], also from a pipe, or from standard input if the path is `-`.
+    pub fn read_stream(path: &Path) -> Result<Source, Problem> {
+        let is_input = path == Path::new("-");
+        let bytes = if is_input { sections::read_all(std::io::stdin().lock()) } else { sections::read_stream(path) };
+        Source::of(path, bytes)
+    }
+
+    fn of(path: &Path, bytes: Result<Vec<u8>, String>) -> Result<Source, Problem> {
+        let problem = |message: String| Problem { file: path.to_path_buf(), place: None, stage: Stage::Load, message };
+        let bytes = bytes.map_err(|why| problem(format!("open {}: {why}", path.display())))?;
+        match scan::decode(bytes) {
             Ok(text) => Ok(Source { path: path.to_path_buf(), text }),
-            Err(why) => Err(Problem {
-                file: path.to_path_buf(),
-                place: None,
-                stage: Stage::Load,
-                message: format!("open {}: {why}", path.display()),
-            }),
+            Err(why) => Err(problem(format!("yaml: {why}"))),
         }
     }
 }
@@ -174,14 +194,22 @@ pub fn default_name(file: &Path) -> String {
 /// Reads the files of one stack, later ones laid over earlier ones, and converts them.
 pub fn load(name: &str, files: &[PathBuf], variables: &BTreeMap<String, String>) -> Result<Stack, Vec<Problem>> {
     let sources: Result<Vec<Source>, Problem> = files.iter().map(|path| Source::read(path)).collect();
-    let sources = sources.map_err(|problem| vec![problem])?;
-    let loaded = config(&sources, variables)?;
-    stack(name, &loaded, &sources)
+    load_sources(name, &sources.map_err(|problem| vec![problem])?, variables)
+}
+
+/// As [`load`], of texts that were read before.
+pub fn load_sources(
+    name: &str,
+    sources: &[Source],
+    variables: &BTreeMap<String, String>,
+) -> Result<Stack, Vec<Problem>> {
+    let loaded = config(sources, variables)?;
+    stack(name, &loaded, sources)
 }
 
 /// Reads a file of variables, one `NAME=value` per line as in Docker's `env_file`; a name alone defines nothing.
 pub fn read_variables(path: &Path) -> Result<BTreeMap<String, String>, String> {
-    let content = sections::read_text(path).map_err(|why| format!("open {}: {why}", path.display()))?;
+    let content = sections::read_bytes(path).map_err(|why| format!("open {}: {why}", path.display()))?;
     let lines = sections::env_lines(&content, &BTreeMap::new());
     let lines = lines.map_err(|why| format!("invalid env file ({}): {why}", path.display()))?;
     Ok(lines.into_iter().collect())
@@ -265,7 +293,8 @@ pub fn config(sources: &[Source], variables: &BTreeMap<String, String>) -> Resul
 /// What `docker stack deploy` makes of a configuration, if the cluster accepts it.
 pub fn stack(name: &str, loaded: &Loaded, sources: &[Source]) -> Result<Stack, Vec<Problem>> {
     let file = sources.first().map(|it| it.path.clone()).unwrap_or_default();
-    let (mut stack, mut refusals) = convert::stack(name, &loaded.config);
+    let folder = file.parent().unwrap_or(Path::new(""));
+    let (mut stack, mut refusals) = convert::stack(name, &loaded.config, folder);
     refusals.extend(engine::check(&stack, &loaded.config));
     refusals.sort_by_key(|(stage, ..)| *stage);
     if refusals.is_empty() {

@@ -1,7 +1,5 @@
 //! Scalars as Go's `yaml.v3` resolves and prints them.
 
-use granit_parser::ScalarStyle;
-
 use super::yaml::Value;
 
 /// A point in time as YAML writes it; kept as Go prints it, for nothing in a stack file is a time.
@@ -14,9 +12,9 @@ pub struct Instant {
 }
 
 /// What a scalar is; the error is what `yaml.v3` says of a tag that does not fit.
-pub fn resolve(text: &str, style: ScalarStyle, tag: Option<&str>) -> Result<Value, String> {
+pub fn resolve(text: &str, is_plain: bool, tag: Option<&str>) -> Result<Value, String> {
     let tag = match tag {
-        None | Some("!") if style != ScalarStyle::Plain => "!!str",
+        None | Some("!") if !is_plain => "!!str",
         None | Some("!") => "",
         Some(tag) => tag,
     };

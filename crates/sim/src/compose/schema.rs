@@ -360,7 +360,7 @@ impl Check {
                 }
             }
         }
-        out.score += 2;
+        out.score += checks(node);
     }
 
     fn map(&self, node: &Node, keys: &Keys, path: &Path<'_>, out: &mut Findings) {
@@ -372,10 +372,8 @@ impl Check {
         if !of_kind(node, kinds, path, out) {
             return;
         }
-        let Some(map) = node.map() else {
-            out.score += 1;
-            return;
-        };
+        out.score += checks(node);
+        let Some(map) = node.map() else { return };
         for name in keys.required {
             if map.contains_key(*name) {
                 out.score += 1;
@@ -404,7 +402,6 @@ impl Check {
                 out.add(&at, path, Why::Other, format!("Additional property {key} is not allowed"));
             }
         }
-        out.score += 2;
         for (key, value) in entries {
             if let Some(rule) = rule_of(key) {
                 self.node(value, rule, &Path::Key(path, key), out);
@@ -413,11 +410,11 @@ impl Check {
     }
 }
 
-/// How many checks of the validator a value passes: the common one, and that of its kind if there is one.
+/// How many checks of the validator a value passes: three common ones, and that of its kind if there is one.
 fn checks(node: &Node) -> i64 {
     match Kind::of(&node.value) {
-        Kind::Bool | Kind::Null => 1,
-        _ => 2,
+        Kind::Bool | Kind::Null => 3,
+        _ => 4,
     }
 }
 

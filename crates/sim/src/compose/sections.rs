@@ -9,8 +9,8 @@ use super::schema::Complaint;
 use super::shape;
 use super::yaml::{Map, Node, Place, Value};
 
-/// Most bytes of a file of variables.
-const MAX_ENV_FILE: u64 = 8 << 20;
+/// Most bytes of a stack file or a file of variables.
+const MAX_FILE: u64 = 8 << 20;
 
 /// One or more files in the form that `docker stack config` prints.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -161,8 +161,11 @@ impl Sections<'_> {
         let path = self.around.folder.join(name);
         // The message names the file as the stack file does, not where this machine keeps it.
         let shown = clean(Path::new(name));
-        let content = read_text(&path).map_err(|why| format!("open {}: {why}", shown.display()))?;
         let failed = |why: String| format!("invalid env file ({}): {why}", shown.display());
+        if path.is_dir() {
+            return Err(failed(format!("read {}: is a directory", shown.display())));
+        }
+        let content = read_bytes(&path).map_err(|why| format!("open {}: {why}", shown.display()))?;
         env_lines(&content, self.around.variables).map_err(failed)
     }
 
@@ -262,11 +265,21 @@ fn entries<'a>(root: &'a Map, section: &str) -> Vec<(&'a String, &'a Node)> {
     entries
 }
 
+/// Most bytes of a line of variables (Go's `bufio.Scanner`).
+const MAX_LINE: usize = 64 << 10;
+
 /// The variables of a text with one `NAME=value` per line; a name alone takes the value of `outer`, if it has one.
-pub fn env_lines(content: &str, outer: &BTreeMap<String, String>) -> Result<Vec<(String, String)>, String> {
-    let content = content.strip_prefix('\u{feff}').unwrap_or(content);
+pub fn env_lines(content: &[u8], outer: &BTreeMap<String, String>) -> Result<Vec<(String, String)>, String> {
     let mut out = Vec::new();
-    for line in content.lines() {
+    for (index, line) in content.split(|byte| *byte == b'\n').enumerate() {
+        if line.len() >= MAX_LINE {
+            return Err("bufio.Scanner: token too long".to_string());
+        }
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        let Ok(line) = std::str::from_utf8(line) else {
+            return Err(format!("invalid utf8 bytes at line {}: {}", index + 1, listed(line)));
+        };
+        let line = if index == 0 { line.strip_prefix('\u{feff}').unwrap_or(line) } else { line };
         let line = line.trim_start();
         if line.is_empty() || line.starts_with('#') {
             continue;
@@ -286,8 +299,23 @@ pub fn env_lines(content: &str, outer: &BTreeMap<String, String>) -> Result<Vec<
     Ok(out)
 }
 
-/// Reads a regular file of text that is not too large; the error is the operating system's, in Go's words.
-pub fn read_text(path: &Path) -> Result<String, String> {
+/// Bytes as Go prints them, which are shortened if they are many.
+fn listed(bytes: &[u8]) -> String {
+    let numbers: Vec<String> = bytes.iter().take(64).map(u8::to_string).collect();
+    format!("[{}{}]", numbers.join(" "), if bytes.len() > 64 { " ..." } else { "" })
+}
+
+/// Reads a regular file that is not too large; the error is the operating system's, in Go's words.
+pub fn read_bytes(path: &Path) -> Result<Vec<u8>, String> {
+    read_if(path, std::fs::Metadata::is_file)
+}
+
+/// As [`read_bytes`], also from a pipe.
+pub fn read_stream(path: &Path) -> Result<Vec<u8>, String> {
+    read_if(path, |metadata| metadata.is_file() || is_pipe(metadata))
+}
+
+fn read_if(path: &Path, is_readable: fn(&std::fs::Metadata) -> bool) -> Result<Vec<u8>, String> {
     let say = |error: std::io::Error| match error.kind() {
         std::io::ErrorKind::NotFound => "no such file or directory".to_string(),
         std::io::ErrorKind::PermissionDenied => "permission denied".to_string(),
@@ -297,20 +325,34 @@ pub fn read_text(path: &Path) -> Result<String, String> {
     if metadata.is_dir() {
         return Err("is a directory".to_string());
     }
-    if !metadata.is_file() {
+    if !is_readable(&metadata) {
         return Err("not a regular file".to_string());
     }
+    read_all(std::fs::File::open(path).map_err(say)?)
+}
+
+/// Reads everything of what may have no end, if it is not too large.
+pub fn read_all(from: impl Read) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
-    let file = std::fs::File::open(path).map_err(say)?;
-    file.take(MAX_ENV_FILE + 1).read_to_end(&mut bytes).map_err(say)?;
-    if bytes.len() as u64 > MAX_ENV_FILE {
-        return Err(format!("larger than {} MiB", MAX_ENV_FILE >> 20));
+    from.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
+    if bytes.len() as u64 > MAX_FILE {
+        return Err(format!("larger than {} MiB", MAX_FILE >> 20));
     }
-    String::from_utf8(bytes).map_err(|error| format!("invalid UTF-8 after {} bytes", error.utf8_error().valid_up_to()))
+    Ok(bytes)
+}
+
+#[cfg(unix)]
+fn is_pipe(metadata: &std::fs::Metadata) -> bool {
+    std::os::unix::fs::FileTypeExt::is_fifo(&metadata.file_type())
+}
+
+#[cfg(not(unix))]
+fn is_pipe(_: &std::fs::Metadata) -> bool {
+    false
 }
 
 /// A path without `.`, and without `..` where that leads back out of a folder that the path names.
-fn clean(path: &Path) -> PathBuf {
+pub fn clean(path: &Path) -> PathBuf {
     let mut out = PathBuf::new();
     for component in path.components() {
         match component {
@@ -326,10 +368,22 @@ fn clean(path: &Path) -> PathBuf {
     if out.as_os_str().is_empty() { PathBuf::from(".") } else { out }
 }
 
-/// Whether a path is absolute on Windows: `C:\…` or `\\host\share\…`.
+/// Whether a path is absolute on Windows: `C:\…` or `\\host\share\…` (Go's `path/filepath`).
 fn is_windows_path(path: &str) -> bool {
-    let is_separator = |b: Option<&u8>| matches!(b, Some(b'\\' | b'/'));
+    let is_separator = |b: &u8| matches!(b, b'\\' | b'/');
     let bytes = path.as_bytes();
-    let drive = bytes.first().is_some_and(u8::is_ascii_alphabetic) && bytes.get(1) == Some(&b':');
-    (drive && is_separator(bytes.get(2))) || path.starts_with("\\\\")
+    let rest = match bytes {
+        [letter, b':', rest @ ..] if letter.is_ascii_alphabetic() => rest,
+        [a, b, host @ ..] if is_separator(a) && is_separator(b) => {
+            let end = host.iter().position(is_separator).unwrap_or(host.len());
+            let share = host.get(end + 1..).unwrap_or_default();
+            let is_named = |name: &[u8]| name.first().is_some_and(|b| !is_separator(b) && *b != b'.');
+            if !is_named(host) || !is_named(share) {
+                return false;
+            }
+            &share[share.iter().position(is_separator).unwrap_or(share.len())..]
+        }
+        _ => return false,
+    };
+    rest.first().is_some_and(is_separator)
 }

@@ -1,19 +1,18 @@
 //! YAML as Docker's command line reads it: text to a tree of values with their places.
 //!
-//! The parser is `granit_parser`; composing is done here, on its events, because the verdict depends on what a library
-//! hides: plain or quoted, which of two equal keys came first, how much an alias unfolds. Scalars are resolved with the
-//! rules of Go's `yaml.v3` (`yes` is text, `0440` is 288), merge keys are applied, and only the first document is read.
-//! Limits are checked while events arrive, so that no input makes a tree larger than [`MAX_NODES`].
+//! The text is read by `scan` and `parse`, with the rules of Go's `yaml.v3`; here its events become a tree. Scalars are
+//! resolved as there (`yes` is text, `0440` is 288), merge keys are applied, and only the first document is read. Limits are checked while events arrive, so that no input makes a tree larger than [`MAX_NODES`].
 
 use std::collections::BTreeMap;
 
-use granit_parser::{ErrorKind, Event, Parser, ScalarStyle, Span, StrInput, StructureStyle, Tag};
+use super::parse::{About, Event, Parser};
+use super::scan::{Fault, Mark};
 
 pub use super::scalar::Instant;
 use super::scalar::{quoted, resolve};
 
 /// Deepest nesting.
-pub const MAX_DEPTH: usize = 64;
+pub const MAX_DEPTH: usize = 1_000;
 /// Most nodes of a tree, aliases unfolded.
 pub const MAX_NODES: usize = 200_000;
 /// Most nodes that aliases may add.
@@ -22,9 +21,6 @@ const MAX_ALIASED_NODES: usize = 50_000;
 const MAX_ALIASED_BYTES: usize = 8 << 20;
 /// Most pairs of equal keys that are listed.
 const MAX_DUPLICATES: usize = 16;
-
-/// What Go says of a character, a tab included, where nothing can begin with it.
-const STRAY: &str = "found character that cannot start any token";
 
 /// A place in a file; both numbers begin with 1.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
@@ -129,14 +125,8 @@ pub struct Document {
 /// Reads the first document of a text.
 pub fn read(text: &str) -> Result<Document, Refusal> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    if let Some(line) = text.lines().position(|line| line.chars().any(is_control)) {
-        let at = Some(Place { line: line + 1, column: 1 });
-        return Err(Refusal { at, message: "yaml: control characters are not allowed".to_string() });
-    }
     Composer {
-        events: Parser::new_from_str(text),
-        lines: text.lines().collect(),
-        flow: 0,
+        events: Parser::new(text),
         anchors: BTreeMap::new(),
         duplicates: Vec::new(),
         failure: None,
@@ -148,17 +138,10 @@ pub fn read(text: &str) -> Result<Document, Refusal> {
     .document()
 }
 
-fn is_control(c: char) -> bool {
-    (c.is_control() && !matches!(c, '\t' | '\n' | '\r' | '\u{85}')) || matches!(c, '\u{fffe}' | '\u{ffff}')
-}
-
-struct Composer<'a> {
-    events: Parser<'a, StrInput<'a>>,
-    lines: Vec<&'a str>,
-    /// How many brackets are open.
-    flow: usize,
-    /// Nodes with an anchor; `None` while the node is being read.
-    anchors: BTreeMap<usize, Option<Anchored>>,
+struct Composer {
+    events: Parser,
+    /// Nodes with an anchor, by its name; `None` while the node is being read.
+    anchors: BTreeMap<String, Option<Anchored>>,
     duplicates: Vec<Refusal>,
     /// The first error of meaning; an error of form further down is reported before it, as in Go.
     failure: Option<Refusal>,
@@ -185,20 +168,20 @@ struct Key {
     is_merge: bool,
 }
 
-impl<'a> Composer<'a> {
+impl Composer {
     fn document(mut self) -> Result<Document, Refusal> {
         let mut root = Node { value: Value::Null, at: Place { line: 1, column: 1 } };
         loop {
-            let (event, span) = self.next()?;
+            let (event, mark) = self.next()?;
             match event {
                 Event::StreamEnd => return self.end(root, false),
                 Event::DocumentEnd => break,
-                Event::StreamStart | Event::DocumentStart(..) => {}
-                event => root = self.node(event, span, 0)?.node,
+                Event::DocumentStart => {}
+                event => root = self.node(event, mark, 0)?.node,
             }
         }
         // An error further down is not Docker's concern, for it stops reading here.
-        let more = matches!(self.events.next(), Some(Ok((Event::DocumentStart(..), _))));
+        let more = matches!(self.events.next(), Ok((Event::DocumentStart, _)));
         self.end(root, more)
     }
 
@@ -211,33 +194,11 @@ impl<'a> Composer<'a> {
         Err(Refusal { at: first.at, message: format!("yaml: unmarshal errors:\n{}", lines.join("\n")) })
     }
 
-    fn next(&mut self) -> Result<(Event<'a>, Span), Refusal> {
-        match self.events.next() {
-            Some(Ok(event)) => Ok(event),
-            Some(Err(error)) => {
-                let marker = error.marker();
-                let at = Place { line: marker.line().max(1), column: marker.col() + 1 };
-                // Go tells no line if it is the first.
-                let line = if at.line > 1 { format!("line {}: ", at.line) } else { String::new() };
-                let message = match error.kind() {
-                    ErrorKind::UnknownAnchor => format!("yaml: unknown anchor '{}' referenced", self.name_at(at)),
-                    ErrorKind::UnexpectedCharacter { .. } => format!("yaml: {line}{STRAY}"),
-                    _ => format!("yaml: {line}{}", error.info()),
-                };
-                Err(Refusal { at: Some(at), message })
-            }
-            None => Err(Refusal { at: None, message: "yaml: unexpected end of stream".to_string() }),
-        }
-    }
-
-    /// The name of the alias that begins at a place.
-    fn name_at(&self, at: Place) -> &'a str {
-        let line = self.lines.get(at.line - 1).copied().unwrap_or_default();
-        let from = line.char_indices().nth(at.column - 1).map_or(line.len(), |(index, _)| index);
-        let name = line[from..].trim_start_matches('*');
-        let end =
-            name.find(|c: char| c.is_whitespace() || matches!(c, ',' | ']' | '}' | '[' | '{')).unwrap_or(name.len());
-        &name[..end]
+    fn next(&mut self) -> Result<(Event, Mark), Refusal> {
+        self.events.next().map_err(|Fault { problem, line, at }| {
+            let line = line.map(|line| format!("line {line}: ")).unwrap_or_default();
+            Refusal { at, message: format!("yaml: {line}{problem}") }
+        })
     }
 
     /// Remembers the first error of meaning.
@@ -254,49 +215,41 @@ impl<'a> Composer<'a> {
         Ok(())
     }
 
-    fn node(&mut self, event: Event<'a>, span: Span, depth: usize) -> Result<Composed, Refusal> {
-        let at = Place { line: span.start.line().max(1), column: span.start.col() + 1 };
+    fn node(&mut self, event: Event, mark: Mark, depth: usize) -> Result<Composed, Refusal> {
+        let at = mark.place();
         if depth > MAX_DEPTH {
             return Err(Refusal { at: Some(at), message: format!("yaml: nested more than {MAX_DEPTH} deep") });
         }
-        if self.flow == 0 && !matches!(event, Event::Scalar(ref text, ..) if text.is_empty()) {
-            self.refuse_tab(at)?;
-        }
         let (before_nodes, before_bytes, listed) = (self.nodes, self.bytes, self.duplicates.len());
         let (anchor, composed) = match event {
-            Event::Scalar(text, style, anchor, tag) => {
+            Event::Scalar { text, is_plain, about } => {
                 self.count(at, text.len())?;
-                let tag = tag.as_deref().map(short_tag);
+                let tag = about.tag.map(short_tag);
                 let is_merge = text == "<<"
-                    && matches!((tag.as_deref(), style), (None | Some("!"), ScalarStyle::Plain) | (Some("!!merge"), _));
-                let value = match resolve(&text, style, tag.as_deref()) {
+                    && matches!((tag.as_deref(), is_plain), (None | Some("!"), true) | (Some("!!merge"), _));
+                let value = match resolve(&text, is_plain, tag.as_deref()) {
                     Ok(value) => value,
                     Err(message) => {
                         self.fail(at, message);
                         Value::Null
                     }
                 };
-                (anchor, Composed { node: Node { value, at }, written: text.into_owned(), is_alias: false, is_merge })
+                (about.anchor, Composed { node: Node { value, at }, written: text, is_alias: false, is_merge })
             }
-            Event::SequenceStart(style, anchor, _) => {
-                self.open(at, style, anchor)?;
+            Event::SequenceStart(about) => {
+                self.open(at, &about)?;
                 let list = self.list(depth)?;
-                self.flow -= usize::from(style == StructureStyle::Flow);
-                (anchor, Composed::plain(Node { value: Value::List(list), at }))
+                (about.anchor, Composed::plain(Node { value: Value::List(list), at }))
             }
-            Event::MappingStart(style, anchor, _) => {
-                self.open(at, style, anchor)?;
+            Event::MappingStart(about) => {
+                self.open(at, &about)?;
                 let value = self.mapping(depth)?;
-                self.flow -= usize::from(style == StructureStyle::Flow);
-                (anchor, Composed::plain(Node { value, at }))
+                (about.anchor, Composed::plain(Node { value, at }))
             }
-            Event::Alias(id) => return self.alias(id, at),
-            other => {
-                let message = format!("yaml: line {}: unexpected {other:?}", at.line);
-                return Err(Refusal { at: Some(at), message });
-            }
+            Event::Alias(name) => return self.alias(name, at),
+            other => return Err(Refusal { at: Some(at), message: format!("yaml: unexpected {other:?}") }),
         };
-        if anchor > 0 {
+        if let Some(anchor) = anchor {
             let node = composed.node.clone();
             let duplicates = self.duplicates[listed.min(self.duplicates.len())..].to_vec();
             let (nodes, bytes) = (self.nodes - before_nodes, self.bytes - before_bytes);
@@ -309,32 +262,22 @@ impl<'a> Composer<'a> {
         Ok(composed)
     }
 
-    fn open(&mut self, at: Place, style: StructureStyle, anchor: usize) -> Result<(), Refusal> {
-        self.flow += usize::from(style == StructureStyle::Flow);
-        if anchor > 0 {
-            self.anchors.insert(anchor, None);
+    fn open(&mut self, at: Place, about: &About) -> Result<(), Refusal> {
+        if let Some(anchor) = &about.anchor {
+            self.anchors.insert(anchor.clone(), None);
         }
         self.count(at, 0)
     }
 
-    /// Go lets no tab stand before what begins a line, unless within brackets.
-    fn refuse_tab(&self, at: Place) -> Result<(), Refusal> {
-        let line = self.lines.get(at.line - 1).copied().unwrap_or_default();
-        let indentation: &str = &line[..line.find(|c| c != ' ' && c != '\t').unwrap_or(line.len())];
-        // Indentation is ASCII, so its length is its last column.
-        if indentation.len() == at.column - 1 && indentation.contains('\t') {
-            let line = if at.line > 1 { format!("line {}: ", at.line) } else { String::new() };
-            return Err(Refusal { at: Some(at), message: format!("yaml: {line}{STRAY}") });
-        }
-        Ok(())
-    }
-
-    fn alias(&mut self, id: usize, at: Place) -> Result<Composed, Refusal> {
-        let name = self.name_at(at);
-        let Some(Some(anchored)) = self.anchors.get(&id) else {
+    fn alias(&mut self, name: String, at: Place) -> Result<Composed, Refusal> {
+        let Some(anchored) = self.anchors.get(&name) else {
+            return Err(Refusal { at: Some(at), message: format!("yaml: unknown anchor '{name}' referenced") });
+        };
+        let Some(anchored) = anchored else {
             self.fail(at, format!("anchor '{name}' value contains itself"));
             return Ok(Composed::plain(Node { value: Value::Null, at }));
         };
+        let node = Node { at, ..anchored.node.clone() };
         let room = MAX_DUPLICATES.saturating_sub(self.duplicates.len());
         self.duplicates.extend(anchored.duplicates.iter().take(room).cloned());
         self.nodes += anchored.nodes;
@@ -342,8 +285,7 @@ impl<'a> Composer<'a> {
         self.aliased_nodes += anchored.nodes;
         self.aliased_bytes += anchored.bytes;
         self.within_alias_limits(at)?;
-        let node = self.anchors[&id].as_ref().map(|it| it.node.clone()).expect("looked at above");
-        Ok(Composed { node: Node { at, ..node }, written: name.to_string(), is_alias: true, is_merge: false })
+        Ok(Composed { node, written: name, is_alias: true, is_merge: false })
     }
 
     fn within_alias_limits(&self, at: Place) -> Result<(), Refusal> {
@@ -358,7 +300,7 @@ impl<'a> Composer<'a> {
         loop {
             match self.next()? {
                 (Event::SequenceEnd, _) => return Ok(list),
-                (event, span) => list.push(self.node(event, span, depth + 1)?.node),
+                (event, mark) => list.push(self.node(event, mark, depth + 1)?.node),
             }
         }
     }
@@ -367,17 +309,17 @@ impl<'a> Composer<'a> {
         let (listed, had_failed) = (self.duplicates.len(), self.failure.is_some());
         let mut entries: Vec<(Key, Composed)> = Vec::new();
         loop {
-            let (event, span) = self.next()?;
+            let (event, mark) = self.next()?;
             if matches!(event, Event::MappingEnd) {
                 break;
             }
-            let key = self.node(event, span, depth + 1)?;
+            let key = self.node(event, mark, depth + 1)?;
             if matches!(key.node.value, Value::List(_) | Value::Map(_) | Value::Foreign) {
-                self.fail(key.node.at, "invalid map key");
+                self.fail(key.node.at, format!("invalid map key: {}", in_go(&key.node.value)));
             }
             let Composed { node, written, is_alias, is_merge } = key;
-            let (event, span) = self.next()?;
-            let value = self.node(event, span, depth + 1)?;
+            let (event, mark) = self.next()?;
+            let value = self.node(event, mark, depth + 1)?;
             entries.push((Key { written, is_alias, node, is_merge }, value));
         }
         let duplicates = duplicates(&entries);
@@ -464,18 +406,28 @@ fn duplicates(entries: &[(Key, Composed)]) -> Vec<Refusal> {
     found.into_iter().map(|(_, refusal)| refusal).collect()
 }
 
-/// `!!int` for YAML's own tags, the tag as it is for others.
-fn short_tag(tag: &Tag) -> String {
-    match tag.core_suffix() {
-        Some(suffix) => format!("!!{suffix}"),
-        None => {
-            let (handle, suffix) = tag.parts();
-            match format!("{handle}{suffix}") {
-                full if full.starts_with("tag:yaml.org,2002:") => format!("!!{}", &full["tag:yaml.org,2002:".len()..]),
-                full => full,
-            }
+/// A value as Go's `%#v` prints it.
+fn in_go(value: &Value) -> String {
+    match value {
+        Value::Null => "interface {}(nil)".to_string(),
+        Value::Text(text) => quoted(text),
+        Value::List(list) => {
+            let items: Vec<String> = list.iter().map(|it| in_go(&it.value)).collect();
+            format!("[]interface {{}}{{{}}}", items.join(", "))
         }
+        Value::Map(map) => {
+            let entries: Vec<String> =
+                map.iter().map(|(key, it)| format!("{}:{}", quoted(key), in_go(&it.value))).collect();
+            format!("map[string]interface {{}}{{{}}}", entries.join(", "))
+        }
+        Value::Foreign => "map[interface {}]interface {}{}".to_string(),
+        other => super::canonical::print(other),
     }
+}
+
+/// `!!int` for YAML's own tags, the tag as it is for others.
+fn short_tag(tag: String) -> String {
+    tag.strip_prefix("tag:yaml.org,2002:").map(|kind| format!("!!{kind}")).unwrap_or(tag)
 }
 
 #[cfg(test)]

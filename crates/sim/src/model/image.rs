@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use sched::{Span, Time};
+use sched::{Reference, Span, Time};
 
 use super::TaskNo;
 use super::disk::Disks;
@@ -77,7 +77,8 @@ pub struct Images<'a> {
     layers: Vec<Size>,
     digests: Vec<&'a str>,
     contents: Vec<Content<'a>>,
-    /// Rows of the images, those too of which the registry knows nothing.
+    /// Rows of the images, those too of which the registry knows nothing, by their one name and by every way in which
+    /// they were asked for.
     names: BTreeMap<Arc<str>, u32>,
     /// Nodes that give each other what one of them has pulled, if any do.
     circles: Vec<Circle>,
@@ -237,7 +238,7 @@ impl<'a> Images<'a> {
             let layers = image.layers.iter().map(row).collect();
             let corrupt = image.corrupt.and_then(|number| Some(image.layers.get(number)?.digest.as_str()));
             let name: Arc<str> = image.name.as_str().into();
-            names.insert(Arc::clone(&name), contents.len() as u32);
+            names.insert(Reference::name_of(&name).into(), contents.len() as u32);
             contents.push(Content { name, is_known: true, layers, missing: image.missing, corrupt });
         }
         let node = || Node {
@@ -350,7 +351,13 @@ impl<'a> Images<'a> {
         if let Some(row) = self.names.get(image) {
             return *row;
         }
-        let (name, row): (Arc<str>, _) = (image.into(), self.contents.len() as u32);
+        let (name, one_name): (Arc<str>, Arc<str>) = (image.into(), Reference::name_of(image).into());
+        if let Some(&row) = self.names.get(&one_name) {
+            self.names.insert(name, row);
+            return row;
+        }
+        let row = self.contents.len() as u32;
+        self.names.insert(one_name, row);
         self.names.insert(Arc::clone(&name), row);
         self.contents.push(Content { name, is_known: false, layers: Rc::default(), missing: false, corrupt: None });
         row
@@ -561,7 +568,7 @@ impl<'a> Images<'a> {
         if !(self.answers && self.nodes[node].linked) {
             let name = &*image.name;
             let first = name.split('/').next().filter(|it| *it != name && it.contains(['.', ':']));
-            let host = first.unwrap_or("registry-1.docker.io");
+            let host = first.filter(|it| !it.ends_with("docker.io")).unwrap_or("registry-1.docker.io");
             return Some(format!("Get \"https://{host}/v2/\": dial tcp: connect: connection refused"));
         }
         if let Some(limit) = self.model.limit {

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use sched::Reference;
 
 use super::complaint::suggest;
 use super::pattern::expand;
@@ -36,7 +37,7 @@ const WEIGHT_SIGMA: f64 = 1.5;
 /// Unpacked bytes per compressed byte, in tenths (Zhao et al.: 2.6).
 const UNPACKED_TENTHS: u64 = 26;
 
-/// The described images by name.
+/// The described images by name, of which an image has one however it is written.
 pub(super) fn images(tables: &[Table<'_>], folder: &Path, nodes: &Selectors<'_>) -> BTreeMap<String, Image> {
     let mut drafts: BTreeMap<String, Draft<'_>> = BTreeMap::new();
     let mut read = Vec::new();
@@ -44,15 +45,16 @@ pub(super) fn images(tables: &[Table<'_>], folder: &Path, nodes: &Selectors<'_>)
         read.extend(read_images(table, folder).into_iter().map(|draft| (table, draft)));
     }
     for (table, draft) in read {
-        if drafts.contains_key(&draft.name)
+        let name = Reference::name_of(&draft.name);
+        if drafts.contains_key(&name)
             && let Some(value) = table.get("name")
         {
             value.complain(format!("there is already an image `{}`", draft.name));
             continue;
         }
-        drafts.insert(draft.name.clone(), draft);
+        drafts.insert(name, draft);
     }
-    let resolve = |draft: &Draft<'_>| {
+    let resolve = |(name, draft): (&String, &Draft<'_>)| {
         let layers = layers_of(draft, &drafts);
         let corrupt = draft.corrupt.as_ref().and_then(|value| value.count(1..=layers.len().max(1) as u64));
         let image = Image {
@@ -63,16 +65,17 @@ pub(super) fn images(tables: &[Table<'_>], folder: &Path, nodes: &Selectors<'_>)
             corrupt: corrupt.map(|number| number as usize - 1),
             exit: draft.exit,
         };
-        (image.name.clone(), image)
+        (name.clone(), image)
     };
-    drafts.values().map(resolve).collect()
+    drafts.iter().map(resolve).collect()
 }
 
 /// An image of which only the name is known: the same name has the same layers, in every scenario.
 pub(super) fn implied(name: &str) -> Image {
-    let mut rng = rng_of(name);
+    let one_name = Reference::name_of(name);
+    let mut rng = rng_of(&one_name);
     let size = (SIZE.0 * libm::exp(SIZE.1 * normal(&mut rng))).clamp(SIZE_BOUNDS.0, SIZE_BOUNDS.1);
-    Image { name: name.to_string(), layers: split_as_usual(name, size as u64), ..Image::default() }
+    Image { name: name.to_string(), layers: split_as_usual(&one_name, size as u64), ..Image::default() }
 }
 
 struct Draft<'a> {
@@ -107,6 +110,10 @@ fn read_images<'a>(table: &Table<'a>, folder: &Path) -> Vec<Draft<'a>> {
 }
 
 fn read_image<'a>(table: &Table<'a>, folder: &Path, name: String) -> Option<Draft<'a>> {
+    if let (Err(why), Some(value)) = (Reference::parse(&name), table.get("name")) {
+        value.complain(format!("`{name}`: {why}"));
+        return None;
+    }
     let size = table.read("size", bytes);
     let listed = table.get("layers");
     if let (Some(value), Some(_)) = (&listed, table.get("size")) {
@@ -133,7 +140,7 @@ fn read_image<'a>(table: &Table<'a>, folder: &Path, name: String) -> Option<Draf
             }
             items.iter().enumerate().filter_map(|(number, item)| read_layer(&name, number, item)).collect()
         }
-        (None, Some(size)) => split_as_usual(&name, size),
+        (None, Some(size)) => split_as_usual(&Reference::name_of(&name), size),
         (None, None) => implied(&name).layers,
     };
     let missing = table.read("missing", Value::boolean).unwrap_or(false);
@@ -169,7 +176,7 @@ fn layers_of(image: &Draft<'_>, drafts: &BTreeMap<String, Draft<'_>>) -> Vec<Lay
     let mut seen = BTreeSet::from([image.name.as_str()]);
     while let Some(value) = &from_top[from_top.len() - 1].base {
         let Some(name) = value.text() else { break };
-        let Some(base) = drafts.get(name) else {
+        let Some(base) = drafts.get(&Reference::name_of(name)) else {
             // Every image on top of it meets the same gap; only the one that says so is blamed.
             if from_top.len() == 1 {
                 value.complain_with(format!("no image `{name}`"), suggest(name, drafts.keys().map(String::as_str)));

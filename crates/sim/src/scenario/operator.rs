@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use sched::spec::Mode;
-use sched::{Span, Time};
+use sched::{Reference, Span, Time};
 
 use super::complaint::suggest;
 use super::reader::{Table, Value};
@@ -60,13 +60,13 @@ pub(super) fn operators(
         let often = duration.as_nanos() / typical(&plan.every).as_nanos().max(1);
         let versions = versions.unwrap_or((2 * often + 10).min(VERSIONS));
         let name = &services[plan.service].spec.task.container.image;
-        let base = images.get(name).cloned().unwrap_or_else(|| image::implied(name));
+        let base = images.get(&Reference::name_of(name)).cloned().unwrap_or_else(|| image::implied(name));
         let exit = exit.unwrap_or(Exit { after: Law::Fixed(Span::from_secs(1)), code: 1 });
         let mut add = |kind: &str, exit: Option<Exit>| -> Vec<String> {
             let version = |number: u64| {
                 let version = version(&base, &format!("{kind}{number}"), size, exit);
                 let name = version.name.clone();
-                images.entry(name.clone()).or_insert(version);
+                images.entry(Reference::name_of(&name)).or_insert(version);
                 name
             };
             (1..=versions).map(version).collect()

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use sched::spec::Mode;
-use sched::{Span, Time};
+use sched::{Reference, Span, Time};
 use toml::de::DeTable;
 
 use super::complaint::{Complaints, Place, suggest};
@@ -295,7 +295,7 @@ fn imply_images<'a>(
         _ => None,
     });
     for name in services.map(|service| &service.spec.task.container.image).chain(updates) {
-        images.entry(name.clone()).or_insert_with(|| image::implied(name));
+        images.entry(Reference::name_of(name)).or_insert_with(|| image::implied(name));
     }
 }
 

@@ -1,6 +1,7 @@
 //! Stack files: Docker's verdicts on real files, Docker itself where it is installed, and files that mean harm.
 
 mod docker;
+mod generator;
 mod hostile;
 mod real_files;
 mod small_files;
@@ -30,6 +31,12 @@ fn sources(texts: &[&str]) -> Vec<Source> {
 
 fn try_config(texts: &[&str]) -> Result<Loaded, Vec<Problem>> {
     sim::compose::config(&sources(texts), &variables(&VARIABLES))
+}
+
+/// As [`try_config`], of files.
+fn try_files(files: &[PathBuf]) -> Result<Loaded, Vec<Problem>> {
+    let sources: Result<Vec<Source>, Problem> = files.iter().map(|file| Source::read(file)).collect();
+    sim::compose::config(&sources.map_err(|it| vec![it])?, &variables(&VARIABLES))
 }
 
 fn try_stack(texts: &[&str]) -> Result<Stack, Vec<Problem>> {

@@ -154,7 +154,8 @@ fn the_older_restart_counts_only_without_a_policy() {
     assert_eq!(condition("restart: 'no'"), None);
     let both = "restart: always\n    deploy: {restart_policy: {condition: none}}";
     assert_eq!(condition(both), Some((RestartCondition::None, 0)));
-    assert!(refusal(&[&service("restart: sometimes")]).contains("unknown policy 'sometimes'"));
+    assert_eq!(condition("restart: on-failure:-1"), Some((RestartCondition::OnFailure, u64::MAX)));
+    assert_eq!(refusal(&[&service("restart: sometimes:2")]), "service a: unknown restart policy: sometimes:2");
 }
 
 #[test]
@@ -182,7 +183,7 @@ fn refusals_have_the_words_and_the_stage_of_who_refuses() {
         (Stage::Deploy, "secrets: [n]", "service a: undefined secret \"n\""),
         (Stage::Deploy, "configs: [n]", "service a: undefined config \"n\""),
         (Stage::Deploy, "volumes: ['named:/x']", "service a: undefined volume \"named\""),
-        (Stage::Deploy, "deploy: {mode: some}", "service a: unknown mode: some"),
+        (Stage::Deploy, "deploy: {mode: some}", "service a: Unknown mode: some"),
         (
             Stage::Deploy,
             "deploy: {resources: {limits: {cpus: x}}}",
@@ -217,6 +218,50 @@ fn refusals_have_the_words_and_the_stage_of_who_refuses() {
         ),
         (Stage::Engine, "ports: ['80:80', '80:81']", "service a: EndpointSpec: duplicate published ports provided"),
         (
+            Stage::Deploy,
+            "secrets: [s, s]\nsecrets: {s: {external: true}}",
+            "service a: duplicate secret target for s not allowed",
+        ),
+        (
+            Stage::Deploy,
+            "configs: [{source: s, target: t}, {source: u, target: t}]\nconfigs: {s: {external: true}, u: {external: true}}",
+            "service a: duplicate config target for u not allowed",
+        ),
+        (Stage::Deploy, "hostname: h\nsecrets: {s: {}}", "read /nowhere: is a directory"),
+        (
+            Stage::Deploy,
+            "volumes: [{type: image, target: /x}]",
+            "service a: invalid image source, source cannot be empty",
+        ),
+        (
+            Stage::Engine,
+            "hostname: '{{.Foo}}'",
+            "service a: expanding hostname failed: template: expansion:1:2: executing \"expansion\" at <.Foo>: can't evaluate \
+             field Foo in type *template.Context",
+        ),
+        (
+            Stage::Engine,
+            "environment: ['A={{.Task'] ",
+            "service a: expanding env failed: expanding env \"A={{.Task\": template: expansion:1: unclosed action",
+        ),
+        (
+            Stage::Engine,
+            "volumes: ['/{{bar}}:/y']",
+            "service a: expanding mounts failed: expanding mount source \"/{{bar}}\": template: expansion:1: function \
+             \"bar\" not defined",
+        ),
+        (
+            Stage::Engine,
+            "healthcheck: {interval: -5s}",
+            "service a: ContainerSpec: Interval in HealthConfig cannot be less than 1ms",
+        ),
+        (
+            Stage::Engine,
+            "deploy: {rollback_config: {failure_action: stop}}",
+            "service a: unrecognized update failure action stop",
+        ),
+        (Stage::Simulator, "ports: [{target: 70000}]", "service a: target 70000 of a port is larger than 65535"),
+        (
             Stage::Engine,
             "deploy: {restart_policy: {delay: -1s}}",
             "service a: TaskSpec: restart-delay cannot be negative",
@@ -226,6 +271,13 @@ fn refusals_have_the_words_and_the_stage_of_who_refuses() {
         let problems = try_stack(&[&service(body)]).unwrap_err();
         assert_eq!((problems[0].stage, problems[0].message.as_str()), (stage, message), "{body}");
     }
+    for image in ["x..y", "x___y", "./x", "x@sha256:abc", "host/x:"] {
+        let message = refusal(&[&format!("services: {{a: {{image: '{image}'}}}}")]);
+        assert_eq!(message, "invalid image reference for service a: invalid reference format", "{image}");
+    }
+    let id = "a".repeat(64);
+    let message = refusal(&[&format!("services: {{a: {{image: {id}}}}}")]);
+    assert_eq!(message, format!("service a: ContainerSpec: \"{id}\" is not a valid repository/tag"));
     assert_eq!(refusal(&["services: {a: {hostname: x}}"]), "invalid image reference for service a: no image specified");
     assert_eq!(
         refusal(&["services: {a: {image: 'shop/:1'}}"]),
@@ -237,6 +289,53 @@ fn refusals_have_the_words_and_the_stage_of_who_refuses() {
     );
     let taken = "services: {a: {image: x, ports: ['80:1']}, b: {image: x, ports: ['80:2']}}";
     assert!(refusal(&[taken]).ends_with("port '80' is already in use by service 's_a' as an ingress port"));
+}
+
+#[test]
+fn what_the_engine_does_not_look_at_is_taken() {
+    let rollback = |text: &str| stack(&[&service(text)]).services[0].spec.rollback.unwrap();
+    let it = rollback(
+        "deploy: {rollback_config: {failure_action: rollback, max_failure_ratio: 5, monitor: -5s, delay: -1s}}",
+    );
+    assert_eq!((it.failure_action, it.max_failure_ratio), (FailureAction::Rollback, 5.0));
+    assert_eq!((it.monitor, it.delay), (None, Span::ZERO));
+    let spec = |text: &str| stack(&[&service(text)]).services[0].spec.clone();
+    let ports = spec("ports: [{target: 0, published: 80}, {target: 81, protocol: bar, mode: baz}]").endpoint.ports;
+    assert_eq!(ports.iter().map(|it| (it.target, it.published)).collect::<Vec<_>>(), [(81, 0), (0, 80)]);
+    assert_eq!((ports[0].protocol, ports[0].mode), (Protocol::Tcp, PublishMode::Ingress));
+    assert!(spec("stop_grace_period: -5s").task.container.stop_grace.unwrap() > Span::from_secs(86_400));
+    for body in [
+        "deploy: {resources: {limits: {memory: .5g, cpus: '0x1p-2'}}}",
+        "deploy: {resources: {limits: {memory: '1e9', cpus: '0b11'}}}",
+        "deploy: {resources: {limits: {memory: '1_000_0000', cpus: '1_0'}}}",
+        "labels: {a: yes}",
+        "volumes: [{type: image, source: nginx, target: /x}]",
+    ] {
+        spec(body);
+    }
+    assert!(try_stack(&[&format!("{}x-a: {}{}", service("init: true"), "[".repeat(900), "]".repeat(900))]).is_ok());
+}
+
+#[test]
+fn yaml_is_go_s() {
+    for (text, message) in [
+        ("a:\n\t\n  b: c\n", "yaml: line 2: found character that cannot start any token"),
+        ("x-a:\n-\ta\n", "yaml: line 2: found character that cannot start any token"),
+        ("%YAML 1.2\n---\na: b\n", "yaml: found incompatible YAML document"),
+        ("%FOO\n---\na: b\n", "yaml: found unknown directive name"),
+        ("x-a: &a.b 1\n", "yaml: did not find expected alphabetic or numeric character"),
+        ("x-a: &é 1\n", "yaml: did not find expected alphabetic or numeric character"),
+        ("a: b\nc: 'd\n", "yaml: line 2: found unexpected end of stream"),
+        ("a: b\n c: d\n", "yaml: line 2: mapping values are not allowed in this context"),
+        ("a: [b\nc: d\n", "yaml: line 1: did not find expected ',' or ']'"),
+        ("x-a: {? [a] : b}\n", "yaml: invalid map key: []interface {}{\"a\"}"),
+    ] {
+        assert_eq!(refusal(&[text]), message, "{text:?}");
+    }
+    for text in ["{x-a: yes}#\n", "{x-a: b/c:}\n", "x-a: b\n# c\n\t# d\n", "x-a: \"\\/\"\n"] {
+        let (fits, outcome) = (!text.contains('/') || text.contains("b/c"), try_config(&[text]));
+        assert_eq!(outcome.is_ok(), fits, "{text:?}: {outcome:?}");
+    }
 }
 
 #[test]
@@ -326,6 +425,11 @@ fn files_of_variables_are_read_from_beside_the_stack_file() {
     assert_eq!(stack.services[0].spec.task.container.env, ["A=3", "B=", "C=x", "FOO=foo"]);
     folder.write("a.env", "A B=1\n");
     assert_eq!(load().unwrap_err()[0].message, "invalid env file (a.env): variable 'A B' contains whitespaces");
+    let line = |length: usize| format!("A={}\n", "x".repeat(length - 2));
+    folder.write("a.env", &line((64 << 10) - 1));
+    assert!(load().is_ok());
+    folder.write("a.env", &line(64 << 10));
+    assert_eq!(load().unwrap_err()[0].message, "invalid env file (a.env): bufio.Scanner: token too long");
     folder.write("a.env", "=1\n");
     assert_eq!(load().unwrap_err()[0].message, "invalid env file (a.env): no variable name on line '=1'");
 }
@@ -402,8 +506,19 @@ fn unreadable_files_are_refused() {
     assert!(refuse(&missing)[0].message.ends_with("no such file or directory"));
     assert!(refuse(missing.parent().unwrap())[0].message.ends_with("is a directory"));
     let binary = missing.with_file_name("binary.yml");
-    fs::write(&binary, [0xff, 0xfe, 0, 1, 0x80]).unwrap();
-    assert!(refuse(&binary)[0].message.contains("invalid UTF-8"));
+    for (bytes, message) in [
+        (&[0xff, 0xfe, 0, 1, 0x80][..], "yaml: incomplete UTF-16 character"),
+        (&[b'a', 0x80], "yaml: invalid leading UTF-8 octet"),
+        (&[b'a', 0xc3], "yaml: incomplete UTF-8 octet sequence"),
+        (&[0xc3, b'a'], "yaml: invalid trailing UTF-8 octet"),
+    ] {
+        fs::write(&binary, bytes).unwrap();
+        assert_eq!(refuse(&binary)[0].message, message);
+    }
+    let wide: Vec<u8> =
+        [0xfe, 0xff].into_iter().chain("services: {}".encode_utf16().flat_map(u16::to_be_bytes)).collect();
+    fs::write(&binary, wide).unwrap();
+    assert!(sim::compose::load("s", std::slice::from_ref(&binary), &Default::default()).is_ok());
     let huge = missing.with_file_name("huge.yml");
     fs::write(&huge, "#".repeat((8 << 20) + 1)).unwrap();
     assert!(refuse(&huge)[0].message.ends_with("larger than 8 MiB"));
