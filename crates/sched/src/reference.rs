@@ -290,6 +290,6 @@ mod tests {
         assert_eq!(refusal(&format!("x@sha256:{}", "a".repeat(40))), "invalid checksum digest length");
         assert_eq!(refusal(&format!("x@sha256:{}", "A".repeat(64))), "invalid checksum digest format");
         assert!(refusal(&"a".repeat(64)).contains("cannot specify 64-byte hexadecimal strings"));
-        assert!(refusal(&"a/".repeat(200).replace("//", "/").trim_end_matches('/').repeat(1)).contains("255"));
+        assert!(refusal(&"a".repeat(250)).contains("255"));
     }
 }

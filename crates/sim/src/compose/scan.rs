@@ -477,9 +477,15 @@ impl Scanner {
         if self.indents.len() > MAX_DEPTH {
             return self.too_deep();
         }
-        let index = before.map_or(self.tokens.len(), |number| number - self.taken);
-        self.tokens.insert(index, (token, mark, mark));
+        self.insert(before.unwrap_or(usize::MAX), (token, mark, mark));
         Ok(())
+    }
+
+    /// Inserts a token before that with a number. Where that is gone already, it comes last, as in `yaml.v3`.
+    fn insert(&mut self, number: usize, token: (Token, Mark, Mark)) {
+        let last = self.tokens.len();
+        let index = number.checked_sub(self.taken).filter(|index| *index < last);
+        self.tokens.insert(index.unwrap_or(last), token);
     }
 
     /// Ends the blocks that are deeper than a column.
@@ -566,7 +572,7 @@ impl Scanner {
         let level = self.simple_keys.len() - 1;
         if self.is_valid(level)? {
             let key = self.simple_keys[level];
-            self.tokens.insert(key.token - self.taken, (Token::Key, key.mark, key.mark));
+            self.insert(key.token, (Token::Key, key.mark, key.mark));
             self.roll_indent(key.mark.column, Some(key.token), Token::BlockMappingStart, key.mark)?;
             self.simple_keys[level].is_possible = false;
             self.simple_key_of.remove(&key.token);
@@ -586,10 +592,6 @@ impl Scanner {
 
     fn scan_to_next_token(&mut self) -> Result<(), Fault> {
         loop {
-            self.need(1)?;
-            if self.mark.column == 0 && self.here() == '\u{feff}' {
-                self.skip();
-            }
             self.need(1)?;
             // No tab at the beginning of a line, nor after what a key or an item could follow.
             while self.here() == ' ' || ((self.flow > 0 || !self.allows_simple_key) && self.here() == '\t') {

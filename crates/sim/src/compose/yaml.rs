@@ -308,6 +308,7 @@ impl Composer {
     fn mapping(&mut self, depth: usize) -> Result<Value, Refusal> {
         let (listed, had_failed) = (self.duplicates.len(), self.failure.is_some());
         let mut entries: Vec<(Key, Composed)> = Vec::new();
+        let mut merged = Vec::new();
         loop {
             let (event, mark) = self.next()?;
             if matches!(event, Event::MappingEnd) {
@@ -319,9 +320,15 @@ impl Composer {
             }
             let Composed { node, written, is_alias, is_merge } = key;
             let (event, mark) = self.next()?;
+            let before = self.duplicates.len();
             let value = self.node(event, mark, depth + 1)?;
+            if is_merge {
+                // Go looks at them when all else is read.
+                merged.extend(self.duplicates.split_off(before.min(self.duplicates.len())));
+            }
             entries.push((Key { written, is_alias, node, is_merge }, value));
         }
+        self.duplicates.extend(merged);
         let duplicates = duplicates(&entries);
         if !duplicates.is_empty() {
             // Go does not look into a mapping with equal keys.

@@ -964,6 +964,20 @@ mod tests {
     }
 
     #[test]
+    fn an_image_is_pulled_once_however_it_is_written() {
+        let model = registry();
+        let images = [image("docker.io/library/web:latest", &[("base", 20)])];
+        let mut lab = Lab::new(&model, &images);
+        for (task, name) in
+            ["web", "web:latest", "index.docker.io/web", "docker.io/library/web"].into_iter().enumerate()
+        {
+            lab.pull(task as u32, 0, name);
+            lab.until(60.0 * (task + 1) as f64);
+        }
+        assert_eq!(lab.images.totals().sent, 20 * MB);
+    }
+
+    #[test]
     fn a_complete_image_by_digest_costs_nothing() {
         let model = registry();
         let images = [image("web@sha256:1", &[("base", 20)])];

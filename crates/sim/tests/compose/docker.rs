@@ -152,7 +152,7 @@ pub fn disagreement(files: &[PathBuf], variables: &[(&str, &str)]) -> Option<Str
             // Docker names files by their absolute paths.
             let folder = format!("{}/", files[0].parent().unwrap().display());
             let message = message.replace(&folder, "").replace(folder.trim_end_matches('/'), ".");
-            let all: Vec<&str> = problems.iter().map(|it| it.message.as_str()).collect();
+            let all: Vec<&str> = problems.iter().map(|it| it.message.trim_end()).collect();
             (!all.contains(&message.as_str())).then(|| format!("Docker says {message}, we say {all:?}"))
         }
     }

@@ -32,6 +32,12 @@ fn bombs() {
     assert!(message(&"- ".repeat(100_000)).starts_with("yaml: "));
     let many_keys: String = (0..100_001).map(|n| format!("k{n}: 1\n")).collect();
     assert!(message(&many_keys).contains("more than 200000 values"));
+    for key in ["[]", "{}", "[a]", "{a}", "[[]]", "- []", "? []", "*a", "&a", "!a"] {
+        for around in [": b", " : b", " :", ": b: c", "\n: b", ": [ : ]", " ? : x", ": : :"] {
+            let _ = try_config(&[&format!("{key}{around}")]);
+            let _ = try_config(&[&format!("a: [{key}{around}, {key}{around}]")]);
+        }
+    }
     let equal_keys = "k: 1\n".repeat(50_000);
     assert!(message(&equal_keys).len() < 2_000);
     let growing = format!("x-a: &a {}\nx-b: [{}]", "${X}".repeat(100_000), "*a,".repeat(19));

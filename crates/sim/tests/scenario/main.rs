@@ -303,6 +303,35 @@ fn services_become_specifications() {
 }
 
 #[test]
+fn an_image_has_one_name() {
+    let names = |image: &str| {
+        let scenario = read(&format!(
+            r#"
+                duration = "1m"
+                image = [{image}]
+                [[pool]]
+                name = "node"
+                [[service]]
+                name = "a"
+                image = "nginx"
+                [[service]]
+                name = "b"
+                image = "index.docker.io/library/nginx:latest"
+                [[event]]
+                at = "30s"
+                update_image = {{ a = "docker.io/nginx" }}
+            "#
+        ));
+        scenario.images.iter().map(|it| (it.name.clone(), it.layers.len(), it.missing)).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        names(r#"{ name = "docker.io/library/nginx", layers = ["1MiB"], missing = true }"#),
+        [("docker.io/library/nginx".to_string(), 1, true)]
+    );
+    assert_eq!(names("").len(), 1);
+}
+
+#[test]
 fn images_share_the_layers_of_their_base() {
     let scenario = read(
         r#"
