@@ -107,7 +107,7 @@ mod tests {
         }
 
         fn handle(&mut self, event: Event) {
-            self.manager.handle(self.now, event, &mut self.out);
+            self.manager.handle(self.now, event, &mut self.out).expect("the lab sends what fits");
         }
 
         fn count(&self, which: impl Fn(&Task) -> bool) -> u64 {
@@ -167,7 +167,7 @@ mod tests {
         let web = lab.create("web", replicas, |_| {});
         lab.sleep(1);
         let places = count(Work::Place, || {
-            lab.manager.remove_service(lab.now, web, &mut lab.out);
+            lab.manager.remove_service(lab.now, web, &mut lab.out).expect("it is there");
             lab.sleep(10);
         });
         assert_eq!(lab.count(|_| true), 0);
@@ -191,7 +191,7 @@ mod tests {
         let groups = count(Work::Group, || {
             for number in 0..ends {
                 let service = ServiceId::from_index(number);
-                lab.manager.remove_service(lab.now, service, &mut lab.out);
+                lab.manager.remove_service(lab.now, service, &mut lab.out).expect("it is there");
                 lab.sleep(1);
             }
         });
