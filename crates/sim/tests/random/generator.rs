@@ -25,8 +25,14 @@ pub fn case(seed: u64) -> Case {
 }
 
 const STRATEGIES: &[&str] = &["spread", "spread-even", "binpack", "random", "two-choices"];
-const IMAGES: &[&str] =
-    &["nginx", "redis:7", "registry.example.com:5000/team/app:1.2", "batch", "alpine@sha256:0a1b", "localhost/x_y/z"];
+const IMAGES: &[&str] = &[
+    "nginx",
+    "redis:7",
+    "registry.example.com:5000/team/app:1.2",
+    "batch",
+    "alpine@sha256:0a1b0a1b0a1b0a1b0a1b0a1b0a1b0a1b0a1b0a1b0a1b0a1b0a1b0a1b0a1b0a1b",
+    "localhost/x_y/z",
+];
 const KINDS: &[&str] = &["gpu", "fpga"];
 
 struct Node {
@@ -993,7 +999,8 @@ impl Writer {
 
     fn operators(&mut self, root: &mut Table) {
         let (mut scaling, mut releases) = (Vec::new(), Vec::new());
-        for service in self.services.clone() {
+        // No time can be written that is later than a century.
+        for service in self.services.clone().into_iter().filter(|service| service.at <= CENTURY) {
             let low = (self.duration / 30).max(SECOND / 10);
             if service.is_replicated && scaling.len() < 2 && self.dice.maybe() {
                 let mut table = self.operator(&service, low);
