@@ -105,6 +105,7 @@
 //! ```
 
 pub mod api;
+mod choice;
 pub mod cluster;
 pub mod constraint;
 mod event;
@@ -121,13 +122,14 @@ mod time;
 mod work;
 
 pub use api::ApiError;
+pub use choice::{Choice, Entry};
 pub use cluster::Cluster;
 pub use event::{Command, Commands, Event};
 pub use id::{IdMap, IdVec, NodeId, Row, ServiceId, Slot, TaskId};
 pub use manager::{Allocation, Config, Manager};
 pub use reference::Reference;
-pub use scheduler::strategy::{Entry, STRATEGIES, Strategy};
-pub use scheduler::{Board, TieBreak};
+pub use scheduler::strategy::{self, STRATEGIES, Strategy};
+pub use scheduler::{Board, Candidate, Room, TieBreak};
 pub use slots::Slots;
 pub use task::{DesiredState, Task, TaskState};
 pub use time::{Span, Time};

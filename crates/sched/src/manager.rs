@@ -5,6 +5,7 @@ mod leader;
 use std::sync::Arc;
 
 use crate::api::{self, ApiError, Part, not_found, refuse};
+use crate::choice::Choice;
 use crate::cluster::{Change, Cluster, Service, Timer, UpdateState, UpdateStatus, Writer};
 use crate::event::{Commands, Event};
 use crate::id::{NodeId, Row, ServiceId, Slot, TaskId};
@@ -12,7 +13,8 @@ use crate::orchestrator::global::Global;
 use crate::orchestrator::reaper::Reaper;
 use crate::orchestrator::replicated::Replicated;
 use crate::orchestrator::{enforcer, jobs, restart, update};
-use crate::scheduler::{Scheduler, TieBreak, strategy};
+use crate::scheduler::strategy::{STRATEGIES, Strategy};
+use crate::scheduler::{Scheduler, TieBreak};
 use crate::spec::{Availability, Description, Labels, NodeSpec, NodeState, Role, ServiceSpec};
 use crate::task::{DesiredState, TaskState};
 use crate::time::{Span, Time};
@@ -33,8 +35,8 @@ pub enum Allocation {
 /// Settings of a manager.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Name of the placement strategy, one of [`crate::STRATEGIES`].
-    pub strategy: String,
+    /// The placement strategy: the name of one of [`crate::STRATEGIES`], or the caller's own.
+    pub strategy: Choice<dyn Strategy>,
     /// How choices between equals are made.
     pub ties: TieBreak,
     /// Seed of the random choices (seeded ties, `random`).
@@ -89,7 +91,7 @@ pub struct Manager {
 impl Manager {
     /// A manager of an empty cluster. Fails if the strategy is unknown, and lists the known ones.
     pub fn new(config: Config) -> Result<Manager, String> {
-        let strategy = strategy::build(&config.strategy)?;
+        let strategy = config.strategy.build(STRATEGIES, "strategy", config.seed)?;
         Ok(Manager {
             leaders: 0,
             cluster: Cluster::default(),

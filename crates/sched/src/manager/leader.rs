@@ -13,7 +13,8 @@ use crate::orchestrator::global::Global;
 use crate::orchestrator::reaper::Reaper;
 use crate::orchestrator::replicated::Replicated;
 use crate::orchestrator::{restart, update};
-use crate::scheduler::{Scheduler, strategy};
+use crate::scheduler::Scheduler;
+use crate::scheduler::strategy::STRATEGIES;
 use crate::spec::{Mode, RestartPolicy};
 use crate::task::{DesiredState, TaskState};
 use crate::time::{Span, Time};
@@ -51,7 +52,7 @@ impl Manager {
     fn forget(&mut self) {
         self.leaders += 1;
         let (config, seed) = (&self.config, self.config.seed.wrapping_add(self.leaders));
-        let strategy = strategy::build(&config.strategy).expect("it was built before");
+        let strategy = config.strategy.build(STRATEGIES, "strategy", seed).expect("it was built before");
         self.scheduler = Scheduler::new(strategy, config.ties, seed, config.debounce);
         self.replicated = Replicated::default();
         self.global = Global::default();

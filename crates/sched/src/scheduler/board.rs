@@ -6,9 +6,10 @@ use super::filter::Refusals;
 use super::layout::TieBreak;
 use super::ledger::{Depth, Group, Ledger};
 use super::view::{Asker, By, Candidate, Question, Views};
-use crate::cluster::Cluster;
-use crate::id::NodeId;
-use crate::spec::GenericResource;
+use crate::cluster::{Cluster, Node};
+use crate::id::{NodeId, Row, ServiceId};
+use crate::spec::{GenericResource, ServiceSpec};
+use crate::time::Time;
 
 /// What is decided about a group, and room to decide in. It is kept from group to group, so that no decision allocates.
 #[derive(Default)]
@@ -20,6 +21,17 @@ pub(super) struct Desk {
     /// Generic units of the tasks that got any, by number of the task.
     pub(super) units: Vec<(usize, Vec<GenericResource>)>,
     tasks: Vec<u32>,
+}
+
+/// What a node has, or has left.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Room<'a> {
+    /// 10^-9 CPUs.
+    pub nano_cpus: i64,
+    /// Bytes.
+    pub memory: i64,
+    /// Everything else.
+    pub generic: &'a [GenericResource],
 }
 
 /// The cluster as a strategy sees it. Placing a task changes what the board shows.
@@ -69,6 +81,21 @@ impl<'a> Board<'a> {
         (Asker::new(self.cluster, self.ledger, self.group, self.id), self.views)
     }
 
+    /// The service whose tasks are placed.
+    pub fn service(&self) -> ServiceId {
+        self.group.service
+    }
+
+    /// What the tasks are: all of them are of this specification of their service.
+    pub fn spec(&self) -> &ServiceSpec {
+        &self.group.spec
+    }
+
+    /// The time of the pass.
+    pub fn now(&self) -> Time {
+        self.cluster.now()
+    }
+
     /// Tasks of the group that have no node yet.
     pub fn waiting(&self) -> usize {
         self.desk.active.len() - self.desk.placements.len()
@@ -83,9 +110,20 @@ impl<'a> Board<'a> {
         self.ledger.refusal(self.group, node, verdict, Depth::All).is_none()
     }
 
-    /// Gives the next task of the group to a node, which must fit. Says whether it counts: a task that is to stop before
-    /// it ever ran is placed, but makes no node and no branch fuller.
+    /// Gives the next task of the group to a node. Says whether it counts: a task that is to stop before it ever ran is
+    /// placed, but makes no node and no branch fuller.
+    ///
+    /// # Panics
+    ///
+    /// If no task waits, or none [fits](Board::fits) there: no strategy can overcommit a node or pass a filter by.
     pub fn place(&mut self, node: NodeId) -> bool {
+        assert!(self.waiting() > 0, "a strategy placed a task too many");
+        assert!(self.fits(node), "a strategy placed a task of {} on {node:?}, where it does not fit", self.spec().name);
+        self.put(node)
+    }
+
+    /// The same for a node that was found to fit, and for a task that waits.
+    pub(super) fn put(&mut self, node: NodeId) -> bool {
         let number = self.desk.placements.len();
         let active = self.desk.active[number];
         let units = self.ledger.add(self.group, node, active);
@@ -96,24 +134,14 @@ impl<'a> Board<'a> {
         active
     }
 
-    /// Nodes that ever joined, whether they are still there or not: their ids are the numbers below this one.
-    pub fn nodes(&self) -> usize {
-        self.ledger.len()
-    }
-
-    /// Active tasks on a node, those of this pass included.
-    pub fn active(&self, node: NodeId) -> u32 {
-        self.ledger.active(node)
-    }
-
-    /// The number that belongs to the group by chance.
+    /// The number that belongs to the group by chance, from the seed.
     pub fn chance(&self) -> u64 {
         self.chance
     }
 
     /// Decides between branches that are equal, given by their numbers below their parent: lower first. The last 32 bits
     /// are the number.
-    pub(super) fn tie(&self, branch: usize) -> u64 {
+    pub fn tie_of_branch(&self, branch: usize) -> u64 {
         let chance = match self.ties {
             TieBreak::LowestId => 0,
             TieBreak::Seeded => mix(self.chance ^ branch as u64) >> 32,
@@ -121,26 +149,47 @@ impl<'a> Board<'a> {
         chance << 32 | branch as u64
     }
 
-    /// Branches of the service's preferences below a branch; number 0 is the root.
-    pub(super) fn branches(&self, branch: usize) -> Range<usize> {
+    /// Branches below a branch: one for each value of the next of the labels over which the service wants to be spread.
+    /// Number 0 is the root; a branch with none below is a leaf, and without preferences the root is one.
+    pub fn branches(&self, branch: usize) -> Range<usize> {
         self.views.known(self.group.layout).branches()[branch].children.clone()
     }
 
-    /// Counts the active tasks of the service in each branch. They are not counted again until the next call.
-    pub(super) fn count_branches(&mut self) -> usize {
+    /// The nodes of a branch.
+    pub fn nodes_in(&self, branch: usize) -> &[NodeId] {
+        let layout = self.views.known(self.group.layout);
+        &layout.nodes()[layout.branches()[branch].places.clone()]
+    }
+
+    /// Counts the active tasks of the service in each branch, and says how many branches there are. They are not counted
+    /// again until the next call.
+    pub fn count_branches(&mut self) -> usize {
         let Group { service, layout, .. } = *self.group;
         self.ledger.tasks_by_branch(service, layout, self.views.known(layout), &mut self.desk.tasks);
         self.desk.tasks.len()
     }
 
-    /// Active tasks of the service in a branch, when they were counted.
+    /// Active tasks of the service in a branch, when [`Board::count_branches`] counted them last.
+    pub fn tasks_in(&self, branch: usize) -> u32 {
+        self.desk.tasks[branch]
+    }
+
+    /// The same, to keep it up to date.
     pub(super) fn tasks(&mut self, branch: usize) -> &mut u32 {
         &mut self.desk.tasks[branch]
     }
 
-    /// The best nodes of a leaf for tasks of the group, `most` of them and the first `sorted` in order, see
-    /// [`Views::candidates`]. Below the root, tasks have to be counted.
-    pub(super) fn candidates(&mut self, branch: usize, most: usize, sorted: usize, out: &mut Vec<Candidate>) {
+    /// Puts into `out` the best nodes of a leaf on which a task of the group fits, `most` of them, in Swarm's order: nodes
+    /// where the group did not fail five times of late, with fewest tasks of the service, with fewest tasks, in order of
+    /// [`Board::tie`]. Below the root, tasks have to be [counted](Board::count_branches) first.
+    ///
+    /// This is the way to nodes that does not look at all of them.
+    pub fn candidates(&mut self, branch: usize, most: usize, out: &mut Vec<Candidate>) {
+        self.some_candidates(branch, most, most, out);
+    }
+
+    /// The same, of which only the first `sorted` stand in order, see [`Views::candidates`].
+    pub(super) fn some_candidates(&mut self, branch: usize, most: usize, sorted: usize, out: &mut Vec<Candidate>) {
         let (layout, start) = (self.group.layout, self.start);
         let stretch = self.views.known(layout).branches()[branch].places.clone();
         let is_fresh = match branch {
@@ -152,12 +201,56 @@ impl<'a> Board<'a> {
         views.candidates(&asker, &question, out);
     }
 
-    /// The fullest nodes of all for tasks of the group.
-    pub(super) fn fullest(&mut self, most: usize, out: &mut Vec<Candidate>) {
-        let (stretch, start) = (0..self.nodes(), self.start);
+    /// Puts into `out` the fullest nodes of all on which a task of the group fits, `most` of them: by the larger of the
+    /// reserved shares of CPU and memory, then by tasks.
+    pub fn fullest(&mut self, most: usize, out: &mut Vec<Candidate>) {
+        let (stretch, start) = (0..self.ledger.len(), self.start);
         let (layout, is_fresh, by, sorted) = (Views::CIRCLE, false, By::Fullness, most);
         let (asker, views) = self.asker();
         views.candidates(&asker, &Question { layout, stretch, is_fresh, by, most, sorted, start }, out);
+    }
+
+    /// Every node that ever joined, whether it is still there or not: one that is gone never fits.
+    pub fn nodes(&self) -> impl ExactSizeIterator<Item = NodeId> + use<> {
+        (0..self.ledger.len()).map(NodeId::from_index)
+    }
+
+    /// What is known of a node: its labels, its state, its description.
+    pub fn node(&self, node: NodeId) -> &Node {
+        &self.cluster.nodes()[node]
+    }
+
+    /// What a node has left, tasks that are placed in this pass included. Less than nothing if it shrank.
+    pub fn free(&self, node: NodeId) -> Room<'_> {
+        let (nano_cpus, memory) = self.ledger.free(node);
+        Room { nano_cpus, memory, generic: self.ledger.generic(node) }
+    }
+
+    /// What a node has in all.
+    pub fn total(&self, node: NodeId) -> Room<'_> {
+        let (nano_cpus, memory) = self.ledger.capacity(node);
+        let description = self.node(node).spec.description.as_ref();
+        Room { nano_cpus, memory, generic: description.map_or(&[], |it| &it.resources.generic) }
+    }
+
+    /// Active tasks on a node, those that are placed in this pass included. A task is active until it is told to stop.
+    pub fn active(&self, node: NodeId) -> u32 {
+        self.ledger.active(node)
+    }
+
+    /// Those of them that belong to the service.
+    pub fn active_of_service(&self, node: NodeId) -> u32 {
+        self.ledger.counts(self.group.service).get(node)
+    }
+
+    /// How often tasks of the group failed on a node within the last five minutes. Swarm disregards up to four.
+    pub fn failures(&self, node: NodeId) -> u32 {
+        self.ledger.failures(self.group.service, self.group.version).map_or(0, |counts| counts.get(node))
+    }
+
+    /// Decides between nodes that are equal: lower first. No two nodes have the same, see [`TieBreak`].
+    pub fn tie(&self, node: NodeId) -> u32 {
+        self.views.tie(node, self.start)
     }
 
     /// How often each filter refuses a node, if none fits.

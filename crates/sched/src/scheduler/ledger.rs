@@ -316,6 +316,10 @@ impl Ledger {
         self.capacities[node]
     }
 
+    pub(super) fn generic(&self, node: NodeId) -> &[GenericResource] {
+        &self.generic[node]
+    }
+
     /// Active tasks of a service, by node.
     pub(super) fn counts(&self, service: ServiceId) -> &Counts {
         static NONE: Counts = Counts::none();

@@ -23,13 +23,14 @@ use crate::task::{DesiredState, Task, TaskState};
 use crate::time::{Span, Time};
 use crate::work::{self, Work};
 
-pub use board::Board;
 use board::Desk;
+pub use board::{Board, Room};
 use filter::{Refusals, Requirement};
 pub use layout::TieBreak;
 use ledger::{Depth, Group, Ledger};
 use sleepers::{Bed, Sleepers, Turn};
 use strategy::Strategy;
+pub use view::Candidate;
 use view::Views;
 
 /// SwarmKit `maxLatency`.

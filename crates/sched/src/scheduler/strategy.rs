@@ -1,67 +1,86 @@
-//! How a group of equal tasks is placed: the one thing that a cluster's operator may want to be different.
+//! How a group of equal tasks is placed: the one thing about placement that an operator may want to be different.
 //!
-//! A strategy chooses among the nodes that the filters let pass; filters, restarts and updates are the same for all. To
-//! add one, write a file beside these with a type that implements [`Strategy`] and a line in [`STRATEGIES`].
+//! A strategy chooses among the nodes that the filters let pass; filters, restarts and updates are the same for all. One
+//! of your own needs nothing of this crate but a type that implements [`Strategy`] and [`crate::Choice::own`] in
+//! [`crate::Config::strategy`]:
+//!
+//! ```
+//! use sched::spec::{Description, Mode, NodeSpec, Resources, ServiceSpec};
+//! use sched::{Board, Choice, Config, Event, Manager, Strategy, Time};
+//!
+//! /// The emptiest node first, by what is left of its memory.
+//! #[derive(Clone)]
+//! struct MostMemoryLeft;
+//!
+//! impl Strategy for MostMemoryLeft {
+//!     fn place(&mut self, board: &mut Board<'_>) {
+//!         while board.waiting() > 0 {
+//!             let fitting: Vec<_> = board.nodes().filter(|node| board.fits(*node)).collect();
+//!             let best = fitting.into_iter().max_by_key(|node| (board.free(*node).memory, !board.tie(*node)));
+//!             let Some(best) = best else { return };
+//!             board.place(best);
+//!         }
+//!     }
+//! }
+//!
+//! let build = |_seed| -> Box<dyn Strategy> { Box::new(MostMemoryLeft) };
+//! let strategy = Choice::own("most-memory-left", build);
+//! let mut manager = Manager::new(Config { strategy, ..Config::default() })?;
+//! let out = &mut Vec::new();
+//! for memory in [4 << 30, 8 << 30] {
+//!     let resources = Resources { memory, ..Resources::default() };
+//!     let description = Some(Description { resources, ..Description::default() });
+//!     manager.add_node(Time::ZERO, NodeSpec { description, ..NodeSpec::default() }, out);
+//! }
+//! let mut web = ServiceSpec::new("web", "nginx:1.27");
+//! web.mode = Mode::Replicated { replicas: 3 };
+//! web.task.reservations.memory = 2 << 30;
+//! manager.create_service(Time::ZERO, web, out)?;
+//! while let Some(at) = manager.deadline() {
+//!     manager.handle(at, Event::Deadline, out);
+//! }
+//! let tasks_on = |node| manager.cluster().tasks_on(node).count();
+//! assert_eq!(manager.cluster().nodes().ids().map(tasks_on).collect::<Vec<_>>(), [0, 3]);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! To have one in the list, so that scenarios and `--strategy` take its name, write a file beside these with such a type
+//! and its `ENTRY`, and name that file below.
 
 mod binpack;
 mod random;
 mod spread;
 mod spread_even;
+mod two_choices;
+
+use dyn_clone::DynClone;
 
 use super::Board;
+use crate::choice::Entry;
 
 /// Places groups of equal tasks.
-pub trait Strategy: Send {
+///
+/// A strategy decides by what the board shows, by its own state, and by chance from [`Board::chance`] or the seed that it
+/// was built from; it reads no clock, no file and no hash map in its order, so that the same calls give the same
+/// decisions. It is cloned with its manager.
+pub trait Strategy: DynClone + Send {
     /// Places as many of the waiting tasks of the board's group as it can, each with [`Board::place`] on a node that
     /// [`Board::fits`]. What it leaves waits for the next pass.
     fn place(&mut self, board: &mut Board<'_>);
-}
 
-/// A strategy of the registry.
-pub struct Entry {
-    /// The name by which configurations choose it.
-    pub name: &'static str,
-    /// What it does, in one sentence.
-    pub summary: &'static str,
-    build: fn() -> Box<dyn Strategy>,
-}
+    /// Its state between two passes as text, for a snapshot of the manager. Most strategies have none.
+    fn save(&self) -> String {
+        String::new()
+    }
 
-/// Every strategy there is.
-pub const STRATEGIES: &[Entry] = &[
-    Entry {
-        name: "spread",
-        summary: "Swarm's own: fewest tasks of the service first, then fewest tasks, over the preferred labels",
-        build: || Box::<spread::Spread>::default(),
-    },
-    Entry {
-        name: "spread-even",
-        summary: "What people expect of spread: each task to the branch, then the node, that has least right now",
-        build: || Box::<spread_even::SpreadEven>::default(),
-    },
-    Entry {
-        name: "binpack",
-        summary: "Fullest node first, by the larger of its reserved shares of CPU and memory, until it is full",
-        build: || Box::<binpack::Binpack>::default(),
-    },
-    Entry {
-        name: "random",
-        summary: "Any node that fits, with equal chance",
-        build: || Box::new(random::Random::of(1)),
-    },
-    Entry {
-        name: "two-choices",
-        summary: "Of two nodes that fit, drawn by chance, the one with fewer tasks",
-        build: || Box::new(random::Random::of(2)),
-    },
-];
-
-/// The strategy of a name; the error lists the names there are.
-pub fn build(name: &str) -> Result<Box<dyn Strategy>, String> {
-    match STRATEGIES.iter().find(|entry| entry.name == name) {
-        Some(entry) => Ok((entry.build)()),
-        None => {
-            let known: Vec<&str> = STRATEGIES.iter().map(|entry| entry.name).collect();
-            Err(format!("unknown strategy '{name}': expected one of {}", known.join(", ")))
-        }
+    /// Takes over a state that [`Strategy::save`] wrote, right after it was built. The error says what is wrong with it.
+    fn load(&mut self, state: &str) -> Result<(), String> {
+        if state.is_empty() { Ok(()) } else { Err("this strategy has no state".into()) }
     }
 }
+
+dyn_clone::clone_trait_object!(Strategy);
+
+/// Every strategy that is chosen by name.
+pub const STRATEGIES: &[Entry<dyn Strategy>] =
+    &[spread::ENTRY, spread_even::ENTRY, binpack::ENTRY, random::ENTRY, two_choices::ENTRY];

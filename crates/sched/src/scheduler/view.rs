@@ -75,8 +75,9 @@ fn pack(failures: u32, second: u64, third: u64) -> u64 {
 
 /// A node that could take a task.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Candidate {
-    pub(super) node: NodeId,
+pub struct Candidate {
+    /// Which node.
+    pub node: NodeId,
     /// Its place on the circle, from where the group starts.
     pub(super) tie: u32,
     pub(super) key: u64,
@@ -405,7 +406,8 @@ impl Views {
         stretch.start + self.layouts[layout].nodes()[stretch.clone()].partition_point(before)
     }
 
-    fn tie(&self, node: NodeId, start: usize) -> u32 {
+    /// The place of a node on the circle, from where a group starts.
+    pub(super) fn tie(&self, node: NodeId, start: usize) -> u32 {
         let place = self.layouts[Views::CIRCLE].place(node).expect("every node is on the circle");
         // Those before the start come after all others.
         (place as u32).wrapping_sub(start as u32)

@@ -1,14 +1,20 @@
 //! Best fit: few nodes, well filled.
 
 use super::super::view::Candidate;
-use super::{Board, Strategy};
+use super::{Board, Entry, Strategy};
+
+pub(super) const ENTRY: Entry<dyn Strategy> = Entry {
+    name: "binpack",
+    summary: "Fullest node first, by the larger of its reserved shares of CPU and memory, until it is full",
+    build: |_| Box::<Binpack>::default(),
+};
 
 /// Fullest node first, by the larger of its reserved shares of CPU and memory; without reservations, the node with the
 /// most tasks.
 ///
 /// A node that takes a task becomes fuller still, so it stays first until it is full. Nodes where the service failed five
 /// times of late come last, as with every strategy but `random`.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Binpack {
     fullest: Vec<Candidate>,
 }
@@ -19,7 +25,7 @@ impl Strategy for Binpack {
             board.fullest(1, &mut self.fullest);
             let Some(fullest) = self.fullest.first() else { return };
             while board.waiting() > 0 && board.fits(fullest.node) {
-                board.place(fullest.node);
+                board.put(fullest.node);
             }
         }
     }

@@ -1,14 +1,18 @@
-//! No order at all: the yardstick for the others. And what a little order does for it: the better of two.
+//! No order at all: the yardstick for the others.
 
 use super::super::board::{mix, scale};
-use super::{Board, Strategy};
+use super::{Board, Entry, Strategy};
 use crate::id::{NodeId, Row};
+
+pub(super) const ENTRY: Entry<dyn Strategy> =
+    Entry { name: "random", summary: "Any node that fits, with equal chance", build: |_| Box::new(Random::of(1)) };
 
 /// Nodes that are tried by chance before all that fit are listed.
 const TRIES: usize = 32;
 
 /// Of some different nodes that fit, each drawn with equal chance, the one with the fewest tasks, or the first of equals.
 /// Nodes are drawn until one fits, and if most do not, one is drawn of a list of those that do.
+#[derive(Clone)]
 pub(super) struct Random {
     /// How many nodes are drawn for a task. Of two the fuller one is hardly ever very full (Azar et al., 1999).
     choices: usize,
@@ -29,7 +33,7 @@ impl Strategy for Random {
             chance = mix(chance);
             scale(chance, limit)
         };
-        let nodes = board.nodes();
+        let nodes = board.nodes().len();
         while board.waiting() > 0 && nodes > 0 {
             let mut chosen: Option<NodeId> = None;
             let seen = &mut self.seen;
@@ -51,7 +55,7 @@ impl Strategy for Random {
                 }
             }
             let Some(node) = chosen else { return };
-            board.place(node);
+            board.put(node);
         }
     }
 }

@@ -5,13 +5,19 @@
 //! 10/0/0 tasks and 6 new ones the result is 10/6/0. That is reproduced here.
 
 use super::super::view::{Candidate, ONE_MORE};
-use super::{Board, Strategy};
+use super::{Board, Entry, Strategy};
+
+pub(super) const ENTRY: Entry<dyn Strategy> = Entry {
+    name: "spread",
+    summary: "Swarm's own: fewest tasks of the service first, then fewest tasks, over the preferred labels",
+    build: |_| Box::<Spread>::default(),
+};
 
 /// Instead of the tie of a branch that has no room left.
 const UNUSABLE: u64 = u64::MAX;
 
 /// Fewest tasks of the service first, then fewest tasks in all. What it holds is room to work in.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Spread {
     /// Tasks of the group.
     group: usize,
@@ -31,7 +37,7 @@ impl Strategy for Spread {
         self.group = board.waiting();
         if board.branches(0).is_empty() {
             let mut nodes = self.spare.pop().unwrap_or_default();
-            board.candidates(0, self.group, self.group, &mut nodes);
+            board.some_candidates(0, self.group, self.group, &mut nodes);
             fill(board, &mut nodes, &mut self.full, self.group);
             self.spare.push(nodes);
             return;
@@ -56,7 +62,7 @@ impl Spread {
             return self.fill_leaf(board, branch, count);
         }
         let begin = self.order.len();
-        self.order.extend((0..below.len()).map(|number| board.tie(number)));
+        self.order.extend((0..below.len()).map(|number| board.tie_of_branch(number)));
         self.order[begin..].sort_unstable();
         // Signed, because an inner branch may take more than it was asked for.
         let (count, mut placed) = (count as i64, 0);
@@ -106,7 +112,7 @@ impl Spread {
             None => {
                 let mut nodes = self.spare.pop().unwrap_or_default();
                 // Nobody looks further behind than tasks are placed, until the list is sorted anew.
-                board.candidates(branch, self.group, count + 1, &mut nodes);
+                board.some_candidates(branch, self.group, count + 1, &mut nodes);
                 self.reached.push(branch);
                 nodes
             }
@@ -134,7 +140,7 @@ fn fill(board: &mut Board<'_>, nodes: &mut [Candidate], full: &mut Vec<bool>, co
         }
     };
     while board.waiting() > 0 {
-        if board.place(nodes[at].node) {
+        if board.put(nodes[at].node) {
             nodes[at].key += ONE_MORE;
         }
         placed += 1;

@@ -5,10 +5,16 @@
 //! preferences it differs in the same way: always the best node, not round robin after the first round.
 
 use super::super::view::Candidate;
-use super::{Board, Strategy};
+use super::{Board, Entry, Strategy};
+
+pub(super) const ENTRY: Entry<dyn Strategy> = Entry {
+    name: "spread-even",
+    summary: "What people expect of spread: each task to the branch, then the node, that has least right now",
+    build: |_| Box::<SpreadEven>::default(),
+};
 
 /// Fewest tasks of the service, branch by branch, counted anew for each task. What it holds is room to work in.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct SpreadEven {
     best: Vec<Candidate>,
     /// By branch: nothing fits below any more.
@@ -31,14 +37,14 @@ impl SpreadEven {
     fn place_one(&mut self, board: &mut Board<'_>, branch: usize) -> Option<bool> {
         let below = board.branches(branch);
         if below.is_empty() {
-            board.candidates(branch, 1, 1, &mut self.best);
-            let fuller = self.best.first().map(|best| board.place(best.node));
+            board.candidates(branch, 1, &mut self.best);
+            let fuller = self.best.first().map(|best| board.put(best.node));
             self.note(board, branch, fuller);
             return fuller;
         }
         let (begin, first) = (self.open.len(), below.start);
         for branch in below.filter(|branch| !self.full[*branch]) {
-            self.open.push((*board.tasks(branch), board.tie(branch - first), branch));
+            self.open.push((*board.tasks(branch), board.tie_of_branch(branch - first), branch));
         }
         self.open[begin..].sort_unstable();
         let mut fuller = None;
