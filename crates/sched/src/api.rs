@@ -43,6 +43,8 @@ pub enum Part {
     Update,
     /// Published ports and name resolution.
     Endpoint,
+    /// The failover policy.
+    Failover,
     /// The service as a whole: it is not there, or cannot do what is asked.
     Service,
     /// A node: it is not there.

@@ -145,6 +145,8 @@ pub(crate) enum Change {
     ServiceUpdated(ServiceId),
     ServiceRemoved(ServiceId),
     TaskCreated(TaskId),
+    /// A spare has the slot of another task now.
+    TaskPromoted(TaskId),
     /// With the states right after the write: later writes may already have happened.
     TaskUpdated {
         task: TaskId,
@@ -197,6 +199,8 @@ pub(crate) enum Timer {
     Monitor(ServiceId, u64),
     /// A node was down for a day.
     Orphan(NodeId, u64),
+    /// A failover policy, by its number, waits for something, by a number of its own.
+    Failover(u32, u64),
 }
 
 /// Tasks on a node, in order of assignment. A long list may still have tasks that are gone, but not more than others: so
@@ -220,10 +224,15 @@ impl Residents {
         }
         self.gone += 1;
         if self.gone * 2 > self.list.len() {
-            work::count_many(Work::Place, self.list.len());
-            self.list.retain(|id| lives(*id));
-            self.gone = 0;
+            self.purge(lives);
         }
+    }
+
+    /// Keeps only what `stays`, which must be nothing that is gone.
+    fn purge(&mut self, stays: impl Fn(TaskId) -> bool) {
+        work::count_many(Work::Place, self.list.len());
+        self.list.retain(|id| stays(*id));
+        self.gone = 0;
     }
 }
 
@@ -291,6 +300,7 @@ impl Cluster {
         match task.slot {
             Slot::Number(number) => format!("{service}.{number}#{}", task.instance),
             Slot::Node(node) => format!("{service}.{}#{}", self.nodes[node].spec.id, task.instance),
+            Slot::Spare(number) => format!("{service}.spare{number}#{}", task.instance),
         }
     }
 
@@ -490,6 +500,18 @@ impl Cluster {
 
     /// A new task of the service's current specification (SwarmKit `manager/orchestrator/task.go`, `NewTask`).
     pub(crate) fn add_task(&mut self, service: ServiceId, slot: Slot, desired: DesiredState) -> TaskId {
+        let node = if let Slot::Node(node) = slot { Some(node) } else { None };
+        self.add_task_on(service, slot, desired, node)
+    }
+
+    /// The same for a task that has its node already: the scheduler only asks whether it fits there.
+    pub(crate) fn add_task_on(
+        &mut self,
+        service: ServiceId,
+        slot: Slot,
+        desired: DesiredState,
+        node: Option<NodeId>,
+    ) -> TaskId {
         let row = self.free_rows.pop().unwrap_or_else(|| {
             self.tasks.push(TaskRow::Free(0));
             (self.tasks.len() - 1) as u32
@@ -509,7 +531,7 @@ impl Cluster {
             spec: owner.spec.clone(),
             version: owner.version,
             iteration: owner.iteration,
-            node: if let Slot::Node(node) = slot { Some(node) } else { None },
+            node,
             desired,
             state: TaskState::New,
             since: self.now,
@@ -579,6 +601,26 @@ impl Cluster {
         if self.journal.back() != Some(&Change::TasksAssigned) {
             self.record(Change::TasksAssigned);
         }
+    }
+
+    /// A task that waits for one node may go anywhere. Only the scheduler does this.
+    pub(crate) fn unbind(&mut self, id: TaskId) {
+        if let Some(node) = self.task_mut(id).node.take() {
+            let tasks = &self.tasks;
+            self.on_nodes[node].purge(|other| other != id && lives(tasks, other));
+        }
+    }
+
+    /// A spare takes a slot.
+    pub(crate) fn promote(&mut self, id: TaskId, slot: Slot) {
+        let task = self.task_mut(id);
+        let (service, before) = (task.service, std::mem::replace(&mut task.slot, slot));
+        let slots = &mut self.services[service].slots;
+        slots.remove(before, id);
+        let instance = slots.push(slot, id);
+        self.task_mut(id).instance = instance;
+        self.commands.push(Command::Promote { task: id, slot });
+        self.record(Change::TaskPromoted(id));
     }
 
     pub(crate) fn delete_task(&mut self, id: TaskId) {

@@ -75,6 +75,20 @@ pub enum Command {
         /// Where it was, if anywhere.
         node: Option<NodeId>,
     },
+    /// A spare took a slot of its service: it is called after it from here on. Only failover policies do this.
+    Promote {
+        /// Which task.
+        task: TaskId,
+        /// The slot.
+        slot: Slot,
+    },
+    /// The agent of a node shall have the image of a service ready, as far as it can. Only failover policies do this.
+    Pull {
+        /// Which service.
+        service: ServiceId,
+        /// Where.
+        node: NodeId,
+    },
     /// A service exists or has another specification.
     Service(ServiceId),
     /// The update status of a service changed; `None` is no update.

@@ -88,6 +88,8 @@ pub enum Slot {
     Number(u32),
     /// The one place that a global service or job has on each node.
     Node(NodeId),
+    /// No slot yet: a spare of a failover policy, by a number among the service's spares.
+    Spare(u32),
 }
 
 /// A vector that only its own kind of id can index.

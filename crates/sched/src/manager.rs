@@ -8,6 +8,7 @@ use crate::api::{self, ApiError, Part, not_found, refuse};
 use crate::choice::Choice;
 use crate::cluster::{Change, Cluster, Service, Timer, UpdateState, UpdateStatus, Writer};
 use crate::event::{Commands, Event};
+use crate::failover::{self, Failover};
 use crate::id::{NodeId, Row, ServiceId, Slot, TaskId};
 use crate::orchestrator::global::Global;
 use crate::orchestrator::reaper::Reaper;
@@ -37,6 +38,11 @@ pub enum Allocation {
 pub struct Config {
     /// The placement strategy: the name of one of [`crate::STRATEGIES`], or the caller's own.
     pub strategy: Choice<dyn Strategy>,
+    /// What is done about lost tasks of services that name no policy: the name of one of [`crate::failover::FAILOVERS`],
+    /// or the caller's own.
+    pub failover: Choice<dyn Failover>,
+    /// The caller's own policies that services may name beside those of the list.
+    pub failovers: Vec<Choice<dyn Failover>>,
     /// How choices between equals are made.
     pub ties: TieBreak,
     /// Seed of the random choices (seeded ties, `random`).
@@ -54,6 +60,8 @@ impl Default for Config {
     fn default() -> Self {
         Config {
             strategy: "spread".into(),
+            failover: "reschedule".into(),
+            failovers: Vec::new(),
             ties: TieBreak::default(),
             seed: 0,
             task_history: 5,
@@ -83,13 +91,14 @@ pub struct Manager {
     global: Global,
     restarts: restart::Supervisor,
     updates: update::Supervisor,
+    failover: failover::Supervisor,
     reaper: Reaper,
     /// By row of the node: counts its failures, to tell a day-old timer from the one that counts.
     downs: Vec<u64>,
 }
 
 impl Manager {
-    /// A manager of an empty cluster. Fails if the strategy is unknown, and lists the known ones.
+    /// A manager of an empty cluster. Fails if the strategy or the failover policy is unknown, and lists the known ones.
     pub fn new(config: Config) -> Result<Manager, String> {
         let strategy = config.strategy.build(STRATEGIES, "strategy", config.seed)?;
         Ok(Manager {
@@ -100,6 +109,7 @@ impl Manager {
             global: Global::default(),
             restarts: restart::Supervisor::default(),
             updates: update::Supervisor::default(),
+            failover: failover::Supervisor::new(&config.failover, &config.failovers, config.seed)?,
             reaper: Reaper::new(config.task_history),
             downs: Vec::new(),
             config,
@@ -114,6 +124,19 @@ impl Manager {
     /// When [`Event::Deadline`] is due, if anything waits for time.
     pub fn deadline(&self) -> Option<Time> {
         self.cluster.next_timer_at()
+    }
+
+    /// What the placement strategy and the failover policies remember beside [`Manager::cluster`], for a snapshot.
+    pub fn policy_memory(&self) -> (String, failover::Memory) {
+        (self.scheduler.strategy().save(), self.failover.save())
+    }
+
+    /// Takes over what [`Manager::policy_memory`] gave for the same cluster and configuration. The error says what does
+    /// not fit.
+    pub fn recall_policies(&mut self, strategy: &str, failover: &failover::Memory) -> Result<(), String> {
+        let loaded = self.scheduler.strategy_mut().load(strategy);
+        loaded.map_err(|why| format!("state of strategy {}: {why}", self.config.strategy.name()))?;
+        self.failover.load(&self.cluster, failover)
     }
 
     /// Recomputes every redundant number and panics if one is wrong: for tests.
@@ -244,8 +267,13 @@ impl Manager {
     /// `docker service create`.
     pub fn create_service(&mut self, now: Time, spec: ServiceSpec, out: &mut Commands) -> Result<ServiceId, ApiError> {
         api::validate(&spec)?;
+        self.validate_failover(&spec)?;
         api::validate_among(&self.cluster, None, &spec)?;
         self.create(now, spec, out)
+    }
+
+    fn validate_failover(&mut self, spec: &ServiceSpec) -> Result<(), ApiError> {
+        self.failover.validate(spec).or_else(|why| refuse(Part::Failover, why))
     }
 
     /// Creates a service whatever the API would say of it; for the study of what happens then.
@@ -278,7 +306,12 @@ impl Manager {
                 return not_found(Part::Node, node);
             }
             // A replicated service would replace a task in the slot of a node on that node for ever.
-            if matches!(slot, Slot::Node(own) if own != node || !spec.mode.is_per_node()) {
+            let is_wrong = match slot {
+                Slot::Node(own) => own != node || !spec.mode.is_per_node(),
+                Slot::Number(_) => false,
+                Slot::Spare(_) => true,
+            };
+            if is_wrong {
                 return refuse(Part::Service, format!("service {} has no slot {slot:?} on node {node}", spec.name));
             }
         }
@@ -329,6 +362,7 @@ impl Manager {
     ) -> Result<(), ApiError> {
         self.cluster.advance(now);
         api::validate(&spec)?;
+        self.validate_failover(&spec)?;
         let current = self.active(service)?;
         if std::mem::discriminant(&spec.mode) != std::mem::discriminant(&current.spec.mode) {
             return refuse(Part::Mode, "service mode change is not allowed");
@@ -493,6 +527,9 @@ impl Manager {
             Timer::Reap(_) => self.reaper.wake(&mut self.cluster, timer),
             Timer::Delay(..) | Timer::OldTask(..) => self.restarts.wake(&mut self.cluster, timer),
             Timer::Worker(..) | Timer::Monitor(..) => self.updates.wake(&mut self.cluster, &mut self.restarts, timer),
+            Timer::Failover(policy, token) => {
+                self.failover.wake(&mut self.cluster, &mut self.restarts, &self.scheduler, (policy, token));
+            }
             Timer::Orphan(node, down) => {
                 if self.downs[node.index()] == down {
                     self.orphan_tasks(node);
@@ -546,8 +583,11 @@ impl Manager {
         self.updates.observe(cluster, &mut self.restarts, change);
         self.reaper.observe(cluster, change);
         enforcer::observe(cluster, change);
-        self.replicated.observe(cluster, &mut self.restarts, &mut self.updates, change);
-        self.global.observe(cluster, &mut self.restarts, &mut self.updates, change);
+        self.failover.observe(cluster, &mut self.restarts, &self.scheduler, change);
+        let seam = (&mut self.failover, &self.scheduler);
+        self.replicated.observe(cluster, &mut self.restarts, &mut self.updates, seam, change);
+        let seam = (&mut self.failover, &self.scheduler);
+        self.global.observe(cluster, &mut self.restarts, &mut self.updates, seam, change);
         jobs::observe(cluster, &mut self.restarts, change);
     }
 }

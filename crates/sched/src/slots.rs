@@ -13,10 +13,17 @@ pub struct Slots {
     /// Tasks in all slots.
     tasks: usize,
     /// By kind of slot and number of the block.
-    blocks: BTreeMap<(bool, u32), Box<[Record; BLOCK as usize]>>,
+    blocks: BTreeMap<(Kind, u32), Box<[Record; BLOCK as usize]>>,
 }
 
 const BLOCK: u32 = 16;
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+enum Kind {
+    Number,
+    Node,
+    Spare,
+}
 
 #[derive(Clone, Debug, Default)]
 struct Record {
@@ -36,12 +43,13 @@ impl Record {
     }
 }
 
-fn place(slot: Slot) -> ((bool, u32), usize) {
-    let (of_node, number) = match slot {
-        Slot::Number(number) => (false, number),
-        Slot::Node(node) => (true, node.index() as u32),
+fn place(slot: Slot) -> ((Kind, u32), usize) {
+    let (kind, number) = match slot {
+        Slot::Number(number) => (Kind::Number, number),
+        Slot::Node(node) => (Kind::Node, node.index() as u32),
+        Slot::Spare(number) => (Kind::Spare, number),
     };
-    ((of_node, number / BLOCK), (number % BLOCK) as usize)
+    ((kind, number / BLOCK), (number % BLOCK) as usize)
 }
 
 impl Slots {
@@ -53,11 +61,14 @@ impl Slots {
 
     /// Slots that have tasks, in order.
     pub fn iter(&self) -> impl Iterator<Item = (Slot, impl Iterator<Item = TaskId> + '_)> + '_ {
-        let records = self.blocks.iter().flat_map(|((of_node, block), records)| {
+        let records = self.blocks.iter().flat_map(|((kind, block), records)| {
             (0..BLOCK).zip(records.iter()).map(move |(step, record)| {
                 let number = block * BLOCK + step;
-                let slot =
-                    if *of_node { Slot::Node(NodeId::from_index(number as usize)) } else { Slot::Number(number) };
+                let slot = match kind {
+                    Kind::Number => Slot::Number(number),
+                    Kind::Node => Slot::Node(NodeId::from_index(number as usize)),
+                    Kind::Spare => Slot::Spare(number),
+                };
                 (slot, record)
             })
         });
@@ -67,6 +78,17 @@ impl Slots {
     /// Whether no slot has a task.
     pub fn is_empty(&self) -> bool {
         self.tasks == 0
+    }
+
+    /// Records of the spares, in order of their numbers.
+    pub(crate) fn spares(&self) -> impl Iterator<Item = TaskId> + '_ {
+        self.blocks.range((Kind::Spare, 0)..).flat_map(|(_, records)| records.iter().flat_map(Record::tasks))
+    }
+
+    /// The first number that no spare has.
+    pub(crate) fn free_spare(&self) -> Slot {
+        let free = (0..).map(Slot::Spare).find(|slot| self.tasks_in(*slot).next().is_none());
+        free.expect("there is always a next number")
     }
 
     /// Adds the newest task of a slot; the answer is how many that slot ever had.

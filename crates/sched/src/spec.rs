@@ -410,6 +410,8 @@ pub struct ServiceSpec {
     pub update: Option<UpdateConfig>,
     /// Rolling back; `None` is [`UpdateConfig::default`].
     pub rollback: Option<UpdateConfig>,
+    /// Not Swarm's: the failover policy, by its name; `None` is the manager's.
+    pub failover: Option<String>,
 }
 
 impl ServiceSpec {
@@ -431,6 +433,7 @@ impl ServiceSpec {
             endpoint: EndpointSpec::default(),
             update: None,
             rollback: None,
+            failover: None,
         }
     }
 }

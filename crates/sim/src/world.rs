@@ -262,6 +262,7 @@ impl<'a> World<'a> {
             allocation: Allocation::External,
             debounce: scenario.models.managers.debounce,
             task_history: scenario.models.managers.history as i64,
+            ..Config::default()
         })?;
         let models = &scenario.models;
         let names = || scenario.nodes.iter().map(|it| it.spec.id.as_str());
@@ -1040,7 +1041,9 @@ impl World<'_> {
                 self.see(now, task);
                 self.agents.desire(&mut self.queue, self.numbers[task.row()], desired);
             }
-            Command::State { task, .. } => self.see(now, task),
+            Command::State { task, .. } | Command::Promote { task, .. } => self.see(now, task),
+            // No policy of the list asks for it so far.
+            Command::Pull { .. } => {}
             Command::Remove { task, .. } => {
                 let number = self.numbers[task.row()];
                 self.victims.forget(task);
@@ -1060,6 +1063,7 @@ impl World<'_> {
         let origin = self.origins[task.service.index()];
         let slot = match task.slot {
             sched::Slot::Number(number) => u64::from(number) << 1,
+            sched::Slot::Spare(number) => 1 << 40 | u64::from(number) << 1,
             sched::Slot::Node(node) => (node.index() as u64) << 1 | 1,
         };
         let chance = part(part(origin.entity, slot), u64::from(task.instance));

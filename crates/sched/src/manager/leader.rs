@@ -8,7 +8,7 @@
 use super::{Manager, NodeState};
 use crate::cluster::Change;
 use crate::event::Commands;
-use crate::id::{NodeId, ServiceId, TaskId};
+use crate::id::{NodeId, ServiceId, Slot, TaskId};
 use crate::orchestrator::global::Global;
 use crate::orchestrator::reaper::Reaper;
 use crate::orchestrator::replicated::Replicated;
@@ -44,6 +44,7 @@ impl Manager {
         self.reconcile(|mode| mode == Mode::Global);
         self.check_tasks();
         self.reconcile(|mode| mode != Mode::Global);
+        self.failover.leader_changed(&mut self.cluster, &mut self.restarts, &self.scheduler);
         self.cluster.later(Change::Commit);
         self.settle(out);
     }
@@ -89,7 +90,9 @@ impl Manager {
                 self.restarts.recall(&self.cluster, id);
             }
             self.cluster.later(Change::TaskUpdated { task: id, desired, state });
-            if desired == DesiredState::Ready && state <= TaskState::Complete {
+            // Spares stay what they are.
+            let is_spare = matches!(slot, Slot::Spare(_));
+            if desired == DesiredState::Ready && state <= TaskState::Complete && !is_spare {
                 let delay = policy.delay.unwrap_or(RestartPolicy::DELAY);
                 let passed = self.cluster.now().since(since).as_nanos();
                 let left = Span::from_nanos(delay.as_nanos().saturating_sub(passed));

@@ -4,9 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Versions, restart, satisfies, tasks_on, updatable, update};
 use crate::cluster::{Change, Cluster};
+use crate::failover;
 use crate::id::{NodeId, ServiceId, Slot, TaskId};
+use crate::scheduler::Scheduler;
 use crate::spec::{Availability, Mode};
-use crate::task::{DesiredState, TaskState};
+use crate::task::{DesiredState, Task, TaskState};
 
 /// The global services, and tasks that ended and wait for a restart.
 #[derive(Default, Debug)]
@@ -21,6 +23,7 @@ impl Global {
         cluster: &mut Cluster,
         restarts: &mut restart::Supervisor,
         updates: &mut update::Supervisor,
+        (failover, scheduler): (&mut failover::Supervisor, &Scheduler),
         change: Change,
     ) {
         match change {
@@ -33,7 +36,9 @@ impl Global {
             Change::ServiceRemoved(service) => {
                 self.services.remove(&service);
             }
-            Change::NodeCreated(node) | Change::NodeUpdated(node) => self.reconcile_node(cluster, restarts, node),
+            Change::NodeCreated(node) | Change::NodeUpdated(node) => {
+                self.reconcile_node(cluster, restarts, (failover, scheduler), node);
+            }
             Change::NodeRemoved(node) => {
                 for task in self.tasks_on(cluster, node) {
                     cluster.delete_task(task);
@@ -50,7 +55,7 @@ impl Global {
             _ => {}
         }
         if !self.restart.is_empty() {
-            self.tick(cluster, restarts);
+            self.tick(cluster, restarts, (failover, scheduler));
         }
         cluster.commit();
     }
@@ -62,7 +67,12 @@ impl Global {
         tasks
     }
 
-    fn tick(&mut self, cluster: &mut Cluster, restarts: &mut restart::Supervisor) {
+    fn tick(
+        &mut self,
+        cluster: &mut Cluster,
+        restarts: &mut restart::Supervisor,
+        (failover, scheduler): (&mut failover::Supervisor, &Scheduler),
+    ) {
         for (_, id) in std::mem::take(&mut self.restart) {
             let Some(task) = cluster.task(id) else { continue };
             let Some(service) = cluster.service(task.service) else { continue };
@@ -74,22 +84,36 @@ impl Global {
             if node.spec.availability == Availability::Pause || !satisfies(service, node) {
                 cluster.set_desired(id, DesiredState::Shutdown);
             } else {
-                restarts.restart(cluster, id);
+                failover.lose(cluster, restarts, scheduler, id);
             }
         }
     }
 
     /// SwarmKit `reconcileOneNode`: what a node's return, drain or change of availability means to every service.
-    fn reconcile_node(&mut self, cluster: &mut Cluster, restarts: &mut restart::Supervisor, id: NodeId) {
+    fn reconcile_node(
+        &mut self,
+        cluster: &mut Cluster,
+        restarts: &mut restart::Supervisor,
+        (failover, scheduler): (&mut failover::Supervisor, &Scheduler),
+        id: NodeId,
+    ) {
         let Some(node) = cluster.node(id) else { return };
         if cluster.is_invalid(id) {
-            let tasks = self.tasks_on(cluster, id);
+            let mut tasks = self.tasks_on(cluster, id);
+            tasks.retain(|task| failover.lose_global(cluster, scheduler, *task));
             shut_down(cluster, tasks);
             cluster.commit();
             return;
         }
         if node.spec.availability == Availability::Pause {
             return;
+        }
+        if failover.may_keep() {
+            // Tasks that were kept while the node was away may have ended there.
+            let ended = |task: &Task| task.state > TaskState::Running && task.desired <= DesiredState::Running;
+            let tasks = self.tasks_on(cluster, id).into_iter();
+            let tasks = tasks.filter_map(|id| Some((cluster.task(id).filter(|task| ended(task))?.sequence, id)));
+            self.restart.extend(tasks);
         }
         for service in self.services.clone() {
             let record = &cluster.services()[service];

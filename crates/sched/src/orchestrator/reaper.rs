@@ -53,6 +53,11 @@ impl Reaper {
                     self.changed.insert((task.service, task.slot));
                 }
             }
+            Change::TaskPromoted(id) => {
+                let Some(task) = cluster.task(id) else { return };
+                self.dirty.insert((task.service, task.slot));
+                self.changed.insert((task.service, task.slot));
+            }
             Change::TaskUpdated { task, desired: DesiredState::Remove, state }
                 if state < TaskState::Assigned || state >= TaskState::Complete =>
             {

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{restart, tasks_on, updatable, update};
 use crate::cluster::{Change, Cluster};
+use crate::failover;
 use crate::id::{NodeId, ServiceId, Slot, TaskId};
+use crate::scheduler::Scheduler;
 use crate::spec::Mode;
 use crate::task::{DesiredState, TaskState};
 
@@ -21,6 +23,7 @@ impl Replicated {
         cluster: &mut Cluster,
         restarts: &mut restart::Supervisor,
         updates: &mut update::Supervisor,
+        (failover, scheduler): (&mut failover::Supervisor, &Scheduler),
         change: Change,
     ) {
         match change {
@@ -47,7 +50,7 @@ impl Replicated {
             Change::ServiceRemoved(service) => {
                 self.reconcile.remove(&service);
             }
-            Change::Commit => self.tick(cluster, restarts, updates),
+            Change::Commit => self.tick(cluster, restarts, updates, (failover, scheduler)),
             _ => {}
         }
     }
@@ -74,18 +77,24 @@ impl Replicated {
     }
 
     /// Restarts first, so that tasks are cared for before slots are counted.
-    fn tick(&mut self, cluster: &mut Cluster, restarts: &mut restart::Supervisor, updates: &mut update::Supervisor) {
+    fn tick(
+        &mut self,
+        cluster: &mut Cluster,
+        restarts: &mut restart::Supervisor,
+        updates: &mut update::Supervisor,
+        (failover, scheduler): (&mut failover::Supervisor, &Scheduler),
+    ) {
         for (_, id) in std::mem::take(&mut self.restart) {
             let wanted = cluster
                 .task(id)
                 .is_some_and(|task| task.desired <= DesiredState::Running && cluster.service(task.service).is_some());
             if wanted {
-                restarts.restart(cluster, id);
+                failover.lose(cluster, restarts, scheduler, id);
             }
         }
         cluster.commit();
         for service in std::mem::take(&mut self.reconcile) {
-            reconcile(cluster, restarts, updates, service);
+            reconcile(cluster, restarts, updates, failover, service);
         }
     }
 }
@@ -99,6 +108,7 @@ fn reconcile(
     cluster: &mut Cluster,
     restarts: &mut restart::Supervisor,
     updates: &mut update::Supervisor,
+    failover: &failover::Supervisor,
     id: ServiceId,
 ) {
     let Some(service) = cluster.service(id) else { return };
@@ -106,8 +116,9 @@ fn reconcile(
     let wanted = usize::try_from(replicas).unwrap_or(usize::MAX);
     let mut live: Vec<(Slot, Vec<TaskId>)> = Vec::new();
     let mut dead: BTreeMap<Slot, Vec<TaskId>> = BTreeMap::new();
-    for (slot, tasks) in service.slots.iter() {
-        let tasks: Vec<TaskId> = tasks.collect();
+    let slots = service.slots.iter().filter(|(slot, _)| !matches!(slot, Slot::Spare(_)));
+    for (slot, tasks) in slots {
+        let tasks: Vec<TaskId> = tasks.filter(|task| !failover.is_beside(cluster, *task)).collect();
         let updatable = updatable(cluster, restarts, id, &tasks);
         if updatable.is_empty() {
             dead.insert(slot, tasks);

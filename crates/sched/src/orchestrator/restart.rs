@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::cluster::{Change, Cluster, Timer};
+use crate::failover::{Order, Replacement};
 use crate::id::{NodeId, ServiceId, Slot, TaskId};
 use crate::spec::{Availability, Mode, NodeState, RestartCondition, RestartPolicy};
 use crate::task::{DesiredState, TaskState};
@@ -31,8 +32,8 @@ struct Delay {
     sleeps: bool,
     /// The predecessor that has to stop first, and where it runs.
     waits_for: Option<(TaskId, Option<NodeId>)>,
-    /// The replacement itself ended while waiting: restart it when the delay is over.
-    restart_after: bool,
+    /// The replacement itself ended while waiting: it is replaced like this when the delay is over.
+    restart_after: Option<Replacement>,
 }
 
 /// Decides on restarts and starts replacements in time.
@@ -48,33 +49,46 @@ pub(crate) struct Supervisor {
 }
 
 impl Supervisor {
-    /// Shuts a task down and, if its policy says so, creates its replacement.
+    /// Shuts a task down and, if its policy says so, creates its replacement, as SwarmKit does.
     pub(crate) fn restart(&mut self, cluster: &mut Cluster, id: TaskId) {
+        self.replace(cluster, id, Replacement::default());
+    }
+
+    /// The same in the way that a failover policy wants; the answer is the replacement, if there is one by now.
+    pub(crate) fn replace(&mut self, cluster: &mut Cluster, id: TaskId, how: Replacement) -> Option<TaskId> {
         if let Some(delay) = self.delays.get_mut(&id) {
             // It failed while waiting for its own start. Restarting only when that delay is over keeps, say, a missing
             // image from being tried in a tight loop.
-            delay.restart_after = true;
-            return;
+            delay.restart_after = Some(Replacement { order: Order::StopFirst, ..how });
+            return None;
         }
         let task = cluster.task(id).expect("the caller looked it up");
         if task.desired > DesiredState::Complete {
-            return;
+            return None;
         }
         let (service, slot, node) = (task.service, task.slot, task.node);
         let policy = task.spec.task.restart.unwrap_or_default();
         let ended = task.state.is_terminal();
-        cluster.set_desired(id, DesiredState::Shutdown);
-        if !self.should_restart(cluster, id) {
-            return;
+        let is_replaced = how.order == Order::StopFirst || self.should_restart(cluster, id);
+        if how.order == Order::StopFirst || !is_replaced {
+            cluster.set_desired(id, DesiredState::Shutdown);
+        }
+        if !is_replaced || !self.should_restart(cluster, id) {
+            return None;
         }
         let record = node.and_then(|node| cluster.node(node));
         let drained = record.is_some_and(|node| node.spec.availability == Availability::Drain);
         let down = record.is_some_and(|node| node.spec.state == NodeState::Down);
-        let delay = if drained { Span::ZERO } else { policy.delay.unwrap_or(RestartPolicy::DELAY) };
-        let new = cluster.add_task(service, slot, DesiredState::Ready);
+        let swarms = if drained { Span::ZERO } else { policy.delay.unwrap_or(RestartPolicy::DELAY) };
+        let wanted = how.node.filter(|node| cluster.node(*node).is_some());
+        let new = match (slot, wanted) {
+            (Slot::Number(_), Some(_)) => cluster.add_task_on(service, slot, DesiredState::Ready, wanted),
+            _ => cluster.add_task(service, slot, DesiredState::Ready),
+        };
         self.recall(cluster, new);
-        let old = if down || ended { None } else { Some(id) };
-        self.delay_start(cluster, new, delay, old);
+        let old = if down || ended || how.order != Order::StopFirst { None } else { Some(id) };
+        self.delay_start(cluster, new, how.delay.unwrap_or(swarms), old);
+        Some(new)
     }
 
     /// Whether the policy of a task that ended, or has to go, gives it a replacement.
@@ -149,7 +163,7 @@ impl Supervisor {
             cluster.later(Change::Start(new, generation));
         }
         let sleeps = delay > Span::ZERO;
-        self.delays.insert(new, Delay { generation, sleeps, waits_for, restart_after: false });
+        self.delays.insert(new, Delay { generation, sleeps, waits_for, restart_after: None });
     }
 
     /// Whether a start is still delayed.
@@ -243,14 +257,12 @@ impl Supervisor {
         self.stop_waiting(task);
         let Some(delay) = self.delays.remove(&task) else { return };
         cluster.later(Change::DelayOver(task));
-        if !delay.restart_after {
-            return;
-        }
+        let Some(how) = delay.restart_after else { return };
         if let Some(record) = cluster.task(task)
             && record.desired <= DesiredState::Complete
             && cluster.service(record.service).is_some()
         {
-            self.restart(cluster, task);
+            self.replace(cluster, task, how);
             cluster.commit();
         }
     }

@@ -155,6 +155,14 @@ impl Scheduler {
         }
     }
 
+    pub(crate) fn strategy(&self) -> &dyn Strategy {
+        &*self.strategy
+    }
+
+    pub(crate) fn strategy_mut(&mut self) -> &mut dyn Strategy {
+        &mut *self.strategy
+    }
+
     /// Remembers a failure that happened before this scheduler began.
     #[cfg(feature = "conformance")]
     pub(crate) fn recall_failure(&mut self, service: ServiceId, version: u64, node: NodeId, at: Time) {
@@ -476,6 +484,8 @@ impl Scheduler {
                 continue;
             };
             let active = is_active(task);
+            // A replacement would best go there, and may go elsewhere.
+            let is_choosy = !matches!(task.slot, Slot::Number(_));
             let group = &self.groups[number].as_ref().expect("a task has it").group;
             if cluster.node(entry.node).is_some() {
                 let verdict = self.views.verdict(cluster, group, entry.node);
@@ -487,16 +497,31 @@ impl Scheduler {
                         cluster.assign(id, entry.node, units);
                         continue;
                     }
-                    Some(filter) => {
+                    Some(filter) if is_choosy => {
                         let mut refusals = Refusals::default();
                         refusals.add(filter);
                         explain(cluster, id, &refusals.to_string().into());
                     }
+                    Some(_) => {}
                 }
             }
-            self.bound.refused.entry(entry.node).or_default().push((sequence, id));
+            if is_choosy {
+                self.bound.refused.entry(entry.node).or_default().push((sequence, id));
+            } else {
+                self.unbind(cluster, id, entry.group);
+            }
         }
         self.bound.fresh = fresh;
+    }
+
+    /// A task that was bound to a node waits with the others of its group.
+    fn unbind(&mut self, cluster: &mut Cluster, id: TaskId, group: u32) {
+        cluster.unbind(id);
+        if let Some(task) = cluster.task(id) {
+            self.start_waiting(task, id);
+        }
+        self.leave(group);
+        self.required = true;
     }
 
     /// Places every waiting task for which there is a place, group by group in order of their oldest tasks.
@@ -658,6 +683,48 @@ impl Scheduler {
         }
     }
 
+    /// What a node has left.
+    pub(crate) fn free(&self, node: NodeId) -> Room<'_> {
+        let (nano_cpus, memory) = self.ledger.free(node);
+        Room { nano_cpus, memory, generic: self.ledger.generic(node) }
+    }
+
+    /// Active tasks on a node.
+    pub(crate) fn active(&self, node: NodeId) -> u32 {
+        self.ledger.active(node)
+    }
+
+    /// Active tasks of a service on a node.
+    pub(crate) fn active_of(&self, service: ServiceId, node: NodeId) -> u32 {
+        self.ledger.counts(service).get(node)
+    }
+
+    /// Whether one more task of a service fits on a node.
+    pub(crate) fn fits(&self, cluster: &Cluster, service: ServiceId, node: NodeId) -> bool {
+        let Some((group, requirement)) = as_group(cluster, service) else { return false };
+        node.index() < self.ledger.len() && self.takes(cluster, &group, &requirement, node)
+    }
+
+    /// All nodes on which one more task of a service fits, in Swarm's order. Nothing is kept: every node is looked at.
+    pub(crate) fn all_candidates(&self, cluster: &Cluster, service: ServiceId) -> Vec<NodeId> {
+        let Some((group, requirement)) = as_group(cluster, service) else { return Vec::new() };
+        let (counts, failures) = (self.ledger.counts(service), self.ledger.failures(service, group.version));
+        let nodes = (0..self.ledger.len()).map(NodeId::from_index);
+        let mut nodes: Vec<NodeId> = nodes.filter(|node| self.takes(cluster, &group, &requirement, *node)).collect();
+        let (ties, seed) = self.ties;
+        nodes.sort_by_cached_key(|node| {
+            let failures = failures.map_or(0, |failures| ledger::that_matter(failures.get(*node)));
+            let tie = if ties == TieBreak::Seeded { board::mix(seed ^ node.index() as u64) } else { 0 };
+            (failures, counts.get(*node), self.ledger.active(*node), tie, *node)
+        });
+        nodes
+    }
+
+    fn takes(&self, cluster: &Cluster, group: &Group, requirement: &Requirement, node: NodeId) -> bool {
+        let verdict = requirement.refusal(&cluster.nodes()[node].spec);
+        !self.ledger.is_removed(node) && self.ledger.refusal(group, node, verdict, Depth::All).is_none()
+    }
+
     /// Recomputes every count and compares: what is free on a node is its total less what its tasks hold.
     pub(crate) fn check(&self, cluster: &Cluster) {
         let placed = self.entries.iter().filter(|entry| entry.stage == Stage::Placed);
@@ -671,6 +738,13 @@ impl Scheduler {
             assert_eq!(counts, self.stage(id) == Stage::Placed, "{id:?} in state {}", task.state);
         }
     }
+}
+
+/// A group for the next task of a service, if that is there; it is not interned.
+fn as_group(cluster: &Cluster, service: ServiceId) -> Option<(Group, Requirement)> {
+    let record = cluster.services().get(service)?;
+    let group = Group::new(service, record.version, record.spec.clone(), 0, Views::CIRCLE);
+    Some((group, Requirement::of(&record.spec)))
 }
 
 fn keep_units(kept: &mut BTreeMap<TaskId, Vec<GenericResource>>, id: TaskId, units: &[GenericResource]) {

@@ -480,6 +480,7 @@ impl Swarm {
     fn name(&mut self, task: TaskId, service: ServiceId, slot: Slot) {
         let slot = match slot {
             Slot::Number(number) => number.to_string(),
+            Slot::Spare(number) => format!("spare{number}"),
             Slot::Node(node) => self.cluster().nodes()[node].spec.id.clone(),
         };
         let place = format!("{}.{slot}", self.cluster().services()[service].spec.name);

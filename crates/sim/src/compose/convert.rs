@@ -174,6 +174,7 @@ impl Convert<'_> {
             endpoint: self.endpoint(key, node),
             update: self.update(key, node, "update_config"),
             rollback: self.update(key, node, "rollback_config"),
+            failover: None,
         }
     }
 

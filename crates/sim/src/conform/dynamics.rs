@@ -645,7 +645,7 @@ impl<'a> Run<'a> {
 
     fn slot_name(&self, slot: Slot) -> Value {
         match slot {
-            Slot::Number(number) => json!(number),
+            Slot::Number(number) | Slot::Spare(number) => json!(number),
             Slot::Node(node) => json!(self.manager.cluster().nodes()[node].spec.id),
         }
     }

@@ -493,7 +493,7 @@ impl BehaviorWire {
     pub fn matches(&self, service: &str, slot: Slot, node: &str, image: &str, instance: u32) -> bool {
         let number = match slot {
             Slot::Number(number) => number,
-            Slot::Node(_) => 0,
+            Slot::Node(_) | Slot::Spare(_) => 0,
         };
         self.service.as_deref().is_none_or(|it| it == service)
             && self.slots.as_ref().is_none_or(|it| it.contains(&number))

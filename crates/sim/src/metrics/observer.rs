@@ -508,7 +508,8 @@ impl<'a> Observer<'a> {
     pub fn created(&mut self, now: Time, service: usize, slot: Slot, desired: DesiredState) -> TaskNo {
         let owner = &mut self.services[service];
         let place = match slot {
-            Slot::Number(number) => number as usize,
+            // A spare counts as one of the slots: no policy of the list has any so far.
+            Slot::Number(number) | Slot::Spare(number) => number as usize,
             Slot::Node(node) => node.index(),
         };
         if owner.slots.len() <= place {

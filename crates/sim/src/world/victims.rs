@@ -15,7 +15,8 @@ pub struct Victims {
 
 fn number(slot: Slot) -> usize {
     match slot {
-        Slot::Number(number) => number as usize,
+        // A spare has a slot before it runs.
+        Slot::Number(number) | Slot::Spare(number) => number as usize,
         Slot::Node(node) => node.index(),
     }
 }

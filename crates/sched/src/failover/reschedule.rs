@@ -1,0 +1,19 @@
+//! Swarm's own policy.
+
+use super::{Actions, Decision, Entry, Failover, Loss, View};
+
+pub(super) const ENTRY: Entry<dyn Failover> = Entry {
+    name: "reschedule",
+    summary: "Swarm's own: a lost task is replaced at once and starts after the restart delay; nothing moves back",
+    build: |_| Box::new(Reschedule),
+};
+
+/// Every lost task is replaced as SwarmKit does (`manager/orchestrator/restart/restart.go`).
+#[derive(Clone)]
+struct Reschedule;
+
+impl Failover for Reschedule {
+    fn decide(&mut self, _view: &View<'_>, _loss: &Loss, _actions: &mut Actions) -> Decision {
+        Decision::Swarm
+    }
+}

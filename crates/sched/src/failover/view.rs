@@ -1,0 +1,117 @@
+//! The cluster as a failover policy sees it.
+
+use std::collections::BTreeMap;
+
+use crate::cluster::{Cluster, Service, UpdateState};
+use crate::id::{NodeId, Row, ServiceId, Slot, TaskId};
+use crate::scheduler::{Room, Scheduler};
+use crate::spec::NodeState;
+use crate::task::{DesiredState, Task};
+use crate::time::Time;
+
+/// What a policy may look at: what the manager knows, and what the scheduler counts.
+///
+/// The scheduler's numbers are those after the last change that it has seen, which is the one that the policy is told.
+pub struct View<'a> {
+    pub(super) cluster: &'a Cluster,
+    pub(super) scheduler: &'a Scheduler,
+    pub(super) down_since: &'a [Option<Time>],
+    pub(super) by_service: &'a BTreeMap<ServiceId, usize>,
+    pub(super) policy: usize,
+}
+
+impl View<'_> {
+    /// The time.
+    pub fn now(&self) -> Time {
+        self.cluster.now()
+    }
+
+    /// All nodes, services and tasks.
+    pub fn cluster(&self) -> &Cluster {
+        self.cluster
+    }
+
+    /// Whether a service is one of the policy's.
+    pub fn is_mine(&self, service: ServiceId) -> bool {
+        self.by_service.get(&service).copied().unwrap_or(0) == self.policy
+    }
+
+    /// The policy's services that are there, in order of creation.
+    pub fn services(&self) -> impl Iterator<Item = ServiceId> + '_ {
+        self.cluster.services().ids().filter(|id| self.cluster.service(*id).is_some() && self.is_mine(*id))
+    }
+
+    /// Tasks of the policy's services on a node that are still wanted, oldest first.
+    pub fn tasks_on(&self, node: NodeId) -> impl Iterator<Item = TaskId> + '_ {
+        self.wanted(self.cluster.tasks_on(node))
+    }
+
+    /// Tasks of a service that are still wanted, spares left out, slot by slot.
+    pub fn tasks_of(&self, service: ServiceId) -> impl Iterator<Item = TaskId> + '_ {
+        let tasks = self.cluster.services().get(service).into_iter().flat_map(Service::tasks);
+        self.wanted(tasks).filter(|id| self.task(*id).is_some_and(|task| !matches!(task.slot, Slot::Spare(_))))
+    }
+
+    /// Spares of a service that are still wanted, in order of their numbers.
+    pub fn spares_of(&self, service: ServiceId) -> impl Iterator<Item = TaskId> + '_ {
+        let spares = self.cluster.services().get(service).into_iter().flat_map(|service| service.slots.spares());
+        self.wanted(spares)
+    }
+
+    fn wanted<'s>(&'s self, tasks: impl Iterator<Item = TaskId> + 's) -> impl Iterator<Item = TaskId> + 's {
+        tasks.filter(|id| {
+            self.task(*id).is_some_and(|task| task.desired <= DesiredState::Running && self.is_mine(task.service))
+        })
+    }
+
+    fn task(&self, id: TaskId) -> Option<&Task> {
+        self.cluster.task(id)
+    }
+
+    /// Whether a node is down, and not removed.
+    pub fn is_down(&self, node: NodeId) -> bool {
+        self.cluster.node(node).is_some_and(|node| node.spec.state == NodeState::Down)
+    }
+
+    /// Since when a node has been down, if it is.
+    pub fn down_since(&self, node: NodeId) -> Option<Time> {
+        self.down_since.get(node.index()).copied().flatten()
+    }
+
+    /// Whether a node can keep tasks: it is there, neither down nor drained.
+    pub fn can_keep(&self, node: NodeId) -> bool {
+        self.cluster.node(node).is_some() && !self.cluster.is_invalid(node)
+    }
+
+    /// Whether a rolling update or a rollback of a service is under way.
+    pub fn is_updating(&self, service: ServiceId) -> bool {
+        let status = self.cluster.service(service).and_then(|service| service.update_status.as_ref());
+        status.is_some_and(|status| matches!(status.state, UpdateState::Updating | UpdateState::RollbackStarted))
+    }
+
+    /// What a node has left. Less than nothing if it shrank.
+    pub fn free(&self, node: NodeId) -> Room<'_> {
+        self.scheduler.free(node)
+    }
+
+    /// Active tasks on a node: those that were not told to stop.
+    pub fn active(&self, node: NodeId) -> u32 {
+        self.scheduler.active(node)
+    }
+
+    /// Those of them that belong to a service, spares included.
+    pub fn active_of(&self, service: ServiceId, node: NodeId) -> u32 {
+        self.scheduler.active_of(service, node)
+    }
+
+    /// Whether one more task of a service fits on a node now.
+    pub fn fits(&self, service: ServiceId, node: NodeId) -> bool {
+        self.scheduler.fits(self.cluster, service, node)
+    }
+
+    /// All nodes on which one more task of a service fits now, in Swarm's order: those where it did not fail five times of
+    /// late, with fewest of its tasks, with fewest tasks; equals by seed, or as they joined. Looks at every node.
+    pub fn candidates(&self, service: ServiceId) -> Vec<NodeId> {
+        self.scheduler.all_candidates(self.cluster, service)
+    }
+}
