@@ -114,7 +114,9 @@ impl Supervisor {
         }
         let own = self.known.iter().find(|choice| choice.name() == name).cloned();
         let choice = own.unwrap_or_else(|| name.into());
-        let policy = choice.build(FAILOVERS, "failover policy", self.seed)?;
+        let policy = choice
+            .build(FAILOVERS, "failover policy", self.seed)
+            .map_err(|error| self.known.iter().fold(error, |text, choice| format!("{text}, {}", choice.name())))?;
         Ok(self.add(name, policy))
     }
 

@@ -20,14 +20,14 @@ pub struct View<'a> {
     pub(super) policy: usize,
 }
 
-impl View<'_> {
+impl<'a> View<'a> {
     /// The time.
     pub fn now(&self) -> Time {
         self.cluster.now()
     }
 
     /// All nodes, services and tasks.
-    pub fn cluster(&self) -> &Cluster {
+    pub fn cluster(&self) -> &'a Cluster {
         self.cluster
     }
 

@@ -125,6 +125,7 @@ fn place_of(table: &Table<'_>, part: Part) -> Option<Place> {
     let key = match part {
         Part::Image => "image",
         Part::Endpoint => "ports",
+        Part::Failover => "failover",
         Part::Constraints => "constraints",
         Part::Update => "update",
         Part::Limits => "limit",
