@@ -33,6 +33,9 @@ pub struct Pass {
     pub explained: BTreeMap<TaskId, String>,
 }
 
+/// Strategies that have a reading. Those of the list that have none are held to the laws of the stories only.
+pub const READ: [&str; 5] = ["spread", "spread-even", "binpack", "random", "two-choices"];
+
 pub struct Reading {
     strategy: String,
     ties: TieBreak,

@@ -42,6 +42,9 @@ fn mistakes_are_explained() {
         })
         .collect();
     assert!(70 <= cases.len(), "{} cases", cases.len());
+    // A strategy needs no change of the file.
+    let names: Vec<&str> = sched::STRATEGIES.iter().map(|entry| entry.name).collect();
+    let complaints = |text: &str| complaints(text).replace(&names.join(", "), "{strategies}");
     if std::env::var_os("UPDATE_EXPECT").is_some() {
         let case = |(name, text, _): &(&str, &str, &str)| format!("=== {name}\n{text}---\n{}\n", complaints(text));
         std::fs::write(&path, cases.iter().map(case).collect::<String>()).unwrap();
