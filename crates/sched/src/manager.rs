@@ -583,7 +583,9 @@ impl Manager {
         self.updates.observe(cluster, &mut self.restarts, change);
         self.reaper.observe(cluster, change);
         enforcer::observe(cluster, change);
-        self.failover.observe(cluster, &mut self.restarts, &self.scheduler, change);
+        if self.failover.has_interest_in(change) {
+            self.failover.observe(cluster, &mut self.restarts, &self.scheduler, change);
+        }
         let seam = (&mut self.failover, &self.scheduler);
         self.replicated.observe(cluster, &mut self.restarts, &mut self.updates, seam, change);
         let seam = (&mut self.failover, &self.scheduler);

@@ -139,6 +139,21 @@ impl Supervisor {
         self.interests == Interests::default() && self.moves.is_empty()
     }
 
+    /// Whether a change has to be observed. With Swarm's own policy those of tasks, which are nearly all, need not be.
+    #[inline]
+    pub(crate) fn has_interest_in(&self, change: Change) -> bool {
+        match change {
+            Change::NodeCreated(_)
+            | Change::NodeUpdated(_)
+            | Change::NodeRemoved(_)
+            | Change::ServiceCreated(_)
+            | Change::ServiceUpdated(_)
+            | Change::ServiceRemoved(_) => true,
+            Change::TaskCreated(_) | Change::TaskUpdated { .. } | Change::TaskDeleted { .. } => !self.is_idle(),
+            _ => false,
+        }
+    }
+
     /// Whether a task is a replacement side by side with the task of its slot, so that the slot has one task as far as
     /// reconciling and updates go.
     pub(crate) fn is_beside(&self, cluster: &Cluster, task: TaskId) -> bool {
@@ -376,6 +391,7 @@ impl Supervisor {
 
 // News.
 impl Supervisor {
+    /// A change in which it [has interest](Supervisor::has_interest_in) is told to whom it concerns.
     pub(crate) fn observe(
         &mut self,
         cluster: &mut Cluster,
@@ -401,7 +417,6 @@ impl Supervisor {
                 self.services.remove(&service);
                 self.by_service.remove(&service);
             }
-            _ if self.is_idle() => {}
             Change::TaskCreated(id) => {
                 if let Some(task) = cluster.task(id) {
                     let (service, state, desired) = (task.service, task.state, task.desired);
@@ -419,7 +434,11 @@ impl Supervisor {
             Change::TaskDeleted { task, .. } => {
                 self.move_on(cluster, restarts, scheduler, task, DesiredState::Remove, TaskState::Remove);
             }
-            _ => {}
+            Change::TaskPromoted(_)
+            | Change::TasksAssigned
+            | Change::Commit
+            | Change::Start(..)
+            | Change::DelayOver(_) => {}
         }
     }
 

@@ -118,7 +118,8 @@ fn reconcile(
     let mut dead: BTreeMap<Slot, Vec<TaskId>> = BTreeMap::new();
     let slots = service.slots.iter().filter(|(slot, _)| !matches!(slot, Slot::Spare(_)));
     for (slot, tasks) in slots {
-        let tasks: Vec<TaskId> = tasks.filter(|task| !failover.is_beside(cluster, *task)).collect();
+        let mut tasks: Vec<TaskId> = tasks.collect();
+        tasks.retain(|task| !failover.is_beside(cluster, *task));
         let updatable = updatable(cluster, restarts, id, &tasks);
         if updatable.is_empty() {
             dead.insert(slot, tasks);
