@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::filter::Refusals;
 use super::layout::TieBreak;
 use super::ledger::{Depth, Group, Ledger};
-use super::view::{Asker, By, Candidate, Question, Views};
+use super::view::{Candidate, CandidateQuery, GroupQuery, RankBy, Views};
 use crate::cluster::{Cluster, Node};
 use crate::id::{NodeId, Row, ServiceId};
 use crate::spec::{GenericResource, ServiceSpec};
@@ -13,7 +13,7 @@ use crate::time::Time;
 
 /// What is decided about a group, and room to decide in. It is kept from group to group, so that no decision allocates.
 #[derive(Default)]
-pub(super) struct Desk {
+pub(super) struct Scratch {
     /// For each task of the group, whether it will be counted as active.
     pub(super) active: Vec<bool>,
     /// Nodes of the first tasks.
@@ -45,7 +45,7 @@ pub struct Board<'a> {
     chance: u64,
     ties: TieBreak,
     start: usize,
-    desk: &'a mut Desk,
+    scratch: &'a mut Scratch,
 }
 
 impl<'a> Board<'a> {
@@ -58,27 +58,27 @@ impl<'a> Board<'a> {
         (id, group): (usize, &'a Group),
         (ties, seed): (TieBreak, u64),
         sequence: u64,
-        desk: &'a mut Desk,
+        scratch: &'a mut Scratch,
     ) -> Board<'a> {
-        desk.active.clear();
-        desk.placements.clear();
-        desk.units.clear();
+        scratch.active.clear();
+        scratch.placements.clear();
+        scratch.units.clear();
         views.refresh(cluster, group.layout);
         let chance = mix(seed ^ mix(sequence));
         let start = match ties {
             TieBreak::LowestId => 0,
             TieBreak::Seeded => scale(chance, ledger.len()),
         };
-        Board { cluster, ledger, views, group, id, chance, ties, start, desk }
+        Board { cluster, ledger, views, group, id, chance, ties, start, scratch }
     }
 
     /// The tasks to place: for each, whether it will be counted as active.
     pub(super) fn begin(&mut self, active: impl Iterator<Item = bool>) {
-        self.desk.active.extend(active);
+        self.scratch.active.extend(active);
     }
 
-    fn asker(&mut self) -> (Asker<'_>, &mut Views) {
-        (Asker::new(self.cluster, self.ledger, self.group, self.id), self.views)
+    fn query(&mut self) -> (GroupQuery<'_>, &mut Views) {
+        (GroupQuery::new(self.cluster, self.ledger, self.group, self.id), self.views)
     }
 
     /// The service whose tasks are placed.
@@ -98,7 +98,7 @@ impl<'a> Board<'a> {
 
     /// Tasks of the group that have no node yet.
     pub fn waiting(&self) -> usize {
-        self.desk.active.len() - self.desk.placements.len()
+        self.scratch.active.len() - self.scratch.placements.len()
     }
 
     /// Whether one more task of the group may go to a node.
@@ -124,12 +124,12 @@ impl<'a> Board<'a> {
 
     /// The same for a node that was found to fit, and for a task that waits.
     pub(super) fn put(&mut self, node: NodeId) -> bool {
-        let number = self.desk.placements.len();
-        let active = self.desk.active[number];
+        let number = self.scratch.placements.len();
+        let active = self.scratch.active[number];
         let units = self.ledger.add(self.group, node, active);
-        self.desk.placements.push(node);
+        self.scratch.placements.push(node);
         if !units.is_empty() {
-            self.desk.units.push((number, units));
+            self.scratch.units.push((number, units));
         }
         active
     }
@@ -165,18 +165,18 @@ impl<'a> Board<'a> {
     /// again until the next call.
     pub fn count_branches(&mut self) -> usize {
         let Group { service, layout, .. } = *self.group;
-        self.ledger.tasks_by_branch(service, layout, self.views.known(layout), &mut self.desk.tasks);
-        self.desk.tasks.len()
+        self.ledger.tasks_by_branch(service, layout, self.views.known(layout), &mut self.scratch.tasks);
+        self.scratch.tasks.len()
     }
 
     /// Active tasks of the service in a branch, when [`Board::count_branches`] counted them last.
     pub fn tasks_in(&self, branch: usize) -> u32 {
-        self.desk.tasks[branch]
+        self.scratch.tasks[branch]
     }
 
     /// The same, to keep it up to date.
     pub(super) fn tasks(&mut self, branch: usize) -> &mut u32 {
-        &mut self.desk.tasks[branch]
+        &mut self.scratch.tasks[branch]
     }
 
     /// Puts into `out` the best nodes of a leaf on which a task of the group fits, `most` of them, in Swarm's order: nodes
@@ -194,20 +194,20 @@ impl<'a> Board<'a> {
         let stretch = self.views.known(layout).branches()[branch].places.clone();
         let is_fresh = match branch {
             0 => self.ledger.counts(self.group.service).len() == 0,
-            _ => self.desk.tasks[branch] == 0,
+            _ => self.scratch.tasks[branch] == 0,
         };
-        let (asker, views) = self.asker();
-        let question = Question { layout, stretch, is_fresh, by: By::Rank, most, sorted, start };
-        views.candidates(&asker, &question, out);
+        let (query, views) = self.query();
+        let question = CandidateQuery { layout, stretch, is_fresh, by: RankBy::Rank, most, sorted, start };
+        views.candidates(&query, &question, out);
     }
 
     /// Puts into `out` the fullest nodes of all on which a task of the group fits, `most` of them: by the larger of the
     /// reserved shares of CPU and memory, then by tasks.
     pub fn fullest(&mut self, most: usize, out: &mut Vec<Candidate>) {
         let (stretch, start) = (0..self.ledger.len(), self.start);
-        let (layout, is_fresh, by, sorted) = (Views::CIRCLE, false, By::Fullness, most);
-        let (asker, views) = self.asker();
-        views.candidates(&asker, &Question { layout, stretch, is_fresh, by, most, sorted, start }, out);
+        let (layout, is_fresh, by, sorted) = (Views::CIRCLE, false, RankBy::Fullness, most);
+        let (query, views) = self.query();
+        views.candidates(&query, &CandidateQuery { layout, stretch, is_fresh, by, most, sorted, start }, out);
     }
 
     /// Every node that ever joined, whether it is still there or not: one that is gone never fits.
@@ -255,8 +255,8 @@ impl<'a> Board<'a> {
 
     /// How often each filter refuses a node, if none fits.
     pub(super) fn refusals_if_none_fits(&mut self) -> Option<Refusals> {
-        let (asker, views) = self.asker();
-        views.refusals(&asker)
+        let (query, views) = self.query();
+        views.refusals(&query)
     }
 
     /// Why the tasks that are left go nowhere.

@@ -101,7 +101,7 @@ pub(super) struct Ledger {
     capacities: IdVec<NodeId, (i64, i64)>,
     generic: IdVec<NodeId, Vec<GenericResource>>,
     ports: IdVec<NodeId, Vec<(Protocol, u16)>>,
-    holdings: IdMap<ServiceId, Holding>,
+    usages: IdMap<ServiceId, ServiceUsage>,
     failures: Failures,
     pub(super) log: Log,
 }
@@ -228,11 +228,11 @@ impl Ledger {
 
     /// One active task of the service more or less.
     pub(super) fn count(&mut self, service: ServiceId, node: NodeId, more: bool) {
-        if self.holdings.get(service).is_none() {
-            self.holdings.insert(service, Holding::default());
+        if self.usages.get(service).is_none() {
+            self.usages.insert(service, ServiceUsage::default());
         }
         let nodes = self.loads.len();
-        let (load, Holding { counts, tally }) = (&mut self.loads[node], &mut self.holdings[service]);
+        let (load, ServiceUsage { counts, by_branch }) = (&mut self.loads[node], &mut self.usages[service]);
         if more {
             load.active += 1;
             counts.increase(node, nodes);
@@ -240,10 +240,10 @@ impl Ledger {
             load.active -= 1;
             counts.decrease(node);
         }
-        if let Some(it) = tally {
+        if let Some(it) = by_branch {
             it.changes.push((node, more));
             if counts.len() < it.changes.len() {
-                *tally = None;
+                *by_branch = None;
             }
         }
         self.log.touch(node);
@@ -251,7 +251,7 @@ impl Ledger {
 
     /// A service has no task any more, and never will.
     pub(super) fn forget_service(&mut self, service: ServiceId) {
-        self.holdings.remove(service);
+        self.usages.remove(service);
     }
 
     /// A task of the group failed here.
@@ -262,27 +262,27 @@ impl Ledger {
 
     /// Puts into `out` the active tasks of a service in each branch of the layout that has this number.
     pub(super) fn tasks_by_branch(&mut self, service: ServiceId, number: usize, layout: &Layout, out: &mut Vec<u32>) {
-        let Some(Holding { counts, tally }) = self.holdings.get_mut(service) else {
+        let Some(ServiceUsage { counts, by_branch }) = self.usages.get_mut(service) else {
             return count_by_branch(&Counts::none(), layout, out);
         };
         // With few nodes they are counted anew each time.
         if counts.len() * FEW <= self.loads.len() || counts.len() <= FEW {
-            *tally = None;
+            *by_branch = None;
             return count_by_branch(counts, layout, out);
         }
-        let tally = tally.get_or_insert_default();
-        if tally.of == Some((number, layout.built)) {
-            for (node, more) in tally.changes.drain(..) {
+        let by_branch = by_branch.get_or_insert_default();
+        if by_branch.of == Some((number, layout.built)) {
+            for (node, more) in by_branch.changes.drain(..) {
                 let Some(place) = layout.place(node) else { continue };
-                let tasks = &mut tally.tasks;
+                let tasks = &mut by_branch.tasks;
                 layout.path(place).for_each(|it| tasks[it] = if more { tasks[it] + 1 } else { tasks[it] - 1 });
             }
         } else {
-            tally.of = Some((number, layout.built));
-            tally.changes.clear();
-            count_by_branch(counts, layout, &mut tally.tasks);
+            by_branch.of = Some((number, layout.built));
+            by_branch.changes.clear();
+            count_by_branch(counts, layout, &mut by_branch.tasks);
         }
-        out.clone_from(&tally.tasks);
+        out.clone_from(&by_branch.tasks);
     }
 
     /// Forgets failures that happened long ago.
@@ -323,7 +323,7 @@ impl Ledger {
     /// Active tasks of a service, by node.
     pub(super) fn counts(&self, service: ServiceId) -> &Counts {
         static NONE: Counts = Counts::none();
-        self.holdings.get(service).map_or(&NONE, |it| &it.counts)
+        self.usages.get(service).map_or(&NONE, |it| &it.counts)
     }
 
     /// Recent failures of a group by node, whether they matter or not.
@@ -391,11 +391,7 @@ impl Ledger {
         for ((service, node), count) in &counts {
             assert_eq!(self.counts(*service).get(*node), *count, "tasks of {service:?} on {node:?}");
         }
-        assert_eq!(
-            self.holdings.iter().map(|(_, it)| it.counts.len()).sum::<usize>(),
-            counts.len(),
-            "services on nodes"
-        );
+        assert_eq!(self.usages.iter().map(|(_, it)| it.counts.len()).sum::<usize>(), counts.len(), "services on nodes");
     }
 }
 
@@ -415,14 +411,14 @@ fn count_by_branch(counts: &Counts, layout: &Layout, out: &mut Vec<u32>) {
 
 /// What a service holds: its active tasks by node and, if it has many, by branch.
 #[derive(Default)]
-struct Holding {
+struct ServiceUsage {
     counts: Counts,
-    tally: Option<Box<Tally>>,
+    by_branch: Option<Box<BranchCounts>>,
 }
 
 /// Active tasks of a service by branch of a layout, and where tasks came and went since they were counted.
 #[derive(Default)]
-struct Tally {
+struct BranchCounts {
     /// Number of the layout, and when that was built.
     of: Option<(usize, u64)>,
     tasks: Vec<u32>,
@@ -522,40 +518,40 @@ impl Log {
     }
 }
 
-/// What a requirement says of each node; [`Verdicts::of`] computes it when it is first asked.
+/// What a requirement says of each node; [`FilterCache::of`] computes it when it is first asked.
 #[derive(Default)]
-pub(super) struct Verdicts {
+pub(super) struct FilterCache {
     pub(super) requirement: Option<Requirement>,
     /// Groups that have it.
     pub(super) users: usize,
     by_node: Vec<u8>,
 }
 
-impl Verdicts {
+impl FilterCache {
     const UNKNOWN: u8 = u8::MAX;
     const PASSES: u8 = u8::MAX - 1;
 
-    pub(super) fn new(requirement: Requirement) -> Verdicts {
-        Verdicts { requirement: Some(requirement), users: 0, by_node: Vec::new() }
+    pub(super) fn new(requirement: Requirement) -> FilterCache {
+        FilterCache { requirement: Some(requirement), users: 0, by_node: Vec::new() }
     }
 
     /// The node is another one now.
     pub(super) fn forget(&mut self, node: NodeId) {
         if let Some(verdict) = self.by_node.get_mut(node.index()) {
-            *verdict = Verdicts::UNKNOWN;
+            *verdict = FilterCache::UNKNOWN;
         }
     }
 
     pub(super) fn of(&mut self, cluster: &Cluster, node: NodeId) -> Option<Filter> {
         if self.by_node.len() <= node.index() {
-            self.by_node.resize(cluster.nodes().len(), Verdicts::UNKNOWN);
+            self.by_node.resize(cluster.nodes().len(), FilterCache::UNKNOWN);
         }
         let verdict = &mut self.by_node[node.index()];
-        if *verdict == Verdicts::UNKNOWN {
+        if *verdict == FilterCache::UNKNOWN {
             let requirement = self.requirement.as_ref().expect("a group has it");
             let refusal = requirement.refusal(&cluster.nodes()[node].spec);
-            *verdict = refusal.map_or(Verdicts::PASSES, |filter| filter as u8);
+            *verdict = refusal.map_or(FilterCache::PASSES, |filter| filter as u8);
         }
-        if *verdict == Verdicts::PASSES { None } else { Some(Filter::ALL[*verdict as usize]) }
+        if *verdict == FilterCache::PASSES { None } else { Some(Filter::ALL[*verdict as usize]) }
     }
 }

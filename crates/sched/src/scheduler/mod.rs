@@ -23,7 +23,7 @@ use crate::task::{DesiredState, Task, TaskState};
 use crate::time::{Span, Time};
 use crate::work::{self, Work};
 
-use board::Desk;
+use board::Scratch;
 pub use board::{Board, Room};
 use filter::{Refusals, Requirement};
 pub use layout::TieBreak;
@@ -73,9 +73,9 @@ struct Member {
     /// With the numbers of their creation. Those that ended meanwhile are still in it.
     waiting: Vec<(u64, TaskId)>,
     is_sorted: bool,
-    /// Whether every waiting task was told [`Member::told`], and none of them ended since.
+    /// Whether every waiting task was told [`Member::last_refusals`], and none of them ended since.
     is_settled: bool,
-    told: Option<Refusals>,
+    last_refusals: Option<Refusals>,
     /// Whether it is among the [`Sleepers`].
     sleeps: bool,
 }
@@ -84,7 +84,7 @@ impl Member {
     /// Where it is among the sleepers: with all that are refused by the same nodes for the same reasons.
     fn bed(&self, number: u32) -> (Bed, Turn) {
         let scope = Views::of_refusals(number as usize, &self.group);
-        ((scope, self.told.expect("who sleeps was told")), (self.waiting[0].0, number))
+        ((scope, self.last_refusals.expect("who sleeps was told")), (self.waiting[0].0, number))
     }
 }
 
@@ -104,7 +104,7 @@ pub(crate) struct Scheduler {
     free_groups: Vec<u32>,
     group_numbers: BTreeMap<(ServiceId, u64), u32>,
     /// Groups with waiting tasks that are looked at by every pass, in no order; and the others.
-    hungry: Vec<u32>,
+    groups_awake: Vec<u32>,
     sleepers: Sleepers,
     bound: Bound,
     /// Whether anything happened that could give a waiting task its place.
@@ -112,11 +112,11 @@ pub(crate) struct Scheduler {
     /// Since when a pass is due, if one is.
     debouncing: Option<Time>,
     generation: u64,
-    desk: Desk,
+    scratch: Scratch,
     /// The last explanation: many groups find no place for the same reasons.
-    words: Option<(Refusals, Arc<str>)>,
+    explanation_cache: Option<(Refusals, Arc<str>)>,
     /// Room for the order of the groups of a pass.
-    turns: Vec<Turn>,
+    pass_order: Vec<Turn>,
 }
 
 /// Tasks that are bound to nodes which have not taken them yet.
@@ -143,15 +143,15 @@ impl Scheduler {
             groups: Vec::new(),
             free_groups: Vec::new(),
             group_numbers: BTreeMap::new(),
-            hungry: Vec::new(),
+            groups_awake: Vec::new(),
             sleepers: Sleepers::default(),
             bound: Bound::default(),
             required: false,
             debouncing: None,
             generation: 0,
-            desk: Desk::default(),
-            words: None,
-            turns: Vec::new(),
+            scratch: Scratch::default(),
+            explanation_cache: None,
+            pass_order: Vec::new(),
         }
     }
 
@@ -319,7 +319,7 @@ impl Scheduler {
             waiting: Vec::new(),
             is_sorted: true,
             is_settled: false,
-            told: None,
+            last_refusals: None,
             sleeps: false,
         };
         let number = self.free_groups.pop().unwrap_or_else(|| {
@@ -356,7 +356,7 @@ impl Scheduler {
         member.is_settled = false;
         member.waiting.push((task.sequence, id));
         if was_full {
-            self.hungry.push(number);
+            self.groups_awake.push(number);
         }
         self.wake_up(number);
     }
@@ -367,7 +367,7 @@ impl Scheduler {
         if std::mem::take(&mut member.sleeps) {
             let (bed, turn) = member.bed(number);
             self.sleepers.remove(&bed, turn);
-            self.hungry.push(number);
+            self.groups_awake.push(number);
         }
     }
 
@@ -530,16 +530,16 @@ impl Scheduler {
     /// told, nothing changes for any of them. Tasks that are placed may change the reasons, so then they are asked again.
     fn place_waiting(&mut self, cluster: &mut Cluster) {
         self.wake_renewed(cluster);
-        let mut turns = std::mem::take(&mut self.turns);
-        let mut hungry = std::mem::take(&mut self.hungry);
-        for number in &hungry {
-            turns.extend(self.prepare(cluster, *number));
+        let mut pass_order = std::mem::take(&mut self.pass_order);
+        let mut groups_awake = std::mem::take(&mut self.groups_awake);
+        for number in &groups_awake {
+            pass_order.extend(self.prepare(cluster, *number));
         }
-        turns.sort_unstable_by(|one, other| other.cmp(one));
+        pass_order.sort_unstable_by(|one, other| other.cmp(one));
         self.sleepers.begin();
         let mut last = None;
         loop {
-            let next = turns.last().copied();
+            let next = pass_order.last().copied();
             match self.sleepers.next_before(next, last, self.ledger.log.end()) {
                 Some((bed, turn)) => {
                     last = Some(turn);
@@ -548,34 +548,34 @@ impl Scheduler {
                         continue;
                     }
                     self.wake_up(turn.1);
-                    hungry.extend(self.hungry.pop());
+                    groups_awake.extend(self.groups_awake.pop());
                     // Its first tasks may have ended just now: then its turn is later.
                     match self.prepare(cluster, turn.1) {
                         Some(own) if own == turn => self.place_group(cluster, own.1),
                         Some(own) => {
-                            let place = turns.partition_point(|other| *other > own);
-                            turns.insert(place, own);
+                            let place = pass_order.partition_point(|other| *other > own);
+                            pass_order.insert(place, own);
                         }
                         None => {}
                     }
                 }
                 None => {
-                    let Some(turn) = turns.pop() else { break };
+                    let Some(turn) = pass_order.pop() else { break };
                     last = Some(turn);
                     self.place_group(cluster, turn.1);
                 }
             }
         }
-        hungry.retain(|number| {
+        groups_awake.retain(|number| {
             self.groups[*number as usize].as_ref().is_some_and(|it| !it.waiting.is_empty() && !it.sleeps)
         });
-        self.hungry = hungry;
-        self.turns = turns;
+        self.groups_awake = groups_awake;
+        self.pass_order = pass_order;
     }
 
     /// Makes the list of a group good; the answer is its turn, if it has tasks that wait.
     fn prepare(&mut self, cluster: &Cluster, number: u32) -> Option<Turn> {
-        let member = self.groups[number as usize].as_mut().expect("it is hungry");
+        let member = self.groups[number as usize].as_mut().expect("it waits");
         let first_waits = || member.waiting.first().is_some_and(|(_, id)| waits(cluster, *id));
         if !(member.is_settled && first_waits()) {
             member.is_settled = false;
@@ -596,20 +596,20 @@ impl Scheduler {
         let member = self.groups[number as usize].as_ref().expect("it has tasks that wait");
         let group = (number as usize, &member.group);
         work::count(Work::Group);
-        let mut board = Board::new(cluster, &mut self.ledger, &mut self.views, group, self.ties, 0, &mut self.desk);
+        let mut board = Board::new(cluster, &mut self.ledger, &mut self.views, group, self.ties, 0, &mut self.scratch);
         board.refusals_if_none_fits()
     }
 
     fn place_group(&mut self, cluster: &mut Cluster, number: u32) {
-        let member = self.groups[number as usize].as_mut().expect("it is hungry");
+        let member = self.groups[number as usize].as_mut().expect("it waits");
         work::count(Work::Group);
         let mut tasks = std::mem::take(&mut member.waiting);
         let sequence = tasks[0].0;
         let group = (number as usize, &member.group);
         let mut board =
-            Board::new(cluster, &mut self.ledger, &mut self.views, group, self.ties, sequence, &mut self.desk);
+            Board::new(cluster, &mut self.ledger, &mut self.views, group, self.ties, sequence, &mut self.scratch);
         // A group that found no place before is given to the strategy only when there is one.
-        let mut refusals = if member.told.is_some() { board.refusals_if_none_fits() } else { None };
+        let mut refusals = if member.last_refusals.is_some() { board.refusals_if_none_fits() } else { None };
         if refusals.is_none() {
             // Where tasks came or went since the last pass, this one has looked through them already.
             if member.is_settled {
@@ -621,8 +621,8 @@ impl Scheduler {
                 refusals = Some(board.refusals());
             }
         }
-        let mut units = self.desk.units.drain(..).peekable();
-        let placements = self.desk.placements.iter().zip(&self.desk.active);
+        let mut units = self.scratch.units.drain(..).peekable();
+        let placements = self.scratch.placements.iter().zip(&self.scratch.active);
         for (index, ((node, active), (_, id))) in placements.zip(&tasks).enumerate() {
             let entry = &mut self.entries[id.row()];
             (entry.stage, entry.node, entry.active) = (Stage::Placed, *node, *active);
@@ -631,7 +631,7 @@ impl Scheduler {
             cluster.assign(*id, *node, units);
         }
         drop(units);
-        tasks.drain(..self.desk.placements.len());
+        tasks.drain(..self.scratch.placements.len());
         match refusals {
             Some(refusals) => self.leave_waiting(cluster, number, tasks, refusals),
             None => {
@@ -639,7 +639,7 @@ impl Scheduler {
                 tasks.shrink_to(64);
                 let member = self.member_mut(number);
                 member.waiting = tasks;
-                member.told = None;
+                member.last_refusals = None;
             }
         }
     }
@@ -647,7 +647,7 @@ impl Scheduler {
     /// SwarmKit `noSuitableNode`. A task whose service has a newer version is forgotten until something else touches it
     /// (moby#53722): that is how a pending task gets lost by a harmless update.
     fn leave_waiting(&mut self, cluster: &mut Cluster, number: u32, mut tasks: Vec<(u64, TaskId)>, refusals: Refusals) {
-        let member = self.groups[number as usize].as_mut().expect("it is hungry");
+        let member = self.groups[number as usize].as_mut().expect("it waits");
         let service = cluster.service(member.group.service);
         let is_current = service.is_some_and(|service| service.version <= member.group.version);
         if !is_current {
@@ -662,19 +662,19 @@ impl Scheduler {
             }
             return;
         }
-        if self.words.as_ref().is_none_or(|(known, _)| *known != refusals) {
+        if self.explanation_cache.as_ref().is_none_or(|(known, _)| *known != refusals) {
             let text = refusals.to_string();
             let text = if text.is_empty() { "no suitable node".into() } else { format!("no suitable node ({text})") };
-            self.words = Some((refusals, text.into()));
+            self.explanation_cache = Some((refusals, text.into()));
         }
-        let (_, text) = self.words.clone().expect("just written");
-        member.is_settled &= member.told == Some(refusals);
+        let (_, text) = self.explanation_cache.clone().expect("just written");
+        member.is_settled &= member.last_refusals == Some(refusals);
         if !std::mem::replace(&mut member.is_settled, true) {
             for (_, id) in &tasks {
                 explain(cluster, *id, &text);
             }
         }
-        member.told = Some(refusals);
+        member.last_refusals = Some(refusals);
         member.waiting = tasks;
         if member.group.is_plain() {
             member.sleeps = true;

@@ -14,14 +14,14 @@ use std::ops::Range;
 use super::counts::Counts;
 use super::filter::{Filter, Refusals, Requirement};
 use super::layout::{Circle, Layout, TieBreak};
-use super::ledger::{self, Depth, Group, Ledger, Verdicts};
+use super::ledger::{self, Depth, FilterCache, Group, Ledger};
 use super::order::Order;
 use crate::cluster::Cluster;
 use crate::id::NodeId;
 
 /// What a node is compared by.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(super) enum By {
+pub(super) enum RankBy {
     /// Swarm's order: recent failures of the group if they are five or more, active tasks of the service, active tasks.
     Rank,
     /// Recent failures again, then the larger reserved share of CPU and memory, then active tasks: the fullest first.
@@ -31,7 +31,7 @@ pub(super) enum By {
 /// What a view is of.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) struct Scope {
-    by: By,
+    by: RankBy,
     depth: Depth,
     layout: usize,
     /// Number of the requirement, or of the group if the depth is [`Depth::All`].
@@ -84,13 +84,13 @@ pub struct Candidate {
 }
 
 /// Which nodes are asked for.
-pub(super) struct Question {
+pub(super) struct CandidateQuery {
     pub(super) layout: usize,
     /// The places of the layout that are looked at.
     pub(super) stretch: Range<usize>,
     /// Whether none of them has a task of the service.
     pub(super) is_fresh: bool,
-    pub(super) by: By,
+    pub(super) by: RankBy,
     /// How many nodes are wanted at most.
     pub(super) most: usize,
     /// At least so many of them stand best first, the others behind in no order.
@@ -100,7 +100,7 @@ pub(super) struct Question {
 }
 
 /// Who asks.
-pub(super) struct Asker<'a> {
+pub(super) struct GroupQuery<'a> {
     cluster: &'a Cluster,
     ledger: &'a Ledger,
     group: &'a Group,
@@ -110,13 +110,13 @@ pub(super) struct Asker<'a> {
     failures: Option<&'a Counts>,
 }
 
-impl<'a> Asker<'a> {
-    pub(super) fn new(cluster: &'a Cluster, ledger: &'a Ledger, group: &'a Group, id: usize) -> Asker<'a> {
+impl<'a> GroupQuery<'a> {
+    pub(super) fn new(cluster: &'a Cluster, ledger: &'a Ledger, group: &'a Group, id: usize) -> GroupQuery<'a> {
         let (counts, failures) = (ledger.counts(group.service), ledger.failures(group.service, group.version));
-        Asker { cluster, ledger, group, id, counts, failures }
+        GroupQuery { cluster, ledger, group, id, counts, failures }
     }
 
-    fn key(&self, node: NodeId, verdict: Option<Filter>, by: By, depth: Depth) -> u64 {
+    fn key(&self, node: NodeId, verdict: Option<Filter>, by: RankBy, depth: Depth) -> u64 {
         if self.ledger.is_removed(node) {
             return GONE;
         }
@@ -127,15 +127,17 @@ impl<'a> Asker<'a> {
         let (failures, tasks) = if depth == Depth::All { self.of_group(node, by) } else { (0, 0) };
         let total = u64::from(self.ledger.active(node));
         match by {
-            By::Rank => pack(failures, u64::from(tasks), total),
-            By::Fullness => pack(failures, PART - reserved_ppm(self.ledger, node).min(PART), PART - total.min(PART)),
+            RankBy::Rank => pack(failures, u64::from(tasks), total),
+            RankBy::Fullness => {
+                pack(failures, PART - reserved_ppm(self.ledger, node).min(PART), PART - total.min(PART))
+            }
         }
     }
 
     /// What the shared views do not know: failures that matter and, where it is compared by them, tasks of the service.
-    fn of_group(&self, node: NodeId, by: By) -> (u32, u32) {
+    fn of_group(&self, node: NodeId, by: RankBy) -> (u32, u32) {
         let failures = self.failures.map_or(0, |counts| ledger::that_matter(counts.get(node)));
-        let tasks = if by == By::Rank { self.counts.get(node) } else { 0 };
+        let tasks = if by == RankBy::Rank { self.counts.get(node) } else { 0 };
         (failures, tasks)
     }
 }
@@ -170,7 +172,7 @@ const MANY: usize = 64;
 pub(super) struct Views {
     ties: TieBreak,
     seed: u64,
-    requirements: Vec<Verdicts>,
+    requirements: Vec<FilterCache>,
     requirement_numbers: BTreeMap<Requirement, usize>,
     /// The first is the circle.
     layouts: Vec<Layout>,
@@ -210,7 +212,7 @@ impl Views {
         }
         let free = self.requirements.iter().position(|it| it.requirement.is_none());
         let number = *self.requirement_numbers.entry(requirement).or_insert_with_key(|requirement| {
-            let verdicts = Verdicts::new(requirement.clone());
+            let verdicts = FilterCache::new(requirement.clone());
             match free {
                 Some(number) => self.requirements[number] = verdicts,
                 None => self.requirements.push(verdicts),
@@ -242,7 +244,7 @@ impl Views {
                 && let Some(requirement) = &verdicts.requirement
             {
                 self.requirement_numbers.remove(requirement);
-                *verdicts = Verdicts::default();
+                *verdicts = FilterCache::default();
                 self.close(|scope| scope.depth != Depth::All && scope.number == number);
             }
         }
@@ -291,28 +293,28 @@ impl Views {
     }
 
     /// The view of a scope, up to date.
-    fn view(&mut self, asker: &Asker<'_>, scope: Scope) -> usize {
-        let number = self.number(asker, scope);
-        self.catch_up(asker, number, scope);
+    fn view(&mut self, query: &GroupQuery<'_>, scope: Scope) -> usize {
+        let number = self.number(query, scope);
+        self.catch_up(query, number, scope);
         number
     }
 
     /// The view of a scope, as it was when it was last brought up to date.
-    fn number(&mut self, asker: &Asker<'_>, scope: Scope) -> usize {
+    fn number(&mut self, query: &GroupQuery<'_>, scope: Scope) -> usize {
         self.questions += 1;
         if self.views.get(self.recent).is_none_or(|view| view.scope != Some(scope)) {
             self.recent = match self.view_numbers.get(&scope) {
                 Some(number) => *number,
-                None => self.open(asker.ledger.len(), scope),
+                None => self.open(query.ledger.len(), scope),
             };
         }
         self.views[self.recent].used = self.questions;
         self.recent
     }
 
-    fn catch_up(&mut self, asker: &Asker<'_>, number: usize, scope: Scope) {
-        let verdicts = &mut self.requirements[asker.group.requirement];
-        self.views[number].catch_up(asker, scope, &self.layouts[scope.layout], verdicts);
+    fn catch_up(&mut self, query: &GroupQuery<'_>, number: usize, scope: Scope) {
+        let verdicts = &mut self.requirements[query.group.requirement];
+        self.views[number].catch_up(query, scope, &self.layouts[scope.layout], verdicts);
     }
 
     /// A new view, in the place of one that nobody asked for long if there are too many: about 75 MB of keys, or 64.
@@ -336,18 +338,18 @@ impl Views {
         number
     }
 
-    fn shared(group: &Group, layout: usize, by: By, depth: Depth) -> Scope {
+    fn shared(group: &Group, layout: usize, by: RankBy, depth: Depth) -> Scope {
         let room = if depth == Depth::Room { group.room() } else { (0, 0) };
         Scope { by, depth, layout, number: group.requirement, room }
     }
 
-    fn own(id: usize, layout: usize, by: By) -> Scope {
+    fn own(id: usize, layout: usize, by: RankBy) -> Scope {
         Scope { by, depth: Depth::All, layout, number: id, room: (0, 0) }
     }
 
     /// A view that leaves nothing out: a shared one if that is `enough` and its tasks take nothing but room from each
     /// other.
-    fn whole(id: usize, group: &Group, layout: usize, by: By, enough: bool) -> Scope {
+    fn whole(id: usize, group: &Group, layout: usize, by: RankBy, enough: bool) -> Scope {
         match (enough && group.is_plain(), group.room()) {
             (true, (0, 0)) => Views::shared(group, layout, by, Depth::Nodes),
             (true, _) => Views::shared(group, layout, by, Depth::Room),
@@ -357,33 +359,33 @@ impl Views {
 
     /// The view that says whether any node takes a task of the group: groups with the same one are refused alike.
     pub(super) fn of_refusals(id: usize, group: &Group) -> Scope {
-        Views::whole(id, group, group.layout, By::Rank, true)
+        Views::whole(id, group, group.layout, RankBy::Rank, true)
     }
 
     /// Puts into `out` the best nodes that can take a task of the group, of equals the first on the circle.
-    pub(super) fn candidates(&mut self, asker: &Asker<'_>, question: &Question, out: &mut Vec<Candidate>) {
+    pub(super) fn candidates(&mut self, query: &GroupQuery<'_>, question: &CandidateQuery, out: &mut Vec<Candidate>) {
         out.clear();
-        let &Question { layout, ref stretch, is_fresh, by, most, .. } = question;
+        let &CandidateQuery { layout, ref stretch, is_fresh, by, most, .. } = question;
         if most == 0 || stretch.is_empty() {
             return;
         }
         let split = self.split(question);
-        let group = asker.group;
+        let group = query.group;
         let share = if stretch.len() <= SMALL { FEW / 4 } else { FEW };
         let few = most.saturating_mul(share) <= stretch.len() || stretch.len() <= STEPS;
-        let scattered = asker.counts.len() * 2 <= asker.ledger.len() || by == By::Fullness;
+        let scattered = query.counts.len() * 2 <= query.ledger.len() || by == RankBy::Fullness;
         if few && scattered {
             let reserves = group.room() != (0, 0);
             for depth in [Depth::Nodes, Depth::Room] {
                 // By fullness, those that are too full stand in front of all others.
                 let useless = match depth {
-                    Depth::Nodes => by == By::Fullness,
-                    _ => group.wants_units() || (by == By::Rank && !reserves),
+                    Depth::Nodes => by == RankBy::Fullness,
+                    _ => group.wants_units() || (by == RankBy::Rank && !reserves),
                 };
                 if useless {
                     continue;
                 }
-                match self.step(asker, Views::shared(group, layout, by, depth), question, split, out) {
+                match self.step(query, Views::shared(group, layout, by, depth), question, split, out) {
                     Step::Done => return,
                     Step::Full => {}
                     Step::Crowded => break,
@@ -391,13 +393,13 @@ impl Views {
             }
         }
         // What a shared view knows is the whole truth where the group left no traces yet.
-        let is_fresh = asker.failures.is_none() && (is_fresh || by == By::Fullness);
-        self.choose(asker, Views::whole(asker.id, asker.group, layout, by, is_fresh), question, split, out);
+        let is_fresh = query.failures.is_none() && (is_fresh || by == RankBy::Fullness);
+        self.choose(query, Views::whole(query.id, query.group, layout, by, is_fresh), question, split, out);
     }
 
     /// Where the circle's start divides a stretch.
-    fn split(&self, question: &Question) -> usize {
-        let &Question { layout, ref stretch, start, .. } = question;
+    fn split(&self, question: &CandidateQuery) -> usize {
+        let &CandidateQuery { layout, ref stretch, start, .. } = question;
         if layout == Views::CIRCLE || start == 0 {
             return start.clamp(stretch.start, stretch.end);
         }
@@ -416,14 +418,14 @@ impl Views {
     /// Goes through a shared view in its order, stepping over nodes that the group has to see otherwise.
     fn step(
         &mut self,
-        asker: &Asker<'_>,
+        query: &GroupQuery<'_>,
         scope: Scope,
-        question: &Question,
+        question: &CandidateQuery,
         split: usize,
         out: &mut Vec<Candidate>,
     ) -> Step {
-        let &Question { ref stretch, most, start, .. } = question;
-        let number = self.view(asker, scope);
+        let &CandidateQuery { ref stretch, most, start, .. } = question;
+        let number = self.view(query, scope);
         let (mut steps, mut lacks_room) = (0, false);
         self.holders.clear();
         self.stepped_over.clear();
@@ -439,11 +441,11 @@ impl Views {
             let place = order.first(key, split, stretch.end).or_else(|| order.first(key, stretch.start, split));
             let place = place.expect("the smallest key is somewhere");
             let node = self.layouts[scope.layout].nodes()[place];
-            if let Some(filter) = asker.ledger.refusal(asker.group, node, None, Depth::All) {
+            if let Some(filter) = query.ledger.refusal(query.group, node, None, Depth::All) {
                 lacks_room |= filter == Filter::Resource;
                 steps += 1;
-            } else if asker.of_group(node, scope.by) != (0, 0) {
-                let key = asker.key(node, None, scope.by, Depth::All);
+            } else if query.of_group(node, scope.by) != (0, 0) {
+                let key = query.key(node, None, scope.by, Depth::All);
                 self.holders.push(Candidate { node, tie: self.tie(node, start), key });
                 steps += 1;
             } else {
@@ -468,23 +470,30 @@ impl Views {
 
     /// Takes the best of a stretch by the truth: from a view that knows all of it or, as long as that is cheaper than to
     /// bring the view up to date, node by node.
-    fn choose(&mut self, asker: &Asker<'_>, scope: Scope, question: &Question, split: usize, out: &mut Vec<Candidate>) {
-        let &Question { ref stretch, most, sorted, .. } = question;
+    fn choose(
+        &mut self,
+        query: &GroupQuery<'_>,
+        scope: Scope,
+        question: &CandidateQuery,
+        split: usize,
+        out: &mut Vec<Candidate>,
+    ) {
+        let &CandidateQuery { ref stretch, most, sorted, .. } = question;
         // The places from `split` on are in the order of the circle, so their number serves as the tie.
         let places = (split..stretch.end).chain(stretch.start..split);
-        let number = self.number(asker, scope);
-        if self.spares(asker, number, scope.layout, stretch.len()) {
+        let number = self.number(query, scope);
+        if self.spares(query, number, scope.layout, stretch.len()) {
             let (nodes, verdicts) =
-                (self.layouts[scope.layout].nodes(), &mut self.requirements[asker.group.requirement]);
+                (self.layouts[scope.layout].nodes(), &mut self.requirements[query.group.requirement]);
             for (tie, place) in places.enumerate() {
-                let verdict = verdicts.of(asker.cluster, nodes[place]);
-                let key = asker.key(nodes[place], verdict, scope.by, scope.depth);
+                let verdict = verdicts.of(query.cluster, nodes[place]);
+                let key = query.key(nodes[place], verdict, scope.by, scope.depth);
                 if key < REFUSED {
                     out.push(Candidate { node: nodes[place], tie: tie as u32, key });
                 }
             }
         } else {
-            self.catch_up(asker, number, scope);
+            self.catch_up(query, number, scope);
             if most == 1 || most.saturating_mul(FEW) <= stretch.len() {
                 return self.take(number, question, split, out);
             }
@@ -506,17 +515,17 @@ impl Views {
 
     /// Whether to look at so many nodes rather than to bring a view up to date. The looks that a view spared are not more
     /// than what it has to catch up with, so whatever is asked next, at most twice the least is done.
-    fn spares(&mut self, asker: &Asker<'_>, number: usize, layout: usize, nodes: usize) -> bool {
+    fn spares(&mut self, query: &GroupQuery<'_>, number: usize, layout: usize, nodes: usize) -> bool {
         let (view, layout) = (&mut self.views[number], &self.layouts[layout]);
         let is_built = view.built == layout.built;
-        let missed = if is_built { asker.ledger.log.missed(view.seen) } else { None };
+        let missed = if is_built { query.ledger.log.missed(view.seen) } else { None };
         view.spared += nodes;
         view.spared < missed.unwrap_or(layout.nodes().len())
     }
 
     /// Takes the few best of a view one by one.
-    fn take(&mut self, number: usize, question: &Question, split: usize, out: &mut Vec<Candidate>) {
-        let &Question { layout, ref stretch, most, start, .. } = question;
+    fn take(&mut self, number: usize, question: &CandidateQuery, split: usize, out: &mut Vec<Candidate>) {
+        let &CandidateQuery { layout, ref stretch, most, start, .. } = question;
         self.stepped_over.clear();
         while out.len() < most {
             let order = &mut self.views[number].order;
@@ -539,8 +548,8 @@ impl Views {
     }
 
     /// How often each filter refuses a node, if all nodes are refused.
-    pub(super) fn refusals(&mut self, asker: &Asker<'_>) -> Option<Refusals> {
-        let number = self.view(asker, Views::of_refusals(asker.id, asker.group));
+    pub(super) fn refusals(&mut self, query: &GroupQuery<'_>) -> Option<Refusals> {
+        let number = self.view(query, Views::of_refusals(query.id, query.group));
         let view = &self.views[number];
         (view.order.min(0, view.order.len()) >= REFUSED).then_some(view.refused)
     }
@@ -568,8 +577,8 @@ impl View {
         }
     }
 
-    fn catch_up(&mut self, asker: &Asker<'_>, scope: Scope, layout: &Layout, verdicts: &mut Verdicts) {
-        let log = &asker.ledger.log;
+    fn catch_up(&mut self, query: &GroupQuery<'_>, scope: Scope, layout: &Layout, verdicts: &mut FilterCache) {
+        let log = &query.ledger.log;
         self.spared = 0;
         let missed = if self.built == layout.built { log.since(self.seen) } else { None };
         self.seen = log.end();
@@ -577,7 +586,7 @@ impl View {
             self.built = layout.built;
             self.refused = Refusals::default();
             self.order.rebuild(layout.nodes().iter().map(|node| {
-                let key = asker.key(*node, verdicts.of(asker.cluster, *node), scope.by, scope.depth);
+                let key = query.key(*node, verdicts.of(query.cluster, *node), scope.by, scope.depth);
                 if let Some(filter) = refused_by(key) {
                     self.refused.add(filter);
                 }
@@ -588,7 +597,7 @@ impl View {
         for node in missed {
             let Some(place) = layout.place(node) else { continue };
             let old = self.order.keys()[place];
-            let key = asker.key(node, verdicts.of(asker.cluster, node), scope.by, scope.depth);
+            let key = query.key(node, verdicts.of(query.cluster, node), scope.by, scope.depth);
             if key == old {
                 continue;
             }
