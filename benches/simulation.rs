@@ -1,6 +1,7 @@
 //! Whole simulations with all metrics on: events per second of CPU time.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use cpu_time::ThreadTime;
@@ -39,7 +40,7 @@ repair = { exponential = { mean = "2m" } }
 "#;
 
 /// `scenarios/large/million.toml` or a part of it: so many times fewer nodes and tasks.
-fn million(fewer: u64) -> Scenario {
+fn million(fewer: u64) -> Arc<Scenario> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios/large/million.toml");
     let mut text = std::fs::read_to_string(&path).expect("the scenario ships with the project");
     let mut less = |key: &str, from: u64| {
@@ -50,14 +51,14 @@ fn million(fewer: u64) -> Scenario {
     less("count = ", 100_000);
     less("z{i/", 10_000);
     less("replicas = ", 5_000);
-    scenario::parse(&path, &text).expect("a good scenario")
+    scenario::parse(&path, &text).expect("a good scenario").into()
 }
 
-fn churn() -> Scenario {
-    scenario::parse(Path::new("churn.toml"), CHURN).expect("a good scenario")
+fn churn() -> Arc<Scenario> {
+    scenario::parse(Path::new("churn.toml"), CHURN).expect("a good scenario").into()
 }
 
-fn run(scenario: &Scenario) -> Outcome {
+fn run(scenario: &Arc<Scenario>) -> Outcome {
     let outcome = World::new(scenario, "spread", 1).expect("a strategy of the list").run();
     assert_eq!(outcome.failed, None);
     outcome
@@ -77,7 +78,7 @@ fn digest(outcome: &Outcome) -> u64 {
 }
 
 /// A run and its cost, printed: too long to be repeated.
-fn once(name: &str, scenario: &Scenario) {
+fn once(name: &str, scenario: &Arc<Scenario>) {
     let start = ThreadTime::now();
     let outcome = run(scenario);
     let cost = start.elapsed().as_secs_f64();

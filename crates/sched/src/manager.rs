@@ -81,6 +81,9 @@ impl Default for Config {
 /// No call panics, whatever its arguments. A time before that of an earlier call counts as that of the earlier call. What
 /// is about a node, service or task that is not there changes nothing and is refused with an [`ApiError`]; sums of
 /// resources beyond 64 bits are exact.
+///
+/// A clone goes on as its original would: the same calls get the same commands.
+#[derive(Clone)]
 pub struct Manager {
     config: Config,
     /// Changes of the leader so far.

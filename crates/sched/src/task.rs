@@ -126,6 +126,12 @@ impl Task {
         self.details.as_ref()?.error.as_ref()
     }
 
+    /// Whether a pass looked for a node and found none that is suitable; [`Task::error`] says why. It goes on waiting.
+    pub fn found_no_node(&self) -> bool {
+        // Until a pass has looked at it, a waiting task has nothing to explain.
+        self.state == TaskState::Pending && self.node.is_none() && self.error().is_some()
+    }
+
     /// Generic units given to it.
     pub fn generic(&self) -> &[GenericResource] {
         self.details.as_ref().map_or(&[], |details| &details.generic)

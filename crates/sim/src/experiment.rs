@@ -1,7 +1,7 @@
 //! A scenario becomes a plan of runs, and the plan becomes outcomes.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rayon::prelude::*;
 
@@ -31,9 +31,10 @@ pub fn plan(scenario: &Scenario) -> Vec<Run> {
 /// Runs a plan on `jobs` threads; `done` is called after each run. The outcomes are in the order of the plan and do not
 /// depend on `jobs`, but for rows that no table keeps: those go as they come. A run that cannot be finished is an outcome that says so in [`Outcome::failed`]; the others go on.
 pub fn execute(scenario: &Scenario, plan: &[Run], jobs: usize, done: &(dyn Fn(&Outcome) + Sync)) -> Vec<Outcome> {
+    let scenario = Arc::new(scenario.clone());
     let sieve = Mutex::new(Sieve::default());
     let run = |run: &Run| {
-        let mut outcome = match catch_unwind(AssertUnwindSafe(|| simulate(scenario, run))) {
+        let mut outcome = match catch_unwind(AssertUnwindSafe(|| simulate(&scenario, run))) {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(reason)) => failed(run, reason),
             Err(panic) => failed(run, format!("the simulator failed: {}", message(panic.as_ref()))),
@@ -53,7 +54,7 @@ pub fn execute(scenario: &Scenario, plan: &[Run], jobs: usize, done: &(dyn Fn(&O
     }
 }
 
-fn simulate(scenario: &Scenario, run: &Run) -> Result<Outcome, String> {
+fn simulate(scenario: &Arc<Scenario>, run: &Run) -> Result<Outcome, String> {
     Ok(World::new(scenario, &run.strategy, run.replication)?.run())
 }
 

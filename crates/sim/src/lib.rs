@@ -11,6 +11,7 @@ pub mod compose;
 pub mod conform;
 pub mod engine;
 pub mod experiment;
+pub mod fact;
 pub mod metrics;
 pub mod model;
 pub mod outside;

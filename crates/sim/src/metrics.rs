@@ -72,7 +72,7 @@ pub const METRICS: &[Metric] = &[
     Metric {
         name: "detection_mean_s",
         unit: "s",
-        definition: "Mean time from a machine's loss of power until the manager marks its node down, over the failures that were noticed.",
+        definition: "Mean time from the instant from which a node is not heard any more (its machine lost power, its engine was stopped, or its network broke) until the manager marks it down, over those that were noticed.",
         smaller_is_better: Some(true),
     },
     Metric {
@@ -198,7 +198,7 @@ pub const METRICS: &[Metric] = &[
     Metric {
         name: "update_duration_s",
         unit: "s",
-        definition: "Mean time from the begin of a rolling update or rollback to its completion or pause.",
+        definition: "Mean time from the start of a rolling update or rollback to its completion or pause.",
         smaller_is_better: Some(true),
     },
     Metric {

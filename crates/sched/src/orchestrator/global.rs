@@ -11,7 +11,7 @@ use crate::spec::{Availability, Mode};
 use crate::task::{DesiredState, Task, TaskState};
 
 /// The global services, and tasks that ended and wait for a restart.
-#[derive(Default, Debug)]
+#[derive(Clone, Default, Debug)]
 pub(crate) struct Global {
     services: BTreeSet<ServiceId>,
     restart: BTreeSet<(u64, TaskId)>,

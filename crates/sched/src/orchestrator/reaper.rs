@@ -14,7 +14,7 @@ const BATCH: Span = Span::from_millis(250);
 const MAX_DIRTY: usize = 1000;
 
 /// Slots whose history may have grown too long, and tasks that may be deleted.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Reaper {
     history: i64,
     /// Slots that got their first task since the last batch. Nearly all tasks of a large service come like this.

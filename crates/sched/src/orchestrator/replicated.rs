@@ -11,7 +11,7 @@ use crate::spec::Mode;
 use crate::task::{DesiredState, TaskState};
 
 /// What has to be looked at when the current transaction commits.
-#[derive(Default, Debug)]
+#[derive(Clone, Default, Debug)]
 pub(crate) struct Replicated {
     restart: BTreeSet<(u64, TaskId)>,
     reconcile: BTreeSet<ServiceId>,

@@ -16,7 +16,7 @@ use crate::time::{Span, Time};
 const OLD_TASK_TIMEOUT: Span = Span::from_secs(60);
 
 /// Replacements of one slot at one version of the service.
-#[derive(Default, Debug)]
+#[derive(Clone, Default, Debug)]
 struct History {
     version: u64,
     total: u64,
@@ -25,7 +25,7 @@ struct History {
 }
 
 /// A replacement that may not start yet.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Delay {
     generation: u64,
     /// The restart delay is still running.
@@ -37,7 +37,7 @@ struct Delay {
 }
 
 /// Decides on restarts and starts replacements in time.
-#[derive(Default, Debug)]
+#[derive(Clone, Default, Debug)]
 pub(crate) struct Supervisor {
     history: BTreeMap<(ServiceId, Slot), History>,
     delays: BTreeMap<TaskId, Delay>,

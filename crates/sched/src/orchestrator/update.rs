@@ -39,7 +39,7 @@ enum Worker {
 }
 
 /// The workers of an update, and who of them is idle or waits for which task: there may be one for every slot.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Workers {
     all: Vec<Worker>,
     idle: BTreeSet<usize>,
@@ -109,7 +109,7 @@ enum Phase {
     Monitoring,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Updater {
     generation: u64,
     spec: Arc<ServiceSpec>,
@@ -130,7 +130,7 @@ struct Updater {
 }
 
 /// All rolling updates.
-#[derive(Default, Debug)]
+#[derive(Clone, Default, Debug)]
 pub(crate) struct Supervisor {
     updates: BTreeMap<ServiceId, Updater>,
     /// Which update waits for the delayed start or the arrival of a task.

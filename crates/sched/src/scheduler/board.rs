@@ -12,7 +12,7 @@ use crate::spec::{GenericResource, ServiceSpec};
 use crate::time::Time;
 
 /// What is decided about a group, and room to decide in. It is kept from group to group, so that no decision allocates.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Scratch {
     /// For each task of the group, whether it will be counted as active.
     pub(super) active: Vec<bool>,

@@ -34,7 +34,7 @@ pub(super) struct Branch {
 }
 
 /// An order of the nodes in which every branch of some preferences is one stretch, and every leaf in order of the circle.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Layout {
     /// Descriptors of labels, outermost first.
     pub(super) levels: Vec<String>,
@@ -103,7 +103,7 @@ impl Layout {
     }
 
     fn grow_branches(&mut self, cluster: &Cluster) {
-        #[derive(Default)]
+        #[derive(Clone, Default)]
         struct Bud {
             children: BTreeMap<String, usize>,
             nodes: Vec<NodeId>,

@@ -21,7 +21,7 @@ const FAILURES_THAT_MATTER: u32 = 5;
 const FEW: usize = 16;
 
 /// Tasks of one service and version: they are equal, so what must be known to place one of them is known once.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Group {
     pub(super) service: ServiceId,
     pub(super) version: u64,
@@ -93,7 +93,7 @@ pub(super) enum Depth {
 }
 
 /// Loads, counts and failures, and a log of the nodes that changed.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Ledger {
     loads: IdVec<NodeId, Load>,
     /// What is left on nodes where 64 bits do not hold it: more was taken over there than any node has.
@@ -410,14 +410,14 @@ fn count_by_branch(counts: &Counts, layout: &Layout, out: &mut Vec<u32>) {
 }
 
 /// What a service holds: its active tasks by node and, if it has many, by branch.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct ServiceUsage {
     counts: Counts,
     by_branch: Option<Box<BranchCounts>>,
 }
 
 /// Active tasks of a service by branch of a layout, and where tasks came and went since they were counted.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct BranchCounts {
     /// Number of the layout, and when that was built.
     of: Option<(usize, u64)>,
@@ -426,7 +426,7 @@ struct BranchCounts {
 }
 
 /// SwarmKit's memory of failures: for five minutes, by service, version and node.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Failures {
     /// In order of time.
     window: VecDeque<(Time, ServiceId, u64, NodeId)>,
@@ -476,7 +476,7 @@ pub(super) fn that_matter(failures: u32) -> u32 {
 }
 
 /// The nodes that changed last, for those who keep something by node and look at it now and then.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Log {
     /// A ring; a power of two.
     nodes: Vec<NodeId>,
@@ -519,7 +519,7 @@ impl Log {
 }
 
 /// What a requirement says of each node; [`FilterCache::of`] computes it when it is first asked.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct FilterCache {
     pub(super) requirement: Option<Requirement>,
     /// Groups that have it.

@@ -65,7 +65,7 @@ enum Stage {
 }
 
 /// A group that has tasks, and those of them that wait.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Member {
     group: Group,
     /// Tasks that wait or hold something.
@@ -89,6 +89,7 @@ impl Member {
 }
 
 /// Places tasks. It learns of the cluster by the journal only.
+#[derive(Clone)]
 pub(crate) struct Scheduler {
     strategy: Box<dyn Strategy>,
     /// How long a pass waits for further changes.
@@ -120,7 +121,7 @@ pub(crate) struct Scheduler {
 }
 
 /// Tasks that are bound to nodes which have not taken them yet.
-#[derive(Default, Debug)]
+#[derive(Clone, Default, Debug)]
 struct Bound {
     /// To be tried by the next pass, with the numbers of their creation.
     fresh: Vec<(u64, TaskId)>,

@@ -15,7 +15,7 @@ pub(super) type Turn = (u64, u32);
 /// What groups have in common that sleep together: the view that refuses them, and why each node did.
 pub(super) type Bed = (Scope, Refusals);
 
-#[derive(Default, Debug)]
+#[derive(Clone, Default, Debug)]
 pub(super) struct Sleepers {
     beds: BTreeMap<Bed, BTreeSet<Turn>>,
     // During a pass:

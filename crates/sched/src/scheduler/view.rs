@@ -40,6 +40,7 @@ pub(super) struct Scope {
     room: (i64, i64),
 }
 
+#[derive(Clone)]
 struct View {
     scope: Option<Scope>,
     /// The layout that it was built for.
@@ -169,6 +170,7 @@ const SMALL: usize = 64;
 const MANY: usize = 64;
 
 /// Requirements, layouts and views.
+#[derive(Clone)]
 pub(super) struct Views {
     ties: TieBreak,
     seed: u64,

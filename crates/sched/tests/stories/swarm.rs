@@ -177,6 +177,11 @@ impl Swarm {
         self.after(secs(1));
     }
 
+    /// A clone of the manager takes over.
+    pub fn replace_manager_by_clone(&mut self) {
+        self.manager = self.manager.clone();
+    }
+
     /// Every call of the manager goes through here.
     fn call<T>(&mut self, act: impl FnOnce(&mut Manager, Time, &mut Commands) -> T) -> T {
         let mut commands = Commands::new();

@@ -25,7 +25,7 @@ const NONE: u32 = u32::MAX;
 ///
 /// Slots are chains of blocks from one pool. Blocks are read and written from one end to the other, which is what makes
 /// moving an entry cheap, and a queue that was once as full as it will be allocates no more.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Queue<E> {
     now: u64,
     len: usize,
@@ -40,7 +40,7 @@ pub struct Queue<E> {
     behind: u32,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Entry<E> {
     at: u64,
     event: E,
@@ -55,7 +55,7 @@ struct Slot {
     earliest: u64,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Block<E> {
     entries: Vec<Entry<E>>,
     next: u32,

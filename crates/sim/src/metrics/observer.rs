@@ -2,6 +2,7 @@
 
 mod close;
 mod jobs;
+mod window;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,22 +12,21 @@ use sched::spec::{Mode, ServiceSpec};
 use sched::{DesiredState, NodeId, Row, Slot, Span, TaskState, Time};
 
 use self::jobs::Jobs;
+use self::window::Window;
 use super::{Mark, Outcome, Point};
-use crate::model::TaskNo;
+use crate::fact::{Fact, TaskNo};
 use crate::model::image::Totals;
-use crate::model::requests::Answer;
-use crate::model::workload::JobNo;
 use crate::scenario::Scenario;
 
 /// How long a cluster must be as wanted to have converged.
 const HOLD: Span = Span::from_secs(30);
 
 /// All that is counted in a run.
-#[derive(Debug)]
-pub struct Observer<'a> {
-    scenario: &'a Scenario,
+#[derive(Clone, Debug)]
+pub struct Observer {
+    scenario: Arc<Scenario>,
     services: Vec<Service>,
-    nodes: Vec<Node<'a>>,
+    nodes: Vec<Node>,
     slots: Vec<SlotCount>,
     tasks: Vec<Record>,
     /// CPU and memory for one task, of every specification in turn.
@@ -35,54 +35,22 @@ pub struct Observer<'a> {
     errors: Vec<Option<Arc<str>>>,
     error_rows: BTreeMap<Arc<str>, u32>,
     outcome: Outcome,
-    // Integrals.
-    wanted: Area,
-    missing: Area,
-    pending: Area,
-    duplicates: Area,
-    cpu: Area,
-    cpu_total: Area,
-    memory: Area,
-    memory_total: Area,
-    down: Area,
-    /// Nodes in the cluster.
-    members: Area,
+    /// What starts anew at the end of the warm-up.
+    window: Window,
     jobs: Jobs,
-    /// Whether managers lack a leader, and a majority.
-    leaderless: Area,
-    minority: Area,
     // Counts of now.
     running: u64,
-    running_min: u64,
     believed: u64,
     /// Services that have not exactly as many running tasks as they want.
     unsettled: u64,
-    // Counts since the warm-up.
-    warm: Time,
-    created: u64,
-    restarts: u64,
-    failures: u64,
-    moves: u64,
-    detections: Mean,
-    failovers: Vec<Span>,
-    updates: Mean,
-    returns: Mean,
-    prepares: Mean,
     // Counts since the last scripted event, as times from it.
     since_script: SinceScript,
-    pulled_before: Totals,
-    /// When the managers lost their majority first, and how often since the warm-up.
+    /// When the managers lost their majority first.
     majority_lost: Option<Time>,
-    majority_losses: u64,
     /// Since when there is a majority but no leader.
     vacant: Option<Time>,
-    elections: Mean,
-    /// How long requests took, and how many got no answer.
-    served: Vec<Span>,
-    unanswered: u64,
-    /// Rounds and time that news took to reach every node.
-    rounds: Vec<u32>,
-    told: Mean,
+    /// Whether the leader does not reach a majority.
+    stalled: bool,
     // Convergence.
     last_deploy: Time,
     last_event: Time,
@@ -93,7 +61,7 @@ pub struct Observer<'a> {
 }
 
 /// What came to pass since the last scripted event.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct SinceScript {
     at: Option<Time>,
     created: Mean,
@@ -110,7 +78,7 @@ impl SinceScript {
     }
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Service {
     name: String,
     /// Of a replicated service.
@@ -125,16 +93,15 @@ struct Service {
     /// Row of what its newest task reserves.
     reservation: u32,
     update: Option<UpdateState>,
-    /// Running tasks that it needs, if it says so, and whether it has them.
+    /// Running tasks that it needs, if it says so.
     quorum: Option<u64>,
     created: Time,
-    enough: Area,
 }
 
 /// What every task touches stands in the first line.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 #[repr(C, align(64))]
-struct Node<'a> {
+struct Node {
     running: u64,
     running_max: u64,
     cpu_reserved: u64,
@@ -147,7 +114,7 @@ struct Node<'a> {
     eligible: bool,
     cpu: u64,
     memory: u64,
-    rack: Option<&'a str>,
+    rack: Option<Arc<str>>,
     /// When it last lost power.
     lost: Time,
     /// Since when its agent could call again.
@@ -156,7 +123,7 @@ struct Node<'a> {
 }
 
 /// A place that tasks stand for, one after the other.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct SlotCount {
     service: u32,
     /// Its number, or that of its node.
@@ -191,7 +158,7 @@ impl Once {
     }
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Record {
     slot: u32,
     node: Option<NodeId>,
@@ -231,7 +198,7 @@ impl Record {
 }
 
 /// The mean of samples, and the largest.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Mean {
     count: u64,
     /// Nanoseconds.
@@ -261,7 +228,7 @@ impl Extend<Span> for Mean {
 }
 
 /// The integral of a number over time, and its maximum.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Area {
     value: u64,
     max: u64,
@@ -270,6 +237,10 @@ struct Area {
 }
 
 impl Area {
+    /// Counts from `now` on.
+    fn begin(now: Time, value: u64) -> Area {
+        Area { value, max: value, since: now, sum: 0 }
+    }
     fn set(&mut self, now: Time, value: u64) {
         self.sum += u128::from((now - self.since).as_nanos()) * u128::from(self.value);
         self.since = now;
@@ -286,27 +257,22 @@ impl Area {
     }
     /// Counts from `since` on, a time from which on the value was what it is.
     fn rebase(&mut self, since: Time, now: Time) {
-        self.reset(now);
+        *self = Area::begin(now, self.value);
         self.sum = u128::from((now - since).as_nanos()) * u128::from(self.value);
-    }
-    /// Counts from here on.
-    fn reset(&mut self, now: Time) {
-        self.set(now, self.value);
-        (self.sum, self.max) = (0, self.value);
     }
 }
 
 // What happens.
-impl<'a> Observer<'a> {
+impl Observer {
     /// Nothing happened yet; every node has power and the manager knows it as the scenario says.
-    pub fn new(scenario: &'a Scenario, strategy: &str, replication: u32) -> Self {
+    pub fn new(scenario: Arc<Scenario>, strategy: &str, replication: u32) -> Self {
         let total = |amount: i64| u64::try_from(amount).unwrap_or(0);
-        let node = |plan: &'a crate::scenario::NodePlan| {
+        let node = |plan: &crate::scenario::NodePlan| {
             let resources = plan.spec.description.as_ref().map(|it| &it.resources);
             Node {
                 cpu: resources.map_or(0, |it| total(it.nano_cpus)),
                 memory: resources.map_or(0, |it| total(it.memory)),
-                rack: plan.spec.labels.get("rack").map(String::as_str),
+                rack: plan.spec.labels.get("rack").map(|it| it.as_str().into()),
                 there: true,
                 up: true,
                 lost: Time::ZERO,
@@ -324,7 +290,6 @@ impl<'a> Observer<'a> {
         let last_deploy = scenario.services.iter().map(|it| it.at).filter(within).max().unwrap_or_default();
         let last_script = scenario.script.iter().map(|it| it.at).filter(within).max().unwrap_or_default();
         Observer {
-            scenario,
             services: Vec::new(),
             nodes: scenario.nodes.iter().map(node).collect(),
             slots: Vec::new(),
@@ -333,56 +298,92 @@ impl<'a> Observer<'a> {
             errors: vec![None],
             error_rows: BTreeMap::new(),
             outcome: Outcome { strategy: strategy.into(), replication, ..Outcome::default() },
-            wanted: Area::default(),
-            missing: Area::default(),
-            pending: Area::default(),
-            duplicates: Area::default(),
-            cpu: Area::default(),
-            cpu_total: Area::default(),
-            memory: Area::default(),
-            memory_total: Area::default(),
-            down: Area::default(),
-            members: Area { value: scenario.nodes.len() as u64, ..Area::default() },
+            window: Window {
+                members: Area::begin(Time::ZERO, scenario.nodes.len() as u64),
+                running_min: u64::MAX,
+                ..Window::default()
+            },
             jobs: Jobs::default(),
-            leaderless: Area::default(),
-            minority: Area::default(),
             majority_lost: None,
-            majority_losses: 0,
             vacant: None,
-            elections: Mean::default(),
-            served: Vec::new(),
-            unanswered: 0,
-            rounds: Vec::new(),
-            told: Mean::default(),
+            stalled: false,
             running: 0,
-            running_min: u64::MAX,
             believed: 0,
             unsettled: 0,
-            warm: Time::ZERO,
-            created: 0,
-            restarts: 0,
-            failures: 0,
-            moves: 0,
-            detections: Mean::default(),
-            failovers: Vec::new(),
-            updates: Mean::default(),
-            returns: Mean::default(),
-            prepares: Mean::default(),
             since_script: SinceScript {
                 at: scenario.script.iter().map(|it| it.at).filter(within).max(),
                 ..SinceScript::default()
             },
-            pulled_before: Totals::default(),
             last_deploy,
             last_event: last_deploy.max(last_script),
             first_settled: None,
             settled: Some(Time::ZERO),
             converged: None,
+            scenario,
+        }
+    }
+
+    /// Something happened.
+    pub fn see(&mut self, now: Time, fact: &Fact) {
+        match fact {
+            Fact::Service { service, spec, quorum } => self.service(now, service.index(), spec, *quorum),
+            Fact::ServiceRemoved(service) => self.service_removed(now, service.index()),
+            Fact::UpdateStatus(service, status) => self.update_status(now, service.index(), status.as_deref()),
+            Fact::TaskCreated { service, slot, desired, .. } => {
+                self.created(now, service.index(), *slot, *desired);
+            }
+            Fact::TaskAssigned(task, node) => self.assigned(now, *task, NodeId::from_index(*node)),
+            Fact::TaskRecord { task, state, desired, error } => {
+                self.recorded(now, *task, *state, *desired, error.as_ref());
+            }
+            Fact::TaskRemoved(task) => self.removed(now, *task),
+            Fact::NodeEligible(node, eligible) => self.eligible(now, *node, *eligible),
+            Fact::NodeDetected(node) => self.detected(now, *node),
+            Fact::NodeRegistered(node) => self.registered(now, *node),
+            Fact::NodeMember(node, there) => self.member(now, *node, *there),
+            Fact::Majority(there) => self.majority(now, *there),
+            Fact::LeaderStalled => {
+                self.stalled = true;
+                self.leader(now, false);
+            }
+            Fact::LeaderResumed => self.resumed(now),
+            Fact::LeaderLost => {
+                // One that had stalled led nobody any more.
+                let led = !std::mem::take(&mut self.stalled);
+                led.then(|| self.leader(now, false));
+            }
+            Fact::LeaderElected(_) => {
+                self.stalled = false;
+                self.leader(now, true);
+            }
+            Fact::Power { node, up } => self.power(now, *node, *up),
+            Fact::EngineRestarted(node) => {
+                self.silent(now, *node);
+                self.back(now, *node);
+            }
+            Fact::Unreachable(node, _) => self.silent(now, *node),
+            Fact::Reachable(node) => self.back(now, *node),
+            Fact::ImageWanted(task, _) => self.preparing(now, *task),
+            Fact::Prepared(task) => self.prepared(now, *task),
+            Fact::Started(task) => self.started(now, *task),
+            Fact::Leaving(task) => self.leaving(now, *task),
+            Fact::Ended(task) => self.ended(now, *task),
+            Fact::Reported { task, at, state, .. } if state.is_terminal() => self.noted_end(*at, *task),
+            Fact::NewsSpread(rounds, span) => self.told(*rounds, *span),
+            Fact::RequestServed(span) => self.window.served.push(*span),
+            Fact::RequestFailed => self.window.unanswered += 1,
+            Fact::JobArrived(job) => self.jobs.arrived(now, *job),
+            Fact::JobLost(job) => self.jobs.lost(now, *job),
+            Fact::JobStarted(job) => self.jobs.started(now, *job),
+            Fact::JobDone(job) => self.jobs.done(now, *job),
+            Fact::Note(note) => self.mark(now, note.kind, note.label.as_str()),
+            Fact::Sampled(rate) => self.sample(now, *rate),
+            _ => {}
         }
     }
 
     /// Something for the plots.
-    pub fn mark(&mut self, now: Time, kind: &str, label: impl Into<String>) {
+    fn mark(&mut self, now: Time, kind: &str, label: impl Into<String>) {
         let mut mark = Mark { time_s: now.as_secs_f64(), kind: kind.into(), label: label.into() };
         mark.label.shrink_to_fit();
         self.outcome.marks.push(mark);
@@ -390,7 +391,10 @@ impl<'a> Observer<'a> {
 
     /// How many tasks, marks and samples are kept.
     pub fn kept(&self) -> (u64, u64, u64) {
-        let samples = self.served.len() + self.failovers.len() + self.rounds.len() + self.outcome.series.len();
+        let samples = self.window.served.len()
+            + self.window.failovers.len()
+            + self.window.rounds.len()
+            + self.outcome.series.len();
         (self.tasks.len() as u64, self.outcome.marks.len() as u64, samples as u64)
     }
 
@@ -405,8 +409,9 @@ impl<'a> Observer<'a> {
     }
 
     /// A service (rows in order of creation) exists, or wants something else.
-    pub fn service(&mut self, now: Time, service: usize, spec: &ServiceSpec) {
+    fn service(&mut self, now: Time, service: usize, spec: &ServiceSpec, quorum: Option<u64>) {
         if service == self.services.len() {
+            self.window.enough.push(Area::default());
             self.services.push(Service {
                 name: spec.name.clone(),
                 replicas: None,
@@ -416,9 +421,8 @@ impl<'a> Observer<'a> {
                 slots: Vec::new(),
                 reservation: 0,
                 update: None,
-                quorum: None,
+                quorum,
                 created: now,
-                enough: Area::default(),
             });
         }
         let amount = |amount: i64| u64::try_from(amount).unwrap_or(0);
@@ -432,80 +436,50 @@ impl<'a> Observer<'a> {
         self.change(now, service, |it| it.replicas = replicas);
     }
 
-    /// A service needs so many running tasks to be of use.
-    pub fn quorum(&mut self, service: usize, quorum: u64) {
-        self.services[service].quorum = Some(quorum);
-    }
-
     /// A majority of the managers is up, or is not.
-    pub fn majority(&mut self, now: Time, there: bool) {
-        self.minority.set(now, u64::from(!there));
+    fn majority(&mut self, now: Time, there: bool) {
+        self.window.minority.set(now, u64::from(!there));
         if there {
             self.vacant = Some(now);
         } else {
             self.majority_lost.get_or_insert(now);
-            self.majority_losses += 1;
+            self.window.majority_losses += 1;
             self.vacant = None;
         }
     }
 
     /// Somebody leads, or nobody.
-    pub fn leader(&mut self, now: Time, there: bool) {
-        self.leaderless.set(now, u64::from(!there));
+    fn leader(&mut self, now: Time, there: bool) {
+        self.window.leaderless.set(now, u64::from(!there));
         if !there {
-            self.vacant = (self.minority.value == 0).then_some(now);
+            self.vacant = (self.window.minority.value == 0).then_some(now);
         } else if let Some(since) = self.vacant.take() {
-            self.elections.add(now - since);
+            self.window.elections.add(now - since);
         }
     }
 
     /// The leader goes on: there was no election.
-    pub fn resumed(&mut self, now: Time) {
-        self.leaderless.set(now, 0);
+    fn resumed(&mut self, now: Time) {
+        if !std::mem::take(&mut self.stalled) {
+            return;
+        }
+        self.window.leaderless.set(now, 0);
         self.vacant = None;
     }
 
-    /// What became of a request.
-    pub fn answer(&mut self, answer: Answer) {
-        match answer {
-            Answer::Served(span) => self.served.push(span),
-            Answer::Failed => self.unanswered += 1,
-        }
-    }
-
     /// A piece of news reached every node.
-    pub fn told(&mut self, rounds: u32, span: Span) {
-        self.rounds.push(rounds);
-        self.told.add(span);
-    }
-
-    /// A job or service arrived.
-    pub fn job_arrived(&mut self, now: Time, job: JobNo) {
-        self.jobs.arrived(now, job);
-    }
-
-    /// It found its line full.
-    pub fn job_lost(&mut self, now: Time, job: JobNo) {
-        self.jobs.lost(now, job);
-    }
-
-    /// A container of it runs.
-    pub fn job_started(&mut self, now: Time, job: JobNo) {
-        self.jobs.started(now, job);
-    }
-
-    /// It is over.
-    pub fn job_done(&mut self, now: Time, job: JobNo) {
-        self.jobs.done(now, job);
+    fn told(&mut self, rounds: u32, span: Span) {
+        self.window.rounds.push(rounds);
+        self.window.told.add(span);
     }
 
     /// A service is removed.
-    pub fn service_removed(&mut self, now: Time, service: usize) {
+    fn service_removed(&mut self, now: Time, service: usize) {
         self.change(now, service, |it| it.replicas = it.replicas.map(|_| 0));
     }
 
     /// The manager created a task of a service as it is now.
-    pub fn created(&mut self, now: Time, service: usize, slot: Slot, desired: DesiredState) -> TaskNo {
+    fn created(&mut self, now: Time, service: usize, slot: Slot, desired: DesiredState) -> TaskNo {
         let owner = &mut self.services[service];
         let place = match slot {
             // A spare counts as one of the slots: no policy of the list has any so far.
@@ -515,7 +489,7 @@ impl<'a> Observer<'a> {
         if owner.slots.len() <= place {
             owner.slots.resize(place + 1, 0);
         }
-        self.created += 1;
+        self.window.created += 1;
         if owner.slots[place] == 0 {
             self.slots.push(SlotCount {
                 service: service as u32,
@@ -527,7 +501,7 @@ impl<'a> Observer<'a> {
             });
             owner.slots[place] = self.slots.len() as u32;
         } else {
-            self.restarts += 1;
+            self.window.restarts += 1;
         }
         let row = owner.slots[place] - 1;
         let it = &mut self.slots[row as usize];
@@ -556,23 +530,23 @@ impl<'a> Observer<'a> {
     }
 
     /// The manager gave a task to a node.
-    pub fn assigned(&mut self, now: Time, task: TaskNo, node: NodeId) {
+    fn assigned(&mut self, now: Time, task: TaskNo, node: NodeId) {
         let it = &mut self.tasks[task.row()];
         it.assigned = Once(now);
         it.node = Some(node);
         it.holds = true;
         let before = self.slots[it.slot as usize].node.replace(node);
-        self.moves += u64::from(it.moves && before.is_some_and(|before| before != node));
+        self.window.moves += u64::from(it.moves && before.is_some_and(|before| before != node));
         let (cpu, memory) = self.reservations[it.reservation as usize];
         let node = &mut self.nodes[node.index()];
         node.cpu_reserved += cpu;
         node.memory_reserved += memory;
-        self.cpu.set(now, self.cpu.value + cpu);
-        self.memory.set(now, self.memory.value + memory);
+        self.window.cpu.set(now, self.window.cpu.value + cpu);
+        self.window.memory.set(now, self.window.memory.value + memory);
     }
 
     /// The manager's record of a task says this now.
-    pub fn seen(&mut self, now: Time, task: TaskNo, state: TaskState, desired: DesiredState, error: Option<&Arc<str>>) {
+    fn recorded(&mut self, now: Time, task: TaskNo, state: TaskState, desired: DesiredState, error: Option<&Arc<str>>) {
         let it = &self.tasks[task.row()];
         let is_same = self.errors[it.error as usize].as_ref() == error;
         if it.state == state && it.desired == desired && is_same {
@@ -606,25 +580,25 @@ impl<'a> Observer<'a> {
     }
 
     /// The manager deleted its record of a task.
-    pub fn removed(&mut self, now: Time, task: TaskNo) {
+    fn removed(&mut self, now: Time, task: TaskNo) {
         self.since_script.removed.extend(self.since_script.passed(now));
         self.rewrite(now, task, |it| it.gone = true);
     }
 
     /// An agent asks for the image of a task.
-    pub fn preparing(&mut self, now: Time, task: TaskNo) {
+    fn preparing(&mut self, now: Time, task: TaskNo) {
         self.tasks[task.row()].ready.set(now);
     }
 
     /// The container of a task is created.
-    pub fn prepared(&mut self, now: Time, task: TaskNo) {
+    fn prepared(&mut self, now: Time, task: TaskNo) {
         let it = &mut self.tasks[task.row()];
         if std::mem::replace(&mut it.is_ready, true) {
             return;
         }
         let asked = std::mem::replace(&mut it.ready, Once(now));
-        if self.warm <= it.created {
-            self.prepares.extend(asked.get().map(|asked| now - asked));
+        if self.window.since <= it.created {
+            self.window.prepares.extend(asked.get().map(|asked| now - asked));
         }
         if self.since_script.passed(it.created).is_some() {
             self.since_script.ready.extend(self.since_script.passed(now));
@@ -632,7 +606,7 @@ impl<'a> Observer<'a> {
     }
 
     /// An agent noted at a time `at`, for a report that has arrived now, that a task has ended.
-    pub fn noted_end(&mut self, at: Time, task: TaskNo) {
+    fn noted_end(&mut self, at: Time, task: TaskNo) {
         let it = &self.tasks[task.row()];
         if !it.state.is_terminal() && self.since_script.at.is_some_and(|event| it.created < event) {
             self.since_script.ended.extend(self.since_script.passed(at));
@@ -640,7 +614,7 @@ impl<'a> Observer<'a> {
     }
 
     /// A task runs.
-    pub fn started(&mut self, now: Time, task: TaskNo) {
+    fn started(&mut self, now: Time, task: TaskNo) {
         self.note_settled(now);
         let it = &mut self.tasks[task.row()];
         (it.serves, it.alive) = (true, true);
@@ -653,18 +627,18 @@ impl<'a> Observer<'a> {
         let slot = &mut self.slots[it.slot as usize];
         let service = slot.service as usize;
         slot.alive += 1;
-        self.duplicates.add(now, i64::from(slot.alive > 1));
+        self.window.duplicates.add(now, i64::from(slot.alive > 1));
         if let Some(lost) = slot.lost.take()
-            && self.warm <= lost
+            && self.window.since <= lost
         {
-            self.failovers.push(now - lost);
+            self.window.failovers.push(now - lost);
         }
         self.running += 1;
         self.change(now, service, |it| it.running += 1);
     }
 
     /// A running task is being stopped.
-    pub fn leaving(&mut self, now: Time, task: TaskNo) {
+    fn leaving(&mut self, now: Time, task: TaskNo) {
         self.note_settled(now);
         let it = &mut self.tasks[task.row()];
         if !std::mem::take(&mut it.serves) {
@@ -673,12 +647,12 @@ impl<'a> Observer<'a> {
         let service = self.slots[it.slot as usize].service as usize;
         self.nodes[it.node.expect("what runs has a node").index()].running -= 1;
         self.running -= 1;
-        self.running_min = self.running_min.min(self.running);
+        self.window.running_min = self.window.running_min.min(self.running);
         self.change(now, service, |it| it.running -= 1);
     }
 
     /// A container that ran does not any more.
-    pub fn ended(&mut self, now: Time, task: TaskNo) {
+    fn ended(&mut self, now: Time, task: TaskNo) {
         self.leaving(now, task);
         let it = &mut self.tasks[task.row()];
         if !std::mem::take(&mut it.alive) {
@@ -687,7 +661,7 @@ impl<'a> Observer<'a> {
         it.ended = Once(now);
         let slot = &mut self.slots[it.slot as usize];
         slot.alive -= 1;
-        self.duplicates.add(now, -i64::from(slot.alive > 0));
+        self.window.duplicates.add(now, -i64::from(slot.alive > 0));
         let replicated = self.services[slot.service as usize].replicas.is_some();
         if it.is_wanted() && replicated && !self.nodes[it.node.expect("what ran has a node").index()].up {
             slot.lost.set(now);
@@ -695,61 +669,62 @@ impl<'a> Observer<'a> {
     }
 
     /// A machine loses or gets power.
-    pub fn power(&mut self, now: Time, node: usize, up: bool) {
+    fn power(&mut self, now: Time, node: usize, up: bool) {
         let it = &mut self.nodes[node];
-        if std::mem::replace(&mut it.up, up) == up {
+        // A machine that is not in the cluster may fail unnoticed.
+        if !up && !it.there || std::mem::replace(&mut it.up, up) == up {
             return;
         }
         if up {
             it.down += (now - it.lost).as_nanos();
             it.back = Some(now);
-            self.down.add(now, -1);
+            self.window.down.add(now, -1);
         } else {
             it.lost = now;
             it.silent.get_or_insert(now);
-            self.down.add(now, 1);
-            self.failures += 1;
+            self.window.down.add(now, 1);
+            self.window.failures += 1;
         }
     }
 
     /// A node is in the cluster from now on, or is not.
-    pub fn member(&mut self, now: Time, node: usize, there: bool) {
+    fn member(&mut self, now: Time, node: usize, there: bool) {
         if std::mem::replace(&mut self.nodes[node].there, there) != there {
-            self.members.add(now, if there { 1 } else { -1 });
+            self.window.members.add(now, if there { 1 } else { -1 });
         }
     }
 
     /// The manager marks a node down.
-    pub fn detected(&mut self, now: Time, node: usize) {
+    fn detected(&mut self, now: Time, node: usize) {
         // A node that did not register with a new leader in time may have been up.
         if let Some(since) = self.nodes[node].silent {
-            self.detections.add(now - since);
+            self.window.detections.add(now - since);
         }
     }
 
     /// A node's agent cannot be heard any more, although the machine has power.
-    pub fn silent(&mut self, now: Time, node: usize) {
+    fn silent(&mut self, now: Time, node: usize) {
         self.nodes[node].silent.get_or_insert(now);
     }
 
     /// Nothing keeps a node's agent from calling any more.
-    pub fn back(&mut self, now: Time, node: usize) {
+    fn back(&mut self, now: Time, node: usize) {
         self.nodes[node].back = Some(now);
     }
 
     /// A node's agent registered (again).
-    pub fn registered(&mut self, now: Time, node: usize) {
+    fn registered(&mut self, now: Time, node: usize) {
         let it = &mut self.nodes[node];
         it.silent = None;
         if let Some(back) = it.back.take()
-            && self.warm <= back
+            && self.window.since <= back
         {
-            self.returns.add(now - back);
+            self.window.returns.add(now - back);
         }
     }
 
     /// A node is ready and active, or is not.
-    pub fn eligible(&mut self, now: Time, node: usize, eligible: bool) {
+    fn eligible(&mut self, now: Time, node: usize, eligible: bool) {
         let it = &mut self.nodes[node];
         if std::mem::replace(&mut it.eligible, eligible) == eligible {
             return;
@@ -757,12 +732,12 @@ impl<'a> Observer<'a> {
         let turn = |area: &mut Area, amount: u64| {
             area.set(now, if eligible { area.value + amount } else { area.value - amount });
         };
-        turn(&mut self.cpu_total, it.cpu);
-        turn(&mut self.memory_total, it.memory);
+        turn(&mut self.window.cpu_total, it.cpu);
+        turn(&mut self.window.memory_total, it.memory);
     }
 
     /// The update status of a service changed.
-    pub fn update_status(&mut self, now: Time, service: usize, status: Option<&UpdateStatus>) {
+    fn update_status(&mut self, now: Time, service: usize, status: Option<&UpdateStatus>) {
         use UpdateState::{Completed, Paused, RollbackCompleted, RollbackPaused};
         let state = status.map(|it| it.state);
         if std::mem::replace(&mut self.services[service].update, state) == state {
@@ -771,19 +746,19 @@ impl<'a> Observer<'a> {
         if let Some(status) = status
             && matches!(status.state, Completed | Paused | RollbackCompleted | RollbackPaused)
         {
-            self.updates.add(now.since(status.started));
+            self.window.updates.add(now.since(status.started));
         }
     }
 
     /// A point of the series.
-    pub fn sample(&mut self, now: Time, registry_bytes_per_s: f64) {
+    fn sample(&mut self, now: Time, registry_bytes_per_s: f64) {
         self.outcome.series.push(Point {
             time_s: now.as_secs_f64(),
-            desired: self.wanted.value,
+            desired: self.window.wanted.value,
             running: self.running,
             believed: self.believed,
-            pending: self.pending.value,
-            nodes_down: self.down.value,
+            pending: self.window.pending.value,
+            nodes_down: self.window.down.value,
             registry_bytes_per_s,
         });
     }
@@ -791,46 +766,9 @@ impl<'a> Observer<'a> {
     /// The warm-up is over: counting begins.
     pub fn warmed_up(&mut self, now: Time, pulled: &Totals) {
         self.note_settled(now);
-        self.warm = now;
-        self.pulled_before = pulled.clone();
-        for area in [
-            &mut self.wanted,
-            &mut self.missing,
-            &mut self.pending,
-            &mut self.duplicates,
-            &mut self.cpu,
-            &mut self.cpu_total,
-            &mut self.memory,
-            &mut self.memory_total,
-            &mut self.down,
-            &mut self.members,
-            &mut self.leaderless,
-            &mut self.minority,
-        ] {
-            area.reset(now);
-        }
+        let running_min = if self.first_settled.is_some() { self.running } else { self.window.running_min };
+        self.window = Window::begin(now, &self.window, running_min, pulled.clone());
         self.jobs.warmed_up(now);
-        for service in &mut self.services {
-            service.enough.reset(now);
-        }
-        (self.created, self.restarts, self.failures, self.moves, self.majority_losses) = (0, 0, 0, 0, 0);
-        self.rounds.clear();
-        self.served.clear();
-        self.unanswered = 0;
-        self.failovers.clear();
-        for mean in [
-            &mut self.told,
-            &mut self.elections,
-            &mut self.detections,
-            &mut self.updates,
-            &mut self.returns,
-            &mut self.prepares,
-        ] {
-            *mean = Mean::default();
-        }
-        if self.first_settled.is_some() {
-            self.running_min = self.running;
-        }
     }
 
     /// Changes what the manager knows of a task, and all that follows.
@@ -848,11 +786,11 @@ impl<'a> Observer<'a> {
             let node = &mut self.nodes[it.node.expect("what holds has a node").index()];
             node.cpu_reserved -= cpu;
             node.memory_reserved -= memory;
-            self.cpu.set(now, self.cpu.value - cpu);
-            self.memory.set(now, self.memory.value - memory);
+            self.window.cpu.set(now, self.window.cpu.value - cpu);
+            self.window.memory.set(now, self.window.memory.value - memory);
         }
         let difference = |after: bool, before: bool| i64::from(after) - i64::from(before);
-        self.pending.add(now, difference(after.1, before.1));
+        self.window.pending.add(now, difference(after.1, before.1));
         self.believed = self.believed.checked_add_signed(difference(after.2, before.2)).expect("a count");
         if before.0 && !after.0 {
             let service = self.slots[it.slot as usize].service as usize;
@@ -868,10 +806,10 @@ impl<'a> Observer<'a> {
         change(it);
         let after = (it.wants(), it.missing(), it.wants() == it.running);
         if let Some(quorum) = it.quorum {
-            it.enough.set(now, u64::from(quorum <= it.running));
+            self.window.enough[service].set(now, u64::from(quorum <= it.running));
         }
-        self.wanted.set(now, self.wanted.value + after.0 - before.0);
-        self.missing.set(now, self.missing.value + after.1 - before.1);
+        self.window.wanted.set(now, self.window.wanted.value + after.0 - before.0);
+        self.window.missing.set(now, self.window.missing.value + after.1 - before.1);
         self.unsettled = self.unsettled + u64::from(before.2) - u64::from(after.2);
         if self.unsettled == 0 {
             self.settled.get_or_insert(now);
@@ -888,10 +826,10 @@ impl<'a> Observer<'a> {
         let Some(since) = self.settled.map(|it| it.max(self.last_deploy)).filter(|&it| it < now) else { return };
         if self.first_settled.is_none() {
             self.first_settled = Some(since);
-            self.running_min = self.running;
-            if self.warm <= since {
-                self.wanted.rebase(since, now);
-                self.missing.rebase(since, now);
+            self.window.running_min = self.running;
+            if self.window.since <= since {
+                self.window.wanted.rebase(since, now);
+                self.window.missing.rebase(since, now);
             }
         }
     }
@@ -918,7 +856,7 @@ mod tests {
         area.set(at(3), 5);
         area.set(at(3), 1);
         assert_eq!((area.total(at(10)), area.max), (13_000_000_000, 5));
-        area.reset(at(10));
+        area = Area::begin(at(10), area.value);
         assert_eq!((area.total(at(12)), area.max), (2_000_000_000, 1));
         area.rebase(at(5), at(12));
         assert_eq!(area.total(at(12)), 7_000_000_000);

@@ -4,7 +4,7 @@
 //! prepared (networks, image, container), ready, started, running, ended; or towards its end as soon as that is wanted.
 //! Reports reach the manager in the dispatcher's batches, assignments reach an agent in others; a machine without power
 //! says and hears nothing; one whose network is cut goes on with what it has and calls again when it can. Images and
-//! networks are other models: the agent asks for them by an [`Effect`].
+//! networks are other models: the agent asks for them by a [`Fact`].
 
 mod health;
 mod session;
@@ -18,12 +18,100 @@ use sched::spec::ContainerSpec;
 use sched::{DesiredState, Span, TaskState, Time};
 
 use self::health::{Condition, Course};
-use super::TaskNo;
 use super::cores::Cores;
-use crate::engine::Queue;
+use super::links::LinkImpairment;
+use super::overlay::OverlayModel;
 use crate::engine::law::{Law, unit};
 use crate::engine::rng::{Seeds, Stream, entity, part};
-use crate::scenario::{Behaviour, Breach, DaemonModel, OverlayModel, Weakness};
+use crate::fact::{Context, Fact, NetworkFault, TaskNo};
+
+/// How the containers of a service behave. By default they run until they are stopped, and are always well.
+#[derive(Clone, Copy, PartialEq, Debug, Default)]
+pub struct Behaviour {
+    /// How they end by themselves, if they do.
+    pub exit: Option<Exit>,
+    /// From the stop signal to the exit; `None` is the daemon model's.
+    pub stop: Option<Law>,
+    /// Exit code of a container that stops by itself; one that is killed has 137.
+    pub stop_code: i32,
+    /// From the start until their health checks find them well; `None` is at once.
+    pub warm_up: Option<Law>,
+    /// From the start until their health checks find them ill; `None` is never.
+    pub sick: Option<Law>,
+    /// Whether the probes of an ill container hang until their timeout instead of failing at once.
+    pub hangs: bool,
+}
+
+impl Behaviour {
+    /// Containers that exit by themselves.
+    pub fn exiting(after: Law, code: i32) -> Behaviour {
+        Behaviour { exit: Some(Exit { after, code }), ..Behaviour::default() }
+    }
+}
+
+/// The end of a container by itself.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Exit {
+    /// How long after it started.
+    pub after: Law,
+    /// With this code; 0 is success, 137 is what the kernel leaves of a container that is out of memory.
+    pub code: i32,
+}
+
+/// How an engine and its agent take their time.
+#[derive(Clone, PartialEq, Debug)]
+pub struct DaemonModel {
+    /// Taking up a task that arrived.
+    pub accept: Law,
+    /// Creating a container, image present.
+    pub create: Law,
+    /// Starting a container.
+    pub start: Law,
+    /// From the stop signal to the exit of a container; at the end of the stop grace period it is killed.
+    pub stop: Law,
+    /// What the engine does to stop a container beside that.
+    pub halt: Law,
+    /// From the end of the stop grace period until a process that is killed is gone.
+    pub kill: Law,
+    /// From the end of a container's process until its agent knows.
+    pub notice: Law,
+    /// CPU cores that all daemons share for taking up, creating, starting and stopping containers, as virtual machines of one host do; `None`
+    /// gives every container a core of its own.
+    pub cores: Option<f64>,
+    /// Time that a machine needs from power on until its agent registers.
+    pub boot: Law,
+    /// Time that an engine needs when it is started anew, until its agent registers.
+    pub restart: Law,
+    /// Whether images stay in a node's cache over a failure.
+    pub keep_cache: bool,
+    /// Agent reports are committed this often (SwarmKit dispatcher: 100 ms).
+    pub status_batch: Span,
+    /// From the beginning until the first of these commits.
+    pub status_phase: Law,
+    /// Assignments are sent after this much quiet (SwarmKit dispatcher: 100 ms).
+    pub assignment_batch: Span,
+}
+
+impl Default for DaemonModel {
+    fn default() -> Self {
+        DaemonModel {
+            create: Law::Lognormal { median: Span::from_millis(200), sigma: 0.3 },
+            start: Law::Lognormal { median: Span::from_millis(400), sigma: 0.3 },
+            stop: Law::Exponential { mean: Span::from_secs(1) },
+            accept: Law::Fixed(Span::ZERO),
+            halt: Law::Fixed(Span::ZERO),
+            kill: Law::Fixed(Span::ZERO),
+            notice: Law::Fixed(Span::ZERO),
+            cores: None,
+            boot: Law::Fixed(Span::from_secs(30)),
+            restart: Law::Uniform { min: Span::from_secs(1), max: Span::from_secs(3) },
+            keep_cache: true,
+            status_batch: Span::from_millis(100),
+            status_phase: Law::Fixed(Span::ZERO),
+            assignment_batch: Span::from_millis(100),
+        }
+    }
+}
 
 /// SwarmKit `agent/task.go`: a step that was cancelled is tried again after a second. That is what happens to a running
 /// task that shall stop: measured, every stop begins a second late.
@@ -97,36 +185,6 @@ pub enum Event {
     Worked,
 }
 
-/// What the rest of the world must know or do, in the order in which it happened.
-#[derive(Clone, PartialEq, Debug)]
-pub enum Effect {
-    /// A task needs its image on a node; tell [`Agents::pulled`] when it is there.
-    Pull(TaskNo, usize),
-    /// A task does not need its image on a node any more.
-    CancelPull(TaskNo, usize),
-    /// A container is created.
-    Prepared(TaskNo),
-    /// A container runs (and is healthy, if it is asked): it serves.
-    Started(TaskNo),
-    /// A container is taken out of service, to be stopped.
-    Leaving(TaskNo),
-    /// A container that ran does not run any more.
-    Ended(TaskNo),
-    /// An agent registered (again).
-    Registered(usize),
-    /// A report reached the manager.
-    Report {
-        /// Whose.
-        task: TaskNo,
-        /// When its agent noted it.
-        at: Time,
-        /// How far it is.
-        state: TaskState,
-        /// What went wrong.
-        error: Option<Arc<str>>,
-    },
-}
-
 /// How long the steps of a task take: drawn once, so that they belong to the task and not to what happens around it.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Life {
@@ -192,10 +250,10 @@ impl Life {
 }
 
 /// All agents of a cluster, and the dispatcher's side of their sessions.
-#[derive(Debug)]
-pub struct Agents<'a> {
-    model: &'a DaemonModel,
-    overlay: &'a OverlayModel,
+#[derive(Clone, Debug)]
+pub struct Agents {
+    model: DaemonModel,
+    overlay: OverlayModel,
     seeds: Seeds,
     nodes: Vec<Node>,
     /// By number of the task; `None` for those that never came to an agent or are gone.
@@ -210,8 +268,6 @@ pub struct Agents<'a> {
     /// The cores that all daemons share, if they do, and when the earliest pending [`Event::Worked`] is due.
     cores: Option<Cores>,
     working: Option<Time>,
-    /// What happened since it was last drained.
-    pub effects: Vec<Effect>,
     /// Places in the lists of the nodes that were looked at for removals.
     #[cfg(test)]
     looks: usize,
@@ -221,7 +277,7 @@ pub struct Agents<'a> {
 const SHORT: usize = 64;
 
 /// What every message touches stands in the first line, what few do behind it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 #[repr(C, align(64))]
 struct Node {
     /// Counts losses of the link to the manager, and those of power: what was under way before is void.
@@ -229,12 +285,12 @@ struct Node {
     cycle: u32,
     /// Whether its engine runs, how its network is broken, and whether the agent has a session.
     alive: bool,
-    breach: Option<Breach>,
+    fault: Option<NetworkFault>,
     connected: bool,
     /// Messages do not overtake each other: when the last one arrives there, and here.
     down: Time,
     up: Time,
-    weak: Option<Box<Weakness>>,
+    weak: Option<Box<LinkImpairment>>,
     /// Assignments that wait for quiet, since when, and those that were sent.
     outbox: Vec<Assignment>,
     changed: Time,
@@ -259,7 +315,7 @@ enum Assignment {
 }
 
 /// One cache line: there is one for every task of the run.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 #[repr(align(64))]
 struct Container {
     node: u32,
@@ -290,7 +346,7 @@ struct Container {
 const _: () = assert!(size_of::<Option<Container>>() == 64);
 
 /// What few containers have.
-#[derive(Default, Debug)]
+#[derive(Clone, Default, Debug)]
 struct Rare {
     rest: Rest,
     /// What its newest report says went wrong.
@@ -301,7 +357,7 @@ struct Rare {
 type CommitNo = NonZeroU32;
 
 /// Reports that enter the manager's store together.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Commit {
     at: Time,
     number: CommitNo,
@@ -356,7 +412,7 @@ enum Phase {
     Noticing,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Report {
     task: TaskNo,
     at: Time,
@@ -365,11 +421,11 @@ struct Report {
 }
 
 // What the manager and the world tell.
-impl<'a> Agents<'a> {
+impl Agents {
     /// All machines are up and their agents registered.
     pub fn new<'n>(
-        model: &'a DaemonModel,
-        overlay: &'a OverlayModel,
+        model: &DaemonModel,
+        overlay: &OverlayModel,
         names: impl Iterator<Item = &'n str>,
         seeds: Seeds,
     ) -> Self {
@@ -377,7 +433,7 @@ impl<'a> Agents<'a> {
             link: 0,
             cycle: 0,
             alive: true,
-            breach: None,
+            fault: None,
             connected: true,
             down: Time::ZERO,
             up: Time::ZERO,
@@ -394,8 +450,8 @@ impl<'a> Agents<'a> {
         };
         let nodes = names.map(node).collect();
         Agents {
-            model,
-            overlay,
+            model: model.clone(),
+            overlay: overlay.clone(),
             seeds,
             nodes,
             containers: Vec::new(),
@@ -405,7 +461,6 @@ impl<'a> Agents<'a> {
             first_commit: model.status_phase.sample(&mut seeds.stream(Stream::Dispatcher, 0)),
             cores: model.cores.map(Cores::new),
             working: None,
-            effects: Vec::new(),
             #[cfg(test)]
             looks: 0,
         }
@@ -416,7 +471,7 @@ impl<'a> Agents<'a> {
     #[allow(clippy::too_many_arguments)] // A task's whole start in life.
     pub fn assign<E: From<Event>>(
         &mut self,
-        queue: &mut Queue<E>,
+        cx: &mut Context<E>,
         task: TaskNo,
         node: usize,
         desired: DesiredState,
@@ -447,81 +502,81 @@ impl<'a> Agents<'a> {
             attached,
         });
         self.nodes[node].tasks.push(task);
-        self.send(queue, node, Assignment::Assign(task, desired));
+        self.send(cx, node, Assignment::Assign(task, desired));
     }
 
     /// The manager wants something else of a task. Tasks that no agent has are none of its business.
-    pub fn desire<E: From<Event>>(&mut self, queue: &mut Queue<E>, task: TaskNo, desired: DesiredState) {
+    pub fn desire<E: From<Event>>(&mut self, cx: &mut Context<E>, task: TaskNo, desired: DesiredState) {
         let Some(it) = self.container(task) else { return };
         it.wanted = Some(desired);
         let node = it.node as usize;
-        self.send(queue, node, Assignment::Desired(task, desired));
+        self.send(cx, node, Assignment::Desired(task, desired));
     }
 
     /// The manager forgets a task: its container goes, whatever it does, as soon as its node hears of it.
-    pub fn remove<E: From<Event>>(&mut self, queue: &mut Queue<E>, task: TaskNo) {
+    pub fn remove<E: From<Event>>(&mut self, cx: &mut Context<E>, task: TaskNo) {
         let Some(it) = self.container(task) else { return };
         it.wanted = None;
         let node = it.node as usize;
         if self.nodes[node].connected {
-            self.send(queue, node, Assignment::Remove(task));
+            self.send(cx, node, Assignment::Remove(task));
         } else if !self.nodes[node].alive {
-            self.discard(queue.now(), task);
+            self.discard(cx, task);
         }
     }
 
     /// The image of a task is on its node.
-    pub fn pulled<E: From<Event>>(&mut self, queue: &mut Queue<E>, task: TaskNo) {
+    pub fn pulled<E: From<Event>>(&mut self, cx: &mut Context<E>, task: TaskNo) {
         let Some(it) = self.container(task).filter(|it| it.phase == Phase::Pulling) else { return };
-        let now = queue.now();
+        let now = cx.now();
         if now < it.clock {
             let rest = it.clock - now;
-            it.wait(queue, task, Phase::Resuming, rest);
+            it.wait(cx, task, Phase::Resuming, rest);
         } else {
-            self.create(queue, task);
+            self.create(cx, task);
         }
     }
 
     /// The image of a task cannot be had.
-    pub fn not_pulled<E: From<Event>>(&mut self, queue: &mut Queue<E>, task: TaskNo, error: Arc<str>) {
+    pub fn not_pulled<E: From<Event>>(&mut self, cx: &mut Context<E>, task: TaskNo, error: Arc<str>) {
         if let Some(it) = self.container(task).filter(|it| it.phase == Phase::Pulling) {
             it.phase = Phase::Idle;
-            self.report(queue, task, TaskState::Rejected, Some(error));
+            self.report(cx, task, TaskState::Rejected, Some(error));
         }
     }
 
     /// The node of a task is attached to its networks.
-    pub fn attached(&mut self, task: TaskNo) {
+    pub fn attached<E: From<Event>>(&mut self, cx: &mut Context<E>, task: TaskNo) {
         let Some(it) = self.container(task) else { return };
         it.attached = true;
         if it.phase == Phase::Attaching {
             it.timer += 1;
-            self.pull(task);
+            self.pull(cx, task);
         }
     }
 
     /// A machine loses power: its containers are gone, its agent is silent, what was sent to it is lost.
-    pub fn power_off(&mut self, now: Time, node: usize) {
+    pub fn power_off<E: From<Event>>(&mut self, cx: &mut Context<E>, node: usize) {
         let it = &mut self.nodes[node];
         it.cycle += 1;
         it.alive = false;
         self.unlink(node);
         for task in self.tasks_on(node) {
-            self.lose(now, task);
+            self.lose(cx, task);
             if self.containers[task.row()].as_ref().is_some_and(|it| it.wanted.is_none()) {
-                self.discard(now, task);
+                self.discard(cx, task);
             }
         }
     }
 
     /// A machine gets power.
-    pub fn power_on<E: From<Event>>(&mut self, queue: &mut Queue<E>, node: usize) {
+    pub fn power_on<E: From<Event>>(&mut self, cx: &mut Context<E>, node: usize) {
         let boot = self.model.boot;
-        self.boot(queue, node, boot);
+        self.boot(cx, node, boot);
     }
 
     /// An engine is started anew. It comes back sooner than a machine, and may find its containers alive.
-    pub fn restart<E: From<Event>>(&mut self, queue: &mut Queue<E>, node: usize, keeps: bool) {
+    pub fn restart<E: From<Event>>(&mut self, cx: &mut Context<E>, node: usize, keeps: bool) {
         if !self.nodes[node].alive {
             return;
         }
@@ -532,49 +587,49 @@ impl<'a> Agents<'a> {
             self.unlink(node);
             for task in self.tasks_on(node) {
                 if self.containers[task.row()].as_ref().is_some_and(|it| it.phase != Phase::Running) {
-                    self.lose(queue.now(), task);
+                    self.lose(cx, task);
                 }
             }
         } else {
-            self.power_off(queue.now(), node);
+            self.power_off(cx, node);
         }
         let restart = self.model.restart;
-        self.boot(queue, node, restart);
+        self.boot(cx, node, restart);
     }
 
-    fn boot<E: From<Event>>(&mut self, queue: &mut Queue<E>, node: usize, law: Law) {
+    fn boot<E: From<Event>>(&mut self, cx: &mut Context<E>, node: usize, law: Law) {
         let it = &self.nodes[node];
         let mut rng = self.seeds.stream(Stream::Boot, part(it.entity, u64::from(it.cycle)));
-        queue.after(law.sample(&mut rng), Event::Booted { node: node as u32, cycle: it.cycle });
+        cx.after(law.sample(&mut rng), Event::Booted { node: node as u32, cycle: it.cycle });
     }
 
     /// A node's network breaks. Its containers go on; its agent notices by a heartbeat that is not answered, and calls from
     /// then on. Until then one that is mute still gets assignments, and the reports of one that is deaf still arrive.
-    pub fn cut<E: From<Event>>(&mut self, queue: &mut Queue<E>, node: usize, period: Span, breach: Breach) {
+    pub fn cut<E: From<Event>>(&mut self, cx: &mut Context<E>, node: usize, period: Span, fault: NetworkFault) {
         let it = &mut self.nodes[node];
-        if it.breach.replace(breach).is_some() {
+        if it.fault.replace(fault).is_some() {
             return self.unlink(node);
         }
         let was_connected = it.connected;
         if was_connected {
             let mut rng = self.seeds.stream(Stream::Link, part(it.entity, u64::from(it.link)));
             let beat = Span::from_secs_f64(unit(&mut rng) * period.as_secs_f64());
-            it.calls = queue.now() + beat + TIMEOUT;
+            it.calls = cx.now() + beat + TIMEOUT;
         }
-        if breach != Breach::Mute || !was_connected {
+        if fault != NetworkFault::TxLost || !was_connected {
             self.unlink(node);
         }
         let it = &mut self.nodes[node];
-        if breach != Breach::Cut && was_connected {
+        if fault != NetworkFault::Isolated && was_connected {
             it.connected = true;
-            queue.at(it.calls, Event::GivenUp { node: node as u32, link: it.link });
+            cx.at(it.calls, Event::GivenUp { node: node as u32, link: it.link });
         }
     }
 
     /// A node's network is whole again. A session that the agent still believes in goes on at once.
-    pub fn mend<E: From<Event>>(&mut self, queue: &mut Queue<E>, node: usize) {
+    pub fn mend<E: From<Event>>(&mut self, cx: &mut Context<E>, node: usize) {
         let it = &mut self.nodes[node];
-        if it.breach.take().is_none() || !it.alive {
+        if it.fault.take().is_none() || !it.alive {
             return;
         }
         if it.connected {
@@ -582,19 +637,19 @@ impl<'a> Agents<'a> {
         }
         let it = &self.nodes[node];
         let mut rng = self.seeds.stream(Stream::Link, part(it.entity, u64::from(it.link)));
-        let next = session::next_call(it.calls, queue.now(), self.overlay.unreachable, &mut rng);
-        queue.at(next, Event::Booted { node: node as u32, cycle: it.cycle });
+        let next = session::next_call(it.calls, cx.now(), self.overlay.unreachable, &mut rng);
+        cx.at(next, Event::Booted { node: node as u32, cycle: it.cycle });
     }
 
     /// A node's link to the manager is weak from now on, or sound.
-    pub fn weaken(&mut self, node: usize, weakness: Option<Weakness>) {
-        self.nodes[node].weak = weakness.map(Box::new);
+    pub fn degrade_link(&mut self, node: usize, impairment: Option<LinkImpairment>) {
+        self.nodes[node].weak = impairment.map(Box::new);
     }
 
     /// A heartbeat of a node gets no answer: in a while its agent gives up the session, and calls anew.
-    pub fn unanswered<E: From<Event>>(&mut self, queue: &mut Queue<E>, node: usize) {
+    pub fn unanswered<E: From<Event>>(&mut self, cx: &mut Context<E>, node: usize) {
         let link = self.nodes[node].link;
-        queue.after(TIMEOUT, Event::GivenUp { node: node as u32, link });
+        cx.after(TIMEOUT, Event::GivenUp { node: node as u32, link });
     }
 
     /// What containers of a node do takes so many times as long from now on.
@@ -603,10 +658,10 @@ impl<'a> Agents<'a> {
     }
 
     /// The process of a task is killed. Says whether there was one.
-    pub fn kill<E: From<Event>>(&mut self, queue: &mut Queue<E>, task: TaskNo) -> bool {
+    pub fn kill<E: From<Event>>(&mut self, cx: &mut Context<E>, task: TaskNo) -> bool {
         let Some(it) = self.container(task).filter(|it| it.process >= Process::Lives) else { return false };
         let end = if it.known >= Some(DesiredState::Shutdown) { End::Stopped } else { End::Killed };
-        self.end(queue, task, end);
+        self.end(cx, task, end);
         true
     }
 
@@ -620,36 +675,36 @@ impl<'a> Agents<'a> {
     }
 
     /// The engine is lost under a container.
-    fn lose(&mut self, now: Time, task: TaskNo) {
+    fn lose<E: From<Event>>(&mut self, cx: &mut Context<E>, task: TaskNo) {
         let it = self.containers[task.row()].as_mut().expect("a node's tasks have containers");
         it.timer += 1;
         it.phase = Phase::Idle;
         let is_lost = it.known.is_some() && !it.state.is_terminal();
         let process = std::mem::replace(&mut it.process, if is_lost { Process::Lost } else { Process::None });
         if let Some(cores) = &mut self.cores {
-            cores.cancel(now, task);
+            cores.cancel(cx.now(), task);
         }
         if process == Process::Serves {
-            self.effects.push(Effect::Ended(task));
+            cx.tell(Fact::Ended(task));
         }
     }
 }
 
 // What happens on the nodes.
-impl Agents<'_> {
+impl Agents {
     /// One of the model's own events is due.
-    pub fn handle<E: From<Event>>(&mut self, queue: &mut Queue<E>, event: Event) {
+    pub fn handle<E: From<Event>>(&mut self, cx: &mut Context<E>, event: Event) {
         match event {
             Event::Step { task, timer } => {
                 if self.container(task).is_some_and(|it| it.timer == timer) {
-                    self.step_over(queue, task);
+                    self.step_over(cx, task);
                 }
             }
-            Event::Commit => self.commit(queue.now()),
-            Event::Worked => self.worked(queue),
+            Event::Commit => self.commit(cx),
+            Event::Worked => self.worked(cx),
             Event::Booted { node, cycle } => {
                 if self.nodes[node as usize].cycle == cycle {
-                    self.call(queue, node as usize);
+                    self.call(cx, node as usize);
                 }
             }
             Event::Quiet { node, link }
@@ -662,11 +717,11 @@ impl Agents<'_> {
                     return;
                 }
                 match event {
-                    Event::Quiet { .. } => self.send_if_quiet(queue, node),
-                    Event::Assignments { .. } => self.take_assignments(queue, node),
-                    Event::Registered { .. } => self.register(queue, node),
-                    Event::GivenUp { .. } => self.give_up(queue, node),
-                    _ => self.take_complete_set(queue, node),
+                    Event::Quiet { .. } => self.send_if_quiet(cx, node),
+                    Event::Assignments { .. } => self.take_assignments(cx, node),
+                    Event::Registered { .. } => self.register(cx, node),
+                    Event::GivenUp { .. } => self.give_up(cx, node),
+                    _ => self.take_complete_set(cx, node),
                 }
             }
         }
@@ -677,7 +732,7 @@ impl Agents<'_> {
     }
 
     /// Goes on with a task if nothing is under way for it (SwarmKit `agent/exec/controller.go`, `Do`).
-    fn step<E: From<Event>>(&mut self, queue: &mut Queue<E>, task: TaskNo) {
+    fn step<E: From<Event>>(&mut self, cx: &mut Context<E>, task: TaskNo) {
         let Some(it) = self.container(task) else { return };
         if it.state.is_terminal() {
             return;
@@ -685,15 +740,15 @@ impl Agents<'_> {
         if it.known >= Some(DesiredState::Shutdown) {
             match it.phase {
                 Phase::Cancelled | Phase::Leaving | Phase::Stopping | Phase::Halting | Phase::Noticing => {}
-                Phase::Idle => self.leave(queue, task),
+                Phase::Idle => self.leave(cx, task),
                 phase => {
                     let node = it.node as usize;
-                    it.wait(queue, task, Phase::Cancelled, STEP_RETRY);
+                    it.wait(cx, task, Phase::Cancelled, STEP_RETRY);
                     if phase == Phase::Pulling {
-                        self.effects.push(Effect::CancelPull(task, node));
+                        cx.tell(Fact::ImageUnwanted(task, node));
                     }
                     if let Some(cores) = &mut self.cores {
-                        cores.cancel(queue.now(), task);
+                        cores.cancel(cx.now(), task);
                     }
                 }
             }
@@ -703,119 +758,119 @@ impl Agents<'_> {
             (Phase::Idle, TaskState::Assigned) => {
                 let accept = it.rest().accept;
                 if accept == Span::ZERO {
-                    self.prepare(queue, task);
+                    self.prepare(cx, task);
                 } else {
-                    self.work(queue, task, Phase::Accepting, accept);
+                    self.work(cx, task, Phase::Accepting, accept);
                 }
             }
             (Phase::Idle, TaskState::Ready) if it.known > Some(DesiredState::Ready) => {
                 let start = if it.joins { it.start + it.rest().attach } else { it.start };
-                self.work(queue, task, Phase::Starting, start);
-                self.report(queue, task, TaskState::Starting, None);
+                self.work(cx, task, Phase::Starting, start);
+                self.report(cx, task, TaskState::Starting, None);
             }
             _ => {}
         }
     }
 
     /// Begins with the networks of a task.
-    fn prepare<E: From<Event>>(&mut self, queue: &mut Queue<E>, task: TaskNo) {
+    fn prepare<E: From<Event>>(&mut self, cx: &mut Context<E>, task: TaskNo) {
         let Some(it) = self.container(task) else { return };
         let attached = it.attached;
         if !attached {
-            it.wait(queue, task, Phase::Attaching, ATTACHMENT_WAIT);
+            it.wait(cx, task, Phase::Attaching, ATTACHMENT_WAIT);
         }
-        self.report(queue, task, TaskState::Preparing, None);
+        self.report(cx, task, TaskState::Preparing, None);
         if attached {
-            self.pull(task);
+            self.pull(cx, task);
         }
     }
 
     /// The manager wants a task that is being prepared to run. That breaks off the step that is under way: the wait for
     /// the networks has failed then, any other step is tried again after a second (SwarmKit `agent/task.go`).
-    pub(super) fn disturb<E: From<Event>>(&mut self, queue: &mut Queue<E>, task: TaskNo) {
+    pub(super) fn disturb<E: From<Event>>(&mut self, cx: &mut Context<E>, task: TaskNo) {
         let Some(it) = self.container(task) else { return };
         match it.phase {
-            Phase::Attaching => self.not_attached(queue, task),
-            Phase::Pulling => it.clock = queue.now() + STEP_RETRY,
+            Phase::Attaching => self.not_attached(cx, task),
+            Phase::Pulling => it.clock = cx.now() + STEP_RETRY,
             Phase::Creating | Phase::Resuming => {
-                it.wait(queue, task, Phase::Resuming, STEP_RETRY);
+                it.wait(cx, task, Phase::Resuming, STEP_RETRY);
                 if let Some(cores) = &mut self.cores {
-                    cores.cancel(queue.now(), task);
+                    cores.cancel(cx.now(), task);
                 }
             }
             _ => {}
         }
     }
 
-    fn not_attached<E: From<Event>>(&mut self, queue: &mut Queue<E>, task: TaskNo) {
+    fn not_attached<E: From<Event>>(&mut self, cx: &mut Context<E>, task: TaskNo) {
         let Some(it) = self.container(task) else { return };
         it.phase = Phase::Idle;
         it.timer += 1;
         let error = "node is missing network attachments, ip addresses may be exhausted".into();
-        self.report(queue, task, TaskState::Rejected, Some(error));
+        self.report(cx, task, TaskState::Rejected, Some(error));
     }
 
-    fn create<E: From<Event>>(&mut self, queue: &mut Queue<E>, task: TaskNo) {
+    fn create<E: From<Event>>(&mut self, cx: &mut Context<E>, task: TaskNo) {
         let Some(it) = self.container(task) else { return };
         let create = it.create;
-        self.work(queue, task, Phase::Creating, create);
+        self.work(cx, task, Phase::Creating, create);
     }
 
-    fn pull(&mut self, task: TaskNo) {
+    fn pull<E: From<Event>>(&mut self, cx: &mut Context<E>, task: TaskNo) {
         let Some(it) = self.container(task) else { return };
         it.phase = Phase::Pulling;
         let node = it.node as usize;
-        self.effects.push(Effect::Pull(task, node));
+        cx.tell(Fact::ImageWanted(task, node));
     }
 
     /// What was under way for a task is done.
-    fn step_over<E: From<Event>>(&mut self, queue: &mut Queue<E>, task: TaskNo) {
+    fn step_over<E: From<Event>>(&mut self, cx: &mut Context<E>, task: TaskNo) {
         let Some(it) = self.container(task) else { return };
         match std::mem::replace(&mut it.phase, Phase::Idle) {
             Phase::Idle | Phase::Pulling => unreachable!("nothing is timed"),
-            Phase::Accepting => self.prepare(queue, task),
-            Phase::Attaching => self.not_attached(queue, task),
-            Phase::Resuming => self.create(queue, task),
+            Phase::Accepting => self.prepare(cx, task),
+            Phase::Attaching => self.not_attached(cx, task),
+            Phase::Resuming => self.create(cx, task),
             Phase::Creating => {
-                self.effects.push(Effect::Prepared(task));
-                self.report(queue, task, TaskState::Ready, None);
-                self.step(queue, task);
+                cx.tell(Fact::Prepared(task));
+                self.report(cx, task, TaskState::Ready, None);
+                self.step(cx, task);
             }
             Phase::Starting => {
                 it.process = Process::Lives;
-                it.clock = queue.now();
+                it.clock = cx.now();
                 let rest = it.rest();
                 match rest.course {
-                    None => self.run(queue, task),
+                    None => self.run(cx, task),
                     Some(course) => {
                         let probed = [course.healthy, course.unhealthy, rest.exit];
                         let first = probed.into_iter().flatten().min().expect("probes find one or the other");
-                        it.wait(queue, task, Phase::Probing, first);
+                        it.wait(cx, task, Phase::Probing, first);
                     }
                 }
             }
             Phase::Probing => {
-                let age = queue.now() - it.clock;
+                let age = cx.now() - it.clock;
                 if it.rest().course.is_some_and(|it| it.healthy == Some(age)) {
-                    self.run(queue, task);
+                    self.run(cx, task);
                 } else {
-                    self.run_out(queue, task);
+                    self.run_out(cx, task);
                 }
             }
-            Phase::Running => self.run_out(queue, task),
-            Phase::Cancelled => self.leave(queue, task),
-            Phase::Leaving => self.stop(queue, task),
+            Phase::Running => self.run_out(cx, task),
+            Phase::Cancelled => self.leave(cx, task),
+            Phase::Leaving => self.stop(cx, task),
             Phase::Stopping => {
                 let end = it.end;
-                self.end(queue, task, end);
+                self.end(cx, task, end);
             }
-            Phase::Halting => self.notice(queue, task),
-            Phase::Noticing => self.noticed(queue, task),
+            Phase::Halting => self.notice(cx, task),
+            Phase::Noticing => self.noticed(cx, task),
         }
     }
 
     /// A container serves, and does until it ends by itself or its probes find it unhealthy.
-    fn run<E: From<Event>>(&mut self, queue: &mut Queue<E>, task: TaskNo) {
+    fn run<E: From<Event>>(&mut self, cx: &mut Context<E>, task: TaskNo) {
         let Some(it) = self.container(task) else { return };
         it.process = Process::Serves;
         it.phase = Phase::Running;
@@ -825,58 +880,58 @@ impl Agents<'_> {
             (ill, exit) => ill.or(exit),
         };
         if let Some(end) = end {
-            let rest = Span::from_nanos(end.as_nanos().saturating_sub((queue.now() - it.clock).as_nanos()));
-            it.wait(queue, task, Phase::Running, rest);
+            let rest = Span::from_nanos(end.as_nanos().saturating_sub((cx.now() - it.clock).as_nanos()));
+            it.wait(cx, task, Phase::Running, rest);
         }
-        self.effects.push(Effect::Started(task));
-        self.report(queue, task, TaskState::Running, None);
+        cx.tell(Fact::Started(task));
+        self.report(cx, task, TaskState::Running, None);
     }
 
     /// A container ends by itself, or is unhealthy: then the engine's agent stops it.
-    fn run_out<E: From<Event>>(&mut self, queue: &mut Queue<E>, task: TaskNo) {
+    fn run_out<E: From<Event>>(&mut self, cx: &mut Context<E>, task: TaskNo) {
         let Some(it) = self.container(task) else { return };
-        let age = queue.now() - it.clock;
+        let age = cx.now() - it.clock;
         match it.rest().exit {
-            Some(after) if after <= age => self.end(queue, task, End::Exited),
+            Some(after) if after <= age => self.end(cx, task, End::Exited),
             _ => {
                 it.end = End::Unhealthy;
-                self.leave(queue, task);
+                self.leave(cx, task);
             }
         }
     }
 
     /// Takes a task out of the load balancing, where its networks have time to forget it.
-    fn leave<E: From<Event>>(&mut self, queue: &mut Queue<E>, task: TaskNo) {
+    fn leave<E: From<Event>>(&mut self, cx: &mut Context<E>, task: TaskNo) {
         let leave = self.overlay.leave;
         let Some(it) = self.container(task) else { return };
         let (serves, joins) = (it.process == Process::Serves, it.joins);
         if joins {
-            it.wait(queue, task, Phase::Leaving, leave);
+            it.wait(cx, task, Phase::Leaving, leave);
         }
         if serves {
-            self.effects.push(Effect::Leaving(task));
+            cx.tell(Fact::Leaving(task));
         }
         if !joins {
-            self.stop(queue, task);
+            self.stop(cx, task);
         }
     }
 
     /// Sends the stop signal, if there is a process to receive it.
-    fn stop<E: From<Event>>(&mut self, queue: &mut Queue<E>, task: TaskNo) {
+    fn stop<E: From<Event>>(&mut self, cx: &mut Context<E>, task: TaskNo) {
         let Some(it) = self.container(task) else { return };
         if it.state < TaskState::Starting {
             it.phase = Phase::Idle;
-            self.report(queue, task, TaskState::Shutdown, None);
+            self.report(cx, task, TaskState::Shutdown, None);
         } else {
             let (stop, node) = (it.stop, it.node as usize);
             let stop = times(stop, self.nodes[node].slow);
             let it = self.containers[task.row()].as_mut().expect("as above");
-            it.wait(queue, task, Phase::Stopping, stop);
+            it.wait(cx, task, Phase::Stopping, stop);
         }
     }
 
     /// The process of a container is over; its agent will know.
-    fn end<E: From<Event>>(&mut self, queue: &mut Queue<E>, task: TaskNo, end: End) {
+    fn end<E: From<Event>>(&mut self, cx: &mut Context<E>, task: TaskNo, end: End) {
         let Some(it) = self.container(task) else { return };
         it.end = end;
         it.phase = Phase::Idle;
@@ -888,31 +943,31 @@ impl Agents<'_> {
             End::Stopped | End::Unhealthy => halt,
         };
         if std::mem::replace(&mut it.process, Process::None) == Process::Serves {
-            self.effects.push(Effect::Ended(task));
+            cx.tell(Fact::Ended(task));
         }
         if halt == Span::ZERO {
-            self.notice(queue, task);
+            self.notice(cx, task);
         } else {
-            self.work(queue, task, Phase::Halting, halt);
+            self.work(cx, task, Phase::Halting, halt);
         }
     }
 
     /// It takes the agent a moment to notice.
-    fn notice<E: From<Event>>(&mut self, queue: &mut Queue<E>, task: TaskNo) {
+    fn notice<E: From<Event>>(&mut self, cx: &mut Context<E>, task: TaskNo) {
         let Some(it) = self.container(task) else { return };
         let notice = it.rest().notice;
         if notice == Span::ZERO {
-            return self.noticed(queue, task);
+            return self.noticed(cx, task);
         }
-        it.wait(queue, task, Phase::Noticing, notice);
+        it.wait(cx, task, Phase::Noticing, notice);
     }
 
     /// The agent knows that a process is over.
-    fn noticed<E: From<Event>>(&mut self, queue: &mut Queue<E>, task: TaskNo) {
+    fn noticed<E: From<Event>>(&mut self, cx: &mut Context<E>, task: TaskNo) {
         let Some(it) = self.container(task) else { return };
         let Rest { exit_code, stop_code, .. } = it.rest();
         let (code, why) = match it.end {
-            End::Stopped => return self.report(queue, task, TaskState::Shutdown, None),
+            End::Stopped => return self.report(cx, task, TaskState::Shutdown, None),
             End::Exited => (exit_code, ""),
             End::Killed => (KILLED, ""),
             End::Unhealthy => (stop_code, ": dockerexec: unhealthy container"),
@@ -921,40 +976,40 @@ impl Agents<'_> {
             0 => (TaskState::Complete, None),
             _ => (TaskState::Failed, Some(exit_error(code, why))),
         };
-        self.report(queue, task, state, error);
+        self.report(cx, task, state, error);
     }
 
     /// A step of a task that keeps a processor busy.
-    fn work<E: From<Event>>(&mut self, queue: &mut Queue<E>, task: TaskNo, phase: Phase, work: Span) {
+    fn work<E: From<Event>>(&mut self, cx: &mut Context<E>, task: TaskNo, phase: Phase, work: Span) {
         let Some(it) = self.containers.get_mut(task.row()).and_then(Option::as_mut) else { return };
         let work = times(work, self.nodes[it.node as usize].slow);
         match &mut self.cores {
-            None => it.wait(queue, task, phase, work),
+            None => it.wait(cx, task, phase, work),
             Some(cores) => {
                 it.phase = phase;
                 it.timer += 1;
-                cores.begin(queue.now(), task, work);
-                self.await_cores(queue);
+                cores.begin(cx.now(), task, work);
+                self.await_cores(cx);
             }
         }
     }
 
-    fn worked<E: From<Event>>(&mut self, queue: &mut Queue<E>) {
-        if self.working != Some(queue.now()) {
+    fn worked<E: From<Event>>(&mut self, cx: &mut Context<E>) {
+        if self.working != Some(cx.now()) {
             return;
         }
         self.working = None;
-        while let Some(task) = self.cores.as_mut().and_then(|cores| cores.complete(queue.now())) {
-            self.step_over(queue, task);
+        while let Some(task) = self.cores.as_mut().and_then(|cores| cores.complete(cx.now())) {
+            self.step_over(cx, task);
         }
-        self.await_cores(queue);
+        self.await_cores(cx);
     }
 
-    fn await_cores<E: From<Event>>(&mut self, queue: &mut Queue<E>) {
+    fn await_cores<E: From<Event>>(&mut self, cx: &mut Context<E>) {
         let next = self.cores.as_ref().and_then(Cores::next);
         if let Some(next) = next.filter(|&next| self.working != Some(next)) {
             self.working = Some(next);
-            queue.at(next, Event::Worked);
+            cx.at(next, Event::Worked);
         }
     }
 
@@ -964,10 +1019,10 @@ impl Agents<'_> {
     }
 
     /// Removes a container, whatever it does.
-    fn discard(&mut self, now: Time, task: TaskNo) {
+    fn discard<E: From<Event>>(&mut self, cx: &mut Context<E>, task: TaskNo) {
         let Some(it) = self.containers.get_mut(task.row()).and_then(Option::take) else { return };
         if let Some(cores) = &mut self.cores {
-            cores.cancel(now, task);
+            cores.cancel(cx.now(), task);
         }
         let node = &mut self.nodes[it.node as usize];
         node.gone += 1;
@@ -978,10 +1033,10 @@ impl Agents<'_> {
             node.gone = 0;
         }
         if it.phase == Phase::Pulling {
-            self.effects.push(Effect::CancelPull(task, it.node as usize));
+            cx.tell(Fact::ImageUnwanted(task, it.node as usize));
         }
         if it.process == Process::Serves {
-            self.effects.push(Effect::Ended(task));
+            cx.tell(Fact::Ended(task));
         }
     }
 }
@@ -1002,10 +1057,10 @@ impl Container {
     }
 
     /// Starts something that takes time; what was waited for before is broken off.
-    fn wait<E: From<Event>>(&mut self, queue: &mut Queue<E>, task: TaskNo, phase: Phase, span: Span) {
+    fn wait<E: From<Event>>(&mut self, cx: &mut Context<E>, task: TaskNo, phase: Phase, span: Span) {
         self.phase = phase;
         self.timer += 1;
-        queue.after(span, Event::Step { task, timer: self.timer });
+        cx.after(span, Event::Step { task, timer: self.timer });
     }
 }
 
@@ -1026,33 +1081,33 @@ mod tests {
     use super::*;
 
     /// Two nodes, laws without chance: created in 0.2 s, started in 0.4 s, stopped in 0.3 s, booted in 30 s.
-    struct Lab<'a> {
-        agents: Agents<'a>,
-        queue: Queue<Event>,
+    struct Lab {
+        agents: Agents,
+        cx: Context<Event>,
         tasks: u32,
     }
 
-    fn with_lab(story: impl FnOnce(&mut Lab<'_>)) {
+    fn with_lab(story: impl FnOnce(&mut Lab)) {
         with_models(|_, _| {}, story);
     }
 
-    fn with_models(change: impl FnOnce(&mut DaemonModel, &mut OverlayModel), story: impl FnOnce(&mut Lab<'_>)) {
+    fn with_models(change: impl FnOnce(&mut DaemonModel, &mut OverlayModel), story: impl FnOnce(&mut Lab)) {
         let fixed = |millis| Law::Fixed(Span::from_millis(millis));
         let (create, start, stop, boot) = (fixed(200), fixed(400), fixed(300), fixed(30_000));
         let mut daemon = DaemonModel { create, start, stop, boot, ..DaemonModel::default() };
         let mut overlay = OverlayModel { latency: fixed(1), ..OverlayModel::default() };
         change(&mut daemon, &mut overlay);
         let agents = Agents::new(&daemon, &overlay, ["a", "b"].into_iter(), Seeds::of(1, 1));
-        story(&mut Lab { agents, queue: Queue::new(), tasks: 0 });
+        story(&mut Lab { agents, cx: Context::new(), tasks: 0 });
     }
 
-    impl Lab<'_> {
+    impl Lab {
         fn assign(&mut self, desired: DesiredState, joins: bool, spec: &ContainerSpec, behaviour: Behaviour) -> TaskNo {
             let mut rng = Seeds::of(1, 1).stream(Stream::Task, 0);
-            let life = Life::draw(self.agents.model, self.agents.overlay, spec, &behaviour, &mut rng);
+            let life = Life::draw(&self.agents.model, &self.agents.overlay, spec, &behaviour, &mut rng);
             let task = TaskNo(self.tasks);
             self.tasks += 1;
-            self.agents.assign(&mut self.queue, task, 0, desired, life, joins, true);
+            self.agents.assign(&mut self.cx, task, 0, desired, life, joins, true);
             task
         }
 
@@ -1061,37 +1116,38 @@ mod tests {
         }
 
         fn desire(&mut self, task: TaskNo, desired: DesiredState) {
-            self.agents.desire(&mut self.queue, task, desired);
+            self.agents.desire(&mut self.cx, task, desired);
         }
 
         /// Lets time pass, images come at once, and tells what happened: `0.5 report 0 Running`.
         fn until(&mut self, end: f64) -> Vec<String> {
             let end = Time::ZERO + Span::from_secs_f64(end);
             let mut log = Vec::new();
-            self.queue.at(end, Event::Booted { node: 1, cycle: u32::MAX });
+            self.cx.at(end, Event::Booted { node: 1, cycle: u32::MAX });
             loop {
-                for effect in std::mem::take(&mut self.agents.effects) {
-                    let words = match effect {
-                        Effect::Pull(task, _) => {
-                            self.agents.pulled(&mut self.queue, task);
+                for fact in self.cx.take_facts() {
+                    let words = match fact {
+                        Fact::ImageWanted(task, _) => {
+                            self.agents.pulled(&mut self.cx, task);
                             continue;
                         }
-                        Effect::CancelPull(task, _) => format!("cancel {}", task.0),
-                        Effect::Prepared(task) => format!("prepared {}", task.0),
-                        Effect::Started(task) => format!("started {}", task.0),
-                        Effect::Leaving(task) => format!("leaving {}", task.0),
-                        Effect::Ended(task) => format!("ended {}", task.0),
-                        Effect::Registered(node) => format!("registered {node}"),
-                        Effect::Report { task, state, error, .. } => {
+                        Fact::ImageUnwanted(task, _) => format!("cancel {}", task.0),
+                        Fact::Prepared(task) => format!("prepared {}", task.0),
+                        Fact::Started(task) => format!("started {}", task.0),
+                        Fact::Leaving(task) => format!("leaving {}", task.0),
+                        Fact::Ended(task) => format!("ended {}", task.0),
+                        Fact::AgentCalled(node) => format!("registered {node}"),
+                        Fact::Reported { task, state, error, .. } => {
                             let error = error.map(|it| format!(" {it}")).unwrap_or_default();
                             format!("report {} {state}{error}", task.0)
                         }
+                        other => panic!("{other:?}"),
                     };
-                    log.push(format!("{} {words}", self.queue.now()));
+                    log.push(format!("{} {words}", self.cx.now()));
                 }
-                match self.queue.pop() {
+                match self.cx.pop() {
                     Some((_, Event::Booted { node: 1, cycle: u32::MAX })) => return log,
-                    Some((_, event)) => self.agents.handle(&mut self.queue, event),
+                    Some((_, event)) => self.agents.handle(&mut self.cx, event),
                     None => unreachable!("the end is scheduled"),
                 }
             }
@@ -1221,11 +1277,11 @@ mod tests {
             lab.run_one();
             let waits = lab.assign(DesiredState::Ready, false, &ContainerSpec::default(), Behaviour::default());
             lab.until(10.0);
-            lab.agents.power_off(lab.queue.now(), 0);
+            lab.agents.power_off(&mut lab.cx, 0);
             lab.desire(waits, DesiredState::Running);
             let unheard = lab.run_one();
             assert_eq!(lab.until(20.0), ["10s ended 0"]);
-            lab.agents.power_on(&mut lab.queue, 0);
+            lab.agents.power_on(&mut lab.cx, 0);
             assert_eq!(
                 lab.until(60.0),
                 [
@@ -1248,11 +1304,11 @@ mod tests {
     #[test]
     fn a_power_cut_during_the_boot_begins_it_again() {
         with_lab(|lab| {
-            lab.agents.power_off(lab.queue.now(), 0);
-            lab.agents.power_on(&mut lab.queue, 0);
+            lab.agents.power_off(&mut lab.cx, 0);
+            lab.agents.power_on(&mut lab.cx, 0);
             lab.until(20.0);
-            lab.agents.power_off(lab.queue.now(), 0);
-            lab.agents.power_on(&mut lab.queue, 0);
+            lab.agents.power_off(&mut lab.cx, 0);
+            lab.agents.power_on(&mut lab.cx, 0);
             assert_eq!(lab.until(60.0), ["50.001s registered 0"]);
         });
     }
@@ -1262,12 +1318,12 @@ mod tests {
         with_lab(|lab| {
             let (running, gone) = (lab.run_one(), lab.run_one());
             lab.until(5.0);
-            lab.agents.remove(&mut lab.queue, running);
+            lab.agents.remove(&mut lab.cx, running);
             assert_eq!(lab.until(6.0), ["5.101s ended 0"]);
             // An order that was under way when the power failed is carried out all the same: nothing is left.
-            lab.agents.remove(&mut lab.queue, gone);
-            lab.agents.power_off(lab.queue.now(), 0);
-            lab.agents.power_on(&mut lab.queue, 0);
+            lab.agents.remove(&mut lab.cx, gone);
+            lab.agents.power_off(&mut lab.cx, 0);
+            lab.agents.power_on(&mut lab.cx, 0);
             assert_eq!(lab.until(60.0), ["6s ended 1", "36.001s registered 0"]);
         });
     }
@@ -1277,16 +1333,16 @@ mod tests {
         with_lab(|lab| {
             for task in [TaskNo(0), TaskNo(1)] {
                 let life = Life::draw(
-                    lab.agents.model,
-                    lab.agents.overlay,
+                    &lab.agents.model,
+                    &lab.agents.overlay,
                     &ContainerSpec::default(),
                     &Behaviour::default(),
                     &mut Seeds::of(1, 1).stream(Stream::Task, 0),
                 );
-                lab.agents.assign(&mut lab.queue, task, 0, DesiredState::Running, life, true, false);
+                lab.agents.assign(&mut lab.cx, task, 0, DesiredState::Running, life, true, false);
             }
             lab.until(10.0);
-            lab.agents.attached(TaskNo(1));
+            lab.agents.attached(&mut lab.cx, TaskNo(1));
             assert_eq!(
                 lab.until(40.0),
                 [
@@ -1320,11 +1376,11 @@ mod tests {
                 lab.assign(DesiredState::Running, false, &ContainerSpec::default(), exits);
                 let (stays, goes) = (lab.run_one(), lab.run_one());
                 lab.until(5.0);
-                lab.agents.cut(&mut lab.queue, 0, Span::from_secs(5), Breach::Cut);
+                lab.agents.cut(&mut lab.cx, 0, Span::from_secs(5), NetworkFault::Isolated);
                 lab.desire(stays, DesiredState::Shutdown);
-                lab.agents.remove(&mut lab.queue, goes);
+                lab.agents.remove(&mut lab.cx, goes);
                 assert_eq!(lab.until(60.0), ["9.701s ended 0"], "nobody hears of it");
-                lab.agents.mend(&mut lab.queue, 0);
+                lab.agents.mend(&mut lab.cx, 0);
                 let log = lab.until(80.0);
                 let words: Vec<&str> = log.iter().map(|it| it.split_once(' ').unwrap().1).collect();
                 assert_eq!(
@@ -1351,10 +1407,10 @@ mod tests {
         with_lab(|lab| {
             let task = lab.run_one();
             lab.until(5.0);
-            lab.agents.cut(&mut lab.queue, 0, Span::from_secs(5), Breach::Cut);
+            lab.agents.cut(&mut lab.cx, 0, Span::from_secs(5), NetworkFault::Isolated);
             lab.desire(task, DesiredState::Shutdown);
             lab.until(9.0);
-            lab.agents.mend(&mut lab.queue, 0);
+            lab.agents.mend(&mut lab.cx, 0);
             let log = lab.until(20.0);
             assert_eq!(
                 log,
@@ -1371,27 +1427,27 @@ mod tests {
 
     #[test]
     fn who_is_mute_is_told_until_it_gives_up_and_who_is_deaf_is_heard() {
-        let story = |breach: Breach| {
+        let story = |fault: NetworkFault| {
             let mut log = Vec::new();
             with_lab(|lab| {
                 let exits = Behaviour::exiting(Law::Fixed(Span::from_secs(6)), 3);
                 lab.assign(DesiredState::Running, false, &ContainerSpec::default(), exits);
                 let (first, second) = (lab.run_one(), lab.run_one());
                 lab.until(5.0);
-                lab.agents.cut(&mut lab.queue, 0, Span::from_secs(5), breach);
+                lab.agents.cut(&mut lab.cx, 0, Span::from_secs(5), fault);
                 lab.desire(first, DesiredState::Shutdown);
                 log = lab.until(20.0);
                 lab.desire(second, DesiredState::Shutdown);
                 log.extend(lab.until(40.0));
                 log.iter_mut().for_each(|it| *it = it.split_once(' ').unwrap().1.to_string());
-                lab.agents.mend(&mut lab.queue, 0);
+                lab.agents.mend(&mut lab.cx, 0);
                 assert!(lab.until(60.0).iter().any(|it| it.ends_with("report 2 Shutdown")), "it catches up");
             });
             log
         };
-        assert_eq!(story(Breach::Mute), ["leaving 1", "ended 1", "ended 0"]);
-        assert_eq!(story(Breach::Deaf), ["ended 0", "report 0 Failed task: non-zero exit (3)"]);
-        assert_eq!(story(Breach::Cut), ["ended 0"]);
+        assert_eq!(story(NetworkFault::TxLost), ["leaving 1", "ended 1", "ended 0"]);
+        assert_eq!(story(NetworkFault::RxLost), ["ended 0", "report 0 Failed task: non-zero exit (3)"]);
+        assert_eq!(story(NetworkFault::Isolated), ["ended 0"]);
     }
 
     #[test]
@@ -1402,7 +1458,7 @@ mod tests {
                 |lab| {
                     lab.run_one();
                     lab.until(5.0);
-                    lab.agents.restart(&mut lab.queue, 0, keeps);
+                    lab.agents.restart(&mut lab.cx, 0, keeps);
                     let log = lab.until(20.0);
                     assert_eq!(log.last().unwrap(), &format!("7.1s report 0 {report}"));
                     assert_eq!(log.iter().any(|it| it.contains("ended")), !keeps);
@@ -1418,8 +1474,8 @@ mod tests {
             |lab| {
                 let task = lab.run_one();
                 lab.until(5.0);
-                assert!(lab.agents.kill(&mut lab.queue, task));
-                assert!(!lab.agents.kill(&mut lab.queue, task), "it is dead already");
+                assert!(lab.agents.kill(&mut lab.cx, task));
+                assert!(!lab.agents.kill(&mut lab.cx, task), "it is dead already");
                 assert_eq!(lab.until(9.0), ["5s ended 0", "5.2s report 0 Failed task: non-zero exit (137)"]);
             },
         );
@@ -1533,12 +1589,12 @@ mod tests {
             let (even, odd): (Vec<TaskNo>, Vec<TaskNo>) =
                 tasks.iter().copied().partition(|it: &TaskNo| it.0.is_multiple_of(2));
             for task in even {
-                lab.agents.remove(&mut lab.queue, task);
+                lab.agents.remove(&mut lab.cx, task);
             }
             lab.until(20.0);
             assert_eq!(lab.agents.tasks_on(0), odd, "in order of assignment");
             for task in odd {
-                lab.agents.remove(&mut lab.queue, task);
+                lab.agents.remove(&mut lab.cx, task);
             }
             lab.until(30.0);
             assert_eq!(lab.agents.tasks_on(0), []);

@@ -5,11 +5,38 @@
 //! that are on their way count as empty. A machine whose reservations stay below a share, and whose tasks fit elsewhere, is
 //! drained and removed in the end: all empty ones together, of others one at a time. Global tasks do not count.
 
-use sched::Time;
+use std::sync::Arc;
 
-use crate::engine::Queue;
+use sched::{Span, Time};
+
+use crate::engine::law::Law;
 use crate::engine::rng::{Seeds, Stream, entity, part};
-use crate::scenario::ScalerPlan;
+use crate::fact::{Context, Fact};
+
+/// An autoscaler of a pool of nodes.
+#[derive(Clone, PartialEq, Debug)]
+pub struct ScalerPlan {
+    /// The pool.
+    pub pool: String,
+    /// Rows of [`Scenario::nodes`]: as many as there may be at most.
+    pub nodes: Vec<usize>,
+    /// So many of them, the first ones, are there at the start.
+    pub present: usize,
+    /// So many stay.
+    pub min: usize,
+    /// CPUs in 10^-9 and bytes of an empty node.
+    pub room: (i64, i64),
+    /// Time between looks.
+    pub every: Span,
+    /// Tasks count that have been waiting for resources for so long.
+    pub pending_for: Span,
+    /// From the order of a machine until it joins.
+    pub provision: Law,
+    /// Nodes of which a smaller share is reserved are hardly used.
+    pub below: f64,
+    /// They are given back when they have been so for this long.
+    pub idle_for: Span,
+}
 
 /// Something comes to pass between an autoscaler and its machines.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -23,19 +50,6 @@ pub enum Event {
         /// Row of the node.
         node: u32,
     },
-}
-
-/// What the world must do. Nodes are rows.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Step {
-    /// A machine is ordered.
-    Ordered(usize),
-    /// It shall join.
-    Join(usize),
-    /// It is not needed: it is drained.
-    Drain(usize),
-    /// Nothing is left on it: it is removed.
-    Remove(usize),
 }
 
 /// CPUs in 10^-9 and bytes.
@@ -59,16 +73,14 @@ pub struct Machine {
 }
 
 /// All autoscalers of a run.
-#[derive(Debug)]
-pub struct Autoscalers<'a> {
-    plans: &'a [ScalerPlan],
+#[derive(Clone, Debug)]
+pub struct Autoscalers {
+    plans: Arc<[ScalerPlan]>,
     /// For each plan, its machines.
     machines: Vec<Vec<State>>,
     entities: Vec<u64>,
     orders: u64,
     seeds: Seeds,
-    /// What shall be done since it was last drained.
-    pub steps: Vec<Step>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -80,47 +92,42 @@ enum State {
     Leaving,
 }
 
-impl<'a> Autoscalers<'a> {
+impl Autoscalers {
     /// The machines that a plan has at the start are there.
-    pub fn new(plans: &'a [ScalerPlan], seeds: Seeds) -> Self {
+    pub fn new(plans: &[ScalerPlan], seeds: Seeds) -> Self {
         let states = |plan: &ScalerPlan| {
             let state = |number| if number < plan.present { State::There(None) } else { State::Away };
             (0..plan.nodes.len()).map(state).collect()
         };
         let machines = plans.iter().map(states).collect();
         let entities = plans.iter().map(|it| entity(&it.pool)).collect();
-        Autoscalers { plans, machines, entities, orders: 0, seeds, steps: Vec::new() }
+        Autoscalers { plans: plans.into(), machines, entities, orders: 0, seeds }
     }
 
     /// Schedules the first look of every autoscaler.
-    pub fn start<E: From<Event>>(&mut self, queue: &mut Queue<E>) {
+    pub fn start<E: From<Event>>(&mut self, cx: &mut Context<E>) {
         for (row, plan) in self.plans.iter().enumerate() {
-            queue.after(plan.every, Event::Look(row as u32));
+            cx.after(plan.every, Event::Look(row as u32));
         }
-    }
-
-    /// A machine is there.
-    pub fn provisioned(&mut self, node: usize) {
-        self.steps.push(Step::Join(node));
     }
 
     /// An autoscaler looks at the nodes of the cluster, in order of rows, and at the tasks that wait for resources which its
     /// machines could give them: what each wants, and since when.
     pub fn look<E: From<Event>>(
         &mut self,
-        queue: &mut Queue<E>,
+        cx: &mut Context<E>,
         row: usize,
         cluster: &[Machine],
         waiting: &[(Room, Time)],
     ) {
-        let plan = &self.plans[row];
-        let now = queue.now();
+        let plans = Arc::clone(&self.plans);
+        let (plan, now) = (&plans[row], cx.now());
         let seen = |node: usize| cluster.binary_search_by_key(&node, |it| it.node).ok().map(|place| &cluster[place]);
         let states = &mut self.machines[row];
         for (state, &node) in states.iter_mut().zip(&plan.nodes) {
             match (*state, seen(node)) {
                 (State::Leaving, Some(it)) if !it.occupied => {
-                    self.steps.push(Step::Remove(node));
+                    cx.tell(Fact::MachineEmpty(node));
                     *state = State::Away;
                 }
                 (State::Coming, Some(it)) if it.ready => *state = State::There(None),
@@ -140,16 +147,17 @@ impl<'a> Autoscalers<'a> {
             self.orders += 1;
             let chance = part(self.entities[row], self.orders);
             let takes = plan.provision.sample(&mut self.seeds.stream(Stream::Provision, chance));
-            queue.after(takes, Event::Provisioned { plan: row as u32, node: node as u32 });
-            self.steps.push(Step::Ordered(node));
+            cx.after(takes, Event::Provisioned { plan: row as u32, node: node as u32 });
+            cx.tell(Fact::MachineOrdered(node));
         }
-        self.give_back(row, now, cluster, !waiting.is_empty());
-        queue.after(plan.every, Event::Look(row as u32));
+        self.give_back(cx, row, cluster, !waiting.is_empty());
+        cx.after(plan.every, Event::Look(row as u32));
     }
 
     /// Drains what has not been needed for long enough.
-    fn give_back(&mut self, row: usize, now: Time, cluster: &[Machine], busy: bool) {
+    fn give_back<E>(&mut self, cx: &mut Context<E>, row: usize, cluster: &[Machine], busy: bool) {
         let (plan, states) = (&self.plans[row], &mut self.machines[row]);
+        let now = cx.now();
         let stays = |it: &State| matches!(it, State::There(_) | State::Coming);
         let mut left = states.iter().filter(|it| stays(it)).count();
         let busy = busy || states.contains(&State::Coming);
@@ -171,7 +179,7 @@ impl<'a> Autoscalers<'a> {
                 left -= 1;
                 gone.push(node);
                 states[number] = State::Leaving;
-                self.steps.push(Step::Drain(node));
+                cx.tell(Fact::MachineUnneeded(node));
             }
         }
     }
@@ -225,10 +233,7 @@ fn is_unneeded(machine: &Machine, below: f64, cluster: &[Machine], gone: &[usize
 
 #[cfg(test)]
 mod tests {
-    use sched::Span;
-
     use super::*;
-    use crate::engine::law::Law;
 
     fn plan() -> ScalerPlan {
         let secs = Span::from_secs;
@@ -260,33 +265,35 @@ mod tests {
         assert_eq!(machines_for(Vec::new(), (4, 100)), 0);
         let plans = [plan()];
         let mut scalers = Autoscalers::new(&plans, Seeds::of(1, 1));
-        let mut queue: Queue<Event> = Queue::new();
-        scalers.start(&mut queue);
+        let mut cx: Context<Event> = Context::new();
+        scalers.start(&mut cx);
         let waiting: Vec<(Room, Time)> = vec![((3, 1), Time::ZERO), ((3, 1), Time::ZERO), ((9, 1), Time::ZERO)];
         let mut log = Vec::new();
-        while let Some((now, event)) = queue.pop().filter(|it| it.0 < Time::ZERO + Span::from_secs(115)) {
+        while let Some((now, event)) = cx.pop().filter(|it| it.0 < Time::ZERO + Span::from_secs(115)) {
             match event {
-                Event::Look(row) => scalers.look(&mut queue, row as usize, &[machine(1, &[4])], &waiting),
-                Event::Provisioned { node, .. } => scalers.provisioned(node as usize),
+                Event::Look(row) => scalers.look(&mut cx, row as usize, &[machine(1, &[4])], &waiting),
+                Event::Provisioned { node, .. } => cx.tell(Fact::MachineProvisioned(node as usize)),
             }
-            log.extend(scalers.steps.drain(..).map(|it| (now.as_secs_f64(), it)));
+            log.extend(cx.take_facts().into_iter().map(|it| (now.as_secs_f64(), it)));
         }
         // They have waited for long enough at the second look; the third is too large for any machine.
-        let ordered = [(20.0, Step::Ordered(2)), (20.0, Step::Ordered(3))];
-        assert_eq!(log, [&ordered[..], &[(110.0, Step::Join(2)), (110.0, Step::Join(3))]].concat());
+        let ordered = [(20.0, Fact::MachineOrdered(2)), (20.0, Fact::MachineOrdered(3))];
+        assert_eq!(
+            log,
+            [&ordered[..], &[(110.0, Fact::MachineProvisioned(2)), (110.0, Fact::MachineProvisioned(3))]].concat()
+        );
     }
 
-    /// Steps of the looks of so many seconds at the same cluster, in which three machines of the plan are.
-    fn looks(cluster: &[Machine], seconds: u64) -> Vec<(f64, Step)> {
+    /// What comes of the looks of so many seconds at the same cluster, in which three machines of the plan are.
+    fn looks(cluster: &[Machine], seconds: u64) -> Vec<(f64, Fact)> {
         let plans = [ScalerPlan { present: 3, ..plan() }];
         let mut scalers = Autoscalers::new(&plans, Seeds::of(1, 1));
-        let mut queue: Queue<Event> = Queue::new();
-        scalers.start(&mut queue);
+        let mut cx: Context<Event> = Context::new();
+        scalers.start(&mut cx);
         let mut log = Vec::new();
-        while let Some((now, Event::Look(row))) = queue.pop().filter(|it| it.0 <= Time::ZERO + Span::from_secs(seconds))
-        {
-            scalers.look(&mut queue, row as usize, cluster, &[]);
-            log.extend(scalers.steps.drain(..).map(|it| (now.as_secs_f64(), it)));
+        while let Some((now, Event::Look(row))) = cx.pop().filter(|it| it.0 <= Time::ZERO + Span::from_secs(seconds)) {
+            scalers.look(&mut cx, row as usize, cluster, &[]);
+            log.extend(cx.take_facts().into_iter().map(|it| (now.as_secs_f64(), it)));
         }
         log
     }
@@ -294,9 +301,9 @@ mod tests {
     #[test]
     fn machines_that_are_hardly_used_are_drained_and_removed_down_to_the_fewest() {
         let cluster = [machine(1, &[3]), machine(2, &[]), machine(3, &[1])];
-        let drained = [(70.0, Step::Drain(2)), (70.0, Step::Drain(3))];
+        let drained = [(70.0, Fact::MachineUnneeded(2)), (70.0, Fact::MachineUnneeded(3))];
         assert_eq!(looks(&cluster, 70), drained);
-        assert_eq!(looks(&cluster, 80)[2], (80.0, Step::Remove(2)), "something still lives on the other");
+        assert_eq!(looks(&cluster, 80)[2], (80.0, Fact::MachineEmpty(2)), "something still lives on the other");
         let all = [machine(1, &[]), machine(2, &[]), machine(3, &[])];
         assert_eq!(looks(&all, 70).len(), 2, "one must stay");
     }

@@ -8,10 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sched::{Span, Time};
 
-use super::TaskNo;
+use crate::fact::TaskNo;
 
 /// The cores and who works on them.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Cores {
     cores: f64,
     /// Seconds of work that each job got since the cores were last idle.

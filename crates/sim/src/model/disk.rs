@@ -4,17 +4,17 @@
 //! container uses go, least recently used first, until the rest fits.
 
 use std::collections::BTreeMap;
-use std::rc::Rc;
+use std::sync::Arc;
 
-use super::TaskNo;
+use crate::fact::TaskNo;
 
 /// The layers of all nodes, by use.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Disks {
     limit: u64,
     nodes: Vec<Disk>,
     /// What tasks hold: node and layers.
-    held: BTreeMap<TaskNo, (usize, Rc<[u32]>)>,
+    held: BTreeMap<TaskNo, (usize, Arc<[u32]>)>,
     uses: u64,
 }
 
@@ -34,7 +34,7 @@ impl Disks {
 
     /// A task uses these layers from now on, whether they are there yet or not. One that asks again, because its pull broke
     /// off, holds them once.
-    pub fn hold(&mut self, task: TaskNo, node: usize, layers: &Rc<[u32]>) {
+    pub fn hold(&mut self, task: TaskNo, node: usize, layers: &Arc<[u32]>) {
         if let Some((node, layers)) = self.held.remove(&task) {
             self.nodes[node].let_go(&layers);
         }
@@ -44,7 +44,7 @@ impl Disks {
             it.1 = self.uses;
             it.2 += 1;
         }
-        self.held.insert(task, (node, Rc::clone(layers)));
+        self.held.insert(task, (node, Arc::clone(layers)));
     }
 
     /// A layer is there. The layers that have to go for it are added to `gone`.
@@ -102,7 +102,7 @@ mod tests {
         let mut disks = Disks::new(2, 1, 4);
         let mut gone = Vec::new();
         let mut use_one = |disks: &mut Disks, task: u32, layer: u32, there: bool| {
-            disks.hold(TaskNo(task), 0, &Rc::from([layer]));
+            disks.hold(TaskNo(task), 0, &Arc::from([layer]));
             if !there {
                 disks.keep(0, layer, 1, &mut gone);
             }
@@ -127,7 +127,7 @@ mod tests {
         let mut disks = Disks::new(0, 1, 1);
         let mut gone = Vec::new();
         for _ in 0..2 {
-            disks.hold(TaskNo(0), 0, &Rc::from([0]));
+            disks.hold(TaskNo(0), 0, &Arc::from([0]));
         }
         disks.keep(0, 0, 1, &mut gone);
         assert_eq!((disks.node_of(TaskNo(0)), gone.len()), (Some(0), 0));

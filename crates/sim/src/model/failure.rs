@@ -5,14 +5,80 @@
 
 use std::collections::VecDeque;
 use std::ops::Range;
+use std::sync::Arc;
 
 use rand_chacha::ChaCha8Rng;
 use sched::{Span, Time};
 
-use crate::engine::Queue;
-use crate::engine::law::unit;
+use crate::engine::law::{Law, unit};
 use crate::engine::rng::{Seeds, Stream, entity, part};
-use crate::scenario::{Breach, FailurePlan, FailureUnit};
+use crate::fact::{Context, NetworkFault};
+
+/// A renewal process that takes nodes down, alone or together.
+#[derive(Clone, PartialEq, Debug)]
+pub struct FailurePlan {
+    /// The user's name for it.
+    pub name: String,
+    /// The sets of nodes that fail together, each with its own process: one node each, or all nodes of a rack.
+    pub units: Vec<FailureUnit>,
+    /// What breaks: the network in some way; `None` is the machine's power.
+    pub fault: Option<NetworkFault>,
+    /// Time between a repair and the next failure of a unit.
+    pub up: Law,
+    /// Time to repair.
+    pub repair: Law,
+    /// Repairs that go on at a time, the others wait in the order of failure; `None` is without limit.
+    pub crews: Option<u64>,
+    /// Name of the crews; plans whose crews have the same name share them.
+    pub crew: Option<String>,
+    /// Whether every unit is new at the start; otherwise its up time has been going on for ever.
+    pub new: bool,
+    /// How long before a failure it is announced; then the nodes are drained.
+    pub notice: Option<Span>,
+    /// Whether failures come in bursts.
+    pub burst: Option<Burst>,
+    /// Instead of chance: for each unit, when it fails and for how long.
+    pub log: Option<Vec<Vec<(Time, Span)>>>,
+}
+
+impl Default for FailurePlan {
+    /// Nothing that fails, once a year, for an hour.
+    fn default() -> Self {
+        FailurePlan {
+            name: String::new(),
+            units: Vec::new(),
+            fault: None,
+            up: Law::Exponential { mean: Span::from_secs(365 * 86_400) },
+            repair: Law::Fixed(Span::from_secs(3600)),
+            crews: None,
+            crew: None,
+            new: false,
+            notice: None,
+            burst: None,
+            log: None,
+        }
+    }
+}
+
+/// A failure that draws others of its plan in.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Burst {
+    /// Probability that a failure does.
+    pub chance: f64,
+    /// Mean number of units that fail together, at least 2.
+    pub size: f64,
+    /// The others fail within this time.
+    pub within: Span,
+}
+
+/// Nodes that one failure takes down.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct FailureUnit {
+    /// Name of the node, or `key=value` of the label that they share.
+    pub name: String,
+    /// Rows of [`Scenario::nodes`].
+    pub nodes: Vec<usize>,
+}
 
 /// The next turn of a process, unless another came before it: a notice, a failure, or the end of a repair.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -44,9 +110,9 @@ pub struct Change {
 /// The failures of a run.
 ///
 /// A node is up when no cause holds it down: the causes are the script and every process whose unit it belongs to.
-#[derive(Debug)]
-pub struct Failures<'a> {
-    plans: &'a [FailurePlan],
+#[derive(Clone, Debug)]
+pub struct Failures {
+    plans: Arc<[FailurePlan]>,
     processes: Vec<Process>,
     /// For each plan, the rows of its processes.
     rows: Vec<Range<usize>>,
@@ -60,7 +126,7 @@ pub struct Failures<'a> {
     crews: Vec<(u64, VecDeque<u32>)>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Process {
     plan: usize,
     unit: usize,
@@ -76,9 +142,9 @@ struct Process {
     rng: ChaCha8Rng,
 }
 
-impl<'a> Failures<'a> {
+impl Failures {
     /// Every node is up. The chance of a unit belongs to its name and that of its plan.
-    pub fn new(plans: &'a [FailurePlan], nodes: usize, seeds: Seeds) -> Self {
+    pub fn new(plans: &[FailurePlan], nodes: usize, seeds: Seeds) -> Self {
         let (mut processes, mut rows) = (Vec::new(), Vec::new());
         for (plan, it) in plans.iter().enumerate() {
             let begin = processes.len();
@@ -99,7 +165,7 @@ impl<'a> Failures<'a> {
         let same = |it: &FailurePlan| plans.iter().position(|other| it.crew.is_some() && other.crew == it.crew);
         let teams = plans.iter().enumerate().map(|(row, it)| same(it).unwrap_or(row)).collect();
         Failures {
-            plans,
+            plans: plans.into(),
             teams,
             processes,
             rows,
@@ -111,43 +177,44 @@ impl<'a> Failures<'a> {
 
     /// Schedules the first failure of every process. Unless its units are new, a process has been going on for ever and is
     /// found whole: the first up time is what is left of one, so that failures do not bunch at the start.
-    pub fn start<E: From<Turn>>(&mut self, queue: &mut Queue<E>) {
+    pub fn start<E: From<Turn>>(&mut self, cx: &mut Context<E>) {
         for row in 0..self.processes.len() {
-            self.schedule(queue, row, true);
+            self.schedule(cx, row, true);
         }
     }
 
-    /// A turn is due. The nodes that changed their state are added to `changes`; the answer says what happened to which
-    /// unit.
+    /// A turn is due. The nodes that changed their state are added to `changes`; the answer says what happened to its
+    /// [unit](Failures::unit).
     pub fn handle<E: From<Turn>>(
         &mut self,
-        queue: &mut Queue<E>,
+        cx: &mut Context<E>,
         turn: Turn,
         changes: &mut Vec<Change>,
-    ) -> Option<(Happening, &'a FailureUnit)> {
+    ) -> Option<Happening> {
         let process = &mut self.processes[turn.process as usize];
         if process.serial != turn.serial {
             return None;
         }
-        let plan = &self.plans[process.plan];
+        let plans = Arc::clone(&self.plans);
+        let plan = &plans[process.plan];
         let unit = &plan.units[process.unit];
         if !process.broken && !process.noticed && plan.notice.is_some() {
             process.noticed = true;
-            queue.at(process.fails, turn);
-            return Some((Happening::Noticed, unit));
+            cx.at(process.fails, turn);
+            return Some(Happening::Noticed);
         }
         process.broken = !process.broken;
         let broken = process.broken;
         if broken {
-            self.break_down(queue, turn.process);
+            self.break_down(cx, turn.process);
         } else {
             process.outages += 1;
             let row = self.teams[process.plan];
             self.crews[row].0 += 1;
-            self.schedule(queue, turn.process as usize, false);
-            self.repair(queue, row);
+            self.schedule(cx, turn.process as usize, false);
+            self.repair(cx, row);
         }
-        let powered: &[usize] = if plan.breach.is_none() { &unit.nodes } else { &[] };
+        let powered: &[usize] = if plan.fault.is_none() { &unit.nodes } else { &[] };
         for &node in powered {
             let was_up = self.is_up(node);
             self.broken[node] = if broken { self.broken[node] + 1 } else { self.broken[node] - 1 };
@@ -155,30 +222,30 @@ impl<'a> Failures<'a> {
                 changes.push(Change { node, up: !was_up });
             }
         }
-        Some((if broken { Happening::Failed } else { Happening::Repaired }, unit))
+        Some(if broken { Happening::Failed } else { Happening::Repaired })
     }
 
     /// Schedules the next failure of a process, or its notice.
-    fn schedule<E: From<Turn>>(&mut self, queue: &mut Queue<E>, row: usize, first: bool) {
+    fn schedule<E: From<Turn>>(&mut self, cx: &mut Context<E>, row: usize, first: bool) {
         let it = &mut self.processes[row];
         let plan = &self.plans[it.plan];
         it.fails = match &plan.log {
             Some(log) => match log[it.unit].get(it.outages) {
-                Some(outage) => outage.0.max(queue.now()),
+                Some(outage) => outage.0.max(cx.now()),
                 None => return,
             },
-            None if first && !plan.new => queue.now() + plan.up.residual(&mut it.rng),
-            None => queue.now() + plan.up.sample(&mut it.rng),
+            None if first && !plan.new => cx.now() + plan.up.residual(&mut it.rng),
+            None => cx.now() + plan.up.sample(&mut it.rng),
         };
         (it.noticed, it.drawn_in) = (false, false);
         it.serial += 1;
         let notice = plan.notice.unwrap_or_default();
-        let at = queue.now().max(Time::from_nanos(it.fails.as_nanos().saturating_sub(notice.as_nanos())));
-        queue.at(at, Turn { process: row as u32, serial: it.serial });
+        let at = cx.now().max(Time::from_nanos(it.fails.as_nanos().saturating_sub(notice.as_nanos())));
+        cx.at(at, Turn { process: row as u32, serial: it.serial });
     }
 
     /// A process is broken: it waits for a crew, and may draw others in.
-    fn break_down<E: From<Turn>>(&mut self, queue: &mut Queue<E>, process: u32) {
+    fn break_down<E: From<Turn>>(&mut self, cx: &mut Context<E>, process: u32) {
         let it = &mut self.processes[process as usize];
         let row = it.plan;
         let team = self.teams[row];
@@ -202,15 +269,15 @@ impl<'a> Failures<'a> {
                 let other = &mut self.processes[chosen];
                 (other.noticed, other.drawn_in) = (true, true);
                 other.serial += 1;
-                queue.after(after, Turn { process: chosen as u32, serial: other.serial });
+                cx.after(after, Turn { process: chosen as u32, serial: other.serial });
             }
             self.processes[process as usize].rng = rng;
         }
-        self.repair(queue, team);
+        self.repair(cx, team);
     }
 
     /// A free crew begins with the next broken process that waits for it.
-    fn repair<E: From<Turn>>(&mut self, queue: &mut Queue<E>, team: usize) {
+    fn repair<E: From<Turn>>(&mut self, cx: &mut Context<E>, team: usize) {
         let (free, waiting) = &mut self.crews[team];
         if *free == 0 {
             return;
@@ -224,7 +291,7 @@ impl<'a> Failures<'a> {
             None => plan.repair.sample(&mut it.rng),
         };
         it.serial += 1;
-        queue.after(repair, Turn { process: next, serial: it.serial });
+        cx.after(repair, Turn { process: next, serial: it.serial });
     }
 
     /// The script switches nodes off or on. Switching on does not repair what else is broken.
@@ -238,10 +305,22 @@ impl<'a> Failures<'a> {
         }
     }
 
+    /// The rows of the plan and the unit that a process belongs to.
+    pub fn rows(&self, turn: Turn) -> (u32, u32) {
+        let process = &self.processes[turn.process as usize];
+        (process.plan as u32, process.unit as u32)
+    }
+
+    /// The unit of a process.
+    pub fn unit(&self, turn: Turn) -> &FailureUnit {
+        let process = &self.processes[turn.process as usize];
+        &self.plans[process.plan].units[process.unit]
+    }
+
     /// What breaks in a process and the row of the process; `None` is the power of its machines.
-    pub fn breach(&self, turn: Turn) -> Option<(Breach, usize)> {
+    pub fn fault(&self, turn: Turn) -> Option<(NetworkFault, usize)> {
         let row = turn.process as usize;
-        self.plans[self.processes[row].plan].breach.map(|breach| (breach, row))
+        self.plans[self.processes[row].plan].fault.map(|fault| (fault, row))
     }
 
     /// Whether failures of a process are announced.
@@ -258,8 +337,6 @@ impl<'a> Failures<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::law::Law;
-    use crate::scenario::Burst;
 
     fn unit_of(name: &str, nodes: &[usize]) -> FailureUnit {
         FailureUnit { name: name.into(), nodes: nodes.to_vec() }
@@ -273,14 +350,14 @@ mod tests {
     /// All changes of a node until `end`.
     fn history(plans: &[FailurePlan], node: usize, end: Time) -> Vec<(Time, bool)> {
         let mut failures = Failures::new(plans, 4, Seeds::of(9, 1));
-        let mut queue: Queue<Turn> = Queue::new();
-        failures.start(&mut queue);
+        let mut cx: Context<Turn> = Context::new();
+        failures.start(&mut cx);
         let (mut changes, mut history) = (Vec::new(), Vec::new());
-        while let Some((now, turn)) = queue.pop() {
+        while let Some((now, turn)) = cx.pop() {
             if end < now {
                 break;
             }
-            failures.handle(&mut queue, turn, &mut changes);
+            failures.handle(&mut cx, turn, &mut changes);
             history.extend(changes.drain(..).filter(|it| it.node == node).map(|it| (now, it.up)));
         }
         history
@@ -321,11 +398,11 @@ mod tests {
         let plans =
             [FailurePlan { up: fixed(100), repair: fixed(10), crews: Some(1), new: true, ..plan("node", units) }];
         let mut failures = Failures::new(&plans, 3, Seeds::of(1, 1));
-        let mut queue: Queue<Turn> = Queue::new();
-        failures.start(&mut queue);
+        let mut cx: Context<Turn> = Context::new();
+        failures.start(&mut cx);
         let (mut changes, mut ups) = (Vec::new(), Vec::new());
-        while let Some((now, turn)) = queue.pop().filter(|it| it.0 < Time::ZERO + Span::from_secs(150)) {
-            failures.handle(&mut queue, turn, &mut changes);
+        while let Some((now, turn)) = cx.pop().filter(|it| it.0 < Time::ZERO + Span::from_secs(150)) {
+            failures.handle(&mut cx, turn, &mut changes);
             ups.extend(changes.drain(..).filter(|it| it.up).map(|it| (now.as_secs_f64(), it.node)));
         }
         assert_eq!(ups, [(110.0, 0), (120.0, 1), (130.0, 2)]);
@@ -349,11 +426,12 @@ mod tests {
     /// Everything that happens until `end`: `100 Failed a`.
     fn story(plans: &[FailurePlan], nodes: usize, end: u64) -> Vec<String> {
         let mut failures = Failures::new(plans, nodes, Seeds::of(1, 1));
-        let mut queue: Queue<Turn> = Queue::new();
-        failures.start(&mut queue);
+        let mut cx: Context<Turn> = Context::new();
+        failures.start(&mut cx);
         let (mut changes, mut log) = (Vec::new(), Vec::new());
-        while let Some((now, turn)) = queue.pop().filter(|it| it.0 <= Time::ZERO + Span::from_secs(end)) {
-            if let Some((what, unit)) = failures.handle(&mut queue, turn, &mut changes) {
+        while let Some((now, turn)) = cx.pop().filter(|it| it.0 <= Time::ZERO + Span::from_secs(end)) {
+            if let Some(what) = failures.handle(&mut cx, turn, &mut changes) {
+                let unit = failures.unit(turn);
                 log.push(format!("{} {what:?} {}", now.as_secs_f64(), unit.name));
             }
         }
@@ -396,24 +474,24 @@ mod tests {
     fn a_node_is_up_when_no_cause_holds_it_down() {
         let plans = [plan("node", vec![unit_of("a", &[0])]), plan("rack", vec![unit_of("rack=1", &[0, 1])])];
         let mut failures = Failures::new(&plans, 2, Seeds::of(1, 1));
-        let mut queue: Queue<Turn> = Queue::new();
+        let mut cx: Context<Turn> = Context::new();
         let mut changes = Vec::new();
         let down = |node| Change { node, up: false };
         let up = |node| Change { node, up: true };
 
         let turn = |process, serial| Turn { process, serial };
-        failures.start(&mut queue);
-        let failed = failures.handle(&mut queue, turn(0, 1), &mut changes);
-        assert_eq!(failed, Some((Happening::Failed, &plans[0].units[0])));
-        assert_eq!(failures.handle(&mut queue, turn(0, 1), &mut changes), None, "that was the last turn");
+        failures.start(&mut cx);
+        let failed = failures.handle(&mut cx, turn(0, 1), &mut changes);
+        assert_eq!((failed, failures.unit(turn(0, 1))), (Some(Happening::Failed), &plans[0].units[0]));
+        assert_eq!(failures.handle(&mut cx, turn(0, 1), &mut changes), None, "that was the last turn");
         assert_eq!(std::mem::take(&mut changes), [down(0)]);
-        failures.handle(&mut queue, turn(1, 1), &mut changes);
+        failures.handle(&mut cx, turn(1, 1), &mut changes);
         assert_eq!(std::mem::take(&mut changes), [down(1)], "node 0 is down already");
         failures.switch(&[0, 1], false, &mut changes);
         failures.switch(&[0], false, &mut changes);
-        let repaired = failures.handle(&mut queue, turn(0, 2), &mut changes);
-        assert_eq!(repaired, Some((Happening::Repaired, &plans[0].units[0])));
-        failures.handle(&mut queue, turn(1, 2), &mut changes);
+        let repaired = failures.handle(&mut cx, turn(0, 2), &mut changes);
+        assert_eq!((repaired, failures.unit(turn(0, 2))), (Some(Happening::Repaired), &plans[0].units[0]));
+        failures.handle(&mut cx, turn(1, 2), &mut changes);
         assert_eq!(changes, [], "the script still holds both");
         failures.switch(&[1, 0], true, &mut changes);
         assert_eq!(changes, [up(1), up(0)]);

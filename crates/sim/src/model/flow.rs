@@ -17,7 +17,7 @@ use sched::{Span, Time};
 pub struct FlowId(u32);
 
 /// All flows to the nodes.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Flows {
     /// Bytes per second; infinite if there is no limit.
     uplink: f64,
@@ -46,7 +46,7 @@ pub struct Flows {
     by_limit: Vec<(f64, usize)>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Node {
     /// Bytes per second; `None` is no limit.
     bandwidth: Option<u64>,
@@ -65,7 +65,7 @@ struct Lane {
 /// own lane.
 type Key = (u64, usize, [usize; 2], usize);
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Class {
     rack: usize,
     /// What the interface allows each flow, if all of its flows get the same.

@@ -4,16 +4,35 @@
 //! who has not heard it by then learns it from a neighbour when their tables are compared.
 
 use std::collections::BTreeSet;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::Rng;
 use sched::{Span, Time};
 
-use super::TaskNo;
-use crate::engine::Queue;
 use crate::engine::rng::{Seeds, Stream};
-use crate::scenario::GossipModel;
+use crate::fact::{Context, Fact, TaskNo};
+
+/// How news of tasks spreads among the nodes.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct GossipModel {
+    /// Time between rounds (networkdb: 200 ms); `None`: all know at once.
+    pub interval: Option<Span>,
+    /// Others that a node tells in a round (networkdb: 3).
+    pub fanout: u32,
+    /// A node tells a piece of news so many times the digits of the number of nodes (memberlist: 4); 0 is without limit.
+    pub retransmit: u32,
+    /// Time between comparisons of whole tables (networkdb: 30 s); zero is never.
+    pub sync: Span,
+}
+
+impl GossipModel {
+    /// How often a node tells a piece of news, if there is a limit (memberlist `retransmitLimit`).
+    pub fn retransmits(&self, nodes: usize) -> Option<u64> {
+        let digits = libm::ceil(libm::log10(nodes as f64 + 1.0)) as u64;
+        (self.retransmit > 0).then(|| u64::from(self.retransmit) * digits)
+    }
+}
 
 /// The next round of a piece of news.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -30,23 +49,25 @@ pub struct Subject {
     pub serves: bool,
 }
 
+impl Subject {
+    fn heard_by(self, node: usize) -> Fact {
+        Fact::NewsHeard { task: self.task, serves: self.serves, node }
+    }
+}
+
 /// All news of a run.
-#[derive(Debug)]
-pub struct Gossip<'a> {
-    model: &'a GossipModel,
+#[derive(Clone, Debug)]
+pub struct Gossip {
+    model: GossipModel,
     /// Rows of the nodes of the cluster. News is spread among those that are there when it begins.
     members: BTreeSet<usize>,
     seeds: Seeds,
     count: u64,
     news: Vec<News>,
     free: Vec<u32>,
-    /// Who heard of what somebody wants to follow, since it was last drained.
-    pub heard: Vec<(Subject, usize)>,
-    /// Rounds and time that finished pieces of news took until every node knew them, since it was last drained.
-    pub told: Vec<(u32, Span)>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct News {
     since: Time,
     rounds: u32,
@@ -54,25 +75,23 @@ struct News {
     /// If somebody wants to know who heard of it.
     subject: Option<Subject>,
     /// Rows of the nodes that it is for.
-    members: Rc<[usize]>,
+    members: Arc<[usize]>,
     /// For each of them, in which round it heard of it.
     heard: Vec<Option<u32>>,
     /// Who knows.
     knowing: Vec<u32>,
 }
 
-impl<'a> Gossip<'a> {
+impl Gossip {
     /// Among `nodes` nodes; nothing has happened.
-    pub fn new(model: &'a GossipModel, nodes: usize, seeds: Seeds) -> Self {
+    pub fn new(model: &GossipModel, nodes: usize, seeds: Seeds) -> Self {
         Gossip {
-            model,
+            model: model.clone(),
             members: (0..nodes).collect(),
             seeds,
             count: 0,
             news: Vec::new(),
             free: Vec::new(),
-            heard: Vec::new(),
-            told: Vec::new(),
         }
     }
 
@@ -86,8 +105,10 @@ impl<'a> Gossip<'a> {
     }
 
     /// Something happened on a node that all shall know; with a subject, who hears of it is noted.
-    pub fn news<E: From<Round>>(&mut self, queue: &mut Queue<E>, node: usize, subject: Option<Subject>) {
-        self.heard.extend(subject.map(|it| (it, node)));
+    pub fn news<E: From<Round>>(&mut self, cx: &mut Context<E>, node: usize, subject: Option<Subject>) {
+        if let Some(subject) = subject {
+            cx.tell(subject.heard_by(node));
+        }
         let Some(interval) = self.model.interval.filter(|_| self.members.len() > 1) else { return };
         self.count += 1;
         // Among members that are all alike, the number of those before it is as good a name as any.
@@ -97,7 +118,7 @@ impl<'a> Gossip<'a> {
         let rng = self.seeds.stream(Stream::Gossip, self.count);
         let members = self.members.iter().copied().collect();
         let knowing = vec![node as u32];
-        let news = News { since: queue.now(), rounds: 0, rng, subject, members, heard, knowing };
+        let news = News { since: cx.now(), rounds: 0, rng, subject, members, heard, knowing };
         let row = match self.free.pop() {
             Some(row) => {
                 self.news[row as usize] = news;
@@ -108,13 +129,13 @@ impl<'a> Gossip<'a> {
                 self.news.len() as u32 - 1
             }
         };
-        queue.after(interval, Round { news: row });
+        cx.after(interval, Round { news: row });
     }
 
     /// Everybody who knows tells some others, as far as `reaches` says that one node reaches another.
     pub fn handle<E: From<Round>>(
         &mut self,
-        queue: &mut Queue<E>,
+        cx: &mut Context<E>,
         round: Round,
         reaches: impl Fn(usize, usize) -> bool,
     ) {
@@ -122,7 +143,7 @@ impl<'a> Gossip<'a> {
         let it = &mut self.news[round.news as usize];
         it.rounds += 1;
         let nodes = it.heard.len();
-        let members = Rc::clone(&it.members);
+        let members = Arc::clone(&it.members);
         let reaches = |one: usize, other: usize| reaches(members[one], members[other]);
         let before = it.knowing.len();
         let fanout = (self.model.fanout as usize).min(nodes - 1);
@@ -146,14 +167,14 @@ impl<'a> Gossip<'a> {
         }
         if let Some(subject) = it.subject {
             let new = it.knowing[before..].iter().map(|place| it.members[*place as usize]);
-            self.heard.extend(new.map(|node| (subject, node)));
+            new.for_each(|node| cx.tell(subject.heard_by(node)));
         }
         if it.knowing.len() == nodes {
-            self.told.push((it.rounds, queue.now() - it.since));
+            cx.tell(Fact::NewsSpread(it.rounds, cx.now() - it.since));
             self.free.push(round.news);
             (it.heard, it.knowing) = (Vec::new(), Vec::new());
         } else {
-            queue.after(interval, round);
+            cx.after(interval, round);
         }
     }
 }
@@ -198,15 +219,20 @@ mod tests {
     /// Mean rounds until all of `nodes` know.
     fn rounds(model: &GossipModel, nodes: usize, news: u32) -> f64 {
         let mut gossip = Gossip::new(model, nodes, Seeds::of(1, 1));
-        let mut queue: Queue<Round> = Queue::new();
+        let mut cx: Context<Round> = Context::new();
         for number in 0..news {
-            gossip.news(&mut queue, number as usize % nodes, None);
+            gossip.news(&mut cx, number as usize % nodes, None);
         }
-        while let Some((_, round)) = queue.pop() {
-            gossip.handle(&mut queue, round, |_, _| true);
+        while let Some((_, round)) = cx.pop() {
+            gossip.handle(&mut cx, round, |_, _| true);
         }
-        assert_eq!(gossip.told.len(), news as usize);
-        gossip.told.iter().map(|it| f64::from(it.0)).sum::<f64>() / f64::from(news)
+        let rounds = cx.take_facts().into_iter().filter_map(|it| match it {
+            Fact::NewsSpread(rounds, _) => Some(f64::from(rounds)),
+            _ => None,
+        });
+        let rounds: Vec<f64> = rounds.collect();
+        assert_eq!(rounds.len(), news as usize);
+        rounds.iter().sum::<f64>() / f64::from(news)
     }
 
     fn unlimited(fanout: u32) -> GossipModel {
@@ -226,20 +252,25 @@ mod tests {
     fn news_does_not_cross_a_split() {
         let model = unlimited(3);
         let mut gossip = Gossip::new(&model, 10, Seeds::of(1, 1));
-        let mut queue: Queue<Round> = Queue::new();
+        let mut cx: Context<Round> = Context::new();
         let subject = Subject { task: TaskNo(7), serves: true };
-        gossip.news(&mut queue, 0, Some(subject));
+        gossip.news(&mut cx, 0, Some(subject));
         for _ in 0..100 {
-            let (_, round) = queue.pop().expect("it goes on");
-            gossip.handle(&mut queue, round, |one, other| (one < 5) == (other < 5));
+            let (_, round) = cx.pop().expect("it goes on");
+            gossip.handle(&mut cx, round, |one, other| (one < 5) == (other < 5));
         }
-        let mut heard: Vec<usize> = gossip.heard.drain(..).map(|it| it.1).collect();
+        let node = |fact| match fact {
+            Fact::NewsHeard { task: TaskNo(7), serves: true, node } => node,
+            other => panic!("{other:?}"),
+        };
+        let mut heard: Vec<usize> = cx.take_facts().into_iter().map(node).collect();
         heard.sort_unstable();
         assert_eq!(heard, [0, 1, 2, 3, 4]);
-        while let Some((_, round)) = queue.pop() {
-            gossip.handle(&mut queue, round, |_, _| true);
+        while let Some((_, round)) = cx.pop() {
+            gossip.handle(&mut cx, round, |_, _| true);
         }
-        assert!(gossip.heard.len() == 5 && gossip.told.len() == 1);
+        let facts = cx.take_facts();
+        assert!(facts.len() == 6 && matches!(facts[5], Fact::NewsSpread(..)), "{facts:?}");
     }
 
     #[test]

@@ -6,10 +6,27 @@
 use rand_chacha::ChaCha8Rng;
 use sched::{Span, Time};
 
-use crate::engine::Queue;
+use super::links::LinkImpairment;
 use crate::engine::law::unit;
 use crate::engine::rng::{Seeds, Stream, entity, part};
-use crate::scenario::{HeartbeatModel, Weakness};
+use crate::fact::Context;
+
+/// How a silent node is noticed (SwarmKit dispatcher).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct HeartbeatModel {
+    /// Mean period: 5 s.
+    pub period: Span,
+    /// Each period is uniform in period ± jitter: 0.5 s.
+    pub jitter: Span,
+    /// Missed periods that make a node down: 3.
+    pub grace: u32,
+}
+
+impl Default for HeartbeatModel {
+    fn default() -> Self {
+        HeartbeatModel { period: Span::from_secs(5), jitter: Span::from_millis(500), grace: 3 }
+    }
+}
 
 /// The grace period of a silent node is over.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -31,14 +48,14 @@ const TIMEOUT: Span = Span::from_secs(5);
 const AHEAD: u32 = 1000;
 
 /// The manager's side of all heartbeats.
-#[derive(Debug)]
-pub struct Heartbeats<'a> {
-    model: &'a HeartbeatModel,
+#[derive(Clone, Debug)]
+pub struct Heartbeats {
+    model: HeartbeatModel,
     nodes: Vec<Node>,
     seeds: Seeds,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Node {
     entity: u64,
     /// Counts registrations: an expiry of an earlier session is void.
@@ -51,26 +68,26 @@ struct Node {
 }
 
 /// The heartbeats of a node on a weak link.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Weak {
-    weakness: Weakness,
+    impairment: LinkImpairment,
     rng: ChaCha8Rng,
     /// When the grace period ends that the last heartbeat began, and whether the next one is lost.
     expires: Time,
     lost: bool,
 }
 
-impl<'a> Heartbeats<'a> {
+impl Heartbeats {
     /// Every node has a session. The chance of a node belongs to its name.
-    pub fn new<'n>(model: &'a HeartbeatModel, names: impl Iterator<Item = &'n str>, seeds: Seeds) -> Self {
+    pub fn new<'n>(model: &HeartbeatModel, names: impl Iterator<Item = &'n str>, seeds: Seeds) -> Self {
         let node = |name| Node { entity: entity(name), session: 0, silent: false, crashes: 0, weak: None };
         let nodes = names.map(node).collect();
-        Heartbeats { model, nodes, seeds }
+        Heartbeats { model: model.clone(), nodes, seeds }
     }
 
     /// A node falls silent, at once or after its next heartbeat, which still arrives; if it already is, because it did not
     /// come back so far, nothing changes.
-    pub fn silent<E: From<Expired>>(&mut self, queue: &mut Queue<E>, node: usize, once_more: bool) {
+    pub fn silent<E: From<Expired>>(&mut self, cx: &mut Context<E>, node: usize, once_more: bool) {
         let it = &mut self.nodes[node];
         if std::mem::replace(&mut it.silent, true) {
             return;
@@ -80,8 +97,8 @@ impl<'a> Heartbeats<'a> {
         }
         it.crashes += 1;
         let mut rng = self.seeds.stream(Stream::Heartbeat, part(it.entity, it.crashes));
-        let after = if once_more { late_expiry(self.model, &mut rng) } else { expiry(self.model, &mut rng) };
-        queue.after(after, Expired { node: node as u32, session: it.session });
+        let after = if once_more { late_expiry(&self.model, &mut rng) } else { expiry(&self.model, &mut rng) };
+        cx.after(after, Expired { node: node as u32, session: it.session });
     }
 
     /// There is no leader who would wait for anybody.
@@ -92,71 +109,76 @@ impl<'a> Heartbeats<'a> {
     }
 
     /// A new leader waits for a node that it never heard of, for twice as long as for others (SwarmKit `AddUnknown`).
-    pub fn unknown<E: From<Expired>>(&mut self, queue: &mut Queue<E>, node: usize) {
+    pub fn unknown<E: From<Expired>>(&mut self, cx: &mut Context<E>, node: usize) {
         let it = &mut self.nodes[node];
         it.session += 1;
         it.silent = true;
         it.crashes += 1;
         let mut rng = self.seeds.stream(Stream::Heartbeat, part(it.entity, it.crashes));
-        let grace = Span::from_secs_f64(2.0 * f64::from(self.model.grace) * period(self.model, &mut rng));
-        queue.after(grace, Expired { node: node as u32, session: it.session });
+        let grace = Span::from_secs_f64(2.0 * f64::from(self.model.grace) * period(&self.model, &mut rng));
+        cx.after(grace, Expired { node: node as u32, session: it.session });
     }
 
     /// A node registers (again). Its first heartbeat follows at once.
-    pub fn registered<E: From<Lost>>(&mut self, queue: &mut Queue<E>, node: usize) {
+    pub fn registered<E: From<Lost>>(&mut self, cx: &mut Context<E>, node: usize) {
         let it = &mut self.nodes[node];
         it.session += 1;
         it.silent = false;
         if let Some(weak) = &mut it.weak {
-            let grace = f64::from(self.model.grace) * period(self.model, &mut weak.rng);
-            weak.expires = queue.now() + Span::from_secs_f64(grace);
-            self.look_ahead(queue, node, queue.now());
+            let grace = f64::from(self.model.grace) * period(&self.model, &mut weak.rng);
+            weak.expires = cx.now() + Span::from_secs_f64(grace);
+            self.look_ahead(cx, node, cx.now());
         }
     }
 
     /// A node's link is weak from now on, or sound.
-    pub fn weaken<E: From<Lost>>(&mut self, queue: &mut Queue<E>, node: usize, weakness: Option<Weakness>) {
+    pub fn degrade_link<E: From<Lost>>(
+        &mut self,
+        cx: &mut Context<E>,
+        node: usize,
+        impairment: Option<LinkImpairment>,
+    ) {
         let seeds = self.seeds;
         let it = &mut self.nodes[node];
         if !it.silent {
             it.session += 1;
         }
-        let Some(weakness) = weakness else { return it.weak = None };
+        let Some(impairment) = impairment else { return it.weak = None };
         let rng = it.weak.take().map_or_else(|| seeds.stream(Stream::Beat, it.entity), |it| it.rng);
-        let mut weak = Box::new(Weak { weakness, rng, expires: Time::ZERO, lost: false });
-        let now = queue.now();
-        let (period, past) = (long_period(self.model, &mut weak.rng), unit(&mut weak.rng));
+        let mut weak = Box::new(Weak { impairment, rng, expires: Time::ZERO, lost: false });
+        let now = cx.now();
+        let (period, past) = (long_period(&self.model, &mut weak.rng), unit(&mut weak.rng));
         weak.expires = now + Span::from_secs_f64(period * (f64::from(self.model.grace) - past));
         it.weak = Some(weak);
         if !it.silent {
-            self.look_ahead(queue, node, now + Span::from_secs_f64(period * (1.0 - past)));
+            self.look_ahead(cx, node, now + Span::from_secs_f64(period * (1.0 - past)));
         }
     }
 
     /// A heartbeat of a node is lost, and it will be marked down unless it registers in time: its agent will give up the
     /// session.
-    pub fn lost<E: From<Lost> + From<Expired>>(&mut self, queue: &mut Queue<E>, lost: Lost) -> Option<usize> {
+    pub fn lost<E: From<Lost> + From<Expired>>(&mut self, cx: &mut Context<E>, lost: Lost) -> Option<usize> {
         let it = &mut self.nodes[lost.node as usize];
         let weak = it.weak.as_ref().filter(|_| it.session == lost.session && !it.silent)?;
         if !weak.lost {
-            self.look_ahead(queue, lost.node as usize, queue.now());
+            self.look_ahead(cx, lost.node as usize, cx.now());
             return None;
         }
         it.silent = true;
-        queue.at(weak.expires.max(queue.now()), Expired { node: lost.node, session: it.session });
+        cx.at(weak.expires.max(cx.now()), Expired { node: lost.node, session: it.session });
         Some(lost.node as usize)
     }
 
     /// Looks which of the heartbeats from `at` on is the next that gets no answer.
-    fn look_ahead<E: From<Lost>>(&mut self, queue: &mut Queue<E>, node: usize, mut at: Time) {
+    fn look_ahead<E: From<Lost>>(&mut self, cx: &mut Context<E>, node: usize, mut at: Time) {
         let it = &mut self.nodes[node];
         let Some(weak) = &mut it.weak else { return };
         let mut count = 0;
         weak.lost = loop {
-            if weak.weakness.misses(&mut weak.rng) {
+            if weak.impairment.misses(&mut weak.rng) {
                 break true;
             }
-            let period = period(self.model, &mut weak.rng);
+            let period = period(&self.model, &mut weak.rng);
             weak.expires = at + Span::from_secs_f64(f64::from(self.model.grace) * period);
             at += Span::from_secs_f64(period);
             count += 1;
@@ -164,7 +186,7 @@ impl<'a> Heartbeats<'a> {
                 break false;
             }
         };
-        queue.at(at, Lost { node: node as u32, session: it.session });
+        cx.at(at, Lost { node: node as u32, session: it.session });
     }
 
     /// The node that is to be marked down, unless it registered in the meantime.
@@ -174,7 +196,7 @@ impl<'a> Heartbeats<'a> {
     }
 }
 
-impl Weakness {
+impl LinkImpairment {
     /// Whether a call gets no answer in time: it is lost, or the ways there and back take too long.
     fn misses(&self, rng: &mut ChaCha8Rng) -> bool {
         let lost = unit(rng) < self.loss;
@@ -266,21 +288,21 @@ mod tests {
     fn on_a_weak_link_a_share_of_heartbeats_is_lost() {
         let model = HeartbeatModel::default();
         let mut beats = Heartbeats::new(&model, ["a"].into_iter(), Seeds::of(1, 1));
-        let mut queue: Queue<Both> = Queue::new();
+        let mut cx: Context<Both> = Context::new();
         let late = Law::Exponential { mean: Span::from_secs(1) };
-        beats.weaken(&mut queue, 0, Some(Weakness { loss: 0.1, delay: late }));
+        beats.degrade_link(&mut cx, 0, Some(LinkImpairment { loss: 0.1, delay: late }));
         let (mut lost, mut marked) = (0, 0);
-        while let Some((now, event)) = queue.pop().filter(|it| it.0 < Time::ZERO + Span::from_secs(1_000_000)) {
+        while let Some((now, event)) = cx.pop().filter(|it| it.0 < Time::ZERO + Span::from_secs(1_000_000)) {
             match event {
-                Both::Lost(it) if beats.lost(&mut queue, it).is_some() => {
+                Both::Lost(it) if beats.lost(&mut cx, it).is_some() => {
                     lost += 1;
                     // It registers at once, and is not marked down.
-                    beats.registered(&mut queue, 0);
+                    beats.registered(&mut cx, 0);
                 }
                 Both::Expired(it) => marked += usize::from(beats.handle(it).is_some()),
                 Both::Lost(_) => {}
             }
-            assert!(now >= queue.now());
+            assert!(now >= cx.now());
         }
         // Lost by themselves, or both ways together, a gamma law of shape 2, take more than 5 s: 6 e^-5. A registration is
         // followed by a heartbeat at once, so a period is left out for each that is lost.
@@ -293,17 +315,17 @@ mod tests {
     fn a_new_leader_waits_twice_as_long_for_everybody() {
         let model = HeartbeatModel::default();
         let mut beats = Heartbeats::new(&model, ["a", "b"].into_iter(), Seeds::of(1, 1));
-        let mut queue: Queue<Both> = Queue::new();
-        beats.silent(&mut queue, 0, false);
+        let mut cx: Context<Both> = Context::new();
+        beats.silent(&mut cx, 0, false);
         beats.forget();
-        beats.unknown(&mut queue, 0);
-        beats.unknown(&mut queue, 1);
-        beats.registered(&mut queue, 1);
+        beats.unknown(&mut cx, 0);
+        beats.unknown(&mut cx, 1);
+        beats.registered(&mut cx, 1);
         let marked = |(now, it): (Time, Both)| match it {
             Both::Expired(it) => beats.handle(it).map(|node| (node, now.as_secs_f64())),
             Both::Lost(_) => None,
         };
-        let marked: Vec<_> = std::iter::from_fn(|| queue.pop()).filter_map(marked).collect();
+        let marked: Vec<_> = std::iter::from_fn(|| cx.pop()).filter_map(marked).collect();
         assert!(marked.len() == 1 && marked[0].0 == 0 && (27.0..33.0).contains(&marked[0].1), "{marked:?}");
     }
 
@@ -311,16 +333,16 @@ mod tests {
     fn who_registers_in_time_is_not_marked_down() {
         let model = HeartbeatModel::default();
         let mut beats = Heartbeats::new(&model, ["a", "b"].into_iter(), Seeds::of(1, 1));
-        let mut queue: Queue<Both> = Queue::new();
-        beats.silent(&mut queue, 0, false);
-        beats.silent(&mut queue, 1, false);
-        beats.silent(&mut queue, 1, false);
-        beats.registered(&mut queue, 0);
+        let mut cx: Context<Both> = Context::new();
+        beats.silent(&mut cx, 0, false);
+        beats.silent(&mut cx, 1, false);
+        beats.silent(&mut cx, 1, false);
+        beats.registered(&mut cx, 0);
         let marked = |(_, it): (Time, Both)| match it {
             Both::Expired(it) => beats.handle(it),
             Both::Lost(_) => None,
         };
-        let marked: Vec<_> = std::iter::from_fn(|| queue.pop()).filter_map(marked).collect();
+        let marked: Vec<_> = std::iter::from_fn(|| cx.pop()).filter_map(marked).collect();
         assert_eq!(marked, [1]);
     }
 }

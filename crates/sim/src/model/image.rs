@@ -5,16 +5,110 @@
 //! evicted unless the scenario gives the cache a limit. The sharing of bandwidth is in [`super::flow`].
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::rc::Rc;
 use std::sync::Arc;
 
 use sched::{Reference, Span, Time};
 
-use super::TaskNo;
+use super::agent::Exit;
 use super::disk::Disks;
 use super::flow::{FlowId, Flows, Source};
-use crate::engine::Queue;
-use crate::scenario::{Image, Mirror, RegistryModel};
+use crate::fact::{Context, Fact, TaskNo};
+
+/// An image as the registry holds it.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Image {
+    /// Reference as services write it.
+    pub name: String,
+    /// From the base up.
+    pub layers: Vec<Layer>,
+    /// Rows of the nodes that have it from the beginning.
+    pub present: Vec<usize>,
+    /// The registry does not have it.
+    pub missing: bool,
+    /// The layer whose bytes do not match its digest, from 0.
+    pub corrupt: Option<usize>,
+    /// How its containers end by themselves, whatever service they are of: a version that does not work.
+    pub exit: Option<Exit>,
+}
+
+/// A layer; layers of the same digest are the same bytes, whatever image they belong to.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Layer {
+    /// Identity.
+    pub digest: String,
+    /// Compressed bytes: what is transferred.
+    pub size: u64,
+    /// Bytes on disk after unpacking.
+    pub unpacked: u64,
+}
+
+/// The registry and the way from it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RegistryModel {
+    /// Bytes per second of its uplink, shared by all pulls; `None` is unlimited.
+    pub bandwidth: Option<u64>,
+    /// Round-trip time to it; a pull costs two for the manifest and one per layer.
+    pub latency: Span,
+    /// Bytes per second that a node unpacks; `None` is unlimited.
+    pub unpack: Option<u64>,
+    /// Layers that one daemon downloads at a time (moby: 3).
+    pub downloads: u32,
+    /// Bytes per second at which a node copies what is below for every layer and container (storage driver `vfs`); `None`
+    /// makes no copies.
+    pub copy: Option<u64>,
+    /// Label of the nodes that says in which rack they are.
+    pub rack: String,
+    /// Bytes per second of the line to each rack; `None` is unlimited.
+    pub rack_bandwidth: Option<u64>,
+    /// Who gets layers from near instead of from the registry.
+    pub mirror: Mirror,
+    /// How many pulls the registry allows each node; `None` is without limit.
+    pub limit: Option<PullLimit>,
+    /// Bytes of unpacked layers that a node keeps beyond those in use; `None` keeps everything, as Docker does.
+    pub cache: Option<u64>,
+    /// Whether a task without its image says why the pull failed, or only that there is no such image (Docker up to
+    /// version 20.10).
+    pub tells: bool,
+}
+
+impl Default for RegistryModel {
+    fn default() -> Self {
+        RegistryModel {
+            bandwidth: Some(1_250_000_000),
+            latency: Span::from_millis(1),
+            unpack: Some(150_000_000),
+            downloads: 3,
+            copy: None,
+            rack: "rack".into(),
+            rack_bandwidth: None,
+            mirror: Mirror::None,
+            limit: None,
+            cache: None,
+            tells: true,
+        }
+    }
+}
+
+/// What one node has fetched, others get from near: only their own interface limits that.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Mirror {
+    /// Everybody fetches from the registry.
+    #[default]
+    None,
+    /// A mirror in every rack.
+    Rack,
+    /// All nodes give each other what they have.
+    All,
+}
+
+/// So many manifests within so long.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PullLimit {
+    /// How many.
+    pub pulls: u64,
+    /// In which time.
+    pub window: Span,
+}
 
 /// moby `distribution/xfer/download.go`: a download is tried so many times, and the wait after each grows by so much.
 const ATTEMPTS: u32 = 5;
@@ -71,12 +165,12 @@ pub struct Totals {
 }
 
 /// The registry, and every node's layers.
-#[derive(Debug)]
-pub struct Images<'a> {
-    model: &'a RegistryModel,
+#[derive(Clone, Debug)]
+pub struct Images {
+    model: RegistryModel,
     layers: Vec<Size>,
-    digests: Vec<&'a str>,
-    contents: Vec<Content<'a>>,
+    digests: Vec<Arc<str>>,
+    contents: Vec<Content>,
     /// Rows of the images, those too of which the registry knows nothing, by their one name and by every way in which
     /// they were asked for.
     names: BTreeMap<Arc<str>, u32>,
@@ -101,14 +195,10 @@ pub struct Images<'a> {
     totals: Totals,
     /// A buffer.
     done: Vec<u32>,
-    /// Tasks whose image is there, since it was last drained.
-    pub pulled: Vec<TaskNo>,
-    /// Tasks whose image cannot be had, and why, since it was last drained.
-    pub failed: Vec<(TaskNo, Arc<str>)>,
 }
 
 /// Nodes near each other: what one of them has fetched from the registry the others get from near.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Circle {
     has: BTreeSet<u32>,
     /// Layers that one of them fetches, and the transfers that wait for it.
@@ -117,15 +207,15 @@ struct Circle {
 
 /// What the registry knows of an image.
 #[derive(Clone, Debug)]
-struct Content<'a> {
+struct Content {
     name: Arc<str>,
     /// It has heard of it.
     is_known: bool,
-    layers: Rc<[u32]>,
+    layers: Arc<[u32]>,
     /// It does not have it.
     missing: bool,
-    /// Digest of a layer that does not match its bytes.
-    corrupt: Option<&'a str>,
+    /// The layer whose bytes do not match its digest.
+    corrupt: Option<u32>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -135,7 +225,7 @@ struct Size {
 }
 
 /// What every pull touches stands in the first line.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 #[repr(C, align(64))]
 struct Node {
     transfers: Vec<u32>,
@@ -152,7 +242,7 @@ struct Node {
 }
 
 /// Which layers the nodes have, unpacked. So small that it stays in the processor's own memory.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Cached {
     /// A bit for each layer, node by node; and the words of a node.
     bits: Vec<u64>,
@@ -195,7 +285,7 @@ struct Pull {
 }
 
 /// A layer on its way to a node, until it is unpacked.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Transfer {
     node: usize,
     layer: u32,
@@ -216,27 +306,27 @@ enum Stage {
     Unpacking,
 }
 
-impl<'a> Images<'a> {
+impl Images {
     /// The nodes have the images that are present from the beginning. `bandwidths` are those of their interfaces.
-    pub fn new(
-        model: &'a RegistryModel,
-        images: &'a [Image],
+    pub fn new<'i>(
+        model: &RegistryModel,
+        images: &'i [Image],
         bandwidths: impl ExactSizeIterator<Item = Option<u64>>,
     ) -> Self {
         let mut layers = Vec::new();
         let mut digests = Vec::new();
-        let mut rows: BTreeMap<&str, u32> = BTreeMap::new();
+        let mut rows: BTreeMap<&'i str, u32> = BTreeMap::new();
         let (mut contents, mut names): (Vec<Content>, _) = (Vec::new(), BTreeMap::new());
         for image in images {
-            let row = |layer: &'a crate::scenario::Layer| {
+            let mut row = |layer: &'i crate::scenario::Layer| {
                 *rows.entry(&layer.digest).or_insert_with(|| {
                     layers.push(Size { packed: layer.size, unpacked: layer.unpacked });
-                    digests.push(layer.digest.as_str());
+                    digests.push(layer.digest.as_str().into());
                     layers.len() as u32 - 1
                 })
             };
-            let layers = image.layers.iter().map(row).collect();
-            let corrupt = image.corrupt.and_then(|number| Some(image.layers.get(number)?.digest.as_str()));
+            let layers: Arc<[u32]> = image.layers.iter().map(&mut row).collect();
+            let corrupt = image.corrupt.and_then(|number| layers.get(number).copied());
             let name: Arc<str> = image.name.as_str().into();
             names.insert(Reference::name_of(&name).into(), contents.len() as u32);
             contents.push(Content { name, is_known: true, layers, missing: image.missing, corrupt });
@@ -266,7 +356,7 @@ impl<'a> Images<'a> {
             }
         }
         Images {
-            model,
+            model: model.clone(),
             nodes,
             cached,
             disks,
@@ -286,16 +376,14 @@ impl<'a> Images<'a> {
             armed: None,
             totals: Totals::default(),
             done: Vec::new(),
-            pulled: Vec::new(),
-            failed: Vec::new(),
         }
     }
 
-    /// A task needs an image on its node. It appears in [`Images::pulled`] when all layers are there; at once if the image
+    /// A task needs an image on its node. [`Fact::ImageReady`] tells when all layers are there; at once if the image
     /// is given by digest and complete. Every other reference costs at least the manifest. An image that the registry
-    /// does not describe has no layers. If it cannot be pulled, a copy on the node will do; without one the task appears
-    /// in [`Images::failed`].
-    pub fn pull<E: From<Event>>(&mut self, queue: &mut Queue<E>, task: TaskNo, node: usize, image: &str) {
+    /// does not describe has no layers. If it cannot be pulled, a copy on the node will do; without one
+    /// [`Fact::ImageFailed`] says why.
+    pub fn pull<E: From<Event>>(&mut self, cx: &mut Context<E>, task: TaskNo, node: usize, image: &str) {
         let image_row = self.row_of(image);
         let layers = &self.contents[image_row as usize].layers;
         let mut missed = false;
@@ -313,7 +401,7 @@ impl<'a> Images<'a> {
         }
         let local = !missed && image.contains('@');
         if local && self.model.copy.is_none() {
-            self.pulled.push(task);
+            cx.tell(Fact::ImageReady(task));
             return;
         }
         self.serial += 1;
@@ -326,7 +414,7 @@ impl<'a> Images<'a> {
             next: 0,
             missed,
             for_nobody: false,
-            since: queue.now(),
+            since: cx.now(),
         };
         let pull = match self.free_pulls.pop() {
             Some(row) => {
@@ -340,10 +428,10 @@ impl<'a> Images<'a> {
         };
         self.pulling.insert((node as u32, task), pull);
         if local {
-            return self.copy(queue, pull);
+            return self.copy(cx, pull);
         }
         let round_trips = Span::from_nanos(self.model.latency.as_nanos().saturating_mul(2));
-        queue.after(round_trips, Event::Manifest { pull, serial });
+        cx.after(round_trips, Event::Manifest { pull, serial });
     }
 
     /// The row of an image. One that the registry does not describe gets a row without layers.
@@ -359,7 +447,7 @@ impl<'a> Images<'a> {
         let row = self.contents.len() as u32;
         self.names.insert(one_name, row);
         self.names.insert(Arc::clone(&name), row);
-        self.contents.push(Content { name, is_known: false, layers: Rc::default(), missing: false, corrupt: None });
+        self.contents.push(Content { name, is_known: false, layers: Arc::default(), missing: false, corrupt: None });
         row
     }
 
@@ -402,70 +490,70 @@ impl<'a> Images<'a> {
     }
 
     /// The registry answers from now on, or does not.
-    pub fn switch<E: From<Event>>(&mut self, queue: &mut Queue<E>, answers: bool) {
+    pub fn switch<E: From<Event>>(&mut self, cx: &mut Context<E>, answers: bool) {
         self.answers = answers;
         for node in 0..self.nodes.len() {
-            self.break_off(queue, node);
+            self.break_off(cx, node);
         }
-        self.settle(queue);
+        self.settle(cx);
     }
 
     /// A node's network is cut or whole again.
-    pub fn link<E: From<Event>>(&mut self, queue: &mut Queue<E>, node: usize, linked: bool) {
+    pub fn link<E: From<Event>>(&mut self, cx: &mut Context<E>, node: usize, linked: bool) {
         self.nodes[node].linked = linked;
-        self.break_off(queue, node);
-        self.settle(queue);
+        self.break_off(cx, node);
+        self.settle(cx);
     }
 
     /// A task does not need its image on its node any more. What only it wanted is broken off.
-    pub fn cancel<E: From<Event>>(&mut self, queue: &mut Queue<E>, task: TaskNo, node: usize) {
+    pub fn cancel<E: From<Event>>(&mut self, cx: &mut Context<E>, task: TaskNo, node: usize) {
         let Some(&pull) = self.pulling.get(&(node as u32, task)) else { return };
-        self.drop_pull(queue, pull);
-        self.fill_slots(queue, node);
-        self.settle(queue);
+        self.drop_pull(cx, pull);
+        self.fill_slots(cx, node);
+        self.settle(cx);
         self.release(task);
     }
 
     /// A machine loses power: its pulls end. Without `keep_cache` its disk is lost too.
-    pub fn power_off<E: From<Event>>(&mut self, queue: &mut Queue<E>, node: usize, keep_cache: bool) {
+    pub fn power_off<E: From<Event>>(&mut self, cx: &mut Context<E>, node: usize, keep_cache: bool) {
         let (first, last) = ((node as u32, TaskNo(0)), (node as u32, TaskNo(u32::MAX)));
         let mut pulls: Vec<u32> = self.pulling.range(first..=last).map(|(_, &pull)| pull).collect();
         pulls.sort_by_key(|&pull| self.pulls[pull as usize].serial);
         for pull in pulls {
-            self.drop_pull(queue, pull);
+            self.drop_pull(cx, pull);
         }
         if !keep_cache {
             self.cached.clear(node);
             self.disks.iter_mut().for_each(|it| it.clear(node));
         }
-        self.settle(queue);
+        self.settle(cx);
     }
 
     /// One of the model's own events is due.
-    pub fn handle<E: From<Event>>(&mut self, queue: &mut Queue<E>, event: Event) {
+    pub fn handle<E: From<Event>>(&mut self, cx: &mut Context<E>, event: Event) {
         match event {
             Event::Manifest { pull, serial } => {
                 if self.pulls[pull as usize].serial == serial {
-                    match self.refusal(queue.now(), pull) {
-                        None => self.want_layers(queue, pull),
-                        Some(error) => self.do_without(queue, pull, &error),
+                    match self.refusal(cx.now(), pull) {
+                        None => self.want_layers(cx, pull),
+                        Some(error) => self.do_without(cx, pull, &error),
                     }
                 }
             }
             Event::Sending { transfer, serial } => {
                 if self.is_current(transfer, serial) {
-                    self.try_to_send(queue, transfer);
+                    self.try_to_send(cx, transfer);
                 }
             }
             Event::Copied { pull, serial } => {
                 if self.pulls[pull as usize].serial == serial {
-                    self.done(queue, pull);
+                    self.done(cx, pull);
                 }
             }
-            Event::Arrived if self.armed == Some(queue.now()) => {
+            Event::Arrived if self.armed == Some(cx.now()) => {
                 self.armed = None;
                 let mut done = std::mem::take(&mut self.done);
-                self.flows.complete(queue.now(), &mut done);
+                self.flows.complete(cx.now(), &mut done);
                 for &transfer in &done {
                     let Transfer { stage, layer, .. } = self.transfers[transfer as usize];
                     let near = matches!(stage, Stage::Flowing(flow) if self.flows.is_near(flow));
@@ -475,19 +563,19 @@ impl<'a> Images<'a> {
                 // They arrived together: what becomes of one must not take another for one that still flows.
                 done.iter().for_each(|&it| self.transfers[it as usize].stage = Stage::Arrived);
                 for transfer in done.drain(..) {
-                    self.fetched(queue, transfer, true);
-                    self.arrived(queue, transfer);
+                    self.fetched(cx, transfer, true);
+                    self.arrived(cx, transfer);
                 }
                 self.done = done;
             }
             Event::Arrived => return,
             Event::Unpacked { transfer, serial } => {
                 if self.is_current(transfer, serial) {
-                    self.unpacked(queue, transfer);
+                    self.unpacked(cx, transfer);
                 }
             }
         }
-        self.settle(queue);
+        self.settle(cx);
     }
 
     /// What was pulled so far.
@@ -516,11 +604,11 @@ impl<'a> Images<'a> {
         self.nodes[node].linked && (self.answers || is_near())
     }
 
-    fn try_to_send<E: From<Event>>(&mut self, queue: &mut Queue<E>, transfer: u32) {
+    fn try_to_send<E: From<Event>>(&mut self, cx: &mut Context<E>, transfer: u32) {
         if self.can_come(transfer) {
-            self.send(queue.now(), transfer);
+            self.send(cx.now(), transfer);
         } else {
-            self.retry(queue, transfer);
+            self.retry(cx, transfer);
         }
     }
 
@@ -544,7 +632,7 @@ impl<'a> Images<'a> {
     }
 
     /// A transfer does not flow any more, because its layer `came` or because it broke off. Whoever waited for it goes on.
-    fn fetched<E: From<Event>>(&mut self, queue: &mut Queue<E>, transfer: u32, came: bool) {
+    fn fetched<E: From<Event>>(&mut self, cx: &mut Context<E>, transfer: u32, came: bool) {
         let Transfer { node, layer, .. } = self.transfers[transfer as usize];
         let Some(circle) = self.circles.get_mut(self.nodes[node].circle as usize) else { return };
         if came {
@@ -556,7 +644,7 @@ impl<'a> Images<'a> {
         };
         for follower in followers.unwrap_or_default() {
             if self.transfers[follower as usize].stage == Stage::Following {
-                self.try_to_send(queue, follower);
+                self.try_to_send(cx, follower);
             }
         }
     }
@@ -587,7 +675,7 @@ impl<'a> Images<'a> {
     }
 
     /// An image cannot be pulled: a copy on the node will do.
-    fn do_without<E: From<Event>>(&mut self, queue: &mut Queue<E>, pull: u32, error: &str) {
+    fn do_without<E: From<Event>>(&mut self, cx: &mut Context<E>, pull: u32, error: &str) {
         let Pull { task, node, image, serial, .. } = self.pulls[pull as usize];
         if serial == 0 {
             return; // What failed before took this one along.
@@ -595,38 +683,38 @@ impl<'a> Images<'a> {
         let image = &self.contents[image as usize];
         let is_there = || image.layers.iter().all(|&layer| self.cached.has(node as usize, layer));
         if image.is_known && !image.missing && is_there() {
-            return self.copy(queue, pull);
+            return self.copy(cx, pull);
         }
         let error = if self.model.tells { error.into() } else { format!("No such image: {}", image.name).into() };
-        self.drop_pull(queue, pull);
+        self.drop_pull(cx, pull);
         self.release(task);
-        self.failed.push((task, error));
+        cx.tell(Fact::ImageFailed(task, error));
     }
 
     /// All layers are there. Some storage drivers copy them for every container.
-    fn copy<E: From<Event>>(&mut self, queue: &mut Queue<E>, pull: u32) {
-        let Some(rate) = self.model.copy else { return self.done(queue, pull) };
+    fn copy<E: From<Event>>(&mut self, cx: &mut Context<E>, pull: u32) {
+        let Some(rate) = self.model.copy else { return self.done(cx, pull) };
         let Pull { serial, image, .. } = self.pulls[pull as usize];
         let layers = self.contents[image as usize].layers.iter();
         let bytes: u64 = layers.map(|&it| self.layers[it as usize].unpacked).sum();
-        queue.after(Span::from_secs_f64(bytes as f64 / rate as f64), Event::Copied { pull, serial });
+        cx.after(Span::from_secs_f64(bytes as f64 / rate as f64), Event::Copied { pull, serial });
     }
 
     /// A task has its image.
-    fn done<E: From<Event>>(&mut self, queue: &mut Queue<E>, pull: u32) {
-        self.pulled.push(self.pulls[pull as usize].task);
-        self.drop_pull(queue, pull);
+    fn done<E: From<Event>>(&mut self, cx: &mut Context<E>, pull: u32) {
+        cx.tell(Fact::ImageReady(self.pulls[pull as usize].task));
+        self.drop_pull(cx, pull);
     }
 
     /// Downloads to a node break off where nothing comes through any more.
-    fn break_off<E: From<Event>>(&mut self, queue: &mut Queue<E>, node: usize) {
+    fn break_off<E: From<Event>>(&mut self, cx: &mut Context<E>, node: usize) {
         for transfer in self.nodes[node].transfers.clone() {
             if let Stage::Flowing(flow) = self.transfers[transfer as usize].stage
                 && !self.can_come(transfer)
             {
-                self.count(queue.now(), flow);
-                self.retry(queue, transfer);
-                self.fetched(queue, transfer, false);
+                self.count(cx.now(), flow);
+                self.retry(cx, transfer);
+                self.fetched(cx, transfer, false);
             }
         }
     }
@@ -639,36 +727,36 @@ impl<'a> Images<'a> {
     }
 
     /// A download failed. It keeps its slot until it is tried again; at last its pulls fail.
-    fn retry<E: From<Event>>(&mut self, queue: &mut Queue<E>, transfer: u32) {
+    fn retry<E: From<Event>>(&mut self, cx: &mut Context<E>, transfer: u32) {
         let it = &mut self.transfers[transfer as usize];
         it.stage = Stage::Requested;
         it.attempts += 1;
         if it.attempts < ATTEMPTS {
             let wait = Span::from_nanos(RETRY.as_nanos() * u64::from(it.attempts));
-            queue.after(wait, Event::Sending { transfer, serial: it.serial });
+            cx.after(wait, Event::Sending { transfer, serial: it.serial });
             return;
         }
-        self.give_up(queue, transfer, "connection refused");
+        self.give_up(cx, transfer, "connection refused");
     }
 
     /// A layer cannot be had.
-    fn give_up<E: From<Event>>(&mut self, queue: &mut Queue<E>, transfer: u32, error: &str) {
+    fn give_up<E: From<Event>>(&mut self, cx: &mut Context<E>, transfer: u32, error: &str) {
         let node = self.transfers[transfer as usize].node;
         for pull in self.transfers[transfer as usize].pulls.clone() {
-            self.do_without(queue, pull, error);
+            self.do_without(cx, pull, error);
         }
-        self.fill_slots(queue, node);
+        self.fill_slots(cx, node);
     }
 
     /// The layers of an image are known: those that are neither there nor on their way are ordered.
-    fn want_layers<E: From<Event>>(&mut self, queue: &mut Queue<E>, pull: u32) {
+    fn want_layers<E: From<Event>>(&mut self, cx: &mut Context<E>, pull: u32) {
         let Pull { node, image, missed, .. } = self.pulls[pull as usize];
         let node = node as usize;
         if !missed && self.disks.is_none() {
             // Nothing was missing when it was asked for, and nothing is lost meanwhile.
-            return self.go_on(queue, pull);
+            return self.go_on(cx, pull);
         }
-        for &layer in Rc::clone(&self.contents[image as usize].layers).iter() {
+        for &layer in Arc::clone(&self.contents[image as usize].layers).iter() {
             if self.cached.has(node, layer) {
                 continue;
             }
@@ -679,8 +767,8 @@ impl<'a> Images<'a> {
                 pulls.push(pull);
             }
         }
-        self.fill_slots(queue, node);
-        self.go_on(queue, pull);
+        self.fill_slots(cx, node);
+        self.go_on(cx, pull);
     }
 
     fn transfer(&self, node: usize, layer: u32) -> Option<u32> {
@@ -708,47 +796,47 @@ impl<'a> Images<'a> {
     }
 
     /// Downloads begin as long as the daemon has slots.
-    fn fill_slots<E: From<Event>>(&mut self, queue: &mut Queue<E>, node: usize) {
+    fn fill_slots<E: From<Event>>(&mut self, cx: &mut Context<E>, node: usize) {
         let it = &mut self.nodes[node];
         while it.slots > 0 {
             let Some(transfer) = it.waiting.pop_front() else { return };
             it.slots -= 1;
             let Transfer { serial, stage, .. } = &mut self.transfers[transfer as usize];
             *stage = Stage::Requested;
-            queue.after(self.model.latency, Event::Sending { transfer, serial: *serial });
+            cx.after(self.model.latency, Event::Sending { transfer, serial: *serial });
         }
     }
 
-    fn arrived<E: From<Event>>(&mut self, queue: &mut Queue<E>, transfer: u32) {
+    fn arrived<E: From<Event>>(&mut self, cx: &mut Context<E>, transfer: u32) {
         let Transfer { node, layer, serial, .. } = self.transfers[transfer as usize];
         self.nodes[node].slots += 1;
         if serial != 0 {
             // Otherwise nobody wants it since a layer that came with it was not what it should be.
-            self.verify(queue, transfer);
+            self.verify(cx, transfer);
         }
-        self.fill_slots(queue, node);
+        self.fill_slots(cx, node);
         let pulls = &self.transfers[transfer as usize].pulls;
         if let Some(&pull) = pulls.iter().find(|&&it| self.next_layer(it) == Some(layer)) {
-            self.unpack(queue, pull, transfer);
+            self.unpack(cx, pull, transfer);
         }
     }
 
     /// What arrived must match its digest; if not, it is not tried again.
-    fn verify<E: From<Event>>(&mut self, queue: &mut Queue<E>, transfer: u32) {
+    fn verify<E: From<Event>>(&mut self, cx: &mut Context<E>, transfer: u32) {
         let it = &self.transfers[transfer as usize];
-        let digest = self.digests[it.layer as usize];
         let is_corrupt = |pull: &u32| {
             let image = self.pulls[*pull as usize].image;
-            self.contents[image as usize].corrupt == Some(digest)
+            self.contents[image as usize].corrupt == Some(it.layer)
         };
+        let digest = &self.digests[it.layer as usize];
+        let error = format!("filesystem layer verification failed for digest {digest}");
         for pull in it.pulls.iter().copied().filter(is_corrupt).collect::<Vec<_>>() {
-            let error = format!("filesystem layer verification failed for digest {digest}");
-            self.do_without(queue, pull, &error);
+            self.do_without(cx, pull, &error);
         }
     }
 
     /// The next layer of a pull is unpacked; a storage driver that copies begins with a copy of what is below it.
-    fn unpack<E: From<Event>>(&mut self, queue: &mut Queue<E>, pull: u32, transfer: u32) {
+    fn unpack<E: From<Event>>(&mut self, cx: &mut Context<E>, pull: u32, transfer: u32) {
         let Pull { image, next, .. } = self.pulls[pull as usize];
         let below = self.contents[image as usize].layers[..next as usize].iter();
         let below: u64 = below.map(|&it| self.layers[it as usize].unpacked).sum();
@@ -759,10 +847,10 @@ impl<'a> Images<'a> {
             rate.map_or(Span::ZERO, |rate| Span::from_secs_f64(bytes as f64 / rate as f64))
         };
         let time = time(below, self.model.copy) + time(bytes, self.model.unpack);
-        queue.after(time, Event::Unpacked { transfer, serial: it.serial });
+        cx.after(time, Event::Unpacked { transfer, serial: it.serial });
     }
 
-    fn unpacked<E: From<Event>>(&mut self, queue: &mut Queue<E>, transfer: u32) {
+    fn unpacked<E: From<Event>>(&mut self, cx: &mut Context<E>, transfer: u32) {
         let it = &mut self.transfers[transfer as usize];
         let (node, layer, mut pulls) = (it.node, it.layer, std::mem::take(&mut it.pulls));
         self.cached.keep(node, layer);
@@ -773,7 +861,7 @@ impl<'a> Images<'a> {
         }
         self.forget(transfer);
         for pull in pulls.drain(..) {
-            self.go_on(queue, pull);
+            self.go_on(cx, pull);
         }
         self.transfers[transfer as usize].pulls = pulls;
     }
@@ -785,7 +873,7 @@ impl<'a> Images<'a> {
     }
 
     /// Takes a pull past the layers that are there, and unpacks its next one if that has arrived.
-    fn go_on<E: From<Event>>(&mut self, queue: &mut Queue<E>, pull: u32) {
+    fn go_on<E: From<Event>>(&mut self, cx: &mut Context<E>, pull: u32) {
         let it = &mut self.pulls[pull as usize];
         let (node, layers) = (it.node as usize, &self.contents[it.image as usize].layers);
         while layers.get(it.next as usize).is_some_and(|&layer| self.cached.has(node, layer)) {
@@ -795,20 +883,20 @@ impl<'a> Images<'a> {
         match self.next_layer(pull) {
             None => {
                 if missed {
-                    self.totals.durations.push(queue.now() - since);
+                    self.totals.durations.push(cx.now() - since);
                 }
-                self.copy(queue, pull);
+                self.copy(cx, pull);
             }
             Some(layer) => {
                 let transfer = self.transfer(node, layer).expect("a missing layer is on its way");
                 if self.transfers[transfer as usize].stage == Stage::Arrived {
-                    self.unpack(queue, pull, transfer);
+                    self.unpack(cx, pull, transfer);
                 }
             }
         }
     }
 
-    fn drop_pull<E: From<Event>>(&mut self, queue: &mut Queue<E>, pull: u32) {
+    fn drop_pull<E: From<Event>>(&mut self, cx: &mut Context<E>, pull: u32) {
         let it = &mut self.pulls[pull as usize];
         let Pull { task, node, image, .. } = *it;
         let node = node as usize;
@@ -821,7 +909,7 @@ impl<'a> Images<'a> {
         if self.nodes[node].transfers.is_empty() {
             return;
         }
-        let layers = Rc::clone(&self.contents[image as usize].layers);
+        let layers = Arc::clone(&self.contents[image as usize].layers);
         for transfer in self.nodes[node].transfers.clone() {
             let it = &mut self.transfers[transfer as usize];
             if !layers.contains(&it.layer) {
@@ -839,14 +927,14 @@ impl<'a> Images<'a> {
                 Stage::Requested => self.nodes[node].slots += 1,
                 Stage::Following => self.nodes[node].slots += 1,
                 Stage::Flowing(flow) => {
-                    self.count(queue.now(), flow);
+                    self.count(cx.now(), flow);
                     self.nodes[node].slots += 1;
                     it_broke_off = true;
                 }
                 Stage::Arrived | Stage::Unpacking => {}
             }
             if it_broke_off {
-                self.fetched(queue, transfer, false);
+                self.fetched(cx, transfer, false);
             }
             self.forget(transfer);
         }
@@ -868,12 +956,12 @@ impl<'a> Images<'a> {
     }
 
     /// Announces the next arrival.
-    fn settle<E: From<Event>>(&mut self, queue: &mut Queue<E>) {
+    fn settle<E: From<Event>>(&mut self, cx: &mut Context<E>) {
         if let Some(next) = self.flows.next_at()
             && self.armed.is_none_or(|armed| next < armed)
         {
             self.armed = Some(next);
-            queue.at(next, Event::Arrived);
+            cx.at(next, Event::Arrived);
         }
     }
 }
@@ -881,7 +969,6 @@ impl<'a> Images<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scenario::{Layer, PullLimit};
 
     const MB: u64 = 1_000_000;
 
@@ -901,34 +988,50 @@ mod tests {
         }
     }
 
-    struct Lab<'a> {
-        images: Images<'a>,
-        queue: Queue<Event>,
+    struct Lab {
+        images: Images,
+        cx: Context<Event>,
+        failed: Vec<(u32, String)>,
     }
 
-    impl<'a> Lab<'a> {
-        fn new(model: &'a RegistryModel, images: &'a [Image]) -> Self {
-            Lab { images: Images::new(model, images, [None, None].into_iter()), queue: Queue::new() }
+    impl Lab {
+        fn new(model: &RegistryModel, images: &[Image]) -> Self {
+            Lab { images: Images::new(model, images, [None, None].into_iter()), cx: Context::new(), failed: Vec::new() }
         }
 
         fn pull(&mut self, task: u32, node: usize, image: &str) {
-            self.images.pull(&mut self.queue, TaskNo(task), node, image);
+            self.images.pull(&mut self.cx, TaskNo(task), node, image);
         }
 
         fn failed(&mut self) -> Vec<(u32, String)> {
-            self.images.failed.drain(..).map(|it| (it.0.0, it.1.to_string())).collect()
+            self.done();
+            std::mem::take(&mut self.failed)
+        }
+
+        /// Tasks whose pulls are done since it was last asked.
+        fn done(&mut self) -> Vec<u32> {
+            let mut done = Vec::new();
+            for fact in self.cx.take_facts() {
+                match fact {
+                    Fact::ImageReady(task) => done.push(task.0),
+                    Fact::ImageFailed(task, error) => self.failed.push((task.0, error.to_string())),
+                    other => panic!("{other:?}"),
+                }
+            }
+            done
         }
 
         /// Handles everything before `end`; when each pull was done, in seconds.
         fn until(&mut self, end: f64) -> Vec<(u32, f64)> {
             let end = Time::ZERO + Span::from_secs_f64(end);
             let mut times = Vec::new();
-            self.queue.at(end, Event::Manifest { pull: u32::MAX, serial: 0 });
+            self.cx.at(end, Event::Manifest { pull: u32::MAX, serial: 0 });
             loop {
-                times.extend(self.images.pulled.drain(..).map(|it| (it.0, self.queue.now().as_secs_f64())));
-                match self.queue.pop() {
+                let now = self.cx.now().as_secs_f64();
+                times.extend(self.done().into_iter().map(|task| (task, now)));
+                match self.cx.pop() {
                     Some((_, Event::Manifest { pull: u32::MAX, .. })) => return times,
-                    Some((_, event)) => self.images.handle(&mut self.queue, event),
+                    Some((_, event)) => self.images.handle(&mut self.cx, event),
                     None => unreachable!("the end is scheduled"),
                 }
             }
@@ -985,7 +1088,7 @@ mod tests {
         lab.pull(0, 0, "web@sha256:1");
         lab.until(60.0);
         lab.pull(1, 0, "web@sha256:1");
-        assert_eq!(lab.images.pulled, [TaskNo(1)]);
+        assert_eq!(lab.done(), [1]);
     }
 
     #[test]
@@ -1006,7 +1109,7 @@ mod tests {
         lab.pull(0, 0, "web");
         lab.pull(1, 0, "api");
         lab.until(1.0);
-        lab.images.cancel(&mut lab.queue, TaskNo(0), 0);
+        lab.images.cancel(&mut lab.cx, TaskNo(0), 0);
         // One second at 5 MB/s each, then base alone.
         assert_eq!(lab.until(60.0), [(1, 2.5)]);
         assert_eq!(lab.images.totals().sent, 25 * MB);
@@ -1020,7 +1123,7 @@ mod tests {
         lab.pull(0, 0, "web");
         lab.pull(1, 0, "api");
         lab.until(1.0);
-        lab.images.cancel(&mut lab.queue, TaskNo(0), 0);
+        lab.images.cancel(&mut lab.cx, TaskNo(0), 0);
         assert_eq!(lab.until(60.0), [(1, 2.0)]);
     }
 
@@ -1038,7 +1141,7 @@ mod tests {
                 assert_eq!(lab.failed(), [(round, error)]);
                 assert_eq!((lab.images.nodes[0].slots, lab.images.nodes[0].transfers.len()), (3, 0));
             }
-            assert!(lab.queue.is_empty(), "nothing is tried again");
+            assert_eq!(lab.cx.pending(), 0, "nothing is tried again");
             lab.pull(3, 0, "api");
             assert_eq!(lab.until(1000.0).len(), 1);
         }
@@ -1055,8 +1158,8 @@ mod tests {
         lab.pull(2, 0, "api");
         lab.pull(3, 1, "api");
         lab.until(15.0);
-        lab.images.power_off(&mut lab.queue, 0, true);
-        lab.images.power_off(&mut lab.queue, 1, false);
+        lab.images.power_off(&mut lab.cx, 0, true);
+        lab.images.power_off(&mut lab.cx, 1, false);
         lab.pull(4, 0, "web");
         lab.pull(5, 1, "web");
         assert_eq!(lab.until(60.0), [(4, 15.0), (5, 16.0)]);
@@ -1083,14 +1186,14 @@ mod tests {
         let mut lab = Lab::new(&model, &images);
         lab.pull(0, 0, "web");
         lab.until(60.0);
-        lab.images.switch(&mut lab.queue, false);
+        lab.images.switch(&mut lab.cx, false);
         lab.pull(1, 0, "web");
         lab.pull(2, 1, "web");
         lab.pull(3, 0, "host.example:5000/api");
         assert_eq!(lab.until(70.0), [(1, 60.2)]);
         let refused = |host: &str| format!("Get \"https://{host}/v2/\": dial tcp: connect: connection refused");
         assert_eq!(lab.failed(), [(2, refused("registry-1.docker.io")), (3, refused("host.example:5000"))]);
-        lab.images.switch(&mut lab.queue, true);
+        lab.images.switch(&mut lab.cx, true);
         lab.pull(4, 1, "web");
         assert_eq!(lab.until(90.0).len(), 1);
     }
@@ -1112,15 +1215,15 @@ mod tests {
         let mut lab = Lab::new(&model, &images);
         lab.pull(0, 0, "web");
         lab.until(4.0);
-        lab.images.switch(&mut lab.queue, false);
+        lab.images.switch(&mut lab.cx, false);
         // Broken off at 4 s; tried in vain at 9 s; at 19 s the registry is back and sends it from the beginning.
         lab.until(12.0);
-        lab.images.switch(&mut lab.queue, true);
+        lab.images.switch(&mut lab.cx, true);
         assert_eq!(lab.until(60.0), [(0, 29.0)]);
         assert_eq!(lab.images.totals().sent, 140 * MB);
         lab.pull(1, 1, "web");
         lab.until(61.0);
-        lab.images.link(&mut lab.queue, 1, false);
+        lab.images.link(&mut lab.cx, 1, false);
         assert_eq!(lab.until(61.0 + 49.0), []);
         assert_eq!(lab.failed(), []);
         lab.until(61.0 + 51.0);
@@ -1175,7 +1278,8 @@ mod tests {
         let images = [image("web", &[("base", 20)])];
         let mut lab = Lab {
             images: Images::new(&model, &images, (0..4).map(|_| Some(20 * MB))).with_racks(&[0, 0, 0, 1]),
-            queue: Queue::new(),
+            cx: Context::new(),
+            failed: Vec::new(),
         };
         for node in 0..4 {
             lab.pull(node, node as usize, "web");
@@ -1193,14 +1297,15 @@ mod tests {
         let images = [image("web", &[("base", 20)])];
         let mut lab = Lab {
             images: Images::new(&model, &images, [None, None, None].into_iter()).with_racks(&[0, 0, 0]),
-            queue: Queue::new(),
+            cx: Context::new(),
+            failed: Vec::new(),
         };
         for node in 0..3 {
             lab.pull(node, node as usize, "web");
         }
         lab.until(1.0);
-        lab.images.cancel(&mut lab.queue, TaskNo(1), 1);
-        lab.images.power_off(&mut lab.queue, 0, true);
+        lab.images.cancel(&mut lab.cx, TaskNo(1), 1);
+        lab.images.power_off(&mut lab.cx, 0, true);
         assert_eq!(lab.until(60.0), [(2, 3.0)]);
         assert_eq!(lab.images.totals().sent, 30 * MB);
     }

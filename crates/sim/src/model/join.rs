@@ -5,13 +5,38 @@
 //! its state. When the agent has its certificate it registers, and the node is ready; a manager becomes a member of Raft
 //! before that, for which it needs a leader too. A token that was rotated in between, or never was one, is refused.
 
-use rand_chacha::ChaCha8Rng;
-use sched::Span;
-use sched::spec::Role;
+use std::sync::Arc;
 
-use crate::engine::Queue;
+use rand_chacha::ChaCha8Rng;
+
+use sched::spec::Role;
+use sched::{Span, Time};
+
+use super::managers::ManagersModel;
+use crate::engine::law::Law;
 use crate::engine::rng::{Seeds, Stream, entity, part};
-use crate::scenario::{JoinPlan, ManagersModel};
+use crate::fact::{Context, Fact};
+
+/// Nodes of a pool that join the swarm during the run.
+#[derive(Clone, PartialEq, Debug)]
+pub struct JoinPlan {
+    /// The pool.
+    pub pool: String,
+    /// Rows of [`Scenario::nodes`].
+    pub nodes: Vec<usize>,
+    /// So many of them, the first ones, are there at the start.
+    pub present: usize,
+    /// When the first comes by itself; `None` is when a script says so.
+    pub at: Option<Time>,
+    /// From one to the next.
+    pub every: Law,
+    /// The token that they have, which decides the role; `None` is not valid.
+    pub token: Option<Role>,
+    /// Whether they ask for the token when they come; otherwise they have that of the beginning.
+    pub fresh: bool,
+    /// Who is refused tries again after this.
+    pub retry: Option<Span>,
+}
 
 /// SwarmKit `ca/server.go`, as gRPC and Docker print it.
 const REFUSED: &str = "rpc error: code = InvalidArgument desc = A valid join token is necessary to join this cluster";
@@ -46,19 +71,6 @@ pub enum Event {
     },
 }
 
-/// What the world must know or do, in order. Nodes are rows.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Step {
-    /// Docker refused the join.
-    Refused(usize, &'static str),
-    /// The leader wrote a record for the node.
-    Created(usize),
-    /// The node becomes a member of Raft.
-    Member(usize),
-    /// The agent registers.
-    Registers(usize),
-}
-
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum State {
     Away,
@@ -67,7 +79,7 @@ enum State {
     There,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Node {
     entity: u64,
     /// How it joins; one without a plan was there from the beginning, and joins again as the worker or manager that it was.
@@ -81,25 +93,23 @@ struct Node {
 }
 
 /// All who join.
-#[derive(Debug)]
-pub struct Joins<'a> {
-    model: &'a ManagersModel,
-    plans: &'a [JoinPlan],
+#[derive(Clone, Debug)]
+pub struct Joins {
+    model: ManagersModel,
+    plans: Arc<[JoinPlan]>,
     nodes: Vec<Node>,
     /// For each plan, how many of its nodes came by themselves, and its chance.
     came: Vec<(usize, ChaCha8Rng)>,
     /// How often the tokens of workers and managers were rotated.
     rotations: [u32; 2],
     seeds: Seeds,
-    /// What happened since it was last drained.
-    pub steps: Vec<Step>,
 }
 
-impl<'a> Joins<'a> {
+impl Joins {
     /// The nodes of the plans are away, all others (by name) are there.
     pub fn new<'n>(
-        model: &'a ManagersModel,
-        plans: &'a [JoinPlan],
+        model: &ManagersModel,
+        plans: &[JoinPlan],
         names: impl Iterator<Item = &'n str>,
         seeds: Seeds,
     ) -> Self {
@@ -119,14 +129,14 @@ impl<'a> Joins<'a> {
             plan.nodes.iter().for_each(|node| nodes[*node].plan = Some(row));
         }
         let came = plans.iter().map(|it| (it.present, seeds.stream(Stream::Join, part(entity(&it.pool), 1)))).collect();
-        Joins { model, plans, nodes, came, rotations: [0; 2], seeds, steps: Vec::new() }
+        Joins { model: model.clone(), plans: plans.into(), nodes, came, rotations: [0; 2], seeds }
     }
 
     /// Schedules the first node of every plan that has a time.
-    pub fn start<E: From<Event>>(&mut self, queue: &mut Queue<E>) {
+    pub fn start<E: From<Event>>(&mut self, cx: &mut Context<E>) {
         for (row, plan) in self.plans.iter().enumerate() {
             if let Some(at) = plan.at {
-                queue.at(at, Event::Next(row as u32));
+                cx.at(at, Event::Next(row as u32));
             }
         }
     }
@@ -137,15 +147,15 @@ impl<'a> Joins<'a> {
     }
 
     /// `docker swarm join` on a node, by its plan.
-    pub fn begin<E: From<Event>>(&mut self, queue: &mut Queue<E>, node: usize) {
+    pub fn begin<E: From<Event>>(&mut self, cx: &mut Context<E>, node: usize) {
         let it = &mut self.nodes[node];
         match it.state {
-            State::There => self.steps.push(Step::Refused(node, ALREADY)),
+            State::There => cx.tell(Fact::JoinRefused(node, ALREADY)),
             State::Asking => {}
             State::Away => {
                 it.state = State::Asking;
                 it.attempt += 1;
-                queue.after(Span::ZERO, Event::Ask { node: node as u32, attempt: it.attempt });
+                cx.after(Span::ZERO, Event::Ask { node: node as u32, attempt: it.attempt });
             }
         }
     }
@@ -171,22 +181,22 @@ impl<'a> Joins<'a> {
     /// is whole.
     pub fn handle<E: From<Event>>(
         &mut self,
-        queue: &mut Queue<E>,
+        cx: &mut Context<E>,
         event: Event,
         lead: bool,
         linked: impl Fn(usize) -> bool,
     ) {
         match event {
-            Event::Next(row) => self.next(queue, row as usize),
+            Event::Next(row) => self.next(cx, row as usize),
             Event::Ask { node, attempt } => {
                 let row = node as usize;
                 if self.nodes[row].attempt != attempt || self.nodes[row].state != State::Asking {
                     return;
                 }
                 if !self.nodes[row].awake || !linked(row) {
-                    return queue.after(TIMEOUT, event);
+                    return cx.after(TIMEOUT, event);
                 }
-                self.ask(queue, row, lead);
+                self.ask(cx, row, lead);
             }
             Event::Certified { node, attempt } => {
                 let row = node as usize;
@@ -194,38 +204,37 @@ impl<'a> Joins<'a> {
                     return;
                 }
                 if !self.nodes[row].awake || !linked(row) {
-                    return queue.after(TIMEOUT, event);
+                    return cx.after(TIMEOUT, event);
                 }
                 if self.role(row) == Role::Manager {
                     if !lead {
                         let it = &mut self.nodes[row];
-                        queue.after(it.restart, event);
+                        cx.after(it.restart, event);
                         it.restart = RESTART.1.min(Span::from_nanos(it.restart.as_nanos() * 2));
                         return;
                     }
-                    self.steps.push(Step::Member(row));
+                    cx.tell(Fact::ManagerJoined(row));
                 }
-                self.steps.push(Step::Registers(row));
+                cx.tell(Fact::NodeCertified(row));
             }
         }
     }
 
-    fn next<E: From<Event>>(&mut self, queue: &mut Queue<E>, row: usize) {
+    fn next<E: From<Event>>(&mut self, cx: &mut Context<E>, row: usize) {
         let plan = &self.plans[row];
         let (came, rng) = &mut self.came[row];
         let Some(&node) = plan.nodes.get(*came) else { return };
         *came += 1;
         if *came < plan.nodes.len() {
-            queue.after(plan.every.sample(rng), Event::Next(row as u32));
+            cx.after(plan.every.sample(rng), Event::Next(row as u32));
         }
         // A script may have let it join before.
         if self.nodes[node].state == State::Away {
-            self.begin(queue, node);
+            self.begin(cx, node);
         }
     }
 
-    fn ask<E: From<Event>>(&mut self, queue: &mut Queue<E>, row: usize, lead: bool) {
-        let (model, seeds) = (self.model, self.seeds);
+    fn ask<E: From<Event>>(&mut self, cx: &mut Context<E>, row: usize, lead: bool) {
         let it = &mut self.nodes[row];
         let plan = it.plan.map(|plan| &self.plans[plan]);
         let valid = match plan {
@@ -238,17 +247,17 @@ impl<'a> Joins<'a> {
         };
         let refusal = if !lead { Some(NO_LEADER) } else { (!valid).then_some(REFUSED) };
         if let Some(refusal) = refusal {
-            self.steps.push(Step::Refused(row, refusal));
+            cx.tell(Fact::JoinRefused(row, refusal));
             match plan.and_then(|it| it.retry) {
-                Some(retry) => queue.after(retry, Event::Ask { node: row as u32, attempt: it.attempt }),
+                Some(retry) => cx.after(retry, Event::Ask { node: row as u32, attempt: it.attempt }),
                 None => it.state = State::Away,
             }
             return;
         }
         (it.state, it.restart) = (State::There, RESTART.0);
-        self.steps.push(Step::Created(row));
-        let mut rng = seeds.stream(Stream::Join, part(part(it.entity, 0), u64::from(it.attempt)));
-        queue.after(model.certificate.sample(&mut rng), Event::Certified { node: row as u32, attempt: it.attempt });
+        cx.tell(Fact::NodeCreated(row));
+        let mut rng = self.seeds.stream(Stream::Join, part(part(it.entity, 0), u64::from(it.attempt)));
+        cx.after(self.model.certificate.sample(&mut rng), Event::Certified { node: row as u32, attempt: it.attempt });
     }
 
     /// What the token of a node makes of it; one that was there before joins again as a worker.
@@ -259,10 +268,7 @@ impl<'a> Joins<'a> {
 
 #[cfg(test)]
 mod tests {
-    use sched::Time;
-
     use super::*;
-    use crate::engine::law::Law;
 
     fn plan(nodes: &[usize], token: Option<Role>) -> JoinPlan {
         JoinPlan {
@@ -284,13 +290,14 @@ mod tests {
     const NAMES: [&str; 3] = ["a", "b", "c"];
 
     /// Lets everything happen until `end`; there is a leader from `lead` on.
-    fn run(joins: &mut Joins<'_>, queue: &mut Queue<Event>, end: u64, lead: u64) -> Vec<(f64, Step)> {
+    fn run(joins: &mut Joins, cx: &mut Context<Event>, end: u64, lead: u64) -> Vec<(f64, Fact)> {
         let mut log = Vec::new();
         let at = |secs| Time::ZERO + Span::from_secs(secs);
-        log.extend(joins.steps.drain(..).map(|it| (queue.now().as_secs_f64(), it)));
-        while let Some((now, event)) = queue.pop().filter(|it| it.0 <= at(end)) {
-            joins.handle(queue, event, at(lead) <= now, |_| true);
-            log.extend(joins.steps.drain(..).map(|it| (now.as_secs_f64(), it)));
+        let now = cx.now();
+        log.extend(cx.take_facts().into_iter().map(|it| (now.as_secs_f64(), it)));
+        while let Some((now, event)) = cx.pop().filter(|it| it.0 <= at(end)) {
+            joins.handle(cx, event, at(lead) <= now, |_| true);
+            log.extend(cx.take_facts().into_iter().map(|it| (now.as_secs_f64(), it)));
         }
         log
     }
@@ -299,13 +306,13 @@ mod tests {
     fn a_worker_is_known_at_once_and_ready_with_its_certificate() {
         let (model, plans) = (model(), [JoinPlan { at: Some(Time::ZERO), ..plan(&[2], Some(Role::Worker)) }]);
         let mut joins = Joins::new(&model, &plans, NAMES.into_iter(), Seeds::of(1, 1));
-        let mut queue = Queue::new();
+        let mut cx = Context::new();
         assert!(joins.is_there(1) && !joins.is_there(2));
-        joins.start(&mut queue);
-        let log = run(&mut joins, &mut queue, 100, 0);
-        assert_eq!(log, [(0.0, Step::Created(2)), (2.0, Step::Registers(2))]);
-        joins.begin(&mut queue, 2);
-        assert_eq!(joins.steps, [Step::Refused(2, ALREADY)]);
+        joins.start(&mut cx);
+        let log = run(&mut joins, &mut cx, 100, 0);
+        assert_eq!(log, [(0.0, Fact::NodeCreated(2)), (2.0, Fact::NodeCertified(2))]);
+        joins.begin(&mut cx, 2);
+        assert_eq!(cx.take_facts(), [Fact::JoinRefused(2, ALREADY)]);
     }
 
     #[test]
@@ -313,10 +320,13 @@ mod tests {
         let every = Law::Fixed(Span::from_secs(10));
         let (model, plans) = (model(), [JoinPlan { at: Some(Time::ZERO), every, ..plan(&[2, 0], Some(Role::Worker)) }]);
         let mut joins = Joins::new(&model, &plans, NAMES.into_iter(), Seeds::of(1, 1));
-        let mut queue = Queue::new();
-        joins.start(&mut queue);
-        let created: Vec<(f64, Step)> = run(&mut joins, &mut queue, 100, 0);
-        assert_eq!([created[0], created[2]], [(0.0, Step::Created(2)), (10.0, Step::Created(0))]);
+        let mut cx = Context::new();
+        joins.start(&mut cx);
+        let created: Vec<(f64, Fact)> = run(&mut joins, &mut cx, 100, 0);
+        assert_eq!(
+            [created[0].clone(), created[2].clone()],
+            [(0.0, Fact::NodeCreated(2)), (10.0, Fact::NodeCreated(0))]
+        );
     }
 
     #[test]
@@ -324,19 +334,19 @@ mod tests {
         let fresh = JoinPlan { fresh: true, ..plan(&[1], Some(Role::Worker)) };
         let (model, plans) = (model(), [plan(&[0], Some(Role::Worker)), fresh, plan(&[2], None)]);
         let mut joins = Joins::new(&model, &plans, NAMES.into_iter(), Seeds::of(1, 1));
-        let mut queue = Queue::new();
+        let mut cx = Context::new();
         joins.rotate(Role::Worker);
-        (0..3).for_each(|node| joins.begin(&mut queue, node));
-        let log = run(&mut joins, &mut queue, 100, 0);
+        (0..3).for_each(|node| joins.begin(&mut cx, node));
+        let log = run(&mut joins, &mut cx, 100, 0);
         assert_eq!(
             log[..3],
-            [(0.0, Step::Refused(0, REFUSED)), (0.0, Step::Created(1)), (0.0, Step::Refused(2, REFUSED))]
+            [(0.0, Fact::JoinRefused(0, REFUSED)), (0.0, Fact::NodeCreated(1)), (0.0, Fact::JoinRefused(2, REFUSED))]
         );
         // The token of managers is another one.
         joins.rotate(Role::Manager);
         joins.removed(1);
-        joins.begin(&mut queue, 1);
-        assert_eq!(run(&mut joins, &mut queue, 200, 0)[0].1, Step::Created(1));
+        joins.begin(&mut cx, 1);
+        assert_eq!(run(&mut joins, &mut cx, 200, 0)[0].1, Fact::NodeCreated(1));
     }
 
     #[test]
@@ -345,11 +355,11 @@ mod tests {
         let plans = [plan(&[0], Some(Role::Worker)), JoinPlan { retry, ..plan(&[1], Some(Role::Manager)) }];
         let model = model();
         let mut joins = Joins::new(&model, &plans, NAMES.into_iter(), Seeds::of(1, 1));
-        let mut queue = Queue::new();
-        (0..2).for_each(|node| joins.begin(&mut queue, node));
-        let log = run(&mut joins, &mut queue, 100, 20);
-        let refused = |node| (0.0, Step::Refused(node, NO_LEADER));
-        let joined = [(30.0, Step::Created(1)), (32.0, Step::Member(1)), (32.0, Step::Registers(1))];
+        let mut cx = Context::new();
+        (0..2).for_each(|node| joins.begin(&mut cx, node));
+        let log = run(&mut joins, &mut cx, 100, 20);
+        let refused = |node| (0.0, Fact::JoinRefused(node, NO_LEADER));
+        let joined = [(30.0, Fact::NodeCreated(1)), (32.0, Fact::ManagerJoined(1)), (32.0, Fact::NodeCertified(1))];
         assert_eq!(log, [&[refused(0), refused(1)][..], &joined].concat());
     }
 
@@ -357,16 +367,16 @@ mod tests {
     fn a_machine_without_power_asks_when_it_is_up() {
         let (model, plans) = (model(), [plan(&[0], Some(Role::Worker))]);
         let mut joins = Joins::new(&model, &plans, NAMES.into_iter(), Seeds::of(1, 1));
-        let mut queue = Queue::new();
+        let mut cx = Context::new();
         joins.awake(0, false);
-        joins.begin(&mut queue, 0);
+        joins.begin(&mut cx, 0);
         let mut log = Vec::new();
-        while let Some((now, event)) = queue.pop() {
+        while let Some((now, event)) = cx.pop() {
             joins.awake(0, Time::ZERO + Span::from_secs(12) <= now);
-            joins.handle(&mut queue, event, true, |_| true);
-            log.extend(joins.steps.drain(..).map(|it| (now.as_secs_f64(), it)));
+            joins.handle(&mut cx, event, true, |_| true);
+            log.extend(cx.take_facts().into_iter().map(|it| (now.as_secs_f64(), it)));
         }
-        assert_eq!(log[0], (15.0, Step::Created(0)), "it is asked for every five seconds");
+        assert_eq!(log[0], (15.0, Fact::NodeCreated(0)), "it is asked for every five seconds");
         assert_eq!(log.len(), 2);
     }
 }

@@ -6,9 +6,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::engine::law::Law;
+use crate::fact::NetworkFault;
 use sched::Time;
 
-use crate::scenario::Breach;
+/// What a weak link does to the talk of an agent with the manager.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct LinkImpairment {
+    /// Chance that a heartbeat, or the call of an agent without a session, is not answered.
+    pub loss: f64,
+    /// What every message takes longer, each way.
+    pub delay: Law,
+}
 
 /// Causes from here on are processes; those below are the script's, which `mend` takes away.
 const PROCESSES: u32 = 1 << 31;
@@ -30,7 +39,7 @@ impl Cause {
 }
 
 /// The networks of all nodes.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Links {
     nodes: Vec<Link>,
     /// The number of each set of splits that ever was; 0 is the empty set.
@@ -39,10 +48,10 @@ pub struct Links {
     broken: usize,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Link {
-    breaks: BTreeSet<(Breach, Cause)>,
-    breach: Option<Breach>,
+    breaks: BTreeSet<(NetworkFault, Cause)>,
+    fault: Option<NetworkFault>,
     side: u32,
     /// Since when it is as it is.
     since: Time,
@@ -51,14 +60,14 @@ struct Link {
 impl Links {
     /// All is whole.
     pub fn new(nodes: usize) -> Links {
-        let link = |_| Link { breaks: BTreeSet::new(), breach: None, side: 0, since: Time::ZERO };
+        let link = |_| Link { breaks: BTreeSet::new(), fault: None, side: 0, since: Time::ZERO };
         Links { nodes: (0..nodes).map(link).collect(), sides: BTreeMap::from([(Vec::new(), 0)]), broken: 0 }
     }
 
     /// A node's network breaks, or that break is over.
-    pub fn set(&mut self, now: Time, node: usize, breach: Breach, cause: Cause, broken: bool) {
+    pub fn set(&mut self, now: Time, node: usize, fault: NetworkFault, cause: Cause, broken: bool) {
         let breaks = &mut self.nodes[node].breaks;
-        let changed = if broken { breaks.insert((breach, cause)) } else { breaks.remove(&(breach, cause)) };
+        let changed = if broken { breaks.insert((fault, cause)) } else { breaks.remove(&(fault, cause)) };
         if changed {
             self.look(now, node);
         }
@@ -71,13 +80,13 @@ impl Links {
     }
 
     /// How a node is cut off from all others; `Split` never is.
-    pub fn breach(&self, node: usize) -> Option<Breach> {
-        self.nodes[node].breach
+    pub fn fault(&self, node: usize) -> Option<NetworkFault> {
+        self.nodes[node].fault
     }
 
     /// The side that a node is on, unless it is cut off from all others. Nodes that nothing separates are on side 0.
     pub fn side(&self, node: usize) -> Option<u32> {
-        self.nodes[node].breach.is_none().then_some(self.nodes[node].side)
+        self.nodes[node].fault.is_none().then_some(self.nodes[node].side)
     }
 
     /// Since when two nodes do not reach each other, if they do not: an answer needs both directions.
@@ -94,25 +103,26 @@ impl Links {
             return Some(node);
         }
         let count = self.nodes.len();
-        (node..node + count).map(|it| it % count).find(|it| self.nodes[*it].breach.is_none())
+        (node..node + count).map(|it| it % count).find(|it| self.nodes[*it].fault.is_none())
     }
 
     fn look(&mut self, now: Time, node: usize) {
         let it = &mut self.nodes[node];
-        let has = |breach: Breach| it.breaks.iter().any(|one| one.0 == breach);
-        let breach = match (has(Breach::Cut), has(Breach::Mute), has(Breach::Deaf)) {
-            (true, ..) | (_, true, true) => Some(Breach::Cut),
-            (_, true, _) => Some(Breach::Mute),
-            (_, _, true) => Some(Breach::Deaf),
+        let has = |fault: NetworkFault| it.breaks.iter().any(|one| one.0 == fault);
+        let fault = match (has(NetworkFault::Isolated), has(NetworkFault::TxLost), has(NetworkFault::RxLost)) {
+            (true, ..) | (_, true, true) => Some(NetworkFault::Isolated),
+            (_, true, _) => Some(NetworkFault::TxLost),
+            (_, _, true) => Some(NetworkFault::RxLost),
             _ => None,
         };
-        let splits: Vec<Cause> = it.breaks.iter().filter(|one| one.0 == Breach::Split).map(|one| one.1).collect();
+        let splits: Vec<Cause> =
+            it.breaks.iter().filter(|one| one.0 == NetworkFault::Partitioned).map(|one| one.1).collect();
         let next = self.sides.len() as u32;
         let side = *self.sides.entry(splits).or_insert(next);
-        if (it.breach, it.side) != (breach, side) {
-            let was_broken = it.breach.is_some() || it.side != 0;
-            (it.breach, it.side, it.since) = (breach, side, now);
-            let is_broken = breach.is_some() || side != 0;
+        if (it.fault, it.side) != (fault, side) {
+            let was_broken = it.fault.is_some() || it.side != 0;
+            (it.fault, it.side, it.since) = (fault, side, now);
+            let is_broken = fault.is_some() || side != 0;
             self.broken = self.broken + usize::from(is_broken) - usize::from(was_broken);
         }
     }
@@ -126,14 +136,14 @@ mod tests {
     fn two_directions_that_carry_nothing_are_a_cut_and_every_cause_must_go() {
         let mut links = Links::new(2);
         let (script, process) = (Cause::script(3), Cause::process(0));
-        links.set(Time::ZERO, 1, Breach::Mute, script, true);
-        assert_eq!(links.breach(1), Some(Breach::Mute));
-        links.set(Time::ZERO, 1, Breach::Deaf, process, true);
-        assert_eq!(links.breach(1), Some(Breach::Cut));
+        links.set(Time::ZERO, 1, NetworkFault::TxLost, script, true);
+        assert_eq!(links.fault(1), Some(NetworkFault::TxLost));
+        links.set(Time::ZERO, 1, NetworkFault::RxLost, process, true);
+        assert_eq!(links.fault(1), Some(NetworkFault::Isolated));
         links.mend(Time::ZERO, 1);
-        assert_eq!(links.breach(1), Some(Breach::Deaf), "the script does not repair what fails by chance");
-        links.set(Time::ZERO, 1, Breach::Deaf, process, false);
-        assert_eq!(links.breach(1), None);
+        assert_eq!(links.fault(1), Some(NetworkFault::RxLost), "the script does not repair what fails by chance");
+        links.set(Time::ZERO, 1, NetworkFault::RxLost, process, false);
+        assert_eq!(links.fault(1), None);
         assert_eq!(links.apart(0, 1), None);
     }
 
@@ -142,12 +152,12 @@ mod tests {
         let mut links = Links::new(5);
         let at = |secs| Time::ZERO + sched::Span::from_secs(secs);
         for node in [2, 3, 4] {
-            links.set(at(1), node, Breach::Split, Cause::script(0), true);
+            links.set(at(1), node, NetworkFault::Partitioned, Cause::script(0), true);
         }
         assert_eq!((links.apart(0, 1), links.apart(2, 3), links.apart(0, 2)), (None, None, Some(at(1))));
-        links.set(at(2), 4, Breach::Split, Cause::script(1), true);
+        links.set(at(2), 4, NetworkFault::Partitioned, Cause::script(1), true);
         assert_eq!(links.apart(3, 4), Some(at(2)), "a split within a side");
-        links.set(at(3), 2, Breach::Cut, Cause::script(2), true);
+        links.set(at(3), 2, NetworkFault::Isolated, Cause::script(2), true);
         assert_eq!((links.side(2), links.open_from(2)), (None, Some(3)));
         for node in 2..5 {
             links.mend(at(4), node);

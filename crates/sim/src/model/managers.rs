@@ -11,10 +11,39 @@
 use rand_chacha::rand_core::Rng;
 use sched::{Span, Time};
 
-use crate::engine::Queue;
-use crate::engine::law::unit;
+use crate::engine::law::{Law, unit};
 use crate::engine::rng::{Seeds, Stream, entity, part};
-use crate::scenario::ManagersModel;
+use crate::fact::{Context, Fact};
+
+/// The managers.
+#[derive(Clone, PartialEq, Debug)]
+pub struct ManagersModel {
+    /// How long the scheduler waits for further changes (SwarmKit `commitDebounceGap`: 50 ms).
+    pub debounce: Span,
+    /// Task records kept per slot (SwarmKit: 5).
+    pub history: u64,
+    /// A tick of Raft (SwarmKit: 1 s).
+    pub tick: Span,
+    /// A manager waits so many ticks for a leader, and up to twice as many less one (SwarmKit: 10).
+    pub election: u32,
+    /// How long an agent takes to call a new leader (SwarmKit: a random part of up to 8 s).
+    pub backoff: Law,
+    /// From the request of a node that joins until its agent registers.
+    pub certificate: Law,
+}
+
+impl Default for ManagersModel {
+    fn default() -> Self {
+        ManagersModel {
+            debounce: Span::from_millis(50),
+            history: 5,
+            tick: Span::from_secs(1),
+            election: 10,
+            backoff: Law::Uniform { min: Span::ZERO, max: Span::from_secs(8) },
+            certificate: Law::Uniform { min: Span::from_secs(1), max: Span::from_secs(3) },
+        }
+    }
+}
 
 /// Something comes to pass among the managers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -43,25 +72,10 @@ pub enum Event {
 /// The votes are split.
 const NOBODY: u32 = u32::MAX;
 
-/// What the world must know or do, in order.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Change {
-    /// A majority is there from now on, or is not.
-    Majority(bool),
-    /// There is no leader any more.
-    Vacant,
-    /// The leader does not reach a majority any more, and can decide nothing.
-    Stalled,
-    /// It does again before it stepped down.
-    Resumed,
-    /// This node leads.
-    Elected(usize),
-}
-
 /// The managers of a run.
-#[derive(Debug)]
-pub struct Managers<'a> {
-    model: &'a ManagersModel,
+#[derive(Clone, Debug)]
+pub struct Managers {
+    model: ManagersModel,
     members: Vec<Member>,
     seeds: Seeds,
     leader: Option<usize>,
@@ -76,11 +90,9 @@ pub struct Managers<'a> {
     /// Counts the waits for a leader, and who waits.
     vacancy: u32,
     waiting: Vec<usize>,
-    /// What changed since it was last drained.
-    pub changes: Vec<Change>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Member {
     node: usize,
     entity: u64,
@@ -95,15 +107,15 @@ struct Member {
     behind: bool,
 }
 
-impl<'a> Managers<'a> {
+impl Managers {
     /// All managers (row and name of their nodes) are up, and the first leads.
-    pub fn new<'n>(model: &'a ManagersModel, members: impl Iterator<Item = (usize, &'n str)>, seeds: Seeds) -> Self {
+    pub fn new<'n>(model: &ManagersModel, members: impl Iterator<Item = (usize, &'n str)>, seeds: Seeds) -> Self {
         let members: Vec<Member> = members.map(|(node, name)| Member::new(node, name, true)).collect();
         let leader = members.first().map(|it| it.node);
         let window = model.tick.as_secs_f64() * f64::from(model.election);
         let phase = members.first().map_or(0, |it| part(it.entity, u64::MAX));
         Managers {
-            model,
+            model: model.clone(),
             members,
             seeds,
             leader,
@@ -115,7 +127,6 @@ impl<'a> Managers<'a> {
             majority: true,
             vacancy: 0,
             waiting: Vec::new(),
-            changes: Vec::new(),
         }
     }
 
@@ -135,66 +146,66 @@ impl<'a> Managers<'a> {
     }
 
     /// A machine lost power, or its engine will be up after `boot`.
-    pub fn power<E: From<Event>>(&mut self, queue: &mut Queue<E>, node: usize, up: bool, boot: impl FnOnce() -> Span) {
+    pub fn power<E: From<Event>>(&mut self, cx: &mut Context<E>, node: usize, up: bool, boot: impl FnOnce() -> Span) {
         let Some(it) = self.members.iter_mut().find(|it| it.node == node) else { return };
         it.cycle += 1;
         if up {
-            queue.after(boot(), Event::Back { node: node as u32, cycle: it.cycle });
+            cx.after(boot(), Event::Back { node: node as u32, cycle: it.cycle });
         } else if std::mem::replace(&mut it.up, false) {
-            self.count(queue);
+            self.count(cx);
         }
     }
 
     /// The network puts every manager on a side, or on none.
-    pub fn link<E: From<Event>>(&mut self, queue: &mut Queue<E>, side_of: impl Fn(usize) -> Option<u32>) {
+    pub fn link<E: From<Event>>(&mut self, cx: &mut Context<E>, side_of: impl Fn(usize) -> Option<u32>) {
         let mut changed = false;
         for it in &mut self.members {
             changed |= std::mem::replace(&mut it.side, side_of(it.node)) != it.side;
         }
         if changed {
-            self.count(queue);
+            self.count(cx);
         }
     }
 
     /// One of the model's own events is due.
-    pub fn handle<E: From<Event>>(&mut self, queue: &mut Queue<E>, event: Event) {
+    pub fn handle<E: From<Event>>(&mut self, cx: &mut Context<E>, event: Event) {
         match event {
             Event::Poll { winner, vacancy } => {
                 if self.vacancy == vacancy {
                     self.term += 1;
                     self.waiting.clear();
                     if winner != NOBODY {
-                        self.elect(queue.now(), winner as usize);
+                        self.elect(cx, winner as usize);
                     }
-                    self.count(queue);
+                    self.count(cx);
                 }
             }
             Event::StepDown { stall } => {
                 if self.stall == stall && !self.decides && self.leader.take().is_some() {
-                    self.changes.push(Change::Vacant);
-                    self.count(queue);
+                    cx.tell(Fact::LeaderLost);
+                    self.count(cx);
                 }
             }
             Event::Back { node, cycle } => {
                 let same = |it: &&mut Member| it.node == node as usize && it.cycle == cycle;
                 if let Some(it) = self.members.iter_mut().find(same) {
                     it.up = true;
-                    self.count(queue);
+                    self.count(cx);
                 }
             }
         }
     }
 
     /// A node becomes a manager, at once a member that is up.
-    pub fn promote<E: From<Event>>(&mut self, queue: &mut Queue<E>, node: usize, name: &str, up: bool) {
+    pub fn promote<E: From<Event>>(&mut self, cx: &mut Context<E>, node: usize, name: &str, up: bool) {
         if !self.members.is_empty() && self.members.iter().all(|it| it.node != node) {
             self.members.push(Member::new(node, name, up));
-            self.count(queue);
+            self.count(cx);
         }
     }
 
     /// A manager becomes a worker; if it led, another takes over at once. Refused if too few of the others were left.
-    pub fn demote<E: From<Event>>(&mut self, queue: &mut Queue<E>, node: usize) -> Result<(), &'static str> {
+    pub fn demote<E: From<Event>>(&mut self, cx: &mut Context<E>, node: usize) -> Result<(), &'static str> {
         let Some(row) = self.members.iter().position(|it| it.node == node) else { return Ok(()) };
         if self.members.len() == 1 {
             return Err("attempting to demote the last manager of the swarm");
@@ -209,22 +220,22 @@ impl<'a> Managers<'a> {
         self.members.remove(row);
         if self.leader == Some(node) {
             self.leader = None;
-            self.changes.push(Change::Vacant);
+            cx.tell(Fact::LeaderLost);
             if let Some(heir) = heir {
                 self.term += 1;
-                self.elect(queue.now(), heir);
+                self.elect(cx, heir);
             }
         }
-        self.count(queue);
+        self.count(cx);
         Ok(())
     }
 
-    fn elect(&mut self, now: Time, node: usize) {
+    fn elect<E>(&mut self, cx: &mut Context<E>, node: usize) {
         (self.leader, self.decides) = (Some(node), true);
-        (self.since, self.looked) = (now, Span::ZERO);
+        (self.since, self.looked) = (cx.now(), Span::ZERO);
         self.vacancy += 1;
         self.stall += 1;
-        self.changes.push(Change::Elected(node));
+        cx.tell(Fact::LeaderElected(node));
         let side = self.members.iter().find(|it| it.node == node).and_then(|it| it.side);
         for it in self.members.iter_mut().filter(|it| it.up && it.side == side) {
             it.apart = None;
@@ -232,34 +243,34 @@ impl<'a> Managers<'a> {
     }
 
     /// Looks whether there is a majority, and whether somebody leads it.
-    fn count<E: From<Event>>(&mut self, queue: &mut Queue<E>) {
-        let now = queue.now();
+    fn count<E: From<Event>>(&mut self, cx: &mut Context<E>) {
+        let now = cx.now();
         let size = |side: u32| self.members.iter().filter(|it| it.up && it.side == Some(side)).count();
         let majority = self.members.iter().filter_map(|it| it.side).find(|side| size(*side) * 2 > self.members.len());
         // Alone, one needs no network.
         let alone = self.members.len() == 1 && self.members[0].up;
         let is_majority = majority.is_some() || alone;
         if std::mem::replace(&mut self.majority, is_majority) != is_majority {
-            self.changes.push(Change::Majority(is_majority));
+            cx.tell(Fact::Majority(is_majority));
         }
         let leader = self.leader.and_then(|leader| self.members.iter().find(|it| it.node == leader && it.up));
         let side = leader.and_then(|it| it.side);
         let decides = leader.is_some() && (alone || side.is_some() && side == majority);
         if leader.is_none() && self.leader.take().is_some() {
-            self.changes.push(Change::Vacant);
+            cx.tell(Fact::LeaderLost);
         } else if self.leader.is_some() && self.decides != decides {
             self.stall += 1;
             if decides {
-                self.changes.push(Change::Resumed);
+                cx.tell(Fact::LeaderResumed);
             } else {
-                self.changes.push(Change::Stalled);
-                queue.after(self.patience_of_the_leader(now), Event::StepDown { stall: self.stall });
+                cx.tell(Fact::LeaderStalled);
+                cx.after(self.patience_of_the_leader(now), Event::StepDown { stall: self.stall });
             }
         }
         self.decides = decides;
         if self.is_toppled(now, side) {
             (self.leader, self.decides) = (None, false);
-            self.changes.push(Change::Vacant);
+            cx.tell(Fact::LeaderLost);
         }
         let side = if alone { self.members[0].side } else { majority };
         let waits = |it: &&Member| !self.decides && is_majority && it.up && it.side == side;
@@ -268,7 +279,7 @@ impl<'a> Managers<'a> {
             // Whoever stood for election before a majority was there, or lost his machine, stands again.
             self.vacancy += 1;
             self.waiting = waiting;
-            self.campaign(queue);
+            self.campaign(cx);
         }
     }
 
@@ -324,7 +335,7 @@ impl<'a> Managers<'a> {
 
     /// Managers wait, each for so many ticks; the first to lose patience stand and vote for themselves, the
     /// others for one of them. Nobody who missed a decision gets the vote of one who did not.
-    fn campaign<E: From<Event>>(&mut self, queue: &mut Queue<E>) {
+    fn campaign<E: From<Event>>(&mut self, cx: &mut Context<E>) {
         let ticks = u64::from(self.model.election);
         let voters = self.members.iter().filter(|it| self.waiting.contains(&it.node));
         // etcd raft: uniform from `election` to twice as many, less one.
@@ -347,7 +358,7 @@ impl<'a> Managers<'a> {
         let winner = (0..count).find(|row| votes[*row] * 2 > self.members.len());
         let winner = winner.map_or(NOBODY, |row| candidates[row].1 as u32);
         let after = Span::from_nanos(self.model.tick.as_nanos().saturating_mul(least));
-        queue.after(after, Event::Poll { winner, vacancy: self.vacancy });
+        cx.after(after, Event::Poll { winner, vacancy: self.vacancy });
     }
 }
 
@@ -363,23 +374,24 @@ mod tests {
 
     use super::*;
 
-    fn drain(managers: &mut Managers<'_>, queue: &mut Queue<Event>, end: u64) -> Vec<(f64, Change)> {
+    fn drain(managers: &mut Managers, cx: &mut Context<Event>, end: u64) -> Vec<(f64, Fact)> {
         let mut log = Vec::new();
-        let mut note = |managers: &mut Managers<'_>, now: Time| {
-            log.extend(managers.changes.drain(..).map(|it| (now.as_secs_f64(), it)));
+        let mut note = |cx: &mut Context<Event>| {
+            let now = cx.now().as_secs_f64();
+            log.extend(cx.take_facts().into_iter().map(|it| (now, it)));
         };
-        note(managers, queue.now());
+        note(cx);
         // An event that has nothing to say, to stop at.
         let last = Event::StepDown { stall: u32::MAX };
-        queue.at(Time::ZERO + Span::from_secs(end), last);
-        while let Some((now, event)) = queue.pop().filter(|it| it.1 != last) {
-            managers.handle(queue, event);
-            note(managers, now);
+        cx.at(Time::ZERO + Span::from_secs(end), last);
+        while let Some((_, event)) = cx.pop().filter(|it| it.1 != last) {
+            managers.handle(cx, event);
+            note(cx);
         }
         log
     }
 
-    fn three(model: &ManagersModel) -> Managers<'_> {
+    fn three(model: &ManagersModel) -> Managers {
         Managers::new(model, [(4, "a"), (7, "b"), (9, "c")].into_iter(), Seeds::of(1, 1))
     }
 
@@ -390,11 +402,11 @@ mod tests {
         for replication in 0..2000 {
             let mut managers =
                 Managers::new(&model, [(0, "a"), (1, "b"), (2, "c")].into_iter(), Seeds::of(1, replication));
-            let mut queue = Queue::new();
-            managers.power(&mut queue, 0, false, || Span::ZERO);
-            let log = drain(&mut managers, &mut queue, 100);
-            assert_eq!(log[0], (0.0, Change::Vacant));
-            let (time, Change::Elected(1 | 2)) = log[1] else { panic!("{log:?}") };
+            let mut cx = Context::new();
+            managers.power(&mut cx, 0, false, || Span::ZERO);
+            let log = drain(&mut managers, &mut cx, 100);
+            assert_eq!(log[0], (0.0, Fact::LeaderLost));
+            let (time, Fact::LeaderElected(1 | 2)) = log[1] else { panic!("{log:?}") };
             assert_eq!(log.len(), 2);
             times.push(time);
         }
@@ -407,43 +419,43 @@ mod tests {
     fn nobody_leads_without_a_majority() {
         let model = ManagersModel::default();
         let mut managers = three(&model);
-        let mut queue = Queue::new();
-        managers.power(&mut queue, 7, false, || Span::ZERO);
-        assert!(managers.lead() && managers.changes.is_empty());
-        managers.power(&mut queue, 9, false, || Span::ZERO);
-        let log = drain(&mut managers, &mut queue, 100);
-        assert_eq!(log[..2], [(0.0, Change::Majority(false)), (0.0, Change::Stalled)]);
-        assert!(log.len() == 3 && log[2].1 == Change::Vacant && (10.0..=20.0).contains(&log[2].0), "{log:?}");
-        managers.power(&mut queue, 9, true, || Span::from_secs(30));
-        let log = drain(&mut managers, &mut queue, 1000);
-        assert_eq!(log[0].1, Change::Majority(true));
-        assert!(matches!(log[1].1, Change::Elected(4 | 9)) && log[1].0 >= log[0].0 + 10.0, "{log:?}");
+        let mut cx = Context::new();
+        managers.power(&mut cx, 7, false, || Span::ZERO);
+        assert!(managers.lead() && cx.take_facts().is_empty());
+        managers.power(&mut cx, 9, false, || Span::ZERO);
+        let log = drain(&mut managers, &mut cx, 100);
+        assert_eq!(log[..2], [(0.0, Fact::Majority(false)), (0.0, Fact::LeaderStalled)]);
+        assert!(log.len() == 3 && log[2].1 == Fact::LeaderLost && (10.0..=20.0).contains(&log[2].0), "{log:?}");
+        managers.power(&mut cx, 9, true, || Span::from_secs(30));
+        let log = drain(&mut managers, &mut cx, 1000);
+        assert_eq!(log[0].1, Fact::Majority(true));
+        assert!(matches!(log[1].1, Fact::LeaderElected(4 | 9)) && log[1].0 >= log[0].0 + 10.0, "{log:?}");
     }
 
     #[test]
     fn a_majority_that_is_back_soon_keeps_its_leader() {
         let model = ManagersModel::default();
         let mut managers = three(&model);
-        let mut queue = Queue::new();
+        let mut cx = Context::new();
         let sides = |apart: &'static [usize]| move |node: usize| (!apart.contains(&node)).then_some(0);
-        managers.link(&mut queue, sides(&[7, 9]));
-        assert_eq!(drain(&mut managers, &mut queue, 9).last(), Some(&(0.0, Change::Stalled)));
+        managers.link(&mut cx, sides(&[7, 9]));
+        assert_eq!(drain(&mut managers, &mut cx, 9).last(), Some(&(0.0, Fact::LeaderStalled)));
         assert!(!managers.lead() && managers.leader() == Some(4));
-        managers.link(&mut queue, sides(&[]));
+        managers.link(&mut cx, sides(&[]));
         assert!(managers.lead());
-        let log = drain(&mut managers, &mut queue, 100);
-        assert_eq!(log.iter().map(|it| it.1).collect::<Vec<_>>(), [Change::Majority(true), Change::Resumed]);
+        let log = drain(&mut managers, &mut cx, 100);
+        assert_eq!(log.into_iter().map(|it| it.1).collect::<Vec<_>>(), [Fact::Majority(true), Fact::LeaderResumed]);
     }
 
     #[test]
     fn the_side_with_the_majority_elects_its_own_leader() {
         let model = ManagersModel::default();
         let mut managers = three(&model);
-        let mut queue = Queue::new();
-        managers.link(&mut queue, |node| Some(u32::from(node != 4)));
-        let log = drain(&mut managers, &mut queue, 100);
-        assert_eq!(log[0], (0.0, Change::Stalled), "the majority is on the other side, so it is not lost");
-        assert!(matches!(log.last(), Some((_, Change::Elected(7 | 9)))), "{log:?}");
+        let mut cx = Context::new();
+        managers.link(&mut cx, |node| Some(u32::from(node != 4)));
+        let log = drain(&mut managers, &mut cx, 100);
+        assert_eq!(log[0], (0.0, Fact::LeaderStalled), "the majority is on the other side, so it is not lost");
+        assert!(matches!(log.last(), Some((_, Fact::LeaderElected(7 | 9)))), "{log:?}");
         assert!(managers.lead());
     }
 
@@ -452,31 +464,31 @@ mod tests {
         let model = ManagersModel::default();
         let back_after = |ticks: u64| {
             let mut managers = three(&model);
-            let mut queue: Queue<Event> = Queue::new();
-            managers.link(&mut queue, |node| (node != 9).then_some(0));
-            assert!(managers.lead() && managers.changes.is_empty(), "two of three go on");
-            drain(&mut managers, &mut queue, ticks);
-            managers.link(&mut queue, |_| Some(0));
-            drain(&mut managers, &mut queue, 200).into_iter().map(|it| it.1).collect::<Vec<_>>()
+            let mut cx: Context<Event> = Context::new();
+            managers.link(&mut cx, |node| (node != 9).then_some(0));
+            assert!(managers.lead() && cx.take_facts().is_empty(), "two of three go on");
+            drain(&mut managers, &mut cx, ticks);
+            managers.link(&mut cx, |_| Some(0));
+            drain(&mut managers, &mut cx, 200).into_iter().map(|it| it.1).collect::<Vec<_>>()
         };
         assert_eq!(back_after(9), [], "it did not lose patience yet");
-        assert!(matches!(back_after(20)[..], [Change::Vacant, Change::Elected(_)]), "{:?}", back_after(20));
+        assert!(matches!(back_after(20)[..], [Fact::LeaderLost, Fact::LeaderElected(_)]), "{:?}", back_after(20));
     }
 
     #[test]
     fn a_demoted_leader_hands_over_and_the_last_manager_stays() {
         let model = ManagersModel::default();
         let mut managers = three(&model);
-        let mut queue: Queue<Event> = Queue::new();
-        assert_eq!(managers.demote(&mut queue, 4), Ok(()));
-        assert_eq!(std::mem::take(&mut managers.changes), [Change::Vacant, Change::Elected(7)]);
-        managers.power(&mut queue, 9, false, || Span::ZERO);
+        let mut cx: Context<Event> = Context::new();
+        assert_eq!(managers.demote(&mut cx, 4), Ok(()));
+        assert_eq!(cx.take_facts(), [Fact::LeaderLost, Fact::LeaderElected(7)]);
+        managers.power(&mut cx, 9, false, || Span::ZERO);
         assert!(!managers.lead(), "two managers need both");
-        let refused = managers.demote(&mut queue, 7).unwrap_err();
+        let refused = managers.demote(&mut cx, 7).unwrap_err();
         assert_eq!(refused, "can't remove member from the raft: this would result in a loss of quorum");
         let mut alone = Managers::new(&model, [(0, "a")].into_iter(), Seeds::of(1, 1));
-        assert!(alone.demote(&mut queue, 0).unwrap_err().contains("last manager"));
-        alone.promote(&mut queue, 3, "d", true);
-        assert_eq!(alone.demote(&mut queue, 0), Ok(()));
+        assert!(alone.demote(&mut cx, 0).unwrap_err().contains("last manager"));
+        alone.promote(&mut cx, 3, "d", true);
+        assert_eq!(alone.demote(&mut cx, 0), Ok(()));
     }
 }

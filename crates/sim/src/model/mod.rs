@@ -1,8 +1,9 @@
 //! The models: daemons, images, overlay networks, failures, heartbeats,
 //! what users bring.
 //!
-//! A model has its own events and schedules only those; it never sees the world or another model, and can be run alone.
-//! What one model needs of another, [`crate::world`] hands over.
+//! A model has its own events and schedules only those, and tells what happens as [facts](crate::fact); it never sees the
+//! world or another model, and can be run alone. What one model needs of another, [`crate::world`] hands over. Its plan,
+//! as the scenario resolves it, stands beside it.
 
 pub mod agent;
 pub mod autoscaler;
@@ -21,14 +22,3 @@ pub mod overlay;
 pub mod requests;
 pub mod subnet;
 pub mod workload;
-
-/// A task, counted in order of creation in the run: the name by which the models know it. It is never given out again.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub struct TaskNo(pub u32);
-
-impl TaskNo {
-    /// The row in a table of all tasks of the run.
-    pub fn row(self) -> usize {
-        self.0 as usize
-    }
-}

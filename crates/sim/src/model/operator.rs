@@ -3,35 +3,76 @@
 //! When they act, and what they do, does not depend on how the cluster fares. Without a leader their order is refused, and
 //! they come again when they would have come anyway.
 
+use std::sync::Arc;
+
 use rand_chacha::ChaCha8Rng;
 use sched::Time;
 
-use crate::engine::Queue;
-use crate::engine::law::unit;
+use crate::engine::law::{Law, unit};
 use crate::engine::rng::{Seeds, Stream, entity, part};
-use crate::scenario::{Habit, OperatorPlan};
+use crate::fact::Context;
+
+/// Somebody who changes a service by chance.
+#[derive(Clone, PartialEq, Debug)]
+pub struct OperatorPlan {
+    /// The service's name.
+    pub name: String,
+    /// Row of [`Scenario::services`].
+    pub service: usize,
+    /// From one change to the next.
+    pub every: Law,
+    /// The first comes after this.
+    pub from: Time,
+    /// None comes after this.
+    pub until: Option<Time>,
+    /// What is done.
+    pub habit: Habit,
+}
+
+/// What an operator does.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Habit {
+    /// Scales the service within bounds.
+    Scale {
+        /// Fewest replicas.
+        min: u64,
+        /// Most replicas.
+        max: u64,
+        /// Up or down by 1 to this many, each with the same chance; `None` takes any number within the bounds.
+        step: Option<u64>,
+    },
+    /// Updates the service to the next version of its image.
+    Release {
+        /// Images of the versions, one after the other and then from the beginning.
+        good: Vec<String>,
+        /// The same of versions that do not work.
+        bad: Vec<String>,
+        /// Probability that a version does not work.
+        chance: f64,
+    },
+}
 
 /// An operator acts.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Turn(pub u32);
 
 /// What an operator wants. Services are rows of the scenario.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Order<'a> {
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Order {
     /// `docker service scale`.
     Scale(usize, u64),
     /// `docker service update --image`.
-    Release(usize, &'a str),
+    Release(usize, String),
 }
 
 /// All operators of a run.
-#[derive(Debug)]
-pub struct Operators<'a> {
-    plans: &'a [OperatorPlan],
+#[derive(Clone, Debug)]
+pub struct Operators {
+    plans: Arc<[OperatorPlan]>,
     states: Vec<State>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct State {
     times: ChaCha8Rng,
     wishes: ChaCha8Rng,
@@ -39,21 +80,21 @@ struct State {
     count: usize,
 }
 
-impl<'a> Operators<'a> {
+impl Operators {
     /// Nobody has acted. The chance belongs to the service, and to what is done with it.
-    pub fn new(plans: &'a [OperatorPlan], seeds: Seeds) -> Self {
+    pub fn new(plans: &[OperatorPlan], seeds: Seeds) -> Self {
         let state = |plan: &OperatorPlan| {
             let kind = u64::from(matches!(plan.habit, Habit::Release { .. }));
             let stream = |number: u64| seeds.stream(Stream::Operator, part(entity(&plan.name), 2 * number + kind));
             State { times: stream(0), wishes: stream(1), count: 0 }
         };
-        Operators { plans, states: plans.iter().map(state).collect() }
+        Operators { plans: plans.into(), states: plans.iter().map(state).collect() }
     }
 
     /// Schedules the first turn of everybody.
-    pub fn start<E: From<Turn>>(&mut self, queue: &mut Queue<E>) {
+    pub fn start<E: From<Turn>>(&mut self, cx: &mut Context<E>) {
         for row in 0..self.plans.len() {
-            self.schedule(queue, row, self.plans[row].from);
+            self.schedule(cx, row, self.plans[row].from);
         }
     }
 
@@ -63,9 +104,10 @@ impl<'a> Operators<'a> {
     }
 
     /// Somebody acts on a service that wants so many replicas now. Nothing is wanted that is so already.
-    pub fn handle<E: From<Turn>>(&mut self, queue: &mut Queue<E>, turn: Turn, replicas: u64) -> Option<Order<'a>> {
+    pub fn handle<E: From<Turn>>(&mut self, cx: &mut Context<E>, turn: Turn, replicas: u64) -> Option<Order> {
         let row = turn.0 as usize;
-        let (plan, it) = (&self.plans[row], &mut self.states[row]);
+        let plans = Arc::clone(&self.plans);
+        let (plan, it) = (&plans[row], &mut self.states[row]);
         let mut below = |end: u64| (unit(&mut it.wishes) * end as f64) as u64;
         let order = match &plan.habit {
             Habit::Scale { min, max, step: None } => Some(Order::Scale(plan.service, min + below(max - min + 1))),
@@ -78,18 +120,18 @@ impl<'a> Operators<'a> {
             Habit::Release { good, bad, chance } => {
                 let versions = if unit(&mut it.wishes) < *chance { bad } else { good };
                 it.count += 1;
-                Some(Order::Release(plan.service, &versions[(it.count - 1) % versions.len()]))
+                Some(Order::Release(plan.service, versions[(it.count - 1) % versions.len()].clone()))
             }
         };
-        self.schedule(queue, row, queue.now());
+        self.schedule(cx, row, cx.now());
         order.filter(|it| *it != Order::Scale(plan.service, replicas))
     }
 
-    fn schedule<E: From<Turn>>(&mut self, queue: &mut Queue<E>, row: usize, after: Time) {
+    fn schedule<E: From<Turn>>(&mut self, cx: &mut Context<E>, row: usize, after: Time) {
         let plan = &self.plans[row];
         let at = after + plan.every.sample(&mut self.states[row].times);
         if at < Time::MAX && plan.until.is_none_or(|until| at <= until) {
-            queue.at(at, Turn(row as u32));
+            cx.at(at, Turn(row as u32));
         }
     }
 }
@@ -107,14 +149,14 @@ mod tests {
     }
 
     /// What `count` turns want of a service that obeys.
-    fn orders(plan: &OperatorPlan, count: usize) -> Vec<(f64, Option<Order<'_>>)> {
+    fn orders(plan: &OperatorPlan, count: usize) -> Vec<(f64, Option<Order>)> {
         let mut operators = Operators::new(std::slice::from_ref(plan), Seeds::of(1, 1));
-        let mut queue: Queue<Turn> = Queue::new();
-        operators.start(&mut queue);
+        let mut cx: Context<Turn> = Context::new();
+        operators.start(&mut cx);
         let mut replicas = 3;
         let mut log = Vec::new();
-        while let Some((now, turn)) = queue.pop().filter(|_| log.len() < count) {
-            let order = operators.handle(&mut queue, turn, replicas);
+        while let Some((now, turn)) = cx.pop().filter(|_| log.len() < count) {
+            let order = operators.handle(&mut cx, turn, replicas);
             if let Some(Order::Scale(_, to)) = order {
                 replicas = to;
             }

@@ -5,26 +5,62 @@
 //! Packets are not simulated.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::rc::Rc;
+use std::sync::Arc;
 
-use sched::ServiceId;
 use sched::spec::{EndpointMode, PublishMode, ServiceSpec};
+use sched::{ServiceId, Span};
 
-use super::TaskNo;
 use super::subnet::{Pool, Subnet};
-use crate::scenario::{NetworkPlan, OverlayModel};
+use crate::engine::law::Law;
+use crate::fact::{Context, Fact, TaskNo};
 
-/// Something that waited for addresses has them.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Granted {
-    /// A task: it may be scheduled.
-    Task(TaskNo),
-    /// The node of a task: the task's networks are there.
-    Attachment(TaskNo),
+/// An overlay network.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct NetworkPlan {
+    /// Full name, `<stack>_<network>` for stacks.
+    pub name: String,
+    /// Given subnet as (address, prefix length); `None` takes the next free one of the pool.
+    pub subnet: Option<(u32, u8)>,
+    /// Whether it is there before the scenario (external); it still needs addresses.
+    pub external: bool,
+}
+
+/// Overlay networks and the control network.
+#[derive(Clone, PartialEq, Debug)]
+pub struct OverlayModel {
+    /// Address pool as (address, prefix length): 10.0.0.0/8.
+    pub pool: (u32, u8),
+    /// Prefix length of a subnet: 24.
+    pub subnet: u8,
+    /// One-way delay between manager and agent.
+    pub latency: Law,
+    /// How long it takes an agent that cannot reach the manager to notice that a call has failed (SwarmKit: 5 s, if nothing
+    /// answers).
+    pub unreachable: Span,
+    /// Pause between leaving the mesh and the stop signal (moby: 2 s), for tasks on an overlay network.
+    pub leave: Span,
+    /// What it takes to start a container on overlay networks, beside its start, and to stop it, beside its stop.
+    pub attach: Law,
+    /// See there.
+    pub detach: Law,
+}
+
+impl Default for OverlayModel {
+    fn default() -> Self {
+        OverlayModel {
+            pool: (0x0A00_0000, 8),
+            subnet: 24,
+            latency: Law::Uniform { min: Span::from_nanos(100_000), max: Span::from_nanos(400_000) },
+            unreachable: Span::from_secs(5),
+            leave: Span::from_secs(2),
+            attach: Law::Fixed(Span::ZERO),
+            detach: Law::Fixed(Span::ZERO),
+        }
+    }
 }
 
 /// All overlay networks of a run.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Overlay {
     /// The ingress network first, then those of the scenario.
     networks: Vec<Network>,
@@ -42,7 +78,7 @@ pub struct Overlay {
     ports: [u32; 3],
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Network {
     /// `None`: the pool was used up, no address is ever available.
     subnet: Option<Subnet>,
@@ -50,16 +86,16 @@ struct Network {
 }
 
 /// A node's load balancer endpoint in a network.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Balancer {
     address: Option<u32>,
     /// Tasks of the network on the node.
     tasks: Vec<TaskNo>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Service {
-    networks: Rc<[usize]>,
+    networks: Arc<[usize]>,
     virtual_ips: bool,
     /// Ports of the mesh out of Swarm's range, by protocol, and whether it has them.
     ports: [u32; 3],
@@ -68,11 +104,11 @@ struct Service {
     addresses: Option<Vec<u32>>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Attached {
     service: ServiceId,
     /// Of the service, which may be gone before its tasks.
-    networks: Rc<[usize]>,
+    networks: Arc<[usize]>,
     node: Option<usize>,
     addresses: Option<Vec<u32>>,
 }
@@ -116,7 +152,7 @@ impl Overlay {
         }
         let published = spec.endpoint.ports.iter().any(|port| port.mode == PublishMode::Ingress);
         let named = spec.task.networks.iter().filter_map(|name| self.names.get(name).copied()).filter(|&it| it != 0);
-        let networks: Rc<[usize]> = published.then_some(0).into_iter().chain(named).collect();
+        let networks: Arc<[usize]> = published.then_some(0).into_iter().chain(named).collect();
         let virtual_ips = spec.endpoint.mode == EndpointMode::Vip;
         let mut ports = [0; 3];
         for port in spec.endpoint.ports.iter().filter(|port| port.mode == PublishMode::Ingress) {
@@ -130,14 +166,14 @@ impl Overlay {
     }
 
     /// A service is removed.
-    pub fn remove_service(&mut self, id: ServiceId, granted: &mut Vec<Granted>) {
+    pub fn remove_service<E>(&mut self, cx: &mut Context<E>, id: ServiceId) {
         let Some(service) = self.services.remove(&id) else { return };
         if service.has_ports {
             (0..3).for_each(|it| self.ports[it] += service.ports[it]);
         }
         if let (true, Some(addresses)) = (service.virtual_ips, service.addresses) {
             free(&mut self.networks, &service.networks, &addresses);
-            self.retry(&service.networks, granted);
+            self.retry(cx, &service.networks);
         }
     }
 
@@ -146,9 +182,10 @@ impl Overlay {
         self.services.get(&service).is_some_and(|it| !it.networks.is_empty())
     }
 
-    /// A task is created. The answer says whether it has its addresses; if not, it is granted them later.
+    /// A task is created. The answer says whether it has its addresses; if not, [`Fact::Allocated`]
+    /// tells when it has them.
     pub fn create(&mut self, id: TaskNo, service: ServiceId) -> bool {
-        let Some(networks) = self.services.get(&service).map(|it| Rc::clone(&it.networks)) else { return true };
+        let Some(networks) = self.services.get(&service).map(|it| Arc::clone(&it.networks)) else { return true };
         if networks.is_empty() {
             return true;
         }
@@ -161,8 +198,8 @@ impl Overlay {
         allocated
     }
 
-    /// A task gets its node. The answer says whether the node is attached to all of the task's networks; if not, the
-    /// attachment is granted later.
+    /// A task gets its node. The answer says whether the node is attached to all of the task's networks; if not,
+    /// [`Fact::Attached`] tells when it is.
     pub fn assign(&mut self, id: TaskNo, node: usize) -> bool {
         let Some(task) = self.tasks.get_mut(&id) else { return true };
         task.node = Some(node);
@@ -200,7 +237,7 @@ impl Overlay {
     /// first: the node loses its load balancer if no task is left there that needs it, and gets one if it needs one and
     /// has none. Then come services, then tasks in order of creation. So tasks that fail together leave their node
     /// without an address, and a task that is left there gets one for it.
-    pub fn give_out(&mut self, granted: &mut Vec<Granted>) {
+    pub fn give_out<E>(&mut self, cx: &mut Context<E>) {
         let ended = std::mem::take(&mut self.ended);
         for task in &ended {
             if let Some(addresses) = &task.addresses {
@@ -208,28 +245,28 @@ impl Overlay {
             }
             if let Some(node) = task.node {
                 for &network in task.networks.iter() {
-                    self.look_at(network, node, granted);
+                    self.look_at(cx, network, node);
                 }
             }
         }
         let networks: BTreeSet<usize> = ended.iter().flat_map(|it| it.networks.iter().copied()).collect();
-        self.retry(&networks.into_iter().collect::<Vec<_>>(), granted);
+        self.retry(cx, &networks.into_iter().collect::<Vec<_>>());
     }
 
     /// A task on a node changed its state: the allocator looks whether the node has what it needs.
-    pub fn stirred(&mut self, id: TaskNo, granted: &mut Vec<Granted>) {
+    pub fn stirred<E>(&mut self, cx: &mut Context<E>, id: TaskNo) {
         if self.in_need.is_empty() {
             return;
         }
         let Some(Attached { networks, node: Some(node), .. }) = self.tasks.get(&id) else { return };
-        let (networks, node) = (Rc::clone(networks), *node);
+        let (networks, node) = (Arc::clone(networks), *node);
         for &network in networks.iter() {
-            self.look_at(network, node, granted);
+            self.look_at(cx, network, node);
         }
     }
 
     /// Gives a node what its tasks need of a network, or takes from it what they do not need any more.
-    fn look_at(&mut self, network: usize, node: usize, granted: &mut Vec<Granted>) {
+    fn look_at<E>(&mut self, cx: &mut Context<E>, network: usize, node: usize) {
         let it = &mut self.networks[network];
         let Some(balancer) = it.nodes.get(&node) else { return };
         if balancer.tasks.is_empty() {
@@ -241,7 +278,7 @@ impl Overlay {
         } else if balancer.address.is_none() && it.balance(node) {
             self.in_need.remove(&(network, node));
             let tasks = self.networks[network].nodes[&node].tasks.iter();
-            granted.extend(tasks.filter(|id| self.is_attached(**id)).map(|&id| Granted::Attachment(id)));
+            tasks.filter(|id| self.is_attached(**id)).for_each(|&id| cx.tell(Fact::Attached(id)));
         }
     }
 
@@ -251,10 +288,10 @@ impl Overlay {
     }
 
     /// A node is removed from the cluster.
-    pub fn remove_node(&mut self, node: usize, granted: &mut Vec<Granted>) {
+    pub fn remove_node<E>(&mut self, cx: &mut Context<E>, node: usize) {
         self.networks[0].leave(node);
         self.in_need.remove(&(0, node));
-        self.retry(&[0], granted);
+        self.retry(cx, &[0]);
     }
 
     /// The largest number of addresses of one network that were ever in use at a time, gateway included.
@@ -263,27 +300,26 @@ impl Overlay {
     }
 
     /// Addresses of `networks` were released: services first, then tasks in order of creation.
-    fn retry(&mut self, networks: &[usize], granted: &mut Vec<Granted>) {
+    fn retry<E>(&mut self, cx: &mut Context<E>, networks: &[usize]) {
         if self.waiting.is_empty() {
             return;
         }
         for service in self.services.values_mut() {
             service.allocate(&mut self.networks, &mut self.ports);
         }
-        let first = granted.len();
+        let mut given = Vec::new();
         for &id in &self.waiting {
             if networks.iter().all(|&it| self.networks[it].is_full()) {
                 break;
             }
             let task = self.tasks.get_mut(&id).expect("a waiting task is a task");
             if task.allocate(&self.services, &mut self.networks) {
-                granted.push(Granted::Task(id));
+                cx.tell(Fact::Allocated(id));
+                given.push(id);
             }
         }
-        for it in &granted[first..] {
-            if let Granted::Task(id) = it {
-                self.waiting.remove(id);
-            }
+        for id in given {
+            self.waiting.remove(&id);
         }
     }
 
@@ -435,21 +471,21 @@ mod tests {
         let created: Vec<bool> = (0..6).map(|it| overlay.create(TaskNo(it), service)).collect();
         // One address is the service's own.
         assert_eq!(created, [true, true, true, true, false, false]);
-        let mut granted = Vec::new();
+        let mut cx: Context<()> = Context::new();
         assert!(!overlay.assign(TaskNo(0), 0), "no address is left for the node");
         assert!(!overlay.assign(TaskNo(3), 0));
         overlay.release(TaskNo(3));
-        overlay.give_out(&mut granted);
-        assert_eq!(std::mem::take(&mut granted), [Granted::Attachment(TaskNo(0))], "its node comes first");
+        overlay.give_out(&mut cx);
+        assert_eq!(cx.take_facts(), [Fact::Attached(TaskNo(0))], "its node comes first");
         assert!(overlay.assign(TaskNo(1), 0));
         overlay.release(TaskNo(2));
         overlay.release(TaskNo(2));
-        overlay.give_out(&mut granted);
-        assert_eq!(std::mem::take(&mut granted), [Granted::Task(TaskNo(4))]);
+        overlay.give_out(&mut cx);
+        assert_eq!(cx.take_facts(), [Fact::Allocated(TaskNo(4))]);
         overlay.release(TaskNo(0));
         overlay.release(TaskNo(1));
-        overlay.give_out(&mut granted);
-        assert_eq!(std::mem::take(&mut granted), [Granted::Task(TaskNo(5))]);
+        overlay.give_out(&mut cx);
+        assert_eq!(cx.take_facts(), [Fact::Allocated(TaskNo(5))]);
         // With its last task the node's load balancer goes: gateway, service, tasks 4 and 5 are left.
         assert_eq!(overlay.networks[1].subnet.as_ref().unwrap().used(), 4);
     }
@@ -461,14 +497,14 @@ mod tests {
             let mut overlay = small(1);
             (0..6).for_each(|it| _ = overlay.create(TaskNo(it), service));
             (0..4).for_each(|it| _ = overlay.assign(TaskNo(it), it as usize / 2));
-            let mut granted = Vec::new();
+            let mut cx: Context<()> = Context::new();
             together.iter().for_each(|&it| overlay.release(TaskNo(it)));
-            overlay.give_out(&mut granted);
-            granted
+            overlay.give_out(&mut cx);
+            cx.take_facts()
         };
-        assert_eq!(fails(&[0, 1]), [Granted::Task(TaskNo(4)), Granted::Task(TaskNo(5))]);
-        assert_eq!(fails(&[0]), [Granted::Attachment(TaskNo(1))]);
-        assert_eq!(fails(&[0, 2]), [Granted::Attachment(TaskNo(1)), Granted::Attachment(TaskNo(3))]);
+        assert_eq!(fails(&[0, 1]), [Fact::Allocated(TaskNo(4)), Fact::Allocated(TaskNo(5))]);
+        assert_eq!(fails(&[0]), [Fact::Attached(TaskNo(1))]);
+        assert_eq!(fails(&[0, 2]), [Fact::Attached(TaskNo(1)), Fact::Attached(TaskNo(3))]);
     }
 
     #[test]
@@ -477,12 +513,12 @@ mod tests {
         let mut overlay = small(1);
         (0..4).for_each(|it| _ = overlay.create(TaskNo(it), service));
         overlay.assign(TaskNo(0), 0);
-        let mut granted = Vec::new();
+        let mut cx: Context<()> = Context::new();
         overlay.release(TaskNo(3));
-        overlay.give_out(&mut granted);
-        assert_eq!(granted, [], "an address is free, but nobody looks");
-        overlay.stirred(TaskNo(0), &mut granted);
-        assert_eq!(granted, [Granted::Attachment(TaskNo(0))]);
+        overlay.give_out(&mut cx);
+        assert_eq!(cx.take_facts(), [], "an address is free, but nobody looks");
+        overlay.stirred(&mut cx, TaskNo(0));
+        assert_eq!(cx.take_facts(), [Fact::Attached(TaskNo(0))]);
     }
 
     #[test]
@@ -490,11 +526,11 @@ mod tests {
         let mut overlay = small(6);
         let (first, last) = (ServiceId::from_index(0), ServiceId::from_index(5));
         assert!(!overlay.create(TaskNo(0), last));
-        let mut granted = Vec::new();
-        overlay.remove_service(first, &mut granted);
-        assert_eq!(granted, [], "the free address is the service's");
-        overlay.remove_service(ServiceId::from_index(1), &mut granted);
-        assert_eq!(granted, [Granted::Task(TaskNo(0))]);
+        let mut cx: Context<()> = Context::new();
+        overlay.remove_service(&mut cx, first);
+        assert_eq!(cx.take_facts(), [], "the free address is the service's");
+        overlay.remove_service(&mut cx, ServiceId::from_index(1));
+        assert_eq!(cx.take_facts(), [Fact::Allocated(TaskNo(0))]);
     }
 
     #[test]

@@ -7,16 +7,51 @@
 //! Who is sent there, or to a node that cannot be reached, gets no answer.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 use rand_chacha::ChaCha8Rng;
 use sched::{Span, Time};
 
-use super::TaskNo;
-use super::workload::Clock;
-use crate::engine::Queue;
-use crate::engine::law::unit;
+use super::workload::{ArrivalProcess, Clock};
+use crate::engine::law::{Law, unit};
 use crate::engine::rng::{Seeds, Stream, entity, part};
-use crate::scenario::RequestPlan;
+use crate::fact::{Context, Fact, TaskNo};
+
+/// Requests to a service through the mesh.
+#[derive(Clone, PartialEq, Debug)]
+pub struct RequestPlan {
+    /// The service's name.
+    pub name: String,
+    /// Row of [`Scenario::services`].
+    pub service: usize,
+    /// When they come.
+    pub process: ArrivalProcess,
+    /// How long a replica takes for one.
+    pub takes: Law,
+    /// How long the mesh takes to learn that an endpoint came or went.
+    pub spread: Law,
+    /// How long it takes to suspect a node that is lost.
+    pub suspicion: Span,
+    /// Who scales the service to its load.
+    pub autoscale: Option<Autoscale>,
+}
+
+/// An autoscaler of a service (the rule of Kubernetes' horizontal pod autoscaler).
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Autoscale {
+    /// Share of its time that a replica shall be busy.
+    pub target: f64,
+    /// Fewest and most replicas.
+    pub min: u64,
+    /// Most replicas.
+    pub max: u64,
+    /// Time between looks.
+    pub every: Span,
+    /// No change while load by target is within 1 ± band.
+    pub band: f64,
+    /// Fewer replicas only if no more were wanted for so long.
+    pub down_after: Span,
+}
 
 /// Something comes to pass on the way of the requests.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -25,15 +60,6 @@ pub enum Event {
     Request(u32),
     /// The autoscaler of a plan looks.
     Look(u32),
-}
-
-/// What the world must know.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Answer {
-    /// A request was answered after this time.
-    Served(Span),
-    /// It was sent where nobody answers.
-    Failed,
 }
 
 /// What requests must know of the network.
@@ -45,9 +71,9 @@ pub trait Network {
 }
 
 /// All requests of a run.
-#[derive(Debug)]
-pub struct Requests<'a> {
-    plans: &'a [RequestPlan],
+#[derive(Clone, Debug)]
+pub struct Requests {
+    plans: Arc<[RequestPlan]>,
     loads: Vec<Load>,
     /// Where the endpoint of a task is.
     places: BTreeMap<TaskNo, (usize, usize)>,
@@ -56,13 +82,9 @@ pub struct Requests<'a> {
     /// Whether nodes learn of endpoints by gossip, one after the other.
     gossips: bool,
     seeds: Seeds,
-    /// What became of requests since it was last drained.
-    pub answers: Vec<Answer>,
-    /// Plans whose service shall have so many replicas, since it was last drained.
-    pub scales: Vec<(usize, u64)>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Load {
     clock: Clock,
     rng: ChaCha8Rng,
@@ -75,7 +97,7 @@ struct Load {
     wanted: VecDeque<(Time, u64)>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Endpoint {
     task: TaskNo,
     node: usize,
@@ -92,9 +114,9 @@ struct Endpoint {
     queue: VecDeque<(Time, Time)>,
 }
 
-impl<'a> Requests<'a> {
+impl Requests {
     /// Nobody asks yet. The chance of a plan belongs to the name of its service.
-    pub fn new(plans: &'a [RequestPlan], nodes: usize, gossips: bool, seeds: Seeds) -> Self {
+    pub fn new(plans: &[RequestPlan], nodes: usize, gossips: bool, seeds: Seeds) -> Self {
         let load = |plan: &RequestPlan| {
             let entity = entity(&plan.name);
             Load {
@@ -107,47 +129,32 @@ impl<'a> Requests<'a> {
             }
         };
         let loads = plans.iter().map(load).collect();
-        Requests {
-            plans,
-            loads,
-            places: BTreeMap::new(),
-            entries: (0..nodes).collect(),
-            gossips,
-            seeds,
-            answers: Vec::new(),
-            scales: Vec::new(),
-        }
+        Requests { plans: plans.into(), loads, places: BTreeMap::new(), entries: (0..nodes).collect(), gossips, seeds }
     }
 
     /// Schedules the first request of every plan, and the first look of every autoscaler.
-    pub fn start<E: From<Event>>(&mut self, queue: &mut Queue<E>) {
-        for (row, plan) in self.plans.iter().enumerate() {
-            self.schedule(queue, row);
-            if let Some(scaler) = &plan.autoscale {
-                queue.after(scaler.every, Event::Look(row as u32));
+    pub fn start<E: From<Event>>(&mut self, cx: &mut Context<E>) {
+        for row in 0..self.plans.len() {
+            self.schedule(cx, row);
+            if let Some(scaler) = &self.plans[row].autoscale {
+                cx.after(scaler.every, Event::Look(row as u32));
             }
         }
     }
 
     /// One of the model's own events is due. An autoscaler that looks must know how many replicas its service wants.
-    pub fn handle<E: From<Event>>(
-        &mut self,
-        queue: &mut Queue<E>,
-        event: Event,
-        replicas: u64,
-        network: &impl Network,
-    ) {
+    pub fn handle<E: From<Event>>(&mut self, cx: &mut Context<E>, event: Event, replicas: u64, network: &impl Network) {
         match event {
             Event::Request(row) => {
-                self.request(queue.now(), row as usize, network);
+                self.request(cx, row as usize, network);
                 self.loads[row as usize].clock.came();
-                self.schedule(queue, row as usize);
+                self.schedule(cx, row as usize);
             }
             Event::Look(row) => {
                 let row = row as usize;
-                self.look(queue.now(), row, replicas);
+                self.look(cx, row, replicas);
                 if let Some(scaler) = &self.plans[row].autoscale {
-                    queue.after(scaler.every, Event::Look(row as u32));
+                    cx.after(scaler.every, Event::Look(row as u32));
                 }
             }
         }
@@ -201,7 +208,8 @@ impl<'a> Requests<'a> {
 
     /// A task does not serve any more; `lost` says whether its machine went with it, so that nobody takes it out of the
     /// tables. Says whether that is news to the nodes.
-    pub fn ended(&mut self, now: Time, task: TaskNo, lost: bool) -> bool {
+    pub fn ended<E>(&mut self, cx: &mut Context<E>, task: TaskNo, lost: bool) -> bool {
+        let now = cx.now();
         let Some(&(plan, place)) = self.places.get(&task) else { return false };
         let until = match lost {
             true => now + self.plans[plan].suspicion,
@@ -212,7 +220,7 @@ impl<'a> Requests<'a> {
         it.until = it.until.min(until);
         it.serves = false;
         for (came, answered) in it.queue.drain(..) {
-            self.answers.push(if answered <= now { Answer::Served(answered - came) } else { Answer::Failed });
+            cx.tell(if answered <= now { Fact::RequestServed(answered - came) } else { Fact::RequestFailed });
         }
         !lost && !it.left
     }
@@ -228,9 +236,9 @@ impl<'a> Requests<'a> {
     }
 
     /// Everything that is answered by now is told.
-    pub fn settle(&mut self, now: Time) {
+    pub fn settle<E>(&mut self, cx: &mut Context<E>) {
         for it in self.loads.iter_mut().flat_map(|load| &mut load.endpoints) {
-            it.answer(now, &mut self.answers);
+            it.answer(cx);
         }
     }
 
@@ -239,21 +247,22 @@ impl<'a> Requests<'a> {
         self.plans[plan].spread.sample(&mut self.seeds.stream(Stream::Request, chance))
     }
 
-    fn schedule<E: From<Event>>(&mut self, queue: &mut Queue<E>, row: usize) {
-        let now = queue.now();
+    fn schedule<E: From<Event>>(&mut self, cx: &mut Context<E>, row: usize) {
+        let now = cx.now();
         if let Some(next) = self.loads[row].clock.next(&self.plans[row].process, now).filter(|it| *it < Time::MAX) {
-            queue.at(next, Event::Request(row as u32));
+            cx.at(next, Event::Request(row as u32));
         }
     }
 
-    fn request(&mut self, now: Time, row: usize, network: &impl Network) {
+    fn request<E>(&mut self, cx: &mut Context<E>, row: usize, network: &impl Network) {
+        let now = cx.now();
         let suspicion = self.plans[row].suspicion;
         let load = &mut self.loads[row];
         let takes = self.plans[row].takes.sample(&mut load.rng);
         load.work += takes.as_secs_f64();
         let entry = self.entries.get((unit(&mut load.rng) * self.entries.len() as f64) as usize);
         let Some(node) = entry.and_then(|node| network.entry(*node)) else {
-            return self.answers.push(Answer::Failed);
+            return cx.tell(Fact::RequestFailed);
         };
         let (count, begin) = (load.endpoints.len(), load.next[node]);
         let listed = |place: &usize| {
@@ -263,21 +272,22 @@ impl<'a> Requests<'a> {
             is_known && it.from <= now && now < it.until && !is_suspect
         };
         let Some(place) = (begin..begin + count).map(|place| place % count).find(listed) else {
-            return self.answers.push(Answer::Failed);
+            return cx.tell(Fact::RequestFailed);
         };
         load.next[node] = place + 1;
         let it = &mut load.endpoints[place];
         if !it.serves || network.apart(node, it.node).is_some() {
-            return self.answers.push(Answer::Failed);
+            return cx.tell(Fact::RequestFailed);
         }
-        it.answer(now, &mut self.answers);
+        it.answer(cx);
         it.free = it.free.max(now) + takes;
         it.queue.push_back((now, it.free));
     }
 
     /// The rule of Kubernetes' horizontal autoscaler: as many replicas as make the load of each what it shall be, unless it
     /// is nearly so; fewer only if nothing else was wanted for some time.
-    fn look(&mut self, now: Time, row: usize, replicas: u64) {
+    fn look<E>(&mut self, cx: &mut Context<E>, row: usize, replicas: u64) {
+        let now = cx.now();
         let Some(scaler) = &self.plans[row].autoscale else { return };
         let load = &mut self.loads[row];
         let capacity = scaler.every.as_secs_f64() * replicas.max(1) as f64;
@@ -290,15 +300,16 @@ impl<'a> Requests<'a> {
         }
         let wanted = load.wanted.iter().map(|it| it.1).max().unwrap_or(wanted).min(wanted.max(replicas));
         if wanted != replicas {
-            self.scales.push((row, wanted));
+            cx.tell(Fact::ReplicasWanted { plan: row as u32, replicas: wanted });
         }
     }
 }
 
 impl Endpoint {
-    fn answer(&mut self, now: Time, answers: &mut Vec<Answer>) {
+    fn answer<E>(&mut self, cx: &mut Context<E>) {
+        let now = cx.now();
         while let Some((came, answered)) = self.queue.front().copied().filter(|it| it.1 <= now) {
-            answers.push(Answer::Served(answered - came));
+            cx.tell(Fact::RequestServed(answered - came));
             self.queue.pop_front();
         }
     }
@@ -307,8 +318,7 @@ impl Endpoint {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::law::Law;
-    use crate::scenario::{ArrivalProcess, Autoscale, Listed};
+    use crate::model::workload::Listed;
 
     fn plan(every: u64, takes: u64) -> RequestPlan {
         let fixed = |millis| Law::Fixed(Span::from_millis(millis));
@@ -348,16 +358,32 @@ mod tests {
         }
     }
 
+    /// What comes of something that is done at a time.
+    fn facts_at(time: Time, act: impl FnOnce(&mut Context<Event>)) -> Vec<Fact> {
+        let mut cx = Context::new();
+        cx.at(time, Event::Look(u32::MAX));
+        cx.pop();
+        act(&mut cx);
+        cx.take_facts()
+    }
+
+    /// How many of forty or more requests, one every 100 ms from a time on, fail.
+    fn failed_of(requests: &mut Requests, from: Time, numbers: std::ops::Range<u64>, network: &impl Network) -> usize {
+        let mut facts = Vec::new();
+        for number in numbers {
+            let at = from + Span::from_millis(number * 100);
+            facts.extend(facts_at(at, |cx| requests.request(cx, 0, network)));
+        }
+        facts.extend(facts_at(Time::ZERO + Span::from_secs(1000), |cx| requests.settle(cx)));
+        facts.into_iter().filter(|it| *it == Fact::RequestFailed).count()
+    }
+
     #[test]
     fn across_a_split_requests_are_lost_until_the_other_side_is_suspected() {
         let plans = [plan(100, 10)];
         let mut requests = Requests::new(&plans, 2, false, Seeds::of(1, 1));
         (0..2).for_each(|task| requests.started(Time::ZERO, 0, TaskNo(task), task as usize));
-        let mut count = |from: u64, to: u64| {
-            (from..to).for_each(|it| requests.request(Time::ZERO + Span::from_millis(it * 100), 0, &Split));
-            requests.settle(Time::ZERO + Span::from_secs(1000));
-            std::mem::take(&mut requests.answers).iter().filter(|it| **it == Answer::Failed).count()
-        };
+        let mut count = |from, to| failed_of(&mut requests, Time::ZERO, from..to, &Split);
         assert!((20..=30).contains(&count(0, 50)), "each node's turns go half to the other side");
         assert_eq!(count(50, 200), 0);
     }
@@ -368,16 +394,12 @@ mod tests {
         let mut requests = Requests::new(&plans, 2, true, Seeds::of(1, 1));
         let at = |secs| Time::ZERO + Span::from_secs(secs);
         requests.started(at(0), 0, TaskNo(0), 0);
-        let failed = |requests: &mut Requests<'_>, from: u64| {
-            (0..40).for_each(|it| requests.request(at(from) + Span::from_millis(it * 100), 0, &Whole));
-            requests.settle(at(1000));
-            std::mem::take(&mut requests.answers).iter().filter(|it| **it == Answer::Failed).count()
-        };
+        let failed = |requests: &mut Requests, from| failed_of(requests, at(from), 0..40, &Whole);
         requests.heard(at(0), TaskNo(0), true, 0);
         assert!((10..=30).contains(&failed(&mut requests, 1)), "who enters at the other node finds nobody");
         requests.heard(at(10), TaskNo(0), true, 1);
         assert_eq!(failed(&mut requests, 10), 0);
-        requests.ended(at(20), TaskNo(0), false);
+        facts_at(at(20), |cx| _ = requests.ended(cx, TaskNo(0), false));
         requests.started(at(20), 0, TaskNo(1), 1);
         (0..2).for_each(|node| requests.heard(at(20), TaskNo(1), true, node));
         requests.heard(at(20), TaskNo(0), false, 0);
@@ -387,18 +409,18 @@ mod tests {
     }
 
     /// Lets time pass and counts who was served and who was not.
-    fn until(requests: &mut Requests<'_>, queue: &mut Queue<Event>, end: u64, replicas: u64) -> (usize, usize) {
+    fn until(requests: &mut Requests, cx: &mut Context<Event>, end: u64, replicas: u64) -> (usize, usize) {
         let end = Time::ZERO + Span::from_secs(end);
-        queue.at(end, Event::Look(u32::MAX));
-        while let Some((now, event)) = queue.pop() {
+        cx.at(end, Event::Look(u32::MAX));
+        while let Some((_, event)) = cx.pop() {
             if event == Event::Look(u32::MAX) {
-                requests.settle(now);
+                requests.settle(cx);
                 break;
             }
-            requests.handle(queue, event, replicas, &Whole);
+            requests.handle(cx, event, replicas, &Whole);
         }
-        let answers = std::mem::take(&mut requests.answers);
-        let failed = answers.iter().filter(|it| **it == Answer::Failed).count();
+        let answers = cx.take_facts();
+        let failed = answers.iter().filter(|it| **it == Fact::RequestFailed).count();
         (answers.len() - failed, failed)
     }
 
@@ -406,17 +428,17 @@ mod tests {
     fn a_lost_endpoint_takes_its_share_of_requests_with_it_until_it_is_suspected() {
         let plans = [plan(100, 10)];
         let mut requests = Requests::new(&plans, 1, false, Seeds::of(1, 1));
-        let mut queue = Queue::new();
+        let mut cx = Context::new();
         (0..4).for_each(|task| requests.started(Time::ZERO, 0, TaskNo(task), 0));
-        requests.start(&mut queue);
-        assert_eq!(until(&mut requests, &mut queue, 10, 4), (99, 0), "the hundredth is not answered yet");
-        requests.ended(queue.now(), TaskNo(2), true);
-        let (served, failed) = until(&mut requests, &mut queue, 20, 4);
+        requests.start(&mut cx);
+        assert_eq!(until(&mut requests, &mut cx, 10, 4), (99, 0), "the hundredth is not answered yet");
+        requests.ended(&mut cx, TaskNo(2), true);
+        let (served, failed) = until(&mut requests, &mut cx, 20, 4);
         // Five seconds of ten requests each, one in four to the one that is gone.
         assert!((12..=13).contains(&failed) && served + failed == 100, "{served} {failed}");
-        requests.leaving(queue.now(), TaskNo(1));
-        requests.ended(queue.now(), TaskNo(1), false);
-        assert_eq!(until(&mut requests, &mut queue, 30, 4).1, 0);
+        requests.leaving(cx.now(), TaskNo(1));
+        requests.ended(&mut cx, TaskNo(1), false);
+        assert_eq!(until(&mut requests, &mut cx, 30, 4).1, 0);
     }
 
     #[test]
@@ -425,19 +447,19 @@ mod tests {
         let plans =
             [RequestPlan { process: ArrivalProcess::Listed(vec![listed(1), listed(1), listed(4)]), ..plan(1, 1) }];
         let mut requests = Requests::new(&plans, 1, false, Seeds::of(1, 1));
-        let mut queue = Queue::new();
+        let mut cx = Context::new();
         requests.started(Time::ZERO, 0, TaskNo(0), 0);
-        requests.start(&mut queue);
-        assert_eq!(until(&mut requests, &mut queue, 10, 1), (3, 0));
+        requests.start(&mut cx);
+        assert_eq!(until(&mut requests, &mut cx, 10, 1), (3, 0));
     }
 
     #[test]
     fn without_endpoints_nobody_is_served() {
         let plans = [plan(1000, 1)];
         let mut requests = Requests::new(&plans, 3, false, Seeds::of(1, 1));
-        let mut queue = Queue::new();
-        requests.start(&mut queue);
-        assert_eq!(until(&mut requests, &mut queue, 5, 0).0, 0);
+        let mut cx = Context::new();
+        requests.start(&mut cx);
+        assert_eq!(until(&mut requests, &mut cx, 5, 0).0, 0);
     }
 
     #[test]
@@ -455,8 +477,11 @@ mod tests {
         let at = |secs| Time::ZERO + Span::from_secs(secs);
         let mut look = |at: Time, replicas: u64, load: f64| {
             requests.loads[0].work = load * 15.0 * replicas as f64;
-            requests.look(at, 0, replicas);
-            requests.scales.pop().map(|it| it.1)
+            let facts = facts_at(at, |cx| requests.look(cx, 0, replicas));
+            facts.into_iter().next().map(|it| match it {
+                Fact::ReplicasWanted { replicas, .. } => replicas,
+                other => panic!("{other:?}"),
+            })
         };
         assert_eq!(look(at(15), 4, 0.9), Some(8));
         assert_eq!(look(at(30), 8, 0.54), None, "within the band");

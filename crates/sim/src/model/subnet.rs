@@ -1,7 +1,7 @@
 //! Address arithmetic: a pool is cut into subnets, and a subnet gives out addresses one after the other.
 
 /// The free subnets of the address pool, lowest first.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Pool {
     next: u64,
     end: u64,
@@ -44,7 +44,7 @@ fn range((address, length): (u32, u8)) -> (u64, u64) {
 /// The addresses of a network.
 ///
 /// The first one after the network's own is the gateway's; the network and broadcast addresses are nobody's.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Subnet {
     start: u32,
     size: u32,

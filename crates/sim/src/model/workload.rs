@@ -6,24 +6,117 @@
 
 use std::collections::VecDeque;
 use std::f64::consts::TAU;
+use std::sync::Arc;
 
 use rand_chacha::ChaCha8Rng;
+use sched::spec::ServiceSpec;
 use sched::{Span, Time};
 
-use crate::engine::Queue;
+use super::agent::Behaviour;
 use crate::engine::law::{Law, unit};
 use crate::engine::rng::{Seeds, Stream, entity, part};
-use crate::scenario::{ArrivalPlan, ArrivalProcess, Batch, Listed, QueuePlan, ServicePlan};
+use crate::fact::{Context, Fact, JobNo};
 
-/// Number of an arrival, in order of arrival.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub struct JobNo(pub u32);
+/// A service to create.
+#[derive(Clone, PartialEq, Debug)]
+pub struct ServicePlan {
+    /// As it is submitted. `spec.task.networks` are names of [`Scenario::networks`].
+    pub spec: ServiceSpec,
+    /// The stack it belongs to.
+    pub stack: Option<String>,
+    /// When it is submitted.
+    pub at: Time,
+    /// How its containers behave.
+    pub behaviour: Behaviour,
+    /// Running tasks that it needs to be of use.
+    pub quorum: Option<u64>,
+}
 
-impl JobNo {
-    /// As an index.
-    pub fn row(self) -> usize {
-        self.0 as usize
-    }
+/// A stream of arrivals: each is a service or a job that is created when it comes.
+#[derive(Clone, PartialEq, Debug)]
+pub struct ArrivalPlan {
+    /// The user's name for it.
+    pub name: String,
+    /// When they come.
+    pub process: ArrivalProcess,
+    /// How many come each time.
+    pub batch: Batch,
+    /// The first may come from here on.
+    pub from: Time,
+    /// None comes after this.
+    pub until: Option<Time>,
+    /// So many come at most.
+    pub limit: Option<u64>,
+    /// What comes: each arrival is one of these.
+    pub kinds: Vec<ServicePlan>,
+    /// How often each kind comes, relative to the others.
+    pub weights: Vec<f64>,
+    /// The row of [`Scenario::queues`] in which it waits to be submitted.
+    pub queue: Option<usize>,
+    /// It is removed this long after it was submitted.
+    pub lifetime: Option<Law>,
+}
+
+/// When arrivals come.
+#[derive(Clone, PartialEq, Debug)]
+pub enum ArrivalProcess {
+    /// Times between arrivals are independent draws; a Poisson process if the law is exponential.
+    Renewal(Law),
+    /// A Poisson process whose rate is a sine over the day: 1 + amplitude times the cosine of the distance from the peak.
+    Diurnal {
+        /// Mean time between arrivals over a whole period.
+        mean: Span,
+        /// 0 to 1.
+        amplitude: f64,
+        /// Length of the day.
+        period: Span,
+        /// When the rate is highest.
+        peak: Span,
+    },
+    /// A Poisson process with two rates that take turns, each for an exponential time (MMPP-2). It starts calm.
+    Bursty {
+        /// Mean time between arrivals when it is calm.
+        calm: Span,
+        /// Mean time between arrivals in a burst.
+        burst: Span,
+        /// Mean length of a calm.
+        calm_for: Span,
+        /// Mean length of a burst.
+        burst_for: Span,
+    },
+    /// At given times, in order.
+    Listed(Vec<Listed>),
+}
+
+/// An arrival from a list.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Listed {
+    /// When it comes.
+    pub at: Time,
+    /// How long its containers run, if not as the kind says.
+    pub run: Option<Span>,
+    /// How many replicas, or completions of a job, if not as the kind says.
+    pub replicas: Option<u64>,
+}
+
+/// How many arrive together.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Batch {
+    /// Always so many.
+    Fixed(u64),
+    /// A geometric number, at least 1, with this mean.
+    Geometric(f64),
+}
+
+/// A line for jobs, first come, first served.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct QueuePlan {
+    /// The user's name for it.
+    pub name: String,
+    /// So many of its jobs are in the cluster at a time; `None` is without limit.
+    pub running: Option<u64>,
+    /// So many wait; who comes when as many wait is lost. `None` is without limit.
+    pub waiting: Option<u64>,
 }
 
 /// Something comes to pass in the workload.
@@ -35,32 +128,17 @@ pub enum Event {
     Expiry(JobNo),
 }
 
-/// What the world must do or know, in the order in which it came about.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Order {
-    /// It arrived.
-    Arrived(JobNo),
-    /// It found the line full and went away.
-    Lost(JobNo),
-    /// It is to be created.
-    Submit(JobNo),
-    /// It is over, and to be removed.
-    Remove(JobNo),
-}
-
 /// All arrivals of a run.
-#[derive(Debug)]
-pub struct Workload<'a> {
-    plans: &'a [ArrivalPlan],
+#[derive(Clone, Debug)]
+pub struct Workload {
+    plans: Arc<[ArrivalPlan]>,
     streams: Vec<Arrivals>,
     lines: Vec<Line>,
     jobs: Vec<Job>,
     seeds: Seeds,
-    /// What came about since it was last drained.
-    pub orders: Vec<Order>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Arrivals {
     entity: u64,
     clock: Clock,
@@ -72,7 +150,7 @@ struct Arrivals {
 }
 
 /// When something comes, again and again.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Clock {
     times: ChaCha8Rng,
     thinning: ChaCha8Rng,
@@ -83,7 +161,7 @@ pub struct Clock {
     turn: Time,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Line {
     running: u64,
     waiting: u64,
@@ -91,7 +169,7 @@ struct Line {
     waiters: VecDeque<JobNo>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Job {
     plan: u32,
     kind: u32,
@@ -116,9 +194,9 @@ pub struct Arrival<'a> {
     pub replicas: Option<u64>,
 }
 
-impl<'a> Workload<'a> {
+impl Workload {
     /// Nothing has arrived. The chance of a stream belongs to its name.
-    pub fn new(plans: &'a [ArrivalPlan], queues: &[QueuePlan], seeds: Seeds) -> Self {
+    pub fn new(plans: &[ArrivalPlan], queues: &[QueuePlan], seeds: Seeds) -> Self {
         let stream = |plan: &ArrivalPlan| {
             let entity = entity(&plan.name);
             let mut sum = 0.0;
@@ -141,24 +219,23 @@ impl<'a> Workload<'a> {
             waiters: VecDeque::new(),
         };
         Workload {
-            plans,
+            plans: plans.into(),
             streams: plans.iter().map(stream).collect(),
             lines: queues.iter().map(line).collect(),
             jobs: Vec::new(),
             seeds,
-            orders: Vec::new(),
         }
     }
 
     /// Schedules the first arrival of every stream.
-    pub fn start<E: From<Event>>(&mut self, queue: &mut Queue<E>) {
+    pub fn start<E: From<Event>>(&mut self, cx: &mut Context<E>) {
         for row in 0..self.streams.len() {
-            self.schedule(queue, row, self.plans[row].from);
+            self.schedule(cx, row, self.plans[row].from);
         }
     }
 
     /// One of the model's own events is due.
-    pub fn handle<E: From<Event>>(&mut self, queue: &mut Queue<E>, event: Event) {
+    pub fn handle<E: From<Event>>(&mut self, cx: &mut Context<E>, event: Event) {
         match event {
             Event::Arrival(row) => {
                 let row = row as usize;
@@ -169,16 +246,16 @@ impl<'a> Workload<'a> {
                 };
                 it.clock.came();
                 for _ in 0..sample(self.plans[row].batch, &mut it.kinds) {
-                    self.arrive(row, listed);
+                    self.arrive(cx, row, listed);
                 }
-                self.schedule(queue, row, queue.now());
+                self.schedule(cx, row, cx.now());
             }
-            Event::Expiry(job) => self.over(job),
+            Event::Expiry(job) => self.over(cx, job),
         }
     }
 
     /// What arrived.
-    pub fn arrival(&self, job: JobNo) -> Arrival<'a> {
+    pub fn arrival(&self, job: JobNo) -> Arrival<'_> {
         let it = &self.jobs[job.row()];
         Arrival {
             kind: &self.plans[it.plan as usize].kinds[it.kind as usize],
@@ -189,45 +266,45 @@ impl<'a> Workload<'a> {
     }
 
     /// It was created. A job is over when `completions` of its tasks have completed.
-    pub fn submitted<E: From<Event>>(&mut self, queue: &mut Queue<E>, job: JobNo, completions: Option<u64>) {
+    pub fn submitted<E: From<Event>>(&mut self, cx: &mut Context<E>, job: JobNo, completions: Option<u64>) {
         let it = &mut self.jobs[job.row()];
         it.left = completions;
         let plan = it.plan as usize;
         if let Some(lifetime) = &self.plans[plan].lifetime {
             let mut rng = self.seeds.stream(Stream::Arrival, part(part(self.streams[plan].entity, 2), it.number));
-            queue.after(lifetime.sample(&mut rng), Event::Expiry(job));
+            cx.after(lifetime.sample(&mut rng), Event::Expiry(job));
         }
     }
 
     /// A task of it completed.
-    pub fn completed(&mut self, job: JobNo) {
+    pub fn completed<E: From<Event>>(&mut self, cx: &mut Context<E>, job: JobNo) {
         let it = &mut self.jobs[job.row()];
         if let Some(left) = &mut it.left {
             *left -= 1;
             if *left == 0 {
                 it.left = None;
-                self.over(job);
+                self.over(cx, job);
             }
         }
     }
 
     /// It is over; another may come to its place.
-    pub fn over(&mut self, job: JobNo) {
+    pub fn over<E: From<Event>>(&mut self, cx: &mut Context<E>, job: JobNo) {
         let it = &mut self.jobs[job.row()];
         if std::mem::replace(&mut it.over, true) {
             return;
         }
-        self.orders.push(Order::Remove(job));
+        cx.tell(Fact::JobOver(job));
         if let Some(line) = self.plans[it.plan as usize].queue {
             let line = &mut self.lines[line];
             match line.waiters.pop_front() {
-                Some(next) => self.orders.push(Order::Submit(next)),
+                Some(next) => cx.tell(Fact::JobDue(next)),
                 None => line.inside -= 1,
             }
         }
     }
 
-    fn arrive(&mut self, row: usize, listed: Option<Listed>) {
+    fn arrive<E: From<Event>>(&mut self, cx: &mut Context<E>, row: usize, listed: Option<Listed>) {
         let plan = &self.plans[row];
         let it = &mut self.streams[row];
         if plan.limit.is_some_and(|limit| limit <= it.count) {
@@ -239,22 +316,22 @@ impl<'a> Workload<'a> {
         let job = JobNo(self.jobs.len() as u32);
         let (plan_row, kind) = (row as u32, kind as u32);
         self.jobs.push(Job { plan: plan_row, kind, number: it.count, listed, left: None, over: false });
-        self.orders.push(Order::Arrived(job));
+        cx.tell(Fact::JobArrived(job));
         let Some(line) = plan.queue.map(|line| &mut self.lines[line]) else {
-            return self.orders.push(Order::Submit(job));
+            return cx.tell(Fact::JobDue(job));
         };
         if line.inside < line.running {
             line.inside += 1;
-            self.orders.push(Order::Submit(job));
+            cx.tell(Fact::JobDue(job));
         } else if (line.waiters.len() as u64) < line.waiting {
             line.waiters.push_back(job);
         } else {
             self.jobs[job.row()].over = true;
-            self.orders.push(Order::Lost(job));
+            cx.tell(Fact::JobLost(job));
         }
     }
 
-    fn schedule<E: From<Event>>(&mut self, queue: &mut Queue<E>, row: usize, after: Time) {
+    fn schedule<E: From<Event>>(&mut self, cx: &mut Context<E>, row: usize, after: Time) {
         let plan = &self.plans[row];
         let it = &mut self.streams[row];
         if plan.limit.is_some_and(|limit| limit <= it.count) {
@@ -262,7 +339,7 @@ impl<'a> Workload<'a> {
         }
         let Some(next) = it.clock.next(&plan.process, after) else { return };
         if plan.until.is_none_or(|until| next <= until) && next < Time::MAX {
-            queue.at(next, Event::Arrival(row as u32));
+            cx.at(next, Event::Arrival(row as u32));
         }
     }
 }

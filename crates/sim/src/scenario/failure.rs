@@ -10,7 +10,7 @@ use super::pool::Selectors;
 use super::reader::{Table, Value};
 use super::rows::{Rows, SECONDS, seconds};
 use super::unit::{CENTURY, human, typical};
-use super::{Breach, Burst, FailurePlan, FailureUnit};
+use super::{Burst, FailurePlan, FailureUnit, NetworkFault};
 use crate::engine::law::Law;
 
 pub(super) const FAILURE: &[&str] =
@@ -21,12 +21,12 @@ pub(super) const BURST: &[&str] = &["chance", "size", "within"];
 /// Whether all units are new at the start.
 const STARTS: &[(&str, bool)] = &[("stationary", false), ("new", true)];
 /// What breaks.
-const BREAKS: &[(&str, Option<Breach>)] = &[
+const BREAKS: &[(&str, Option<NetworkFault>)] = &[
     ("power", None),
-    ("cut", Some(Breach::Cut)),
-    ("mute", Some(Breach::Mute)),
-    ("deaf", Some(Breach::Deaf)),
-    ("split", Some(Breach::Split)),
+    ("cut", Some(NetworkFault::Isolated)),
+    ("mute", Some(NetworkFault::TxLost)),
+    ("deaf", Some(NetworkFault::RxLost)),
+    ("split", Some(NetworkFault::Partitioned)),
 ];
 /// Time between failures at least: less is not a failure but a flood of events.
 const SHORTEST: Span = Span::from_secs(1);
@@ -45,13 +45,13 @@ pub(super) fn failures(
         if !names.insert(name.clone()) {
             table.get("name").iter().for_each(|value| value.complain(format!("there is already a failure `{name}`")));
         }
-        let breach = table.read("breaks", |value| value.choice(BREAKS)).unwrap_or(None);
+        let fault = table.read("breaks", |value| value.choice(BREAKS)).unwrap_or(None);
         if let Some(value) = table.get("log") {
             let left = ["of", "together", "up", "mtbf", "repair", "crews", "crew", "start", "burst"];
             left.iter().filter_map(|key| table.get(key)).for_each(|it| it.complain("the log says all: leave it out"));
             if let Some((units, log)) = log(&value, nodes, folder) {
                 let notice = table.read("notice", Value::duration);
-                plans.push(FailurePlan { name, units, breach, log: Some(log), notice, ..FailurePlan::default() });
+                plans.push(FailurePlan { name, units, fault, log: Some(log), notice, ..FailurePlan::default() });
             }
             continue;
         }
@@ -79,7 +79,7 @@ pub(super) fn failures(
             let new = table.read("start", |value| value.choice(STARTS)).unwrap_or(false);
             let notice = table.read("notice", Value::duration);
             let burst = table.read("burst", burst);
-            plans.push(FailurePlan { name, units, breach, up, repair, crews, crew, new, notice, burst, log: None });
+            plans.push(FailurePlan { name, units, fault, up, repair, crews, crew, new, notice, burst, log: None });
         }
     }
     plans

@@ -80,8 +80,14 @@ fn profile(value: &Value<'_>) -> Option<Models> {
 fn over(tables: &Table<'_>, base: Models) -> Models {
     let table = |key, keys| tables.read(key, |value| value.table(keys));
     Models {
-        gossip: table("gossip", GOSSIP).as_ref().map_or(base.gossip, gossip),
-        managers: table("managers", MANAGERS).as_ref().map_or(base.managers, managers),
+        gossip: match table("gossip", GOSSIP) {
+            Some(it) => gossip(&it, base.gossip),
+            None => base.gossip,
+        },
+        managers: match table("managers", MANAGERS) {
+            Some(it) => managers(&it, base.managers),
+            None => base.managers,
+        },
         daemon: match table("daemon", DAEMON) {
             Some(it) => daemon(&it, base.daemon),
             None => base.daemon,
@@ -105,34 +111,38 @@ fn is_ideal(table: &Table<'_>) -> bool {
     table.read("ideal", Value::boolean).unwrap_or(false)
 }
 
-fn managers(table: &Table<'_>) -> ManagersModel {
-    let default = ManagersModel::default();
-    let ideal = is_ideal(table);
-    let debounce = if ideal { Span::ZERO } else { default.debounce };
-    let backoff = if ideal { AT_ONCE } else { default.backoff };
-    let certificate = if ideal { AT_ONCE } else { default.certificate };
+fn managers(table: &Table<'_>, base: ManagersModel) -> ManagersModel {
+    let base = if is_ideal(table) {
+        ManagersModel { debounce: Span::ZERO, backoff: AT_ONCE, certificate: AT_ONCE, ..base }
+    } else {
+        base
+    };
     ManagersModel {
-        debounce: table.read("debounce", Value::duration).unwrap_or(debounce),
-        history: table.read("history", |value| value.count(0..=1_000_000)).unwrap_or(default.history),
-        tick: table.read("tick", |value| value.duration_from(SHORTEST_PERIOD)).unwrap_or(default.tick),
+        debounce: table.read("debounce", Value::duration).unwrap_or(base.debounce),
+        history: table.read("history", |value| value.count(0..=1_000_000)).unwrap_or(base.history),
+        tick: table.read("tick", |value| value.duration_from(SHORTEST_PERIOD)).unwrap_or(base.tick),
         // With one tick all would lose patience together for ever.
-        election: table.read("election", |value| value.count(2..=1000)).map_or(default.election, |it| it as u32),
-        backoff: table.read("backoff", Value::law).unwrap_or(backoff),
-        certificate: table.read("certificate", Value::law).unwrap_or(certificate),
+        election: table.read("election", |value| value.count(2..=1000)).map_or(base.election, |it| it as u32),
+        backoff: table.read("backoff", Value::law).unwrap_or(base.backoff),
+        certificate: table.read("certificate", Value::law).unwrap_or(base.certificate),
     }
 }
 
-/// networkdb's values; without the table all know at once.
-fn gossip(table: &Table<'_>) -> GossipModel {
-    let interval = table.read("interval", |value| value.duration_from(SHORTEST_PERIOD));
-    let retransmit = table.read("retransmit", |value| value.count(0..=1000)).unwrap_or(4);
+/// What a table leaves out is networkdb's, unless a profile has said; without any table all know at once.
+fn gossip(table: &Table<'_>, base: GossipModel) -> GossipModel {
+    let base = if base.interval.is_some() { base } else { NETWORKDB };
+    let retransmit = table.read("retransmit", |value| value.count(0..=1000)).and_then(|it| u32::try_from(it).ok());
     GossipModel {
-        interval: Some(interval.unwrap_or(Span::from_millis(200))),
-        fanout: small(table, "fanout").unwrap_or(3),
-        retransmit: u32::try_from(retransmit).unwrap_or(0),
-        sync: table.read("sync", Value::duration).unwrap_or(Span::from_secs(30)),
+        interval: table.read("interval", |value| value.duration_from(SHORTEST_PERIOD)).or(base.interval),
+        fanout: small(table, "fanout").unwrap_or(base.fanout),
+        retransmit: retransmit.unwrap_or(base.retransmit),
+        sync: table.read("sync", Value::duration).unwrap_or(base.sync),
     }
 }
+
+/// moby `libnetwork/networkdb`.
+const NETWORKDB: GossipModel =
+    GossipModel { interval: Some(Span::from_millis(200)), fanout: 3, retransmit: 4, sync: Span::from_secs(30) };
 
 fn small(table: &Table<'_>, key: &str) -> Option<u32> {
     table.read(key, |value| value.count(1..=1000)).and_then(|count| u32::try_from(count).ok())
@@ -287,6 +297,31 @@ pub(super) fn ipv4_network(text: &str) -> Option<(u32, u8)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn keys_that_a_table_does_not_name_keep_the_values_of_the_profile() {
+        let with = |text: &str, base: Models| {
+            let root = DeTable::parse(text).unwrap();
+            let sink = Sink::default();
+            let models = over(&Table::new(&sink, "", Place { start: 0, end: 0 }, root.get_ref(), PROFILE), base);
+            assert!(sink.into_list().is_empty());
+            models
+        };
+        let millis = Span::from_millis;
+        let managers = ManagersModel { history: 1, tick: millis(700), election: 3, ..ManagersModel::default() };
+        let gossip = GossipModel { interval: Some(millis(70)), fanout: 7, retransmit: 2, sync: millis(500) };
+        let base = Models { managers: managers.clone(), gossip: gossip.clone(), ..Models::default() };
+        let models = with("managers = { history = 2 }\ngossip = { fanout = 5 }", base.clone());
+        assert_eq!(models.managers, ManagersModel { history: 2, ..managers.clone() });
+        assert_eq!(models.gossip, GossipModel { fanout: 5, ..gossip });
+        let ideal = with("managers = { ideal = true, tick = \"2s\" }", base).managers;
+        let (debounce, backoff, certificate) = (Span::ZERO, AT_ONCE, AT_ONCE);
+        assert_eq!(ideal, ManagersModel { debounce, backoff, certificate, tick: millis(2000), ..managers });
+        assert_eq!(
+            with("gossip = { sync = \"0s\" }", Models::default()).gossip,
+            GossipModel { sync: Span::ZERO, ..NETWORKDB }
+        );
+    }
 
     #[test]
     fn every_profile_can_be_read_and_differs_from_the_default() {

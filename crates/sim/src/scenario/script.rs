@@ -10,7 +10,7 @@ use super::pool::{ROLES, Selectors};
 use super::reader::{Table, Value};
 use super::service::TASKS;
 use super::unit::human;
-use super::{Action, Breach, Scripted, ServicePlan, Weakness};
+use super::{Action, LinkImpairment, NetworkFault, Scripted, ServicePlan};
 use crate::engine::law::Law;
 
 pub(super) const EVENT: &[&str] = &[
@@ -171,14 +171,14 @@ impl<'a> Script<'a> {
             let rows = names.iter().filter_map(|name| self.service(name, name.text()?));
             rows.map(|row| (format!("{} {done}", self.services[row].spec.name), action(row))).collect()
         };
-        let breach = |it: Breach| nodes(breach_word(it), &|rows| Action::Break(it, rows));
+        let fault = |it: NetworkFault| nodes(fault_word(it), &|rows| Action::Break(it, rows));
         match key {
             "down" => nodes("down", &Action::Down),
             "up" => nodes("up", &Action::Up),
-            "cut" => breach(Breach::Cut),
-            "mute" => breach(Breach::Mute),
-            "deaf" => breach(Breach::Deaf),
-            "split" => breach(Breach::Split),
+            "cut" => fault(NetworkFault::Isolated),
+            "mute" => fault(NetworkFault::TxLost),
+            "deaf" => fault(NetworkFault::RxLost),
+            "split" => fault(NetworkFault::Partitioned),
             "mend" => nodes("connected", &Action::Mend),
             "restart" => nodes("engine restarted", &|rows| Action::Restart(rows, false)),
             "restart_live" => nodes("engine restarted under its containers", &|rows| Action::Restart(rows, true)),
@@ -219,7 +219,7 @@ impl<'a> Script<'a> {
             table.complain("`event.weaken`: expected `loss`, `delay` or both");
             return Vec::new();
         }
-        let weakness = Weakness { loss: loss.unwrap_or(0.0), delay: delay.unwrap_or(Law::Fixed(Span::ZERO)) };
+        let weakness = LinkImpairment { loss: loss.unwrap_or(0.0), delay: delay.unwrap_or(Law::Fixed(Span::ZERO)) };
         let is_sound = weakness.loss == 0.0 && weakness.delay == Law::Fixed(Span::ZERO);
         let what = if is_sound { "well connected" } else { "weakly connected" };
         vec![(format!("{words} {what}"), Action::Weaken(rows, (!is_sound).then_some(weakness)))]
@@ -326,8 +326,10 @@ impl<'a> Script<'a> {
         match action {
             Action::Down(rows) => each(rows, "down", &Action::Down),
             Action::Up(rows) => each(rows, "up", &Action::Up),
-            Action::Break(Breach::Split, rows) => vec![(name, Action::Break(Breach::Split, rows))],
-            Action::Break(breach, rows) => each(rows, breach_word(breach), &|rows| Action::Break(breach, rows)),
+            Action::Break(NetworkFault::Partitioned, rows) => {
+                vec![(name, Action::Break(NetworkFault::Partitioned, rows))]
+            }
+            Action::Break(fault, rows) => each(rows, fault_word(fault), &|rows| Action::Break(fault, rows)),
             Action::Mend(rows) => each(rows, "connected", &Action::Mend),
             Action::Restart(rows, live) => each(rows, "engine restarted", &|rows| Action::Restart(rows, live)),
             Action::Weaken(rows, it) => each(rows, "weakly connected", &|rows| Action::Weaken(rows, it)),
@@ -400,12 +402,12 @@ fn rotation(value: &Value<'_>) -> Option<(String, Action)> {
     Some((format!("token of {}s rotated", value.as_text()?), Action::RotateToken(role)))
 }
 
-fn breach_word(breach: Breach) -> &'static str {
-    match breach {
-        Breach::Cut => "cut off",
-        Breach::Mute => "mute",
-        Breach::Deaf => "deaf",
-        Breach::Split => "split off",
+fn fault_word(fault: NetworkFault) -> &'static str {
+    match fault {
+        NetworkFault::Isolated => "cut off",
+        NetworkFault::TxLost => "mute",
+        NetworkFault::RxLost => "deaf",
+        NetworkFault::Partitioned => "split off",
     }
 }
 

@@ -7,7 +7,7 @@ use sched::spec::{Availability, Mode, PublishMode, RestartCondition, Units, Upda
 use sched::{Span, Time};
 use sim::engine::law::Law;
 use sim::metrics::METRICS;
-use sim::scenario::{Action, Behaviour, Breach, Layer, Models, Scenario, Weakness, load, parse};
+use sim::scenario::{Action, Behaviour, Layer, LinkImpairment, Models, NetworkFault, Scenario, load, parse};
 
 /// The text as `s.toml`.
 fn read(text: &str) -> Scenario {
@@ -605,20 +605,23 @@ fn networks_break_in_four_ways_by_script_and_at_random() {
         "#,
     );
     let happens: Vec<(&str, &Action)> = scenario.script.iter().map(|it| (it.label.as_str(), &it.action)).collect();
-    let weak = Weakness { loss: 0.25, delay: Law::Fixed(Span::ZERO) };
+    let weak = LinkImpairment { loss: 0.25, delay: Law::Fixed(Span::ZERO) };
     assert_eq!(
         happens,
         [
-            ("w-1 deaf", &Action::Break(Breach::Deaf, vec![0])),
-            ("w-1 mute", &Action::Break(Breach::Mute, vec![0])),
-            ("w-2 mute", &Action::Break(Breach::Mute, vec![1])),
-            ("rack=r1 split off", &Action::Break(Breach::Split, vec![2, 3])),
+            ("w-1 deaf", &Action::Break(NetworkFault::RxLost, vec![0])),
+            ("w-1 mute", &Action::Break(NetworkFault::TxLost, vec![0])),
+            ("w-2 mute", &Action::Break(NetworkFault::TxLost, vec![1])),
+            ("rack=r1 split off", &Action::Break(NetworkFault::Partitioned, vec![2, 3])),
             ("all weakly connected", &Action::Weaken(vec![0, 1, 2, 3], Some(weak))),
             ("w-1 well connected", &Action::Weaken(vec![0], None)),
         ]
     );
     let failure = &scenario.failures[0];
-    assert_eq!((failure.breach, failure.crews, failure.crew.as_deref()), (Some(Breach::Split), Some(2), Some("hands")));
+    assert_eq!(
+        (failure.fault, failure.crews, failure.crew.as_deref()),
+        (Some(NetworkFault::Partitioned), Some(2), Some("hands"))
+    );
     assert_eq!(failure.up, Law::Erlang { stages: 3, mean: secs(3600) });
     assert_eq!(failure.repair, Law::Hyperexponential { chance: 0.9, short: secs(5), long: secs(60) });
 }

@@ -1,5 +1,7 @@
 //! Whole runs: small clusters whose story is known, and laws that hold for every run.
 
+mod clones;
+
 use std::path::PathBuf;
 
 use sched::spec::{Availability, Description, NodeSpec, Resources, RestartPolicy, Role, ServiceSpec};
@@ -8,7 +10,7 @@ use sim::engine::law::Law;
 use sim::experiment::{execute, plan};
 use sim::metrics::{METRICS, Outcome, TaskRow};
 use sim::scenario::{
-    Action, Behaviour, Breach, DaemonModel, FailurePlan, FailureUnit, Habit, Image, JoinPlan, Layer, Models,
+    Action, Behaviour, DaemonModel, FailurePlan, FailureUnit, Habit, Image, JoinPlan, Layer, Models, NetworkFault,
     NetworkPlan, NodePlan, OperatorPlan, OverlayModel, RegistryModel, ScalerPlan, Scenario, Scripted, ServicePlan,
 };
 
@@ -629,10 +631,10 @@ fn a_fourth_manager_that_joins_makes_two_failures_too_many_sooner() {
     scenario.joins = vec![late(&[3], 120, Some(Role::Manager))];
     scenario.script = vec![
         // Too short for it to stand for election, which would topple the leader when it is back.
-        script(60, Action::Break(Breach::Cut, vec![2])),
+        script(60, Action::Break(NetworkFault::Isolated, vec![2])),
         script(65, Action::Mend(vec![2])),
         script(150, Action::RemoveNode(vec![3])),
-        script(180, Action::Break(Breach::Cut, vec![2, 3])),
+        script(180, Action::Break(NetworkFault::Isolated, vec![2, 3])),
     ];
     let outcome = run(&scenario);
     assert_eq!(is(&outcome, "majority_losses"), 1.0);

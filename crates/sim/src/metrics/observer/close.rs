@@ -13,95 +13,95 @@ use crate::model::image::Totals;
 /// Marks that are kept of a run that broke off.
 const MARKS_MAX: usize = 1000;
 
-impl<'a> Observer<'a> {
+impl Observer {
     /// The run is over.
     pub fn close(mut self, now: Time, pulled: &Totals, addresses_peak: u32, events: u64) -> Outcome {
         self.note_settled(now);
         if let Some(since) = self.settled.map(|it| it.max(self.last_event)).filter(|&it| it <= now) {
             self.converged.get_or_insert(since);
         }
-        let span = (now - self.warm).as_nanos();
+        let span = (now - self.window.since).as_nanos();
         let integral = |area: &mut Area| area.total(now) as f64;
-        let (wanted, missing) = (integral(&mut self.wanted), integral(&mut self.missing));
+        let (wanted, missing) = (integral(&mut self.window.wanted), integral(&mut self.window.missing));
         let ratio = |part: f64, whole: f64| (whole > 0.0).then(|| part / whole);
-        let needed = pulled.needed - self.pulled_before.needed;
-        let present = pulled.present - self.pulled_before.present;
-        let mut pulls = pulled.durations[self.pulled_before.durations.len()..].to_vec();
+        let needed = pulled.needed - self.window.pulled_before.needed;
+        let present = pulled.present - self.window.pulled_before.present;
+        let mut pulls = pulled.durations[self.window.pulled_before.durations.len()..].to_vec();
         let mut to_running: Vec<Span> = self.times_to_running().collect();
-        for samples in [&mut to_running, &mut self.failovers, &mut pulls] {
+        for samples in [&mut to_running, &mut self.window.failovers, &mut pulls] {
             samples.sort_unstable();
         }
         let loads: Vec<f64> = self.nodes.iter().filter(|it| it.there && it.up).map(|it| it.running as f64).collect();
         let jobs = self.jobs.any();
         let (present_jobs, waiting_jobs) = self.jobs.areas(now);
         let quorum = self.quorum_share(now);
-        let asked = Some((self.served.len() as u64 + self.unanswered) as f64);
-        self.served.sort_unstable();
-        let rounds: u64 = self.rounds.iter().map(|it| u64::from(*it)).sum();
-        let rounds = ratio(rounds as f64, self.rounds.len() as f64);
+        let asked = Some((self.window.served.len() as u64 + self.window.unanswered) as f64);
+        self.window.served.sort_unstable();
+        let rounds: u64 = self.window.rounds.iter().map(|it| u64::from(*it)).sum();
+        let rounds = ratio(rounds as f64, self.window.rounds.len() as f64);
         let converged = self.converged.map(|it| it.since(self.last_event).as_secs_f64());
         let states = self.states();
         let in_state = |state| Some(states.get(&state).copied().unwrap_or(0) as f64);
         let values = BTreeMap::from([
-            ("tasks_desired", Some(self.wanted.value as f64)),
+            ("tasks_desired", Some(self.window.wanted.value as f64)),
             ("running_final", Some(self.running as f64)),
-            ("running_min", self.first_settled.map(|_| self.running_min as f64)),
+            ("running_min", self.first_settled.map(|_| self.window.running_min as f64)),
             ("time_to_running_p50_s", quantile(&to_running, 0.5)),
             ("time_to_running_p99_s", quantile(&to_running, 0.99)),
             ("time_to_running_max_s", quantile(&to_running, 1.0)),
             ("time_to_converge_s", converged),
-            ("detection_mean_s", self.detections.mean()),
-            ("failover_p50_s", quantile(&self.failovers, 0.5)),
-            ("failover_max_s", quantile(&self.failovers, 1.0)),
+            ("detection_mean_s", self.window.detections.mean()),
+            ("failover_p50_s", quantile(&self.window.failovers, 0.5)),
+            ("failover_max_s", quantile(&self.window.failovers, 1.0)),
             ("availability", ratio(wanted - missing, wanted)),
             ("replica_seconds_lost", Some(missing / 1e9)),
-            ("pending_mean", ratio(integral(&mut self.pending), span as f64)),
-            ("pending_max", Some(self.pending.max as f64)),
-            ("tasks_created", Some(self.created as f64)),
-            ("restarts", Some(self.restarts as f64)),
-            ("node_failures", Some(self.failures as f64)),
+            ("pending_mean", ratio(integral(&mut self.window.pending), span as f64)),
+            ("pending_max", Some(self.window.pending.max as f64)),
+            ("tasks_created", Some(self.window.created as f64)),
+            ("restarts", Some(self.window.restarts as f64)),
+            ("node_failures", Some(self.window.failures as f64)),
             ("tasks_per_node_max", self.nodes.iter().map(|it| it.running as f64).reduce(f64::max)),
             ("tasks_per_node_cv", variation(&loads)),
             ("rack_share_max", self.rack_share()),
-            ("pulled_bytes", Some((pulled.sent - self.pulled_before.sent) as f64)),
+            ("pulled_bytes", Some((pulled.sent - self.window.pulled_before.sent) as f64)),
             ("cache_hit_ratio", ratio(present as f64, needed as f64)),
             ("pull_p50_s", quantile(&pulls, 0.5)),
             ("pull_p99_s", quantile(&pulls, 0.99)),
-            ("cpu_reserved", ratio(integral(&mut self.cpu), integral(&mut self.cpu_total))),
-            ("memory_reserved", ratio(integral(&mut self.memory), integral(&mut self.memory_total))),
-            ("moves", Some(self.moves as f64)),
+            ("cpu_reserved", ratio(integral(&mut self.window.cpu), integral(&mut self.window.cpu_total))),
+            ("memory_reserved", ratio(integral(&mut self.window.memory), integral(&mut self.window.memory_total))),
+            ("moves", Some(self.window.moves as f64)),
             ("addresses_peak", Some(f64::from(addresses_peak))),
-            ("update_duration_s", self.updates.mean()),
-            ("duplicate_seconds", Some(integral(&mut self.duplicates) / 1e9)),
-            ("near_bytes", Some((pulled.near - self.pulled_before.near) as f64)),
-            ("nodes_final", Some(self.members.value as f64)),
-            ("nodes_mean", ratio(integral(&mut self.members), span as f64)),
-            ("nodes_down_mean", ratio(integral(&mut self.down), span as f64)),
+            ("update_duration_s", self.window.updates.mean()),
+            ("duplicate_seconds", Some(integral(&mut self.window.duplicates) / 1e9)),
+            ("near_bytes", Some((pulled.near - self.window.pulled_before.near) as f64)),
+            ("nodes_final", Some(self.window.members.value as f64)),
+            ("nodes_mean", ratio(integral(&mut self.window.members), span as f64)),
+            ("nodes_down_mean", ratio(integral(&mut self.window.down), span as f64)),
             ("quorum_share", quorum),
-            ("jobs_arrived", jobs.then_some(self.jobs.arrived as f64)),
-            ("jobs_lost_ratio", ratio(self.jobs.lost as f64, self.jobs.arrived as f64)),
-            ("jobs_done", jobs.then_some(self.jobs.done as f64)),
+            ("jobs_arrived", jobs.then_some(self.jobs.window.arrived as f64)),
+            ("jobs_lost_ratio", ratio(self.jobs.window.lost as f64, self.jobs.window.arrived as f64)),
+            ("jobs_done", jobs.then_some(self.jobs.window.done as f64)),
             ("jobs_present_mean", ratio(present_jobs as f64, span as f64).filter(|_| jobs)),
             ("jobs_waiting_mean", ratio(waiting_jobs as f64, span as f64).filter(|_| jobs)),
             ("job_waited_ratio", self.jobs.waited()),
-            ("job_wait_mean_s", self.jobs.waits.mean()),
-            ("job_time_mean_s", self.jobs.times.mean()),
+            ("job_wait_mean_s", self.jobs.window.waits.mean()),
+            ("job_time_mean_s", self.jobs.window.times.mean()),
             ("little_gap_s", jobs.then(|| self.jobs.gap(now) as f64 / 1e9)),
             ("pull_mean_s", mean(&pulls)),
-            ("leaderless_share", ratio(integral(&mut self.leaderless), span as f64)),
-            ("election_mean_s", self.elections.mean()),
-            ("majority_share", ratio(span as f64 - integral(&mut self.minority), span as f64)),
-            ("majority_losses", Some(self.majority_losses as f64)),
+            ("leaderless_share", ratio(integral(&mut self.window.leaderless), span as f64)),
+            ("election_mean_s", self.window.elections.mean()),
+            ("majority_share", ratio(span as f64 - integral(&mut self.window.minority), span as f64)),
+            ("majority_losses", Some(self.window.majority_losses as f64)),
             ("majority_lost_s", self.majority_lost.map(Time::as_secs_f64)),
             ("requests", asked.filter(|it| *it > 0.0)),
-            ("request_error_ratio", asked.and_then(|it| ratio(self.unanswered as f64, it))),
-            ("request_mean_s", mean(&self.served)),
-            ("request_p99_s", quantile(&self.served, 0.99)),
+            ("request_error_ratio", asked.and_then(|it| ratio(self.window.unanswered as f64, it))),
+            ("request_mean_s", mean(&self.window.served)),
+            ("request_p99_s", quantile(&self.window.served, 0.99)),
             ("gossip_rounds_mean", rounds),
-            ("gossip_time_mean_s", self.told.mean()),
+            ("gossip_time_mean_s", self.window.told.mean()),
             ("time_to_running_mean_s", mean(&to_running)),
-            ("prepare_mean_s", self.prepares.mean()),
-            ("return_mean_s", self.returns.mean()),
+            ("prepare_mean_s", self.window.prepares.mean()),
+            ("return_mean_s", self.window.returns.mean()),
             ("event_to_created_mean_s", self.since_script.created.mean()),
             ("event_to_ready_mean_s", self.since_script.ready.mean()),
             ("event_to_running_mean_s", self.since_script.running.mean()),
@@ -142,7 +142,7 @@ impl<'a> Observer<'a> {
 
     /// From creation until the manager learned that a task runs, of all that came to run since the warm-up.
     fn times_to_running(&self) -> impl Iterator<Item = Span> + '_ {
-        let counted = self.tasks.iter().filter(|it| self.warm <= it.created);
+        let counted = self.tasks.iter().filter(|it| self.window.since <= it.created);
         counted.filter_map(|it| it.running.get().map(|running| running - it.created))
     }
 
@@ -209,12 +209,12 @@ impl<'a> Observer<'a> {
 
     /// Mean over the services that name a quorum of the share of time in which they had it.
     fn quorum_share(&mut self, now: Time) -> Option<f64> {
-        let warm = self.warm;
-        let share = |it: &mut Service| {
+        let warm = self.window.since;
+        let share = |(it, enough): (&Service, &mut Area)| {
             let span = (now - it.created.max(warm)).as_nanos();
-            it.quorum.filter(|_| span > 0).map(|_| it.enough.total(now) as f64 / span as f64)
+            it.quorum.filter(|_| span > 0).map(|_| enough.total(now) as f64 / span as f64)
         };
-        let shares: Vec<f64> = self.services.iter_mut().filter_map(share).collect();
+        let shares: Vec<f64> = self.services.iter().zip(&mut self.window.enough).filter_map(share).collect();
         (!shares.is_empty()).then(|| shares.iter().sum::<f64>() / shares.len() as f64)
     }
 
@@ -223,12 +223,12 @@ impl<'a> Observer<'a> {
         if self.nodes.iter().all(|it| it.rack.is_none()) {
             return None;
         }
-        let mut numbers: BTreeMap<&str, usize> = BTreeMap::new();
-        let mut number = |rack: Option<&'a str>| {
+        let mut numbers: BTreeMap<Arc<str>, usize> = BTreeMap::new();
+        let mut number = |rack: &Option<Arc<str>>| {
             let next = numbers.len();
-            *numbers.entry(rack.unwrap_or_default()).or_insert(next)
+            *numbers.entry(rack.clone().unwrap_or_default()).or_insert(next)
         };
-        let rack_of: Vec<usize> = self.nodes.iter().map(|it| number(it.rack)).collect();
+        let rack_of: Vec<usize> = self.nodes.iter().map(|it| number(&it.rack)).collect();
         let mut racks: Vec<BTreeMap<usize, u64>> = vec![BTreeMap::new(); self.services.len()];
         for it in self.tasks.iter().filter(|it| it.serves) {
             let node = it.node.expect("what serves has a node");

@@ -3,24 +3,30 @@
 use sched::Time;
 
 use super::{Area, Mean};
-use crate::model::workload::JobNo;
+use crate::fact::JobNo;
 
 /// Everything that arrived.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Jobs {
     rows: Vec<Row>,
+    /// What starts anew at the end of the warm-up.
+    pub window: Window,
+}
+
+/// What is counted since the warm-up.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Window {
+    since: Time,
     /// Those that are there, and those of them that did not run yet.
     present: Area,
     waiting: Area,
-    warm: Time,
-    /// Counts since the warm-up.
     pub arrived: u64,
     pub lost: u64,
     pub done: u64,
     waited: u64,
     pub waits: Mean,
     pub times: Mean,
-    /// Nanoseconds since the warm-up that those spent here that are gone.
+    /// Nanoseconds that those spent here that are gone.
     spent: u128,
 }
 
@@ -35,13 +41,13 @@ impl Jobs {
     pub fn arrived(&mut self, now: Time, job: JobNo) {
         assert_eq!(job.row(), self.rows.len(), "arrivals come in order");
         self.rows.push(Row { arrived: now, started: false, gone: false });
-        self.arrived += 1;
-        self.present.add(now, 1);
-        self.waiting.add(now, 1);
+        self.window.arrived += 1;
+        self.window.present.add(now, 1);
+        self.window.waiting.add(now, 1);
     }
 
     pub fn lost(&mut self, now: Time, job: JobNo) {
-        self.lost += 1;
+        self.window.lost += 1;
         self.leave(now, job);
     }
 
@@ -51,18 +57,18 @@ impl Jobs {
         if row.gone || std::mem::replace(&mut row.started, true) {
             return;
         }
-        self.waiting.add(now, -1);
-        if self.warm <= row.arrived {
-            self.waits.add(now - row.arrived);
-            self.waited += u64::from(row.arrived < now);
+        self.window.waiting.add(now, -1);
+        if self.window.since <= row.arrived {
+            self.window.waits.add(now - row.arrived);
+            self.window.waited += u64::from(row.arrived < now);
         }
     }
 
     pub fn done(&mut self, now: Time, job: JobNo) {
         let row = self.rows[job.row()];
-        self.done += 1;
-        if self.warm <= row.arrived {
-            self.times.add(now - row.arrived);
+        self.window.done += 1;
+        if self.window.since <= row.arrived {
+            self.window.times.add(now - row.arrived);
         }
         self.leave(now, job);
     }
@@ -70,19 +76,17 @@ impl Jobs {
     fn leave(&mut self, now: Time, job: JobNo) {
         let row = &mut self.rows[job.row()];
         row.gone = true;
-        self.spent += u128::from(now.since(row.arrived.max(self.warm)).as_nanos());
-        self.present.add(now, -1);
+        self.window.spent += u128::from(now.since(row.arrived.max(self.window.since)).as_nanos());
+        self.window.present.add(now, -1);
         if !row.started {
-            self.waiting.add(now, -1);
+            self.window.waiting.add(now, -1);
         }
     }
 
     pub fn warmed_up(&mut self, now: Time) {
-        self.warm = now;
-        self.present.reset(now);
-        self.waiting.reset(now);
-        (self.arrived, self.lost, self.done, self.waited, self.spent) = (0, 0, 0, 0, 0);
-        (self.waits, self.times) = (Mean::default(), Mean::default());
+        let (present, waiting) = (self.window.present.value, self.window.waiting.value);
+        let (present, waiting) = (Area::begin(now, present), Area::begin(now, waiting));
+        self.window = Window { since: now, present, waiting, ..Window::default() };
     }
 
     pub fn any(&self) -> bool {
@@ -91,20 +95,20 @@ impl Jobs {
 
     /// Share of those that began to run that had waited.
     pub fn waited(&self) -> Option<f64> {
-        (self.waits.count > 0).then(|| self.waited as f64 / self.waits.count as f64)
+        (self.window.waits.count > 0).then(|| self.window.waited as f64 / self.window.waits.count as f64)
     }
 
     /// Nanoseconds times number present, and not yet running.
     pub fn areas(&mut self, now: Time) -> (u128, u128) {
-        (self.present.total(now), self.waiting.total(now))
+        (self.window.present.total(now), self.window.waiting.total(now))
     }
 
     /// The two sides of Little's law: the time that each spent here, added up, less the number present, integrated. In
     /// nanoseconds; anything but zero is a mistake of the simulator.
     pub fn gap(&mut self, now: Time) -> u128 {
-        let warm = self.warm;
+        let warm = self.window.since;
         let still = self.rows.iter().filter(|row| !row.gone);
         let still: u128 = still.map(|row| u128::from((now - row.arrived.max(warm)).as_nanos())).sum();
-        self.present.total(now).abs_diff(self.spent + still)
+        self.window.present.total(now).abs_diff(self.window.spent + still)
     }
 }

@@ -5,12 +5,10 @@ use std::sync::Arc;
 use rand_chacha::ChaCha8Rng;
 use sched::{DesiredState, Span, TaskState, Time};
 
-use super::{Agents, Assignment, Commit, CommitNo, Effect, Event, LOST, Node, Process, Report, exit_error};
-use crate::engine::Queue;
+use super::{Agents, Assignment, Commit, CommitNo, Event, LOST, Node, Process, Report, exit_error};
 use crate::engine::law::{Law, unit};
 use crate::engine::rng::{Stream, part};
-use crate::model::TaskNo;
-use crate::scenario::Breach;
+use crate::fact::{Context, Fact, NetworkFault, TaskNo};
 
 /// SwarmKit dispatcher: as many changes are sent without waiting for quiet.
 pub(super) const ASSIGNMENTS_MAX: usize = 100;
@@ -38,50 +36,50 @@ pub(super) fn next_call(first: Time, now: Time, unreachable: Span, rng: &mut Cha
     }
 }
 
-impl Agents<'_> {
+impl Agents {
     /// The dispatcher queues an assignment. It goes out after some quiet, or with as many as fit.
-    pub(super) fn send<E: From<Event>>(&mut self, queue: &mut Queue<E>, node: usize, assignment: Assignment) {
+    pub(super) fn send<E: From<Event>>(&mut self, cx: &mut Context<E>, node: usize, assignment: Assignment) {
         let it = &mut self.nodes[node];
-        if !it.connected || it.breach == Some(Breach::Deaf) {
+        if !it.connected || it.fault == Some(NetworkFault::RxLost) {
             return; // The complete set of the next session will tell.
         }
         it.outbox.push(assignment);
-        it.changed = queue.now();
+        it.changed = cx.now();
         if it.outbox.len() == 1 {
-            queue.after(self.model.assignment_batch, Event::Quiet { node: node as u32, link: it.link });
+            cx.after(self.model.assignment_batch, Event::Quiet { node: node as u32, link: it.link });
         } else if it.outbox.len() == ASSIGNMENTS_MAX {
-            self.post(queue, node);
+            self.post(cx, node);
         }
     }
 
-    pub(super) fn send_if_quiet<E: From<Event>>(&mut self, queue: &mut Queue<E>, node: usize) {
+    pub(super) fn send_if_quiet<E: From<Event>>(&mut self, cx: &mut Context<E>, node: usize) {
         let it = &self.nodes[node];
         if it.outbox.is_empty() {
             return;
         }
         let due = it.changed + self.model.assignment_batch;
-        if queue.now() < due {
-            queue.at(due, Event::Quiet { node: node as u32, link: it.link });
+        if cx.now() < due {
+            cx.at(due, Event::Quiet { node: node as u32, link: it.link });
         } else {
-            self.post(queue, node);
+            self.post(cx, node);
         }
     }
 
-    fn post<E: From<Event>>(&mut self, queue: &mut Queue<E>, node: usize) {
-        let arrival = self.arrival_down(queue.now(), node);
+    fn post<E: From<Event>>(&mut self, cx: &mut Context<E>, node: usize) {
+        let arrival = self.arrival_down(cx.now(), node);
         let it = &mut self.nodes[node];
         it.sent.push_back(std::mem::take(&mut it.outbox));
-        queue.at(arrival, Event::Assignments { node: node as u32, link: it.link });
+        cx.at(arrival, Event::Assignments { node: node as u32, link: it.link });
     }
 
-    pub(super) fn take_assignments<E: From<Event>>(&mut self, queue: &mut Queue<E>, node: usize) {
+    pub(super) fn take_assignments<E: From<Event>>(&mut self, cx: &mut Context<E>, node: usize) {
         let mut batch = self.nodes[node].sent.pop_front().expect("what arrives was sent");
         for assignment in batch.drain(..) {
             match assignment {
                 Assignment::Assign(task, desired) => {
                     if let Some(it) = self.container(task) {
                         it.known = it.known.max(Some(desired));
-                        self.step(queue, task);
+                        self.step(cx, task);
                     }
                 }
                 Assignment::Desired(task, desired) => {
@@ -89,12 +87,12 @@ impl Agents<'_> {
                         let raised = it.known < Some(desired);
                         it.known = it.known.max(Some(desired));
                         if raised && desired < DesiredState::Shutdown {
-                            self.disturb(queue, task);
+                            self.disturb(cx, task);
                         }
-                        self.step(queue, task);
+                        self.step(cx, task);
                     }
                 }
-                Assignment::Remove(task) => self.discard(queue.now(), task),
+                Assignment::Remove(task) => self.discard(cx, task),
             }
         }
         // The batch's memory serves the next one.
@@ -105,28 +103,28 @@ impl Agents<'_> {
     }
 
     /// An agent calls the manager, if its network lets it.
-    pub(super) fn call<E: From<Event>>(&mut self, queue: &mut Queue<E>, node: usize) {
+    pub(super) fn call<E: From<Event>>(&mut self, cx: &mut Context<E>, node: usize) {
         let it = &mut self.nodes[node];
         it.alive = true;
-        if it.breach.is_some() {
-            it.calls = queue.now();
+        if it.fault.is_some() {
+            it.calls = cx.now();
         } else if !it.connected {
             let link = it.link;
-            let arrival = self.arrival_up(queue.now(), node);
-            queue.at(arrival, Event::Registered { node: node as u32, link });
+            let arrival = self.arrival_up(cx.now(), node);
+            cx.at(arrival, Event::Registered { node: node as u32, link });
         }
     }
 
     /// An agent gives up its session. If its network is not broken, it calls until a call gets through.
-    pub(super) fn give_up<E: From<Event>>(&mut self, queue: &mut Queue<E>, node: usize) {
+    pub(super) fn give_up<E: From<Event>>(&mut self, cx: &mut Context<E>, node: usize) {
         self.unlink(node);
         let it = &self.nodes[node];
-        if it.breach.is_some() {
+        if it.fault.is_some() {
             return;
         }
         let loss = it.weak.as_ref().map_or(0.0, |it| it.loss);
         let mut rng = self.seeds.stream(Stream::Link, part(it.entity, u64::from(it.link)));
-        let (mut at, mut backoff) = (queue.now(), Span::ZERO);
+        let (mut at, mut backoff) = (cx.now(), Span::ZERO);
         loop {
             backoff = (BACKOFF_BASE + backoff + backoff).min(BACKOFF_MAX);
             at += Span::from_secs_f64(unit(&mut rng) * backoff.as_secs_f64());
@@ -135,15 +133,15 @@ impl Agents<'_> {
             }
             at += self.overlay.unreachable;
         }
-        queue.at(at, Event::Booted { node: node as u32, cycle: it.cycle });
+        cx.at(at, Event::Booted { node: node as u32, cycle: it.cycle });
     }
 
     /// The agent has a session. It reports what it knows of the tasks that it had: a container that the loss of its engine
     /// ended is one that exited with 255. What was not started yet goes on, as far as its container is still on the disk,
     /// once the complete set of assignments is there.
-    pub(super) fn register<E: From<Event>>(&mut self, queue: &mut Queue<E>, node: usize) {
+    pub(super) fn register<E: From<Event>>(&mut self, cx: &mut Context<E>, node: usize) {
         self.nodes[node].connected = true;
-        self.effects.push(Effect::Registered(node));
+        cx.tell(Fact::AgentCalled(node));
         let keep_cache = self.model.keep_cache;
         for task in self.tasks_on(node) {
             let it = self.containers[task.row()].as_mut().expect("a node's tasks have containers");
@@ -153,30 +151,30 @@ impl Agents<'_> {
             if it.process != Process::Lost {
                 if it.state > TaskState::Assigned {
                     let (state, error) = (it.state, it.error().cloned());
-                    self.report(queue, task, state, error);
+                    self.report(cx, task, state, error);
                 }
                 continue;
             }
             it.process = Process::None;
             if it.state >= TaskState::Starting {
-                self.report(queue, task, TaskState::Failed, Some(exit_error(LOST, "")));
+                self.report(cx, task, TaskState::Failed, Some(exit_error(LOST, "")));
             } else if it.state < TaskState::Ready || !keep_cache {
                 it.state = TaskState::Assigned;
             }
         }
-        let arrival = self.arrival_down(queue.now(), node);
-        queue.at(arrival, Event::CompleteSet { node: node as u32, link: self.nodes[node].link });
+        let arrival = self.arrival_down(cx.now(), node);
+        cx.at(arrival, Event::CompleteSet { node: node as u32, link: self.nodes[node].link });
     }
 
-    pub(super) fn take_complete_set<E: From<Event>>(&mut self, queue: &mut Queue<E>, node: usize) {
+    pub(super) fn take_complete_set<E: From<Event>>(&mut self, cx: &mut Context<E>, node: usize) {
         for task in self.tasks_on(node) {
             let it = self.containers[task.row()].as_mut().expect("a node's tasks have containers");
             if it.wanted.is_none() {
-                self.discard(queue.now(), task);
+                self.discard(cx, task);
                 continue;
             }
             it.known = it.wanted;
-            self.step(queue, task);
+            self.step(cx, task);
         }
     }
 
@@ -184,7 +182,7 @@ impl Agents<'_> {
     /// committed is replaced by a newer one.
     pub(super) fn report<E: From<Event>>(
         &mut self,
-        queue: &mut Queue<E>,
+        cx: &mut Context<E>,
         task: TaskNo,
         state: TaskState,
         error: Option<Arc<str>>,
@@ -193,10 +191,10 @@ impl Agents<'_> {
         it.state = state;
         it.set_error(error.clone());
         let (node, pending) = (it.node as usize, it.report);
-        if !self.nodes[node].connected || self.nodes[node].breach == Some(Breach::Mute) {
+        if !self.nodes[node].connected || self.nodes[node].fault == Some(NetworkFault::TxLost) {
             return; // The next session begins with it.
         }
-        let arrival = self.arrival_up(queue.now(), node).as_nanos();
+        let arrival = self.arrival_up(cx.now(), node).as_nanos();
         let (first, batch) = (self.first_commit.as_nanos(), self.model.status_batch.as_nanos());
         let full =
             arrival.saturating_sub(first).checked_div(batch).map(|full| if arrival < first { 0 } else { full + 1 });
@@ -207,10 +205,10 @@ impl Agents<'_> {
             let number = CommitNo::new(self.announced).expect("fewer than 2^32 commits");
             let reports = std::mem::take(&mut self.room);
             self.commits.insert(position, Commit { at, number, reports });
-            queue.at(at, Event::Commit);
+            cx.at(at, Event::Commit);
         }
         let Commit { number, reports, .. } = &mut self.commits[position];
-        let report = Report { task, at: queue.now(), state, error };
+        let report = Report { task, at: cx.now(), state, error };
         match pending {
             Some((commit, index)) if commit == *number => reports[index as usize] = report,
             _ => {
@@ -221,11 +219,12 @@ impl Agents<'_> {
         }
     }
 
-    pub(super) fn commit(&mut self, now: Time) {
+    pub(super) fn commit<E: From<Event>>(&mut self, cx: &mut Context<E>) {
         let mut commit = self.commits.pop_front().expect("a commit was announced");
-        assert_eq!(commit.at, now, "commits come in order");
-        let effect = |Report { task, at, state, error }| Effect::Report { task, at, state, error };
-        self.effects.extend(commit.reports.drain(..).map(effect));
+        assert_eq!(commit.at, cx.now(), "commits come in order");
+        for Report { task, at, state, error } in commit.reports.drain(..) {
+            cx.tell(Fact::Reported { task, at, state, error });
+        }
         self.room = commit.reports;
     }
 

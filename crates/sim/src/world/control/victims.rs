@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use sched::{NodeId, Row, ServiceId, Slot, TaskId};
 
 /// What a script may kill.
-#[derive(Default, Debug)]
+#[derive(Clone, Default, Debug)]
 pub struct Victims {
     /// Running tasks by slot, and whether the slots are nodes.
     services: BTreeMap<ServiceId, (Tree, bool)>,
@@ -69,7 +69,7 @@ impl Victims {
 }
 
 /// Counts by number, with their sums (Fenwick 1994).
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Tree {
     /// One more than a power of two; the first is not used, the last is the sum of all.
     sums: Vec<u32>,
