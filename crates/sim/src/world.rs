@@ -1,6 +1,6 @@
 //! One run: the loop over events and facts, and the wiring of its two rooms.
 //!
-//! [`control`] is the manager and everybody who has to do with it, [`fabric`] the machines, their networks and what runs on
+//! `control` is the manager and everybody who has to do with it, `fabric` the machines, their networks and what runs on
 //! them. An event is handled by the model that it belongs to; what happens is told as [facts](crate::fact), of which each
 //! goes to the observers, to the fabric and to control, in the order in which they were told. When nothing is left to be
 //! taken, what became known together reaches the manager together, and what the manager decides is told in its turn. The

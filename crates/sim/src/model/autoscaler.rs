@@ -18,7 +18,7 @@ use crate::fact::{Context, Fact};
 pub struct ScalerPlan {
     /// The pool.
     pub pool: String,
-    /// Rows of [`Scenario::nodes`]: as many as there may be at most.
+    /// Rows of the nodes of the scenario: as many as there may be at most.
     pub nodes: Vec<usize>,
     /// So many of them, the first ones, are there at the start.
     pub present: usize,

@@ -76,7 +76,7 @@ pub struct Burst {
 pub struct FailureUnit {
     /// Name of the node, or `key=value` of the label that they share.
     pub name: String,
-    /// Rows of [`Scenario::nodes`].
+    /// Rows of the nodes of the scenario.
     pub nodes: Vec<usize>,
 }
 

@@ -22,7 +22,7 @@ use crate::fact::{Context, Fact};
 pub struct JoinPlan {
     /// The pool.
     pub pool: String,
-    /// Rows of [`Scenario::nodes`].
+    /// Rows of the nodes of the scenario.
     pub nodes: Vec<usize>,
     /// So many of them, the first ones, are there at the start.
     pub present: usize,

@@ -17,7 +17,7 @@ use crate::fact::Context;
 pub struct OperatorPlan {
     /// The service's name.
     pub name: String,
-    /// Row of [`Scenario::services`].
+    /// Row of the service in the scenario.
     pub service: usize,
     /// From one change to the next.
     pub every: Law,

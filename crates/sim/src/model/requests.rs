@@ -22,7 +22,7 @@ use crate::fact::{Context, Fact, TaskNo};
 pub struct RequestPlan {
     /// The service's name.
     pub name: String,
-    /// Row of [`Scenario::services`].
+    /// Row of the service in the scenario.
     pub service: usize,
     /// When they come.
     pub process: ArrivalProcess,

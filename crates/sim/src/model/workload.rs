@@ -20,7 +20,7 @@ use crate::fact::{Context, Fact, JobNo};
 /// A service to create.
 #[derive(Clone, PartialEq, Debug)]
 pub struct ServicePlan {
-    /// As it is submitted. `spec.task.networks` are names of [`Scenario::networks`].
+    /// As it is submitted. `spec.task.networks` are names of networks of the scenario.
     pub spec: ServiceSpec,
     /// The stack it belongs to.
     pub stack: Option<String>,
@@ -51,7 +51,7 @@ pub struct ArrivalPlan {
     pub kinds: Vec<ServicePlan>,
     /// How often each kind comes, relative to the others.
     pub weights: Vec<f64>,
-    /// The row of [`Scenario::queues`] in which it waits to be submitted.
+    /// The row of the scenario's queue in which it waits to be submitted.
     pub queue: Option<usize>,
     /// It is removed this long after it was submitted.
     pub lifetime: Option<Law>,
