@@ -1015,7 +1015,13 @@ impl Writer {
             if releases.len() < 2 && self.dice.maybe() {
                 let mut table = self.operator(&service, low);
                 self.maybe(&mut table, "bad", |it| it.dice.fraction());
-                self.maybe(&mut table, "exits", Writer::exits);
+                // A bad image that ends after a second would loop for a century.
+                if self.duration > 24 * 3600 * SECOND {
+                    let exits = self.exits();
+                    table.set("exits", exits);
+                } else {
+                    self.maybe(&mut table, "exits", Writer::exits);
+                }
                 self.maybe(&mut table, "size", |it| it.dice.size(1, 1 << 30));
                 self.maybe(&mut table, "versions", |it| it.dice.amount(1..=5, &[1, 100]));
                 releases.push(table);
