@@ -124,6 +124,8 @@ pub struct World {
     instant: Time,
     at_once: u64,
     at_once_max: u64,
+    /// [`BYTES_MAX`], but for tests.
+    bytes_max: u64,
     /// How the run ended, if it has.
     ending: Option<Ending>,
 }
@@ -143,6 +145,7 @@ impl World {
             instant: Time::ZERO,
             at_once: 0,
             at_once_max: events_at_once_max(scenario),
+            bytes_max: BYTES_MAX,
             ending: None,
             scenario: Arc::clone(scenario),
         };
@@ -205,11 +208,11 @@ impl World {
         let samples = samples + self.fabric.images.totals().durations.len() as u64 + self.cx.pending() as u64;
         let services = self.control.services_created() as u64;
         let bytes = tasks * TASK_BYTES + marks * MARK_BYTES + samples * SAMPLE_BYTES + services * SERVICE_BYTES;
-        (BYTES_MAX < bytes).then(|| {
+        (self.bytes_max < bytes).then(|| {
             format!(
-                "more than {} GiB of memory by {now}, for {tasks} tasks, {marks} marks, {services} services and {samples} \
+                "more than {} MiB of memory by {now}, for {tasks} tasks, {marks} marks, {services} services and {samples} \
                  samples: shorten `duration`, or let less happen",
-                BYTES_MAX >> 30
+                self.bytes_max >> 20
             )
         })
     }
@@ -353,4 +356,26 @@ fn events_at_once_max(scenario: &Scenario) -> u64 {
     });
     let all = tasks.fold(scenario.nodes.len() as u64, u64::saturating_add);
     all.saturating_mul(EVENTS_EACH).max(EVENTS_AT_ONCE_MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn a_run_that_keeps_too_much_ends_with_a_message() {
+        let scenario = "duration = \"876000h\"\n\
+                        [[pool]]\nname = \"node\"\ncount = 1\n\
+                        [[pool]]\nname = \"more\"\ncount = 1\njoin = { at = \"3m\", retry = \"30s\" }\n\
+                        [[event]]\nat = \"2m\"\nrotate_token = \"worker\"\n";
+        let scenario = Arc::new(crate::scenario::parse(Path::new("refused.toml"), scenario).expect("it is right"));
+        let mut world = World::new(&scenario, "spread", 1).expect("there is such a strategy");
+        world.bytes_max = 4 << 20;
+        let outcome = world.run();
+        let failed = outcome.failed.expect("a century of refusals takes more");
+        assert!(failed.starts_with("more than 4 MiB of memory by ") && failed.contains(" marks"), "{failed}");
+        assert!(outcome.marks.len() as u64 * MARK_BYTES <= 5 << 20, "{} marks", outcome.marks.len());
+    }
 }
