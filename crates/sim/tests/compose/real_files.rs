@@ -13,6 +13,7 @@ pub fn folder() -> Option<PathBuf> {
     if folder.join("verdicts.tsv").is_file() {
         return Some(folder);
     }
+    assert!(std::env::var_os("CI").is_none(), "no real stack files beside the project, and CI must not skip them");
     println!("skipped: no real stack files beside the project");
     None
 }
