@@ -229,14 +229,11 @@ impl Flows {
     /// Enters a class that has flows now into the lists of those, or takes out one that has none any more.
     fn list(&mut self, class: usize, there: bool) {
         let classes = &self.classes;
-        let place = |other: &usize| (classes[*other].cap, *other);
         let is_local = classes[class].beside.is_some();
+        let cap = |row: usize| if is_local { 0.0 } else { classes[row].cap };
         let list = if is_local { &mut self.local } else { &mut self.order };
-        let compare = |other: &usize| match is_local {
-            true => other.cmp(&class),
-            false => place(other).0.total_cmp(&place(&class).0).then(other.cmp(&class)),
-        };
-        match (list.binary_search_by(compare), there) {
+        let found = list.binary_search_by(|&other| cap(other).total_cmp(&cap(class)).then(other.cmp(&class)));
+        match (found, there) {
             (Err(position), true) => list.insert(position, class),
             (Ok(position), false) => {
                 list.remove(position);
