@@ -4,7 +4,7 @@
 //! concerns it, as SwarmKit's goroutines react to the events of its store. A commit ends each transaction.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, BinaryHeap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
@@ -156,6 +156,8 @@ pub(crate) enum Change {
     /// The scheduler gave tasks their nodes, as many as there were. It has counted them, it chose nodes that can keep them,
     /// and nobody waits for a task to be assigned: so there is no change for each.
     TasksAssigned,
+    /// All tasks of a service that wait with one specification were told why they find no node now.
+    TasksExplained(ServiceId),
     TaskDeleted {
         task: TaskId,
         service: ServiceId,
@@ -236,6 +238,16 @@ impl Residents {
     }
 }
 
+/// Why tasks of one specification that wait find no node.
+#[derive(Clone, Debug)]
+struct Explanation {
+    text: Arc<str>,
+    /// When it changed last.
+    at: Time,
+    /// How many tasks were told.
+    tasks: u32,
+}
+
 /// All that the manager knows.
 #[derive(Clone, Debug, Default)]
 pub struct Cluster {
@@ -251,6 +263,8 @@ pub struct Cluster {
     publishers: BTreeSet<ServiceId>,
     tasks: Vec<TaskRow>,
     free_rows: Vec<u32>,
+    /// By service and version: what its tasks have in common is not written into each.
+    explanations: BTreeMap<(ServiceId, u64), Explanation>,
     next_sequence: u64,
     next_version: u64,
     now: Time,
@@ -283,6 +297,30 @@ impl Cluster {
             TaskRow::Taken(task) if task.generation == id.generation => Some(task),
             _ => None,
         }
+    }
+
+    /// Why a task is not further: why it finds no node, or how its container ended.
+    pub fn error<'a>(&'a self, task: &'a Task) -> Option<&'a Arc<str>> {
+        match self.explanation(task) {
+            Some(explanation) => Some(&explanation.text),
+            None => task.own_error(),
+        }
+    }
+
+    /// The version whose tasks have their error in common with a task, if it has it in common with any: it finds no node.
+    /// Changes of such an error are told by [`Command::Explain`] only.
+    pub fn shares_error(&self, task: &Task) -> Option<u64> {
+        task.is_explained.then_some(task.version)
+    }
+
+    /// When the observed state of a task was reported or written, or the reason changed for which it finds no node
+    /// (SwarmKit `AppliedAt`, else `Timestamp`).
+    pub fn since(&self, task: &Task) -> Time {
+        self.explanation(task).map_or(task.since, |explanation| explanation.at.max(task.since))
+    }
+
+    fn explanation(&self, task: &Task) -> Option<&Explanation> {
+        if task.is_explained { self.explanations.get(&(task.service, task.version)) } else { None }
     }
 
     /// Every task record, in order of rows.
@@ -353,6 +391,11 @@ impl Cluster {
         if std::mem::take(&mut self.uncommitted) {
             self.journal.push_back(Change::Commit);
         }
+    }
+
+    /// Whether there are writes that the components have not seen.
+    pub(crate) fn has_changes(&self) -> bool {
+        !self.journal.is_empty()
     }
 
     pub(crate) fn next_change(&mut self) -> Option<Change> {
@@ -538,6 +581,7 @@ impl Cluster {
             created: self.now,
             sequence: self.next_sequence,
             generation,
+            is_explained: false,
             details: None,
         };
         if let Some(node) = task.node {
@@ -568,16 +612,72 @@ impl Cluster {
         self.record(Change::TaskUpdated { task: id, desired, state });
     }
 
+    /// Tells a task that waits why it finds no node: what all of its version are told, see [`Cluster::explain_all`].
+    pub(crate) fn explain(&mut self, id: TaskId, text: &Arc<str>) {
+        let now = self.now;
+        let TaskRow::Taken(task) = &mut self.tasks[id.row()] else { return };
+        let is_waiting = task.state == TaskState::Pending && task.node.is_none();
+        if task.generation != id.generation || !is_waiting || task.is_explained {
+            return;
+        }
+        task.set_error(None);
+        (task.is_explained, task.since) = (true, now);
+        let (service, version, desired) = (task.service, task.version, task.desired);
+        let commands = &mut self.commands;
+        let explanation = self.explanations.entry((service, version)).or_insert_with(|| {
+            commands.push(Command::Explain { service, version, text: text.clone() });
+            Explanation { text: text.clone(), at: now, tasks: 0 }
+        });
+        explanation.tasks += 1;
+        self.commands.push(Command::State { task: id, state: TaskState::Pending });
+        self.record(Change::TaskUpdated { task: id, desired, state: TaskState::Pending });
+    }
+
+    /// Tasks that were told why they find no node are told this from here on, if it is news.
+    pub(crate) fn explain_all(&mut self, (service, version): (ServiceId, u64), text: &Arc<str>) {
+        let now = self.now;
+        let known = self.explanations.get_mut(&(service, version));
+        if let Some(explanation) = known.filter(|explanation| explanation.text != *text) {
+            (explanation.text, explanation.at) = (text.clone(), now);
+            self.commands.push(Command::Explain { service, version, text: text.clone() });
+            self.record(Change::TasksExplained(service));
+        }
+    }
+
+    /// A task keeps its explanation whatever the others are told.
+    pub(crate) fn keep_error(&mut self, id: TaskId) {
+        let Some(task) = self.task(id).filter(|task| task.is_explained) else { return };
+        let (error, since, state) = (self.error(task).cloned(), self.since(task), task.state);
+        self.forget_explanation(id);
+        let task = self.task_mut(id);
+        task.set_error(error);
+        task.since = since;
+        self.commands.push(Command::State { task: id, state });
+    }
+
+    /// A task has another error now, or none.
+    fn forget_explanation(&mut self, id: TaskId) {
+        let task = self.task_mut(id);
+        if std::mem::take(&mut task.is_explained) {
+            let key = (task.service, task.version);
+            let explanation = self.explanations.get_mut(&key).expect("it was told");
+            explanation.tasks -= 1;
+            if explanation.tasks == 0 {
+                self.explanations.remove(&key);
+            }
+        }
+    }
+
     /// Writes an observed state.
     pub(crate) fn set_state(&mut self, id: TaskId, state: TaskState, error: Option<Arc<str>>, writer: Writer) {
         let now = self.now;
+        let since = self.task(id).map_or(now, |task| self.since(task));
+        self.forget_explanation(id);
         let task = self.task_mut(id);
         debug_assert!(task.state <= state, "observed states only rise");
         task.state = state;
         task.set_error(error);
-        if writer != Writer::Untimed {
-            task.since = now;
-        }
+        task.since = if writer == Writer::Untimed { since } else { now };
         let desired = task.desired;
         if writer != Writer::Agent {
             self.commands.push(Command::State { task: id, state });
@@ -588,6 +688,7 @@ impl Cluster {
     /// Gives a task its node. Only the scheduler does, or someone who writes more of the task at once.
     pub(crate) fn assign(&mut self, id: TaskId, node: NodeId, generic: Vec<GenericResource>) {
         let now = self.now;
+        self.forget_explanation(id);
         let task = self.task_mut(id);
         let preassigned = task.node.is_some();
         task.node = Some(node);
@@ -624,8 +725,8 @@ impl Cluster {
     }
 
     pub(crate) fn delete_task(&mut self, id: TaskId) {
+        self.forget_explanation(id);
         let row = &mut self.tasks[id.row()];
-        assert!(row.generation() == id.generation, "{id:?} is deleted already");
         let free = TaskRow::Free(id.generation.wrapping_add(1));
         let TaskRow::Taken(task) = std::mem::replace(row, free) else { panic!("{id:?} never was") };
         self.free_rows.push(id.row);

@@ -61,7 +61,17 @@ pub enum Command {
         /// What is wanted now.
         desired: DesiredState,
     },
-    /// The manager itself, not an agent, wrote a task's observed state or its explanation.
+    /// All tasks that wait with one version of a service, and found no node before, wait for this reason from here on. A
+    /// task that is told so for the first time has its own [`Command::State`]; a change of the reason is told once for all.
+    Explain {
+        /// The service.
+        service: ServiceId,
+        /// The version of the specification, see [`crate::Task::version`].
+        version: u64,
+        /// Why no node is suitable, in SwarmKit's words.
+        text: Arc<str>,
+    },
+    /// The manager itself, not an agent, wrote a task's observed state or that it finds no node.
     State {
         /// Which task.
         task: TaskId,

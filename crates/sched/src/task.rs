@@ -101,14 +101,18 @@ pub struct Task {
     pub desired: DesiredState,
     /// What is observed.
     pub state: TaskState,
-    /// When the observed state was reported or written (SwarmKit `AppliedAt`, else `Timestamp`).
-    pub since: Time,
+    /// When the observed state was reported or written (SwarmKit `AppliedAt`, else `Timestamp`), see [`Cluster::since`].
+    ///
+    /// [`Cluster::since`]: crate::Cluster::since
+    pub(crate) since: Time,
     /// When the task was created.
     pub created: Time,
     /// Counts creations in the cluster: a smaller number is an older task.
     pub sequence: u64,
     /// Of its [`crate::TaskId`].
     pub(crate) generation: u32,
+    /// Whether the explanation of its group is its own: it waits, and found no node.
+    pub(crate) is_explained: bool,
     /// What few tasks have.
     pub(crate) details: Option<Box<Details>>,
 }
@@ -121,15 +125,17 @@ pub(crate) struct Details {
 }
 
 impl Task {
-    /// Why it is not further: the scheduler's explanation, or how the container ended.
-    pub fn error(&self) -> Option<&Arc<str>> {
-        self.details.as_ref()?.error.as_ref()
-    }
-
-    /// Whether a pass looked for a node and found none that is suitable; [`Task::error`] says why. It goes on waiting.
+    /// Whether a pass looked for a node and found none that is suitable; [`Cluster::error`] says why. It goes on waiting.
+    ///
+    /// [`Cluster::error`]: crate::Cluster::error
     pub fn found_no_node(&self) -> bool {
         // Until a pass has looked at it, a waiting task has nothing to explain.
-        self.state == TaskState::Pending && self.node.is_none() && self.error().is_some()
+        let is_waiting = self.state == TaskState::Pending && self.node.is_none();
+        is_waiting && (self.is_explained || self.own_error().is_some())
+    }
+
+    pub(crate) fn own_error(&self) -> Option<&Arc<str>> {
+        self.details.as_ref()?.error.as_ref()
     }
 
     /// Generic units given to it.

@@ -11,6 +11,8 @@ pub(crate) enum Work {
     Group,
     /// A place in the list of a node's tasks is looked at.
     Place,
+    /// A task in the list of those of its group that wait is looked at.
+    Waiting,
 }
 
 pub(crate) fn count(work: Work) {
@@ -30,7 +32,7 @@ mod counts {
     use super::Work;
 
     thread_local! {
-        static DONE: [Cell<u64>; 4] = const { [const { Cell::new(0) }; 4] };
+        static DONE: [Cell<u64>; 5] = const { [const { Cell::new(0) }; 5] };
     }
 
     pub(crate) fn count_many(work: Work, times: usize) {
@@ -199,5 +201,42 @@ mod tests {
         let next = ServiceId::from_index(ends + 3);
         assert_eq!(lab.count(|task| task.service == next && task.state == TaskState::Running), 1);
         assert!((1..20 * ends as u64).contains(&groups), "{groups} groups");
+    }
+    #[test]
+    fn a_node_that_comes_and_goes_costs_nothing_for_each_task_that_waits() {
+        let (nodes, replicas) = (20, 5000);
+        let mut lab = Lab::new(nodes);
+        let web = lab.create("web", replicas, |spec| spec.task.reservations.nano_cpus = CPU);
+        lab.sleep(2);
+        let waiting = |task: &Task| task.found_no_node();
+        assert_eq!(lab.count(waiting), replicas - 4 * nodes as u64);
+        let churns = 20;
+        let mut told = 0;
+        let looks = count(Work::Waiting, || {
+            for number in 0..churns {
+                let node = NodeId::from_index(number % nodes);
+                lab.handle(Event::NodeDown(node));
+                lab.out.clear();
+                lab.sleep(10);
+                lab.handle(Event::NodeUp(node));
+                lab.sleep(10);
+                told += lab.out.len();
+            }
+        });
+        // Everybody waits for the reasons of today all the same.
+        assert_eq!(lab.count(waiting), replicas - 4 * nodes as u64);
+        lab.handle(Event::NodeDown(NodeId::from_index(3)));
+        lab.sleep(2);
+        let cluster = lab.manager.cluster();
+        let texts = cluster.tasks().filter(|(_, task)| task.service == web && waiting(task));
+        let mut texts: Vec<&str> = texts.map(|(_, task)| &**cluster.error(task).expect("it was told")).collect();
+        assert_eq!(texts.len() as u64, replicas - 4 * (nodes as u64 - 1));
+        texts.dedup();
+        assert_eq!(
+            texts,
+            ["no suitable node (insufficient resources on 19 nodes; 1 node not available for new tasks)"]
+        );
+        assert!((1..200 * churns as u64).contains(&looks), "{looks} looks");
+        assert!((1..200 * churns).contains(&told), "{told} commands");
     }
 }

@@ -20,8 +20,9 @@ fn a_node_that_describes_itself_anew_is_another_place() {
             manager.handle(at, Event::Deadline, &mut out).expect("never refused");
         }
         manager.check();
-        let task = manager.cluster().tasks().last().expect("one replica").1;
-        (task.state, task.error().map(|text| text.to_string()))
+        let cluster = manager.cluster();
+        let task = cluster.tasks().last().expect("one replica").1;
+        (task.state, cluster.error(task).map(|text| text.to_string()))
     };
     let why = |text: &str| (TaskState::Pending, Some(format!("no suitable node ({text})")));
     assert_eq!(rest(&mut manager, 1), why("insufficient resources on 1 node"));

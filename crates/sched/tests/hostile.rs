@@ -381,7 +381,8 @@ fn a_clock_that_steps_back_stands_still() {
     manager.handle(at(9), Event::Deadline, &mut out).expect("a millisecond earlier");
     assert_eq!(manager.deadline(), Some(at(60)), "the debounce began at 10 ms");
     manager.handle(at(60), Event::Deadline, &mut out).expect("never refused");
-    let since = manager.cluster().tasks().map(|(_, task)| (task.state, task.since)).collect::<Vec<_>>();
+    let cluster = manager.cluster();
+    let since = cluster.tasks().map(|(_, task)| (task.state, cluster.since(task))).collect::<Vec<_>>();
     assert_eq!(since, [(TaskState::Assigned, at(60))]);
 }
 

@@ -37,6 +37,20 @@ impl JobNo {
     }
 }
 
+/// Why a task is not further, or how it ended.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Reason {
+    /// Nothing is to be said.
+    None,
+    /// The task's own.
+    Own(Arc<str>),
+    /// It finds no node, for the reason that [`Fact::TasksExplained`] said last of this version of its service.
+    Shared {
+        /// The version.
+        version: u64,
+    },
+}
+
 /// Something that happened. `usize` is the row of a node in the scenario, unless it says otherwise.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Fact {
@@ -78,7 +92,16 @@ pub enum Fact {
         /// What is wanted.
         desired: DesiredState,
         /// Why it is not further, or how it ended.
-        error: Option<Arc<str>>,
+        reason: Reason,
+    },
+    /// All tasks of a version of a service that found no node wait for this reason from here on, see [`Reason::Shared`].
+    TasksExplained {
+        /// The service.
+        service: ServiceId,
+        /// The version of its specification.
+        version: u64,
+        /// Why no node is suitable.
+        text: Arc<str>,
     },
     /// The record of a task is deleted: its agent removes the container whatever it does.
     TaskRemoved(TaskNo),

@@ -436,6 +436,7 @@ impl Supervisor {
             }
             Change::TaskPromoted(_)
             | Change::TasksAssigned
+            | Change::TasksExplained(_)
             | Change::Commit
             | Change::Start(..)
             | Change::DelayOver(_) => {}

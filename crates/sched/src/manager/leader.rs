@@ -78,7 +78,7 @@ impl Manager {
         for (_, id) in tasks {
             let task = self.cluster.task(id).expect("just listed");
             let (service, slot, desired, state) = (task.service, task.slot, task.desired, task.state);
-            let (policy, since) = (task.spec.task.restart.unwrap_or_default(), task.since);
+            let (policy, since) = (task.spec.task.restart.unwrap_or_default(), self.cluster.since(task));
             // A service that was taken over and is not resumed is there, though nobody acts upon it: its tasks stay.
             let Some(owner) = self.cluster.services().get(service).filter(|owner| !owner.removed) else {
                 self.cluster.delete_task(id);

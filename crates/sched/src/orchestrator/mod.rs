@@ -75,6 +75,7 @@ fn updatable(
     slot: &[TaskId],
 ) -> Vec<TaskId> {
     let task = |id: TaskId| cluster.task(id).expect("a slot lists records that exist");
+    let since = |id: TaskId| cluster.since(task(id));
     let live: Vec<TaskId> = slot.iter().copied().filter(|id| task(*id).desired <= DesiredState::Running).collect();
     if !live.is_empty() {
         return live;
@@ -86,7 +87,7 @@ fn updatable(
     if rolling_back {
         return Vec::new();
     }
-    let Some(newest) = slot.iter().copied().reduce(|a, b| if task(a).since < task(b).since { b } else { a }) else {
+    let Some(newest) = slot.iter().copied().reduce(|a, b| if since(a) < since(b) { b } else { a }) else {
         return Vec::new();
     };
     if restarts.should_restart(cluster, newest) { Vec::new() } else { vec![newest] }

@@ -73,10 +73,10 @@ impl Reaper {
                     self.look_again(record.service, record.slot);
                 }
             }
+            Change::TasksExplained(service) => self.look_at_all_of(service),
             Change::TaskDeleted { service, slot, .. } => return self.look_again(service, slot),
             Change::ServiceUpdated(service) | Change::ServiceRemoved(service) => {
-                let slots = self.dirty.range((service, Slot::Number(0))..);
-                self.changed.extend(slots.take_while(|(other, _)| *other == service));
+                self.look_at_all_of(service);
                 return;
             }
             _ => return,
@@ -98,6 +98,11 @@ impl Reaper {
             self.armed = false;
             self.tick(cluster);
         }
+    }
+
+    fn look_at_all_of(&mut self, service: ServiceId) {
+        let slots = self.dirty.range((service, Slot::Number(0))..);
+        self.changed.extend(slots.take_while(|(other, _)| *other == service));
     }
 
     fn look_again(&mut self, service: ServiceId, slot: Slot) {
@@ -147,7 +152,7 @@ fn prune(cluster: &Cluster, limit: i64, service: ServiceId, slot: Slot, doomed: 
     let mut tasks: Vec<TaskId> = record.slots.tasks_in(slot).collect();
     tasks.sort_by_key(|id| {
         let task = cluster.task(*id).expect("listed");
-        (task.since, task.sequence)
+        (cluster.since(task), task.sequence)
     });
     let mut living = 0;
     for id in tasks {

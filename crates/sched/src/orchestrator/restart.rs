@@ -116,11 +116,12 @@ impl Supervisor {
         if policy.window == Span::ZERO {
             return history.total < policy.max_attempts;
         }
-        let lookback = Time::from_nanos(task.since.as_nanos().saturating_sub(policy.window.as_nanos()));
+        let since = cluster.since(task);
+        let lookback = Time::from_nanos(since.as_nanos().saturating_sub(policy.window.as_nanos()));
         while history.created.front().is_some_and(|created| *created <= lookback) {
             history.created.pop_front();
         }
-        let before = history.created.iter().filter(|created| **created < task.since).count();
+        let before = history.created.iter().filter(|created| **created < since).count();
         (before as u64) < policy.max_attempts
     }
 

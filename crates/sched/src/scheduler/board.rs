@@ -1,11 +1,13 @@
 //! What a strategy sees while it places a group of equal tasks: the nodes, their load, and what still fits.
 
+use std::collections::vec_deque::Iter;
 use std::ops::Range;
 
 use super::filter::Refusals;
 use super::layout::TieBreak;
 use super::ledger::{Depth, Group, Ledger};
 use super::view::{Candidate, CandidateQuery, GroupQuery, RankBy, Views};
+use super::waiting::{self, Place, Waiting, is_active};
 use crate::cluster::{Cluster, Node};
 use crate::id::{NodeId, Row, ServiceId};
 use crate::spec::{GenericResource, ServiceSpec};
@@ -14,10 +16,8 @@ use crate::time::Time;
 /// What is decided about a group, and room to decide in. It is kept from group to group, so that no decision allocates.
 #[derive(Clone, Default)]
 pub(super) struct Scratch {
-    /// For each task of the group, whether it will be counted as active.
-    pub(super) active: Vec<bool>,
-    /// Nodes of the first tasks.
-    pub(super) placements: Vec<NodeId>,
+    /// Nodes of the first tasks, and whether each is counted as active.
+    pub(super) placements: Vec<(NodeId, bool)>,
     /// Generic units of the tasks that got any, by number of the task.
     pub(super) units: Vec<(usize, Vec<GenericResource>)>,
     tasks: Vec<u32>,
@@ -45,11 +45,15 @@ pub struct Board<'a> {
     chance: u64,
     ties: TieBreak,
     start: usize,
+    /// The tasks to place, and how many of them have no node yet.
+    tasks: Iter<'a, Place>,
+    waiting: usize,
     scratch: &'a mut Scratch,
 }
 
 impl<'a> Board<'a> {
-    /// A board for the group that has this number; its oldest task is the `sequence`-th that was ever created.
+    /// A board for the group that has this number; its oldest task is the `sequence`-th that was ever created. It has no
+    /// tasks to place until [`Board::begin`].
     #[allow(clippy::too_many_arguments)]
     pub(super) fn new(
         cluster: &'a Cluster,
@@ -60,7 +64,6 @@ impl<'a> Board<'a> {
         sequence: u64,
         scratch: &'a mut Scratch,
     ) -> Board<'a> {
-        scratch.active.clear();
         scratch.placements.clear();
         scratch.units.clear();
         views.refresh(cluster, group.layout);
@@ -69,12 +72,13 @@ impl<'a> Board<'a> {
             TieBreak::LowestId => 0,
             TieBreak::Seeded => scale(chance, ledger.len()),
         };
-        Board { cluster, ledger, views, group, id, chance, ties, start, scratch }
+        let (tasks, waiting) = (Iter::default(), 0);
+        Board { cluster, ledger, views, group, id, chance, ties, start, tasks, waiting, scratch }
     }
 
-    /// The tasks to place: for each, whether it will be counted as active.
-    pub(super) fn begin(&mut self, active: impl Iterator<Item = bool>) {
-        self.scratch.active.extend(active);
+    /// These tasks are to be placed.
+    pub(super) fn begin(&mut self, tasks: &'a Waiting) {
+        (self.tasks, self.waiting) = (tasks.iter(), tasks.len());
     }
 
     fn query(&mut self) -> (GroupQuery<'_>, &mut Views) {
@@ -98,7 +102,7 @@ impl<'a> Board<'a> {
 
     /// Tasks of the group that have no node yet.
     pub fn waiting(&self) -> usize {
-        self.scratch.active.len() - self.scratch.placements.len()
+        self.waiting
     }
 
     /// Whether one more task of the group may go to a node.
@@ -125,9 +129,11 @@ impl<'a> Board<'a> {
     /// The same for a node that was found to fit, and for a task that waits.
     pub(super) fn put(&mut self, node: NodeId) -> bool {
         let number = self.scratch.placements.len();
-        let active = self.scratch.active[number];
+        let task = waiting::next(&mut self.tasks, self.cluster).expect("they were counted");
+        let active = is_active(task);
         let units = self.ledger.add(self.group, node, active);
-        self.scratch.placements.push(node);
+        self.scratch.placements.push((node, active));
+        self.waiting -= 1;
         if !units.is_empty() {
             self.scratch.units.push((number, units));
         }

@@ -12,6 +12,7 @@ mod order;
 mod sleepers;
 pub mod strategy;
 mod view;
+mod waiting;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -32,6 +33,7 @@ use sleepers::{Bed, Sleepers, Turn};
 use strategy::Strategy;
 pub use view::Candidate;
 use view::Views;
+use waiting::{Waiting, is_active};
 
 /// SwarmKit `maxLatency`.
 const DEBOUNCE_MAX: Span = Span::from_secs(1);
@@ -58,6 +60,8 @@ enum Stage {
     Unknown,
     /// In the waiting list of its group.
     Waiting,
+    /// It was in that list, and the journal has its end further on.
+    Ending,
     /// Bound to a node that has not taken it yet.
     Bound,
     /// Holds something on its node.
@@ -70,11 +74,8 @@ struct Member {
     group: Group,
     /// Tasks that wait or hold something.
     users: u32,
-    /// With the numbers of their creation. Those that ended meanwhile are still in it.
-    waiting: Vec<(u64, TaskId)>,
-    is_sorted: bool,
-    /// Whether every waiting task was told [`Member::last_refusals`], and none of them ended since.
-    is_settled: bool,
+    waiting: Waiting,
+    /// Why its tasks found no place when it was asked last.
     last_refusals: Option<Refusals>,
     /// Whether it is among the [`Sleepers`].
     sleeps: bool,
@@ -84,7 +85,8 @@ impl Member {
     /// Where it is among the sleepers: with all that are refused by the same nodes for the same reasons.
     fn bed(&self, number: u32) -> (Bed, Turn) {
         let scope = Views::of_refusals(number as usize, &self.group);
-        ((scope, self.last_refusals.expect("who sleeps was told")), (self.waiting[0].0, number))
+        let oldest = self.waiting.first().expect("who sleeps has tasks");
+        ((scope, self.last_refusals.expect("who sleeps was told")), (oldest, number))
     }
 }
 
@@ -185,7 +187,7 @@ impl Scheduler {
                     self.release(cluster, task);
                     self.required = true;
                 }
-                Stage::Waiting | Stage::Bound => self.stop_waiting(task),
+                Stage::Waiting | Stage::Ending | Stage::Bound => self.stop_waiting(task),
             },
             Change::NodeCreated(node) => {
                 if node.index() < self.ledger.len() {
@@ -207,6 +209,7 @@ impl Scheduler {
                 self.ledger.remove_node(node);
                 self.views.node_removed();
             }
+            Change::TasksExplained(_) => self.required = true,
             Change::Commit => self.commit(cluster),
             _ => {}
         }
@@ -228,7 +231,7 @@ impl Scheduler {
         if reported > TaskState::Running {
             match stage {
                 Stage::Unknown => {}
-                Stage::Waiting | Stage::Bound => {
+                Stage::Waiting | Stage::Ending | Stage::Bound => {
                     self.stop_waiting(id);
                     self.required = true;
                 }
@@ -317,9 +320,7 @@ impl Scheduler {
         let member = Member {
             group: Group::new(service, version, spec.clone(), requirement, layout),
             users: 0,
-            waiting: Vec::new(),
-            is_sorted: true,
-            is_settled: false,
+            waiting: Waiting::default(),
             last_refusals: None,
             sleeps: false,
         };
@@ -352,11 +353,9 @@ impl Scheduler {
     fn start_waiting(&mut self, task: &Task, id: TaskId) {
         let number = self.enter(task, id, Stage::Waiting);
         let member = self.member_mut(number);
-        let was_full = member.waiting.is_empty();
-        member.is_sorted &= member.waiting.last().is_none_or(|last| *last < (task.sequence, id));
-        member.is_settled = false;
-        member.waiting.push((task.sequence, id));
-        if was_full {
+        let was_empty = member.waiting.is_empty();
+        member.waiting.push(task.sequence, id);
+        if was_empty {
             self.groups_awake.push(number);
         }
         self.wake_up(number);
@@ -388,8 +387,10 @@ impl Scheduler {
         let (stage, number, node) = (entry.stage, entry.group, entry.node);
         entry.stage = Stage::Unknown;
         if stage == Stage::Waiting {
-            self.member_mut(number).is_settled = false;
             self.wake_up(number);
+            self.member_mut(number).waiting.end_one();
+        } else if stage == Stage::Ending {
+            // It is in no list.
         } else if let Some(refused) = self.bound.refused.get_mut(&node) {
             refused.retain(|(_, other)| *other != id);
             if refused.is_empty() {
@@ -454,10 +455,11 @@ impl Scheduler {
 
     /// One pass. Its own writes end in a commit and so cause one more pass, which changes nothing.
     fn pass(&mut self, cluster: &mut Cluster) {
+        let is_behind = cluster.has_changes();
         self.ledger.forget_failures(cluster.now());
         self.confirm_bound(cluster);
         if std::mem::take(&mut self.required) {
-            self.place_waiting(cluster);
+            self.place_waiting(cluster, is_behind);
         }
         cluster.commit();
     }
@@ -501,7 +503,7 @@ impl Scheduler {
                     Some(filter) if is_choosy => {
                         let mut refusals = Refusals::default();
                         refusals.add(filter);
-                        explain(cluster, id, &refusals.to_string().into());
+                        explain_bound(cluster, id, &refusals.to_string().into());
                     }
                     Some(_) => {}
                 }
@@ -529,12 +531,14 @@ impl Scheduler {
     ///
     /// Groups that sleep are asked through one of them: as long as no node takes its tasks, for the reasons that all were
     /// told, nothing changes for any of them. Tasks that are placed may change the reasons, so then they are asked again.
-    fn place_waiting(&mut self, cluster: &mut Cluster) {
+    ///
+    /// A pass that `is_behind` comes while the journal still holds writes, by which tasks may have ended.
+    fn place_waiting(&mut self, cluster: &mut Cluster, is_behind: bool) {
         self.wake_renewed(cluster);
         let mut pass_order = std::mem::take(&mut self.pass_order);
         let mut groups_awake = std::mem::take(&mut self.groups_awake);
         for number in &groups_awake {
-            pass_order.extend(self.prepare(cluster, *number));
+            pass_order.extend(self.prepare(cluster, *number, is_behind));
         }
         pass_order.sort_unstable_by(|one, other| other.cmp(one));
         self.sleepers.begin();
@@ -551,7 +555,7 @@ impl Scheduler {
                     self.wake_up(turn.1);
                     groups_awake.extend(self.groups_awake.pop());
                     // Its first tasks may have ended just now: then its turn is later.
-                    match self.prepare(cluster, turn.1) {
+                    match self.prepare(cluster, turn.1, is_behind) {
                         Some(own) if own == turn => self.place_group(cluster, own.1),
                         Some(own) => {
                             let place = pass_order.partition_point(|other| *other > own);
@@ -575,17 +579,18 @@ impl Scheduler {
     }
 
     /// Makes the list of a group good; the answer is its turn, if it has tasks that wait.
-    fn prepare(&mut self, cluster: &Cluster, number: u32) -> Option<Turn> {
+    fn prepare(&mut self, cluster: &Cluster, number: u32, is_behind: bool) -> Option<Turn> {
         let member = self.groups[number as usize].as_mut().expect("it waits");
-        let first_waits = || member.waiting.first().is_some_and(|(_, id)| waits(cluster, *id));
-        if !(member.is_settled && first_waits()) {
-            member.is_settled = false;
-            member.waiting.retain(|(_, id)| waits(cluster, *id));
-            if !std::mem::replace(&mut member.is_sorted, true) {
-                member.waiting.sort_unstable();
-            }
+        if is_behind {
+            member.waiting.purge(cluster, |id| {
+                let entry = &mut self.entries[id.row()];
+                if entry.generation == id.generation && entry.stage == Stage::Waiting {
+                    entry.stage = Stage::Ending;
+                }
+            });
         }
-        let oldest = member.waiting.first().map(|(oldest, _)| *oldest);
+        member.waiting.prepare(cluster);
+        let oldest = member.waiting.first();
         if oldest.is_none() {
             self.disband(number);
         }
@@ -605,39 +610,33 @@ impl Scheduler {
         let member = self.groups[number as usize].as_mut().expect("it waits");
         work::count(Work::Group);
         let mut tasks = std::mem::take(&mut member.waiting);
-        let sequence = tasks[0].0;
+        let sequence = tasks.first().expect("it waits");
         let group = (number as usize, &member.group);
         let mut board =
             Board::new(cluster, &mut self.ledger, &mut self.views, group, self.ties, sequence, &mut self.scratch);
         // A group that found no place before is given to the strategy only when there is one.
         let mut refusals = if member.last_refusals.is_some() { board.refusals_if_none_fits() } else { None };
         if refusals.is_none() {
-            // Where tasks came or went since the last pass, this one has looked through them already.
-            if member.is_settled {
-                tasks.retain(|(_, id)| waits(cluster, *id));
-            }
-            board.begin(tasks.iter().map(|(_, id)| cluster.task(*id).is_some_and(is_active)));
+            board.begin(&tasks);
             self.strategy.place(&mut board);
             if board.waiting() > 0 {
                 refusals = Some(board.refusals());
             }
         }
         let mut units = self.scratch.units.drain(..).peekable();
-        let placements = self.scratch.placements.iter().zip(&self.scratch.active);
-        for (index, ((node, active), (_, id))) in placements.zip(&tasks).enumerate() {
+        for (index, (node, active)) in self.scratch.placements.iter().enumerate() {
+            let id = tasks.pop(cluster).expect("it was placed");
             let entry = &mut self.entries[id.row()];
             (entry.stage, entry.node, entry.active) = (Stage::Placed, *node, *active);
             let units = units.next_if(|(number, _)| *number == index).map_or(Vec::new(), |(_, units)| units);
-            keep_units(&mut self.units, *id, &units);
-            cluster.assign(*id, *node, units);
+            keep_units(&mut self.units, id, &units);
+            cluster.assign(id, *node, units);
         }
         drop(units);
-        tasks.drain(..self.scratch.placements.len());
         match refusals {
             Some(refusals) => self.leave_waiting(cluster, number, tasks, refusals),
             None => {
-                // The list is kept for the next tasks, unless it is large.
-                tasks.shrink_to(64);
+                tasks.shrink();
                 let member = self.member_mut(number);
                 member.waiting = tasks;
                 member.last_refusals = None;
@@ -647,16 +646,19 @@ impl Scheduler {
 
     /// SwarmKit `noSuitableNode`. A task whose service has a newer version is forgotten until something else touches it
     /// (moby#53722): that is how a pending task gets lost by a harmless update.
-    fn leave_waiting(&mut self, cluster: &mut Cluster, number: u32, mut tasks: Vec<(u64, TaskId)>, refusals: Refusals) {
+    ///
+    /// All tasks of a group that wait have one explanation: when it changes, that is written once.
+    fn leave_waiting(&mut self, cluster: &mut Cluster, number: u32, mut tasks: Waiting, refusals: Refusals) {
         let member = self.groups[number as usize].as_mut().expect("it waits");
         let service = cluster.service(member.group.service);
         let is_current = service.is_some_and(|service| service.version <= member.group.version);
         if !is_current {
             let is_updated = service.is_some();
-            for (_, id) in tasks.drain(..) {
+            while let Some(id) = tasks.pop(cluster) {
                 self.entries[id.row()].stage = Stage::Unknown;
+                cluster.keep_error(id);
                 let is_over = |task: &Task| task.desired >= DesiredState::Shutdown;
-                if is_updated && waits(cluster, id) && cluster.task(id).is_some_and(is_over) {
+                if is_updated && cluster.task(id).is_some_and(is_over) {
                     cluster.set_state(id, TaskState::Shutdown, None, Writer::Manager);
                 }
                 self.leave(number);
@@ -669,11 +671,9 @@ impl Scheduler {
             self.explanation_cache = Some((refusals, text.into()));
         }
         let (_, text) = self.explanation_cache.clone().expect("just written");
-        member.is_settled &= member.last_refusals == Some(refusals);
-        if !std::mem::replace(&mut member.is_settled, true) {
-            for (_, id) in &tasks {
-                explain(cluster, *id, &text);
-            }
+        cluster.explain_all((member.group.service, member.group.version), &text);
+        for id in tasks.take_untold() {
+            cluster.explain(id, &text);
         }
         member.last_refusals = Some(refusals);
         member.waiting = tasks;
@@ -754,20 +754,10 @@ fn keep_units(kept: &mut BTreeMap<TaskId, Vec<GenericResource>>, id: TaskId, uni
     }
 }
 
-/// SwarmKit counts a task until it is told to stop.
-fn is_active(task: &Task) -> bool {
-    task.desired <= DesiredState::Complete
-}
-
-/// Whether the record of a task says so: the journal may have more to say of it.
-fn waits(cluster: &Cluster, id: TaskId) -> bool {
-    cluster.task(id).is_some_and(|task| task.node.is_none() && task.state == TaskState::Pending)
-}
-
-/// Writes an explanation, if the task still needs one and it is news.
-fn explain(cluster: &mut Cluster, id: TaskId, text: &Arc<str>) {
+/// Why a task is refused by the node to which it is bound, if that is news.
+fn explain_bound(cluster: &mut Cluster, id: TaskId, text: &Arc<str>) {
     let pending = cluster.task(id).filter(|task| task.state == TaskState::Pending);
-    if pending.is_some_and(|task| task.error() != Some(text)) {
+    if pending.is_some_and(|task| cluster.error(task) != Some(text)) {
         cluster.set_state(id, TaskState::Pending, Some(text.clone()), Writer::Manager);
     }
 }

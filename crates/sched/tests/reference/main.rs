@@ -237,7 +237,8 @@ impl History {
             // An explanation is written when a pass tries the task again and the text is another.
             let tried = |task: &TaskId| out.contains(&Command::State { task: *task, state: TaskState::Pending });
             for (task, text) in expected.explained.into_iter().filter(|(task, _)| tried(task)) {
-                let own = self.manager.cluster().task(task).and_then(|task| task.error().cloned());
+                let cluster = self.manager.cluster();
+                let own = cluster.task(task).and_then(|task| cluster.error(task).cloned());
                 assert_eq!(own.as_deref(), Some(text.as_str()), "explanation of {task:?}, seed {seed} at {at}");
             }
             self.decisions += got.len() as u64;

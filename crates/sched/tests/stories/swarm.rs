@@ -653,7 +653,7 @@ impl Swarm {
 
     /// Why a task is not further.
     pub fn why(&self, task: &str) -> &str {
-        self.task(task).error().map_or("", |it| it)
+        self.cluster().error(self.task(task)).map_or("", |text| text)
     }
 
     /// The name of the node where a task is, `-` if nowhere.

@@ -523,7 +523,8 @@ impl<'a> Run<'a> {
             }
             Command::Assign { task, .. } => self.log_state(*task, TaskState::Assigned, None),
             Command::State { task, state } => {
-                let error = self.manager.cluster().task(*task).and_then(|task| task.error().cloned());
+                let cluster = self.manager.cluster();
+                let error = cluster.task(*task).and_then(|task| cluster.error(task).cloned());
                 if self.by_task.get(task).is_some_and(|index| self.records[*index].1.state < *state) {
                     self.log_state(*task, *state, error.as_deref());
                 }
@@ -715,7 +716,7 @@ impl<'a> Run<'a> {
             }
             "final_pending_errors" => {
                 let waiting = tasks().filter(|(_, task)| task.state < TaskState::Assigned);
-                let texts = waiting.filter_map(|(_, task)| task.error().map(|it| it.to_string()));
+                let texts = waiting.filter_map(|(_, task)| self.manager.cluster().error(task).map(|it| it.to_string()));
                 json!(counted(texts))
             }
             "instances_per_slot" => {

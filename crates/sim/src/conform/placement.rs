@@ -152,7 +152,7 @@ impl<'a> Run<'a> {
         let mut texts: BTreeMap<(String, Option<String>), u64> = BTreeMap::new();
         for (_, task) in self.tasks(index).filter(|(_, task)| task.state < TaskState::Assigned) {
             let node = task.node.map(|node| self.manager.cluster().nodes()[node].spec.id.clone());
-            *texts.entry((task.error().map_or("", |it| it).to_owned(), node)).or_default() += 1;
+            *texts.entry((self.manager.cluster().error(task).map_or("", |it| it).to_owned(), node)).or_default() += 1;
         }
         let entry = |((text, node), count): ((String, Option<String>), u64)| match node {
             Some(node) => json!([count, text, node]),

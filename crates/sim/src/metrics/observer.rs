@@ -14,7 +14,7 @@ use sched::{DesiredState, NodeId, Row, Slot, Span, TaskState, Time};
 use self::jobs::Jobs;
 use self::window::Window;
 use super::{Mark, Outcome, Point};
-use crate::fact::{Fact, TaskNo};
+use crate::fact::{Fact, Reason, TaskNo};
 use crate::model::image::Totals;
 use crate::scenario::Scenario;
 
@@ -34,6 +34,8 @@ pub struct Observer {
     /// Every error text that a task ever had; the first is none.
     errors: Vec<Option<Arc<str>>>,
     error_rows: BTreeMap<Arc<str>, u32>,
+    /// Those that the waiting tasks of a version of a service have in common.
+    shared_error_rows: BTreeMap<(u32, u64), u32>,
     outcome: Outcome,
     /// What starts anew at the end of the warm-up.
     window: Window,
@@ -297,6 +299,7 @@ impl Observer {
             reservations: Vec::new(),
             errors: vec![None],
             error_rows: BTreeMap::new(),
+            shared_error_rows: BTreeMap::new(),
             outcome: Outcome { strategy: strategy.into(), replication, ..Outcome::default() },
             window: Window {
                 members: Area::begin(Time::ZERO, scenario.nodes.len() as u64),
@@ -333,8 +336,12 @@ impl Observer {
                 self.created(now, service.index(), *slot, *desired);
             }
             Fact::TaskAssigned(task, node) => self.assigned(now, *task, NodeId::from_index(*node)),
-            Fact::TaskRecord { task, state, desired, error } => {
-                self.recorded(now, *task, *state, *desired, error.as_ref());
+            Fact::TasksExplained { service, version, text } => {
+                let row = self.shared_error_row(service.index() as u32, *version);
+                self.errors[row as usize] = Some(text.clone());
+            }
+            Fact::TaskRecord { task, state, desired, reason } => {
+                self.recorded(now, *task, *state, *desired, reason);
             }
             Fact::TaskRemoved(task) => self.removed(now, *task),
             Fact::NodeEligible(node, eligible) => self.eligible(now, *node, *eligible),
@@ -546,10 +553,17 @@ impl Observer {
     }
 
     /// The manager's record of a task says this now.
-    fn recorded(&mut self, now: Time, task: TaskNo, state: TaskState, desired: DesiredState, error: Option<&Arc<str>>) {
+    fn recorded(&mut self, now: Time, task: TaskNo, state: TaskState, desired: DesiredState, reason: &Reason) {
         let it = &self.tasks[task.row()];
-        let is_same = self.errors[it.error as usize].as_ref() == error;
-        if it.state == state && it.desired == desired && is_same {
+        let error = match reason {
+            Reason::None => 0,
+            // The text that a task has already is not looked for again.
+            Reason::Own(text) if self.error_rows.get(text) == Some(&it.error) => it.error,
+            Reason::Own(text) => self.error_row(text),
+            Reason::Shared { version } => self.shared_error_row(self.slots[it.slot as usize].service, *version),
+        };
+        let it = &self.tasks[task.row()];
+        if it.state == state && it.desired == desired && it.error == error {
             return;
         }
         let (slot, node) = (it.slot as usize, it.node);
@@ -563,7 +577,6 @@ impl Observer {
         if state == TaskState::Running && it.state < state {
             self.tasks[task.row()].running = Once(now);
         }
-        let error = if is_same { self.tasks[task.row()].error } else { self.error_row(error) };
         self.rewrite(now, task, |it| {
             it.state = state;
             it.desired = desired;
@@ -571,10 +584,17 @@ impl Observer {
         });
     }
 
-    fn error_row(&mut self, error: Option<&Arc<str>>) -> u32 {
-        let Some(error) = error else { return 0 };
+    fn error_row(&mut self, error: &Arc<str>) -> u32 {
         *self.error_rows.entry(Arc::clone(error)).or_insert_with(|| {
             self.errors.push(Some(Arc::clone(error)));
+            self.errors.len() as u32 - 1
+        })
+    }
+
+    /// The row whose text changes with the reason for which tasks of a version find no node.
+    fn shared_error_row(&mut self, service: u32, version: u64) -> u32 {
+        *self.shared_error_rows.entry((service, version)).or_insert_with(|| {
+            self.errors.push(None);
             self.errors.len() as u32 - 1
         })
     }

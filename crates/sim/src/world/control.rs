@@ -21,7 +21,7 @@ use self::victims::Victims;
 use super::{Cx, Event};
 use crate::engine::law::Law;
 use crate::engine::rng::{Seeds, Stream, entity, part};
-use crate::fact::{Fact, JobNo, TaskNo};
+use crate::fact::{Fact, JobNo, Reason, TaskNo};
 use crate::model::agent::{Behaviour, Exit};
 use crate::model::autoscaler::Autoscalers;
 use crate::model::heartbeat::Heartbeats;
@@ -347,6 +347,7 @@ impl Control {
                 cx.tell(Fact::TaskWanted(self.numbers[task.row()], desired));
             }
             Command::State { task, .. } | Command::Promote { task, .. } => self.sync_task_record(cx, task),
+            Command::Explain { service, version, text } => cx.tell(Fact::TasksExplained { service, version, text }),
             // No policy of the list asks for it so far.
             Command::Pull { .. } => {}
             Command::Remove { task, .. } => {
@@ -362,8 +363,14 @@ impl Control {
             if !self.victims.is_empty() {
                 self.victims.note(id, task.service, task.slot, task.state == TaskState::Running);
             }
-            let (state, desired, error) = (task.state, task.desired, task.error().cloned());
-            cx.tell(Fact::TaskRecord { task: self.numbers[id.row()], state, desired, error });
+            let (state, desired) = (task.state, task.desired);
+            let cluster = self.manager.cluster();
+            let reason = match (cluster.shares_error(task), cluster.error(task)) {
+                (Some(version), _) => Reason::Shared { version },
+                (None, Some(error)) => Reason::Own(error.clone()),
+                (None, None) => Reason::None,
+            };
+            cx.tell(Fact::TaskRecord { task: self.numbers[id.row()], state, desired, reason });
         }
     }
 
