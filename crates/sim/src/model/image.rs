@@ -292,7 +292,49 @@ struct Transfer {
     serial: u32,
     stage: Stage,
     attempts: u32,
-    pulls: Vec<u32>,
+    pulls: Waiters,
+}
+
+/// Pulls that wait for one layer, in the order of their serials, which is that in which their manifests came.
+#[derive(Clone, Default, Debug)]
+struct Waiters {
+    /// With their serials; one that does not wait any more is [`GONE`].
+    list: Vec<(u32, u32)>,
+    gone: usize,
+}
+
+const GONE: u32 = u32::MAX;
+
+impl Waiters {
+    fn push(&mut self, serial: u32, pull: u32) {
+        // An image may name a layer twice.
+        if self.list.last() != Some(&(serial, pull)) {
+            debug_assert!(self.list.last().is_none_or(|last| last.0 < serial), "a later pull waits longer");
+            self.list.push((serial, pull));
+        }
+    }
+
+    /// A pull waits no longer; the others are not looked at. Says whether nobody waits now who did.
+    fn remove(&mut self, serial: u32) -> bool {
+        let found = self.list.binary_search_by_key(&serial, |waiter| {
+            #[cfg(test)]
+            tests::LOOKS.with(|looks| looks.update(|number| number + 1));
+            waiter.0
+        });
+        let Ok(place) = found else { return false };
+        let is_news = std::mem::replace(&mut self.list[place].1, GONE) != GONE;
+        self.gone += usize::from(is_news);
+        is_news && self.gone == self.list.len()
+    }
+
+    fn iter(&self) -> impl Iterator<Item = u32> + '_ {
+        self.list.iter().map(|waiter| waiter.1).filter(|pull| *pull != GONE)
+    }
+
+    fn clear(&mut self) {
+        self.list.clear();
+        self.gone = 0;
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -742,7 +784,7 @@ impl Images {
     /// A layer cannot be had.
     fn give_up<E: From<Event>>(&mut self, cx: &mut Context<E>, transfer: u32, error: &str) {
         let node = self.transfers[transfer as usize].node;
-        for pull in self.transfers[transfer as usize].pulls.clone() {
+        for pull in self.transfers[transfer as usize].pulls.iter().collect::<Vec<_>>() {
             self.do_without(cx, pull, error);
         }
         self.fill_slots(cx, node);
@@ -750,7 +792,7 @@ impl Images {
 
     /// The layers of an image are known: those that are neither there nor on their way are ordered.
     fn want_layers<E: From<Event>>(&mut self, cx: &mut Context<E>, pull: u32) {
-        let Pull { node, image, missed, .. } = self.pulls[pull as usize];
+        let Pull { node, image, missed, serial, .. } = self.pulls[pull as usize];
         let node = node as usize;
         if !missed && self.disks.is_none() {
             // Nothing was missing when it was asked for, and nothing is lost meanwhile.
@@ -761,11 +803,7 @@ impl Images {
                 continue;
             }
             let transfer = self.transfer(node, layer).unwrap_or_else(|| self.order(node, layer));
-            let pulls = &mut self.transfers[transfer as usize].pulls;
-            // An image may name a layer twice.
-            if pulls.last() != Some(&pull) {
-                pulls.push(pull);
-            }
+            self.transfers[transfer as usize].pulls.push(serial, pull);
         }
         self.fill_slots(cx, node);
         self.go_on(cx, pull);
@@ -778,8 +816,14 @@ impl Images {
 
     fn order(&mut self, node: usize, layer: u32) -> u32 {
         self.serial += 1;
-        let mut new =
-            Transfer { node, layer, serial: self.serial, stage: Stage::Waiting, attempts: 0, pulls: Vec::new() };
+        let mut new = Transfer {
+            node,
+            layer,
+            serial: self.serial,
+            stage: Stage::Waiting,
+            attempts: 0,
+            pulls: Waiters::default(),
+        };
         let row = self.free_transfers.pop().unwrap_or(self.transfers.len() as u32);
         if row as usize == self.transfers.len() {
             self.transfers.push(new);
@@ -816,7 +860,8 @@ impl Images {
         }
         self.fill_slots(cx, node);
         let pulls = &self.transfers[transfer as usize].pulls;
-        if let Some(&pull) = pulls.iter().find(|&&it| self.next_layer(it) == Some(layer)) {
+        let first = pulls.iter().find(|&pull| self.next_layer(pull) == Some(layer));
+        if let Some(pull) = first {
             self.unpack(cx, pull, transfer);
         }
     }
@@ -830,7 +875,7 @@ impl Images {
         };
         let digest = &self.digests[it.layer as usize];
         let error = format!("filesystem layer verification failed for digest {digest}");
-        for pull in it.pulls.iter().copied().filter(is_corrupt).collect::<Vec<_>>() {
+        for pull in it.pulls.iter().filter(is_corrupt).collect::<Vec<_>>() {
             self.do_without(cx, pull, &error);
         }
     }
@@ -860,9 +905,8 @@ impl Images {
             gone.into_iter().for_each(|layer| self.cached.lose(node, layer));
         }
         self.forget(transfer);
-        for pull in pulls.drain(..) {
-            self.go_on(cx, pull);
-        }
+        pulls.iter().for_each(|pull| self.go_on(cx, pull));
+        pulls.clear();
         self.transfers[transfer as usize].pulls = pulls;
     }
 
@@ -898,7 +942,7 @@ impl Images {
 
     fn drop_pull<E: From<Event>>(&mut self, cx: &mut Context<E>, pull: u32) {
         let it = &mut self.pulls[pull as usize];
-        let Pull { task, node, image, .. } = *it;
+        let Pull { task, node, image, serial, .. } = *it;
         let node = node as usize;
         it.serial = 0;
         self.free_pulls.push(pull);
@@ -915,9 +959,7 @@ impl Images {
             if !layers.contains(&it.layer) {
                 continue;
             }
-            let waiters = it.pulls.len();
-            it.pulls.retain(|&it| it != pull);
-            if waiters == 0 || !it.pulls.is_empty() {
+            if !it.pulls.remove(serial) {
                 continue;
             }
             let stage = it.stage;
@@ -971,6 +1013,30 @@ mod tests {
     use super::*;
 
     const MB: u64 = 1_000_000;
+
+    thread_local! {
+        /// Pulls that were looked at for the end of another one.
+        pub(super) static LOOKS: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+    }
+
+    #[test]
+    fn the_end_of_a_pull_costs_the_same_however_many_wait_for_its_layers() {
+        let images = [image("web", &[("a", 10), ("b", 20)])];
+        let mut lab = Lab::new(&registry(), &images);
+        let pulls = 4000;
+        (0..pulls).for_each(|task| lab.pull(task, 0, "web"));
+        lab.until(1.0);
+        // Every other one is given up, in no particular order; the others get their image.
+        let before = LOOKS.get();
+        for task in (0..pulls).map(|number| number * 1999 % pulls).filter(|task| !task.is_multiple_of(2)) {
+            lab.images.cancel(&mut lab.cx, TaskNo(task), 0);
+        }
+        let done = lab.until(60.0);
+        assert_eq!(done.len() as u32, pulls / 2);
+        assert!(done.iter().all(|(task, _)| task.is_multiple_of(2)));
+        let looks = LOOKS.get() - before;
+        assert!((pulls as usize..32 * pulls as usize).contains(&looks), "{looks} looks for {pulls} pulls");
+    }
 
     fn image(name: &str, layers: &[(&str, u64)]) -> Image {
         let layer =
