@@ -91,8 +91,8 @@ impl Service {
         self.slots.iter().flat_map(|(_, tasks)| tasks)
     }
 
-    /// Of a job: how many records are looked at whenever one of its tasks ends. Records of tasks that ended are kept for
-    /// ever, but are looked at once more at most.
+    /// Of a job: how many records may still change what is done. Records of tasks that ended are kept for ever, but are
+    /// looked at once more at most.
     pub fn open_tasks(&self) -> usize {
         self.agenda.len()
     }
@@ -255,6 +255,9 @@ pub struct Cluster {
     on_nodes: IdVec<NodeId, Residents>,
     /// Nodes that cannot keep tasks, see [`Cluster::is_invalid`].
     invalid: IdVec<NodeId, bool>,
+    /// Nodes in the order of their changes, of which the first ones are forgotten, and how many those are.
+    node_log: VecDeque<NodeId>,
+    node_log_begin: u64,
     services: IdMap<ServiceId, Service>,
     /// Services that were removed and may have no task left.
     leaving: Vec<ServiceId>,
@@ -374,6 +377,17 @@ impl Cluster {
         self.publishers.iter().copied()
     }
 
+    /// How often a node has changed.
+    pub(crate) fn node_changes(&self) -> u64 {
+        self.node_log_begin + self.node_log.len() as u64
+    }
+
+    /// The nodes that changed after so many changes; nothing if that is too long ago to be known.
+    pub(crate) fn nodes_changed_since(&self, seen: u64) -> Option<impl Iterator<Item = NodeId> + '_> {
+        let first = usize::try_from(seen.checked_sub(self.node_log_begin)?).ok()?;
+        Some(self.node_log.range(first.min(self.node_log.len())..).copied())
+    }
+
     pub(crate) fn now(&self) -> Time {
         self.now
     }
@@ -409,6 +423,13 @@ impl Cluster {
 
     fn record(&mut self, change: Change) {
         self.uncommitted = true;
+        if let Change::NodeCreated(node) | Change::NodeUpdated(node) | Change::NodeRemoved(node) = change {
+            self.node_log.push_back(node);
+            if self.node_log.len() > 64 + self.nodes.len() {
+                self.node_log.pop_front();
+                self.node_log_begin += 1;
+            }
+        }
         self.journal.push_back(change);
     }
 
@@ -608,6 +629,10 @@ impl Cluster {
         }
         task.desired = desired;
         let (node, state) = (task.node, task.state);
+        if task.spec.mode.is_job() {
+            let (service, slot, sequence) = (task.service, task.slot, task.sequence);
+            self.services[service].agenda.write(slot, sequence);
+        }
         self.commands.push(Command::Desired { task: id, node, desired });
         self.record(Change::TaskUpdated { task: id, desired, state });
     }
@@ -679,6 +704,10 @@ impl Cluster {
         task.set_error(error);
         task.since = if writer == Writer::Untimed { since } else { now };
         let desired = task.desired;
+        if state > TaskState::Running && task.spec.mode.is_job() {
+            let (service, slot, sequence) = (task.service, task.slot, task.sequence);
+            self.services[service].agenda.write(slot, sequence);
+        }
         if writer != Writer::Agent {
             self.commands.push(Command::State { task: id, state });
         }

@@ -13,6 +13,8 @@ pub(crate) enum Work {
     Place,
     /// A task in the list of those of its group that wait is looked at.
     Waiting,
+    /// A record or a node of a job is looked at, or a number for a new task.
+    Record,
 }
 
 pub(crate) fn count(work: Work) {
@@ -32,7 +34,7 @@ mod counts {
     use super::Work;
 
     thread_local! {
-        static DONE: [Cell<u64>; 5] = const { [const { Cell::new(0) }; 5] };
+        static DONE: [Cell<u64>; 6] = const { [const { Cell::new(0) }; 6] };
     }
 
     pub(crate) fn count_many(work: Work, times: usize) {
@@ -238,5 +240,28 @@ mod tests {
         );
         assert!((1..200 * churns as u64).contains(&looks), "{looks} looks");
         assert!((1..200 * churns).contains(&told), "{told} commands");
+    }
+    #[test]
+    fn the_end_of_a_task_of_a_job_costs_the_same_however_large_the_job_is() {
+        let size = 400;
+        let large = Mode::ReplicatedJob { max_concurrent: size, total_completions: 2 * size };
+        for (mode, nodes, tasks) in [(large, 10, 2 * size), (Mode::GlobalJob, size as usize, size)] {
+            let mut lab = Lab::new(nodes);
+            lab.create("job", 0, |spec| spec.mode = mode);
+            let records = count(Work::Record, || {
+                while lab.count(|task| task.state == TaskState::Complete) < tasks {
+                    lab.sleep(1);
+                    let runs = |task: &Task| task.node.is_some() && task.state < TaskState::Complete;
+                    let all = lab.manager.cluster().tasks().filter(|(_, task)| runs(task));
+                    // Those that were created last end first, one after the other.
+                    let running: Vec<TaskId> = all.map(|(id, _)| id).collect();
+                    for task in running.into_iter().rev() {
+                        lab.handle(Event::TaskStatus { task, state: TaskState::Complete, error: None });
+                    }
+                }
+            });
+            assert_eq!(lab.count(|_| true), tasks);
+            assert!((tasks..20 * tasks).contains(&records), "{records} records and nodes of {tasks} tasks");
+        }
     }
 }
