@@ -104,7 +104,7 @@ fn team(value: &Value<'_>, teams: &BTreeMap<String, u64>) -> Option<(String, u64
     let name = value.text()?;
     let found = teams.get_key_value(name).map(|(name, count)| (name.clone(), *count));
     if found.is_none() {
-        value.complain_with(format!("no crew `{name}`"), suggest(name, teams.keys().map(String::as_str)));
+        value.complain_with(format!("no crew `{name}`"), value.sink.suggest(name, teams.keys().map(String::as_str)));
     }
     found
 }

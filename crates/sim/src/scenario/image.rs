@@ -7,7 +7,6 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use sched::Reference;
 
-use super::complaint::suggest;
 use super::pattern::expand;
 use super::pool::Selectors;
 use super::reader::{Table, Value};
@@ -179,7 +178,10 @@ fn layers_of(image: &Draft<'_>, drafts: &BTreeMap<String, Draft<'_>>) -> Vec<Lay
         let Some(base) = drafts.get(&Reference::name_of(name)) else {
             // Every image on top of it meets the same gap; only the one that says so is blamed.
             if from_top.len() == 1 {
-                value.complain_with(format!("no image `{name}`"), suggest(name, drafts.keys().map(String::as_str)));
+                value.complain_with(
+                    format!("no image `{name}`"),
+                    value.sink.suggest(name, drafts.keys().map(String::as_str)),
+                );
             }
             break;
         };

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use sched::spec::Mode;
 use sched::{Reference, Span, Time};
 
-use super::complaint::suggest;
 use super::reader::{Table, Value};
 use super::service::{TASKS, exits};
 use super::unit::typical;
@@ -85,7 +84,7 @@ fn plan(table: &Table<'_>, services: &[ServicePlan], habit: Habit) -> Option<Ope
         let row = services.iter().position(|it| it.spec.name == name);
         if row.is_none() {
             let names = services.iter().map(|it| it.spec.name.as_str());
-            value.complain_with(format!("no service `{name}`"), suggest(name, names));
+            value.complain_with(format!("no service `{name}`"), value.sink.suggest(name, names));
         }
         row
     });

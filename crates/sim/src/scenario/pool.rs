@@ -8,7 +8,6 @@ use sched::spec::{
     Units,
 };
 
-use super::complaint::suggest;
 use super::pattern::expand;
 use super::reader::{Entry, Table, Value};
 use super::{NodePlan, scaler};
@@ -291,7 +290,7 @@ impl<'a> Selectors<'a> {
                     all(&|node| node.spec.labels.get(key).is_some_and(|value| value == wanted))
                 }
                 Some(values) => {
-                    let help = suggest(wanted, values.iter().copied());
+                    let help = value.sink.suggest(wanted, values.iter().copied());
                     value.complain_with(format!("no node has the label `{text}`"), help);
                     Vec::new()
                 }
@@ -342,7 +341,7 @@ impl<'a> Selectors<'a> {
         name: &str,
         names: impl Iterator<Item = &'n str>,
     ) -> Vec<usize> {
-        value.complain_with(format!("no {what} `{name}`"), suggest(name, names));
+        value.complain_with(format!("no {what} `{name}`"), value.sink.suggest(name, names));
         Vec::new()
     }
 }

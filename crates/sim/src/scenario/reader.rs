@@ -22,6 +22,13 @@ impl Sink {
         self.0.borrow_mut().push((place, message.to_string(), help));
     }
 
+    /// What was meant, as [`suggest`] has it. Names are compared for the first complaints only: nobody reads the hint of the
+    /// thousandth, and with as many names as complaints all hints would take a product of both.
+    pub fn suggest<'a>(&self, word: &str, names: impl Iterator<Item = &'a str>) -> Option<String> {
+        const HINTS: usize = 200;
+        if self.0.borrow().len() < HINTS { suggest(word, names) } else { None }
+    }
+
     /// Whether there is a complaint so far.
     pub fn any(&self) -> bool {
         !self.0.borrow().is_empty()
@@ -79,7 +86,7 @@ impl<'a> Table<'a> {
         for key in table.keys().filter(|key| !keys.contains(&key.get_ref().as_ref())) {
             let name = key.get_ref();
             let message = format!("unknown key `{}`", read.path_of(name));
-            sink.complain(Some(place(key)), message, suggest(name, keys.iter().copied()));
+            sink.complain(Some(place(key)), message, sink.suggest(name, keys.iter().copied()));
         }
         read
     }
@@ -244,7 +251,7 @@ impl<'a> Value<'a> {
         let listed = names().collect::<Vec<_>>().join(", ");
         self.complain_with(
             format!("expected one of {listed}, found {}", self.what()),
-            suggest(word, names()).filter(|help| help.starts_with("did")),
+            self.sink.suggest(word, names()).filter(|help| help.starts_with("did")),
         );
         None
     }
@@ -305,5 +312,22 @@ impl<'a> Value<'a> {
             value: item.get_ref(),
         };
         array.iter().map(item).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_compared_for_the_first_complaints_only() {
+        let sink = Sink::default();
+        let mut compared = 0;
+        for number in 0..1000 {
+            let hint = sink.suggest("wbe", ["db", "web"].into_iter().inspect(|_| compared += 1));
+            assert_eq!(hint.is_some(), number < 200);
+            sink.complain(None, "no service `wbe`", hint);
+        }
+        assert_eq!(compared, 2 * 200);
     }
 }

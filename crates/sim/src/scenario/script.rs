@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use sched::spec::{Availability, Mode};
 use sched::{Span, Time};
 
-use super::complaint::{Place, suggest};
+use super::complaint::Place;
 use super::pool::{ROLES, Selectors};
 use super::reader::{Table, Value};
 use super::service::TASKS;
@@ -291,13 +291,14 @@ impl<'a> Script<'a> {
         for item in value.list_or_one() {
             let Some(name) = item.text() else { continue };
             let of_stack = |row: &usize| self.services[*row].stack.as_deref() == Some(name);
-            let is_service = self.by_name.contains_key(name);
-            let members: Vec<usize> = (0..self.services.len()).filter(of_stack).collect();
-            let rows = if members.is_empty() || is_service {
-                self.service(&item, name).into_iter().collect()
-            } else {
-                members
+            // A service comes before a stack of its name.
+            let rows = match self.by_name.get(name) {
+                Some(row) => vec![*row],
+                None => (0..self.services.len()).filter(of_stack).collect(),
             };
+            if rows.is_empty() {
+                self.service(&item, name);
+            }
             let removed = |row: usize| (format!("{} removed", self.services[row].spec.name), Action::Remove(row));
             actions.extend(rows.into_iter().map(removed));
         }
@@ -312,7 +313,11 @@ impl<'a> Script<'a> {
         let row = self.by_name.get(name).copied();
         if row.is_none() {
             let names = self.by_name.keys().copied();
-            value.sink.complain(Some(place), format!("`{}`: no service `{name}`", value.path), suggest(name, names));
+            value.sink.complain(
+                Some(place),
+                format!("`{}`: no service `{name}`", value.path),
+                value.sink.suggest(name, names),
+            );
         }
         row
     }

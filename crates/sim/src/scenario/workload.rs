@@ -5,7 +5,6 @@ use std::path::Path;
 
 use sched::{Span, Time};
 
-use super::complaint::suggest;
 use super::reader::{Table, Value};
 use super::rows::{Rows, SECONDS, seconds};
 use super::service::{SERVICE, TASKS};
@@ -56,7 +55,7 @@ pub(super) fn requests(
             let name = value.text()?;
             let row = rows.get(name).copied();
             if row.is_none() {
-                value.complain_with(format!("no service `{name}`"), suggest(name, rows.keys().copied()));
+                value.complain_with(format!("no service `{name}`"), value.sink.suggest(name, rows.keys().copied()));
             } else if plans.iter().any(|it| it.name == name) {
                 value.complain(format!("there are already requests to `{name}`"));
             }
@@ -124,7 +123,7 @@ pub(super) fn workload(
             let name = value.text()?;
             let row = rows.get(name).copied();
             if row.is_none() {
-                value.complain_with(format!("no queue `{name}`"), suggest(name, rows.keys().copied()));
+                value.complain_with(format!("no queue `{name}`"), value.sink.suggest(name, rows.keys().copied()));
             }
             row
         });

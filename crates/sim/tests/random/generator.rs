@@ -840,6 +840,7 @@ impl Writer {
 
     fn stack_file(&mut self, file: &str, stack: &str, at: u64) {
         let is_global = self.dice.chance(0.2);
+        let hours = self.duration / 1000 / (3600 * SECOND) + 1;
         let mut text = String::from("version: \"3.8\"\nservices:\n  app:\n    image: nginx:${TAG:-1}\n");
         text += "    networks: [front]\n";
         if self.dice.maybe() {
@@ -848,6 +849,10 @@ impl Writer {
         }
         if self.dice.maybe() {
             text += "    healthcheck:\n      test: [CMD, \"true\"]\n      retries: 2\n";
+            if self.is_long() {
+                // Docker's half a minute would be a hundred million probes in a century.
+                text += &format!("      interval: {hours}h\n");
+            }
         }
         text += "    deploy:\n      ";
         text += if is_global { "mode: global\n" } else { "replicas: ${COUNT:-2}\n" };
@@ -857,13 +862,20 @@ impl Writer {
         if self.dice.maybe() {
             text += "      placement:\n        constraints: [node.role == worker]\n        max_replicas_per_node: 2\n";
         }
-        if self.dice.maybe() {
+        if self.is_long() {
+            // With Docker's five seconds a release that ends at once would be restarted millions of times.
+            text += &format!("      restart_policy: {{delay: {hours}h}}\n");
+        } else if self.dice.maybe() {
             text += "      restart_policy: {condition: on-failure, delay: 2s, max_attempts: 2, window: 1m}\n";
         }
         if self.dice.maybe() {
             text += "      update_config: {parallelism: 2, order: start-first, failure_action: rollback}\n";
         }
-        text += "  side:\n    image: redis\nnetworks:\n  front: {}\n";
+        text += "  side:\n    image: redis\n";
+        if self.is_long() {
+            text += &format!("    deploy:\n      restart_policy: {{delay: {hours}h}}\n");
+        }
+        text += "networks:\n  front: {}\n";
         self.files.insert(file.to_string(), text);
         for (service, is_replicated) in [("app", !is_global), ("side", true)] {
             let name = format!("{stack}_{service}");
