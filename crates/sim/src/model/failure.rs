@@ -454,6 +454,23 @@ mod tests {
     }
 
     #[test]
+    fn a_unit_that_has_been_there_fails_within_what_is_left_of_an_up_time_and_a_new_one_after_a_whole() {
+        let fixed = |secs| Law::Fixed(Span::from_secs(secs));
+        let first = |new: bool| -> Vec<f64> {
+            let units = (0..1000).map(|it| unit_of(&format!("n{it}"), &[])).collect();
+            let plans = [FailurePlan { up: fixed(100), repair: fixed(1000), new, ..plan("node", units) }];
+            let told = story(&plans, 0, 500);
+            told.iter().map(|it| it.split(' ').next().and_then(|at| at.parse().ok()).expect("a time")).collect()
+        };
+        assert_eq!(first(true), vec![100.0; 1000]);
+        // Uniform up to the whole: mean 50, standard deviation 100 / sqrt(12), and that of the mean 0.9.
+        let left = first(false);
+        assert!(left.len() == 1000 && left.iter().all(|it| (0.0..=100.0).contains(it)), "{left:?}");
+        let mean = left.iter().sum::<f64>() / 1000.0;
+        assert!((mean - 50.0).abs() < 3.0 && left[10] < 5.0 && 95.0 < left[989], "{mean}");
+    }
+
+    #[test]
     fn a_burst_draws_others_in() {
         let units: Vec<FailureUnit> = (0..40).map(|it| unit_of(&format!("n{it}"), &[it])).collect();
         let burst = Some(Burst { chance: 1.0, size: 4.0, within: Span::from_secs(120) });

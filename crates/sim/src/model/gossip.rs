@@ -274,6 +274,27 @@ mod tests {
     }
 
     #[test]
+    fn a_node_tells_a_piece_of_news_as_often_as_the_limit_says() {
+        // 200 nodes have three digits: twelve times, in rounds of five, five and two.
+        let model = GossipModel { retransmit: 4, ..unlimited(5) };
+        let mut gossip = Gossip::new(&model, 200, Seeds::of(1, 1));
+        let mut cx: Context<Round> = Context::new();
+        gossip.news(&mut cx, 7, None);
+        let mut rounds = Vec::new();
+        for _ in 0..5 {
+            let (_, round) = cx.pop().expect("it goes on");
+            let told = std::cell::Cell::new(0);
+            // Nobody hears, so that one alone tells.
+            gossip.handle(&mut cx, round, |_, _| {
+                told.update(|told| told + 1);
+                false
+            });
+            rounds.push(told.get());
+        }
+        assert_eq!(rounds, [5, 5, 2, 0, 0]);
+    }
+
+    #[test]
     fn who_is_forgotten_learns_it_when_tables_are_compared() {
         let once = GossipModel { retransmit: 1, sync: Span::from_secs(30), ..unlimited(1) };
         // Told once or twice each, the news does not reach everybody before the tables are compared.

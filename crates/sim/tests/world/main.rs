@@ -1,6 +1,8 @@
 //! Whole runs: small clusters whose story is known, and laws that hold for every run.
 
 mod clones;
+mod leaders;
+mod warm_up;
 
 use std::path::PathBuf;
 
@@ -302,6 +304,8 @@ fn updates_are_timed_and_refusals_are_marked() {
     // One slot after the other, about 2.3 s each, and five seconds of watching the last.
     near(is(&outcome, "update_duration_s"), 12.0, 1.0);
     assert_eq!(outcome.tasks.len(), 6);
+    // Each task was stopped by the manager, and its successor is where it was.
+    assert_eq!((is(&outcome, "restarts"), is(&outcome, "moves")), (3.0, 0.0));
     assert_eq!(is(&outcome, "running_final"), 0.0);
     assert_eq!(is(&outcome, "tasks_desired"), 0.0);
 }
@@ -696,6 +700,46 @@ fn an_autoscaler_orders_what_is_missing_and_its_machines_are_new() {
     let again: Vec<f64> = marks.iter().filter(|it| it.1.ends_with("ordered")).map(|it| it.0).skip(1).collect();
     assert_eq!(again, [310.0, 310.0, 560.0, 560.0], "and no more than there may be");
     assert_eq!((is(&outcome, "nodes_final"), is(&outcome, "running_final")), (3.0, 3.0));
+}
+
+#[test]
+fn an_autoscaler_does_not_wait_for_the_tasks_of_a_machine_that_is_lost() {
+    let removed = |is_lost: bool| {
+        let mut scenario = cluster(2);
+        // Whatever stops takes two minutes for it.
+        scenario.models.daemon.stop = fixed(120_000);
+        let mut web = service("web", 2);
+        web.spec.task.reservations.nano_cpus = 1_000_000_000;
+        web.spec.task.container.stop_grace = Some(Span::from_secs(200));
+        scenario.services = vec![web];
+        scenario.scalers = vec![ScalerPlan {
+            pool: "node".into(),
+            nodes: vec![0, 1],
+            present: 2,
+            min: 1,
+            room: (4_000_000_000, 8_000_000_000),
+            every: Span::from_secs(10),
+            pending_for: Span::from_secs(10),
+            provision: fixed(90_000),
+            below: 0.5,
+            idle_for: Span::from_secs(60),
+        }];
+        if is_lost {
+            scenario.script = vec![script(80, Action::Down(vec![0]))];
+        }
+        let outcome = run(&scenario);
+        let marks: Vec<(f64, &str)> = outcome
+            .marks
+            .iter()
+            .filter(|it| it.kind == "autoscaler")
+            .map(|it| (it.time_s, it.label.as_str()))
+            .collect();
+        assert_eq!((marks.len(), marks[0], marks[1].1), (2, (70.0, "n0 drained"), "n0 removed"), "{marks:?}");
+        assert_eq!((is(&outcome, "nodes_final"), is(&outcome, "running_final")), (1.0, 2.0));
+        marks[1].0
+    };
+    // Two minutes after the drain its task has stopped; lost at 80 s, it is noticed 9 to 16.5 s later.
+    assert_eq!((removed(false), removed(true)), (200.0, 100.0));
 }
 
 /// Whatever breaks in whatever order, a cluster that is whole again heals: sessions, leaders and tables come together.
