@@ -10,7 +10,8 @@ use std::sync::Arc;
 use rand_chacha::ChaCha8Rng;
 use sched::{Span, Time};
 
-use crate::engine::law::{Law, unit};
+use crate::engine::chance::{below, unit};
+use crate::engine::law::Law;
 use crate::engine::rng::{Seeds, Stream, entity, part};
 use crate::fact::{Context, NetworkFault};
 
@@ -264,7 +265,7 @@ impl Failures {
             }
             let mut whole: Vec<usize> = self.rows[row].clone().filter(|other| !self.processes[*other].broken).collect();
             for _ in 0..others.min(whole.len()) {
-                let chosen = whole.swap_remove((unit(&mut rng) * whole.len() as f64) as usize);
+                let chosen = whole.swap_remove(below(&mut rng, whole.len() as u64) as usize);
                 let after = Span::from_secs_f64(unit(&mut rng) * burst.within.as_secs_f64());
                 let other = &mut self.processes[chosen];
                 (other.noticed, other.drawn_in) = (true, true);
