@@ -164,8 +164,8 @@ fn a_lost_node_is_replaced_after_detection_and_the_restart_delay() {
         assert_eq!((task.state, task.desired), (TaskState::Failed, DesiredState::Shutdown));
         assert_eq!(task.error, "task: non-zero exit (255)");
     }
-    // Nothing moves back.
-    assert_eq!(is(&outcome, "tasks_per_node_max"), 3.0);
+    // Nothing moves back, and what was lost was not moved.
+    assert_eq!((is(&outcome, "tasks_per_node_max"), is(&outcome, "moves")), (3.0, 0.0));
     assert_eq!(is(&outcome, "running_min"), 4.0);
     near(is(&outcome, "replica_seconds_lost"), 2.0 * (detection + 5.5), 0.02);
     near(is(&outcome, "availability"), 1.0 - 2.0 * (detection + 5.5) / (6.0 * 599.25), 1e-4);
@@ -304,10 +304,73 @@ fn updates_are_timed_and_refusals_are_marked() {
     // One slot after the other, about 2.3 s each, and five seconds of watching the last.
     near(is(&outcome, "update_duration_s"), 12.0, 1.0);
     assert_eq!(outcome.tasks.len(), 6);
-    // Each task was stopped by the manager, and its successor is where it was.
-    assert_eq!((is(&outcome, "restarts"), is(&outcome, "moves")), (3.0, 0.0));
+    let moved =
+        |slot: u32| named(&outcome, &format!("web.{slot}#1")).node != named(&outcome, &format!("web.{slot}#2")).node;
+    assert_eq!(
+        (is(&outcome, "restarts"), is(&outcome, "moves")),
+        (3.0, (1..=3).filter(|it| moved(*it)).count() as f64)
+    );
     assert_eq!(is(&outcome, "running_final"), 0.0);
     assert_eq!(is(&outcome, "tasks_desired"), 0.0);
+}
+
+/// The nodes of the tasks of a service of four, before and after a new version, and what counts as moved.
+fn updated(order: &str, nodes: usize) -> (usize, f64) {
+    let outcome = run(&told(&format!(
+        r#"
+        duration = "3m"
+        pool = [{{ name = "n", count = {nodes} }}]
+        service = [{{ name = "web", image = "web:1", replicas = 4, update = {{ order = "{order}" }} }}]
+        event = [{{ at = "1m", update_image = {{ web = "web:2" }} }}]
+        "#
+    )));
+    let node = |number: u32, slot: u32| named(&outcome, &format!("web.{slot}#{number}")).node.clone();
+    ((1..=4).filter(|&slot| node(1, slot) != node(2, slot)).count(), is(&outcome, "moves"))
+}
+
+#[test]
+fn an_update_moves_what_it_stops_first_and_then_puts_elsewhere() {
+    assert_eq!(updated("stop-first", 1), (0, 0.0));
+    let (elsewhere, moves) = updated("stop-first", 12);
+    assert!(0 < elsewhere, "on twelve nodes some successor is elsewhere");
+    assert_eq!(moves, elsewhere as f64);
+    // The old ones still ran when the new ones were assigned.
+    assert_eq!(updated("start-first", 12).1, 0.0);
+}
+
+#[test]
+fn from_an_event_to_the_end_only_what_was_there_at_the_event_counts() {
+    let outcome = run(&told(
+        r#"
+        duration = "5m"
+        pool = [{ name = "n" }]
+        service = [{ name = "web", image = "web", replicas = 3, exits = { after = { uniform = { min = "10s", max = "30s" } } } }]
+        event = [{ at = "1m", scale = { web = 4 } }]
+        "#,
+    ));
+    let there = outcome.tasks.iter().filter(|it| it.created_s < 60.0 && it.ended_s.is_some_and(|it| 60.0 < it));
+    let ends: Vec<f64> = there.filter_map(|it| it.ended_s).map(|it| it - 60.0).collect();
+    assert_eq!(ends.len(), 3);
+    near(is(&outcome, "event_to_ended_mean_s"), ends.iter().sum::<f64>() / 3.0, 1e-9);
+}
+
+#[test]
+fn machines_without_power_and_single_tasks_are_left_out_of_the_balance_at_the_end() {
+    let outcome = run(&told(
+        r#"
+        duration = "3m"
+        pool = [{ name = "n", count = 4, labels = { rack = "r{i/2}" } }]
+        service = [
+            { name = "web", image = "web", replicas = 4 },
+            { name = "one", image = "web", constraints = ["node.hostname == n-1"] },
+        ]
+        event = [{ at = "175s", down = "n-4" }]
+        "#,
+    ));
+    // Two, one and one task on the machines with power; three of the service's tasks, two of them in the first rack.
+    let deviation = ((4.0f64 + 1.0 + 1.0) / 3.0 - 16.0 / 9.0).sqrt();
+    near(is(&outcome, "tasks_per_node_cv"), deviation / (4.0 / 3.0), 1e-12);
+    near(is(&outcome, "rack_share_max"), 2.0 / 3.0, 1e-12);
 }
 
 #[test]
