@@ -77,3 +77,29 @@ fn silence_that_lasts_too_long_while_the_leader_decides_nothing_is_noticed_after
     assert_eq!(noticed, [117.0], "when the leader has its majority again");
     assert_eq!(is(&outcome, "running_final"), 2.0, "and the lost task is replaced");
 }
+
+#[test]
+fn a_manager_that_is_alone_leads_without_a_network() {
+    let outcome = run(&told(
+        r#"
+        duration = "5m"
+        [[pool]]
+        name = "m"
+        role = "manager"
+        [[pool]]
+        name = "w"
+        [[service]]
+        name = "web"
+        image = "web"
+        constraints = ["node.hostname == m"]
+        [[event]]
+        at = "60s"
+        cut = "m"
+        [[event]]
+        at = "90s"
+        kill = "web"
+        "#,
+    ));
+    assert_eq!((is(&outcome, "leaderless_share"), is(&outcome, "majority_losses")), (0.0, 0.0));
+    assert_eq!(value(&outcome, "election_mean_s"), None);
+}

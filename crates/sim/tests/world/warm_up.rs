@@ -201,3 +201,65 @@ fn nothing_that_happened_before_is_counted() {
         near(is(&later, metric), share, 1e-12);
     }
 }
+
+#[test]
+fn what_began_before_and_ends_after_is_no_sample() {
+    let mut scenario = told(
+        r#"
+        duration = "5m"
+        registry = { bandwidth = "8Mbit/s" }
+        [[pool]]
+        name = "n"
+        count = 3
+        [[image]]
+        name = "web"
+        layers = []
+        [[image]]
+        name = "large"
+        layers = ["6MB"]
+        [[service]]
+        name = "web"
+        image = "web"
+        replicas = 3
+        [[service]]
+        name = "late"
+        image = "large"
+        at = "98s"
+        [[service]]
+        name = "new"
+        image = "web"
+        at = "4m"
+        quorum = 1
+        [[arrivals]]
+        every = "97s"
+        limit = 1
+        service = { name = "job", image = "large", mode = "replicated-job", exits = { after = "5s" } }
+        [[event]]
+        at = "90s"
+        down = "n-1"
+        [[event]]
+        at = "99s"
+        up = "n-1"
+        "#,
+    );
+    let whole = run(&scenario);
+    assert!(
+        ["return_mean_s", "failover_max_s", "job_wait_mean_s", "job_time_mean_s"].iter().all(|it| 0.0 < is(&whole, it))
+    );
+    scenario.warm_up = Span::from_secs(100);
+    let outcome = run(&scenario);
+    for metric in ["return_mean_s", "failover_max_s", "job_wait_mean_s", "job_time_mean_s"] {
+        assert_eq!(value(&outcome, metric), None, "{metric}");
+    }
+    assert_eq!(
+        (is(&outcome, "jobs_arrived"), is(&outcome, "jobs_done"), is(&outcome, "little_gap_s")),
+        (0.0, 1.0, 0.0)
+    );
+    // Of images only those of the replacement of the lost task and of the new service were asked for since.
+    assert_eq!(is(&outcome, "tasks_created"), 2.0);
+    near(is(&outcome, "prepare_mean_s"), 0.202, 1e-6);
+    assert!(6.0 < is(&whole, "prepare_mean_s") * 7.0, "{}", is(&whole, "prepare_mean_s"));
+    // The new service is there for a minute, and its task runs, not only ready, 0.55 to 0.8 s later.
+    let lacking = (1.0 - is(&outcome, "quorum_share")) * 60.0;
+    assert!((0.5..0.9).contains(&lacking), "{lacking}");
+}
