@@ -93,6 +93,44 @@ pub(crate) fn offers(offer: &[GenericResource], unit: &GenericResource) -> bool 
     }
 }
 
+/// Whether these requests do not touch each other: one for each kind, and none for less than nothing.
+pub(crate) fn are_plain(requests: &[GenericResource]) -> bool {
+    let is_first = |row: usize| requests[..row].iter().all(|other| other.kind != requests[row].kind);
+    requests.iter().enumerate().all(|(row, request)| is_first(row) && !is_negative(request))
+}
+
+/// Whether this is an amount of less than nothing.
+pub(crate) fn is_negative(unit: &GenericResource) -> bool {
+    matches!(unit.units, Units::Count(count) if count < 0)
+}
+
+/// Panics unless what is free of each kind is what there is less what is held. A kind that the node declares in more than
+/// one way is not looked at.
+pub(crate) fn check(total: &[GenericResource], held: &[&GenericResource], free: &[GenericResource]) {
+    let mut kinds: Vec<&str> = total.iter().map(|entry| entry.kind.as_str()).collect();
+    kinds.sort_unstable();
+    kinds.dedup();
+    for kind in kinds {
+        let total: Vec<&Units> = total.iter().filter(|it| it.kind == kind).map(|it| &it.units).collect();
+        let held = held.iter().filter(|it| it.kind == kind).map(|it| &it.units);
+        let mut free: Vec<&Units> = free.iter().filter(|it| it.kind == kind).map(|it| &it.units).collect();
+        if let [Units::Count(total)] = total[..] {
+            let amount = |units: &Units| if let Units::Count(count) = units { i128::from(*count) } else { 0 };
+            let (held, free): (i128, i128) = (held.map(amount).sum(), free.into_iter().map(amount).sum());
+            assert_eq!(free, i128::from(*total) - held, "units of {kind} that are free, of {total}");
+        } else if total.iter().all(|it| matches!(it, Units::Named(_))) {
+            let held: Vec<&Units> = held.collect();
+            let mut left: Vec<&Units> = total.into_iter().filter(|it| !held.contains(it)).collect();
+            left.sort_unstable();
+            free.sort_unstable();
+            // One that is declared twice is taken twice and given back once.
+            left.dedup();
+            free.dedup();
+            assert_eq!(free, left, "units of {kind} that are free");
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

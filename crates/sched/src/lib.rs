@@ -112,6 +112,8 @@ mod event;
 pub mod failover;
 mod generic;
 mod id;
+#[cfg(test)]
+mod lab;
 mod manager;
 mod orchestrator;
 mod reference;

@@ -50,74 +50,9 @@ mod counts {
 #[cfg(test)]
 mod tests {
     use super::{Work, done};
-    use crate::spec::{Description, Mode, NodeSpec, Resources, ServiceSpec, UpdateConfig};
-    use crate::{Commands, Config, DesiredState, Event, Manager, NodeId, Row, ServiceId, Span, Task, TaskId};
-    use crate::{TaskState, Time};
-
-    const CPU: i64 = 1_000_000_000;
-
-    /// Nodes of four CPUs whose agents do at once what they are told.
-    struct Lab {
-        manager: Manager,
-        now: Time,
-        out: Commands,
-    }
-
-    impl Lab {
-        fn new(nodes: usize) -> Lab {
-            let manager = Manager::new(Config::default()).expect("spread is a strategy");
-            let mut lab = Lab { manager, now: Time::ZERO, out: Commands::new() };
-            for number in 0..nodes {
-                let resources = Resources { nano_cpus: 4 * CPU, memory: 8 << 30, generic: vec![] };
-                let description = Some(Description { resources, ..Description::default() });
-                let spec = NodeSpec { id: format!("n{number}"), description, ..NodeSpec::default() };
-                lab.manager.add_node(lab.now, spec, &mut lab.out);
-            }
-            lab
-        }
-
-        fn create(&mut self, name: &str, replicas: u64, change: impl FnOnce(&mut ServiceSpec)) -> ServiceId {
-            let mut spec = ServiceSpec::new(name, "web");
-            spec.mode = Mode::Replicated { replicas };
-            change(&mut spec);
-            self.manager.create_service(self.now, spec, &mut self.out).expect("a good service")
-        }
-
-        fn update(&mut self, id: ServiceId, change: impl FnOnce(&mut ServiceSpec)) {
-            let mut spec = ServiceSpec::clone(&self.manager.cluster().services()[id].spec);
-            change(&mut spec);
-            self.manager.update_service(self.now, id, spec, &mut self.out).expect("a good service");
-        }
-
-        fn sleep(&mut self, secs: u64) {
-            let end = self.now + Span::from_secs(secs);
-            while self.now < end {
-                self.now = self.manager.deadline().unwrap_or(end).clamp(self.now, end);
-                self.handle(Event::Deadline);
-                let news = |task: &Task| match task.desired {
-                    DesiredState::Running if task.state < TaskState::Running => Some(TaskState::Running),
-                    DesiredState::Shutdown | DesiredState::Remove if task.state < TaskState::Complete => {
-                        Some(TaskState::Shutdown)
-                    }
-                    _ => None,
-                };
-                let tasks = self.manager.cluster().tasks().filter(|(_, task)| task.node.is_some());
-                let news: Vec<(TaskId, TaskState)> = tasks.filter_map(|(id, task)| Some((id, news(task)?))).collect();
-                for (task, state) in news {
-                    self.handle(Event::TaskStatus { task, state, error: None });
-                }
-            }
-            self.manager.check();
-        }
-
-        fn handle(&mut self, event: Event) {
-            self.manager.handle(self.now, event, &mut self.out).expect("the lab sends what fits");
-        }
-
-        fn count(&self, which: impl Fn(&Task) -> bool) -> u64 {
-            self.manager.cluster().tasks().filter(|(_, task)| which(task)).count() as u64
-        }
-    }
+    use crate::lab::{CPU, Lab};
+    use crate::spec::{Mode, ServiceSpec, UpdateConfig};
+    use crate::{NodeId, Row, ServiceId, Task, TaskState};
 
     /// How often something is done in a story.
     fn count(work: Work, story: impl FnOnce()) -> u64 {

@@ -107,134 +107,62 @@ mod tests {
     use super::*;
     use crate::event::Event;
     use crate::id::{Row, Slot};
-    use crate::manager::Config;
-    use crate::spec::{Description, NodeSpec, Resources, ServiceSpec};
+    use crate::lab::Lab;
+    use crate::spec::ServiceSpec;
 
-    struct Lab {
-        manager: Manager,
-        now: Time,
-        out: Commands,
-    }
-
-    impl Lab {
-        fn new(nodes: usize) -> Lab {
-            let manager = Manager::new(Config::default()).expect("spread");
-            let mut lab = Lab { manager, now: Time::ZERO, out: Commands::new() };
-            for number in 0..nodes {
-                let resources = Resources { nano_cpus: 4_000_000_000, memory: 8 << 30, generic: vec![] };
-                let description = Some(Description { resources, ..Description::default() });
-                let spec = NodeSpec { id: format!("n{number}"), description, ..NodeSpec::default() };
-                lab.manager.add_node(lab.now, spec, &mut lab.out);
-            }
-            lab
-        }
-
-        fn create(&mut self, replicas: u64) -> ServiceId {
-            let mut spec = ServiceSpec::new("web", "web");
-            spec.mode = Mode::Replicated { replicas };
-            self.manager.create_service(self.now, spec, &mut self.out).expect("a good service")
-        }
-
-        /// Time passes; what is assigned runs at once.
-        fn sleep(&mut self, secs: u64) {
-            let end = self.now + Span::from_secs(secs);
-            loop {
-                self.now = self.manager.deadline().unwrap_or(end).clamp(self.now, end);
-                self.manager.handle(self.now, Event::Deadline, &mut self.out).expect("it is there");
-                let wants = |task: &crate::Task| {
-                    task.node.is_some() && task.state < TaskState::Running && task.desired == DesiredState::Running
-                };
-                let tasks: Vec<TaskId> =
-                    self.manager.cluster().tasks().filter(|(_, task)| wants(task)).map(|(id, _)| id).collect();
-                for task in tasks {
-                    self.report(task, TaskState::Running);
-                }
-                if self.now == end {
-                    return self.manager.check();
-                }
-            }
-        }
-
-        fn report(&mut self, task: TaskId, state: TaskState) {
-            let event = Event::TaskStatus { task, state, error: None };
-            self.manager.handle(self.now, event, &mut self.out).expect("it is there");
-        }
-
-        fn count(&self, state: TaskState) -> usize {
-            self.manager.cluster().tasks().filter(|(_, task)| task.state == state).count()
-        }
-
-        fn states(&self) -> Vec<NodeState> {
-            self.manager.cluster().nodes().iter().map(|(_, node)| node.spec.state).collect()
-        }
-
-        fn change_leader(&mut self) {
-            self.manager.change_leader(self.now, &mut self.out);
-            self.manager.check();
-        }
+    fn states(lab: &Lab) -> Vec<NodeState> {
+        lab.manager.cluster().nodes().iter().map(|(_, node)| node.spec.state).collect()
     }
 
     #[test]
     fn nodes_are_unknown_and_tasks_wait_until_they_register() {
         let mut lab = Lab::new(2);
-        lab.create(4);
+        lab.create("web", 4, |_| {});
         lab.sleep(1);
-        assert_eq!(lab.count(TaskState::Running), 4);
-        lab.manager.handle(lab.now, Event::NodeDown(NodeId::from_index(1)), &mut lab.out).expect("it is there");
+        assert_eq!(lab.in_state(TaskState::Running), 4);
+        lab.handle(Event::NodeDown(NodeId::from_index(1)));
         lab.change_leader();
-        assert_eq!(lab.states(), [NodeState::Unknown, NodeState::Down]);
+        assert_eq!(states(&lab), [NodeState::Unknown, NodeState::Down]);
         lab.sleep(10);
-        assert_eq!(lab.count(TaskState::Pending), 2, "the tasks of the lost node have no place to go");
-        lab.manager.handle(lab.now, Event::NodeUp(NodeId::from_index(0)), &mut lab.out).expect("it is there");
+        assert_eq!(lab.in_state(TaskState::Pending), 2, "the tasks of the lost node have no place to go");
+        lab.handle(Event::NodeUp(NodeId::from_index(0)));
         lab.sleep(1);
-        assert_eq!((lab.count(TaskState::Pending), lab.states()[0]), (0, NodeState::Ready));
+        assert_eq!((lab.in_state(TaskState::Pending), states(&lab)[0]), (0, NodeState::Ready));
     }
 
     #[test]
     fn a_restart_delay_goes_on_where_it_was() {
         let mut lab = Lab::new(1);
-        lab.create(1);
+        lab.create("web", 1, |_| {});
         lab.sleep(1);
         let task = lab.manager.cluster().tasks().next().expect("one").0;
         lab.report(task, TaskState::Failed);
         lab.sleep(2);
         lab.change_leader();
-        lab.manager.handle(lab.now, Event::NodeUp(NodeId::from_index(0)), &mut lab.out).expect("it is there");
+        lab.handle(Event::NodeUp(NodeId::from_index(0)));
         lab.sleep(2);
-        assert_eq!(lab.count(TaskState::Running), 0);
+        assert_eq!(lab.in_state(TaskState::Running), 0);
         lab.sleep(2);
-        assert_eq!(lab.count(TaskState::Running), 1, "five seconds after it was placed");
+        assert_eq!(lab.in_state(TaskState::Running), 1, "five seconds after it was placed");
     }
 
     #[test]
     fn an_update_goes_on_with_the_slots_that_are_left() {
         let mut lab = Lab::new(1);
-        let web = lab.create(3);
+        let web = lab.create("web", 3, |_| {});
         lab.sleep(1);
-        let mut spec = (*lab.manager.cluster().services()[web].spec).clone();
-        spec.task.container.image = "web:2".into();
-        lab.manager.update_service(lab.now, web, spec, &mut lab.out).expect("an update");
+        lab.update(web, |spec| spec.task.container.image = "web:2".into());
         lab.change_leader();
-        lab.manager.handle(lab.now, Event::NodeUp(NodeId::from_index(0)), &mut lab.out).expect("it is there");
-        for _ in 0..40 {
-            let old: Vec<TaskId> = lab
-                .manager
-                .cluster()
-                .tasks()
-                .filter(|(_, task)| task.desired == DesiredState::Shutdown && !task.state.is_terminal())
-                .map(|(id, _)| id)
-                .collect();
-            old.into_iter().for_each(|task| lab.report(task, TaskState::Shutdown));
-            lab.sleep(1);
-        }
+        lab.handle(Event::NodeUp(NodeId::from_index(0)));
+        lab.sleep(40);
         let new = |task: &crate::Task| task.state == TaskState::Running && task.spec.task.container.image == "web:2";
-        assert_eq!(lab.manager.cluster().tasks().filter(|(_, task)| new(task)).count(), 3);
+        assert_eq!(lab.count(new), 3);
     }
 
     #[test]
     fn tasks_of_a_service_that_is_gone_are_deleted() {
         let mut lab = Lab::new(1);
-        let web = lab.create(2);
+        let web = lab.create("web", 2, |_| {});
         lab.sleep(1);
         lab.manager.remove_service(lab.now, web, &mut lab.out).expect("it is there");
         lab.change_leader();
@@ -251,10 +179,14 @@ mod tests {
         let web = lab.manager.adopt_service(lab.now, spec, &tasks, &mut lab.out).expect("the node is there");
         lab.out.clear();
         lab.change_leader();
-        assert_eq!((lab.count(TaskState::Running), &lab.out[..]), (2, &[][..]), "nothing is known of them to be wrong");
-        lab.manager.handle(lab.now, Event::NodeUp(node), &mut lab.out).expect("it is there");
+        assert_eq!(
+            (lab.in_state(TaskState::Running), &lab.out[..]),
+            (2, &[][..]),
+            "nothing is known of them to be wrong"
+        );
+        lab.handle(Event::NodeUp(node));
         lab.manager.resume_service(lab.now, web, &mut lab.out).expect("it is there");
         lab.sleep(10);
-        assert_eq!((lab.count(TaskState::Running), lab.manager.cluster().tasks().count()), (2, 2), "they go on");
+        assert_eq!((lab.in_state(TaskState::Running), lab.manager.cluster().tasks().count()), (2, 2), "they go on");
     }
 }

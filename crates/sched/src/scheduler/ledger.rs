@@ -1,6 +1,6 @@
 //! What every node holds and has left: the few numbers that all decisions are made of.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use super::counts::Counts;
@@ -81,6 +81,14 @@ struct Load {
 
 const _: () = assert!(size_of::<Load>() == 32);
 
+/// What a task holds on its node.
+pub(super) struct Held<'a> {
+    pub(super) node: NodeId,
+    pub(super) group: &'a Group,
+    pub(super) active: bool,
+    pub(super) units: &'a [GenericResource],
+}
+
 /// Which filters are asked.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) enum Depth {
@@ -101,6 +109,10 @@ pub(super) struct Ledger {
     capacities: IdVec<NodeId, (i64, i64)>,
     generic: IdVec<NodeId, Vec<GenericResource>>,
     ports: IdVec<NodeId, Vec<(Protocol, u16)>>,
+    /// Where tasks that were taken over shared a host port, and where tasks hold units that the node did not have when they
+    /// were counted: SwarmKit gives such ports and units out again while somebody holds them.
+    shared: BTreeSet<NodeId>,
+    overdrawn: BTreeSet<NodeId>,
     usages: IdMap<ServiceId, ServiceUsage>,
     failures: Failures,
     pub(super) log: Log,
@@ -131,9 +143,14 @@ impl Ledger {
         self.generic[node].extend_from_slice(generic);
         self.loads[node].ready = filter::is_ready(spec);
         let (mut nano_cpus, mut memory) = (i128::from(capacity.0), i128::from(capacity.1));
+        self.overdrawn.remove(&node);
         for (reserved, units) in held {
             nano_cpus -= i128::from(reserved.nano_cpus);
             memory -= i128::from(reserved.memory);
+            let is_there = |unit| generic::offers(&self.generic[node], unit) && !generic::is_negative(unit);
+            if !units.iter().all(is_there) {
+                self.overdrawn.insert(node);
+            }
             generic::take(&mut self.generic[node], units);
         }
         self.set_free(node, (nano_cpus, memory));
@@ -190,6 +207,9 @@ impl Ledger {
     pub(super) fn add(&mut self, group: &Group, node: NodeId, active: bool) -> Vec<GenericResource> {
         self.move_room(node, group.room, false);
         if !group.ports.is_empty() {
+            if group.ports.iter().any(|port| self.ports[node].contains(port)) {
+                self.shared.insert(node);
+            }
             self.ports[node].extend(&group.ports);
         }
         if active {
@@ -200,7 +220,11 @@ impl Ledger {
         if !group.wants_units {
             return Vec::new();
         }
-        generic::claim(&mut self.generic[node], &group.spec.task.reservations.generic)
+        let requests = &group.spec.task.reservations.generic;
+        if !generic::are_plain(requests) {
+            self.overdrawn.insert(node);
+        }
+        generic::claim(&mut self.generic[node], requests)
     }
 
     /// The opposite of [`Ledger::add`]. Ports are a set without counts, as in SwarmKit.
@@ -362,23 +386,36 @@ impl Ledger {
     }
 
     /// Compares every number with what the tables of the cluster say.
-    pub(super) fn check(
-        &self,
-        cluster: &Cluster,
-        held: impl Iterator<Item = (NodeId, Arc<ServiceSpec>, ServiceId, bool)>,
-    ) {
+    pub(super) fn check<'a>(&self, cluster: &Cluster, held: impl Iterator<Item = Held<'a>>) {
         let mut free: BTreeMap<NodeId, (i128, i128, u32)> = BTreeMap::new();
         let mut counts: BTreeMap<(ServiceId, NodeId), u32> = BTreeMap::new();
+        let mut ports: BTreeMap<NodeId, Vec<(Protocol, u16)>> = BTreeMap::new();
+        let mut units: BTreeMap<NodeId, Vec<&GenericResource>> = BTreeMap::new();
         for node in self.loads.ids() {
             let (cpus, memory) = totals(&cluster.nodes()[node].spec).0;
             free.insert(node, (cpus.into(), memory.into(), 0));
         }
-        for (node, spec, service, active) in held {
+        for task in held {
+            let (node, spec) = (task.node, &task.group.spec);
             let it = free.get_mut(&node).expect("a node of the cluster");
             it.0 -= i128::from(spec.task.reservations.nano_cpus);
             it.1 -= i128::from(spec.task.reservations.memory);
-            it.2 += u32::from(active);
-            *counts.entry((service, node)).or_default() += u32::from(active);
+            it.2 += u32::from(task.active);
+            *counts.entry((task.group.service, node)).or_default() += u32::from(task.active);
+            ports.entry(node).or_default().extend(filter::host_ports(spec));
+            units.entry(node).or_default().extend(task.units);
+        }
+        for node in self.loads.ids() {
+            let (mut own, mut held) = (self.ports[node].clone(), ports.remove(&node).unwrap_or_default());
+            own.sort_unstable();
+            held.sort_unstable();
+            let is_part = own.iter().all(|port| held.contains(port));
+            assert!(own == held || self.shared.contains(&node) && is_part, "host ports of node {}", node.index());
+            let held = units.remove(&node).unwrap_or_default();
+            if !self.overdrawn.contains(&node) {
+                let total = totals(&cluster.nodes()[node].spec).1;
+                generic::check(total, &held, &self.generic[node]);
+            }
         }
         for (node, load) in self.loads.iter() {
             let near = (load.nano_cpus.into(), load.memory.into());

@@ -28,7 +28,7 @@ use board::Scratch;
 pub use board::{Board, Room};
 use filter::{Refusals, Requirement};
 pub use layout::TieBreak;
-use ledger::{Depth, Group, Ledger};
+use ledger::{Depth, Group, Held, Ledger};
 use sleepers::{Bed, Sleepers, Turn};
 use strategy::Strategy;
 pub use view::Candidate;
@@ -728,10 +728,11 @@ impl Scheduler {
 
     /// Recomputes every count and compares: what is free on a node is its total less what its tasks hold.
     pub(crate) fn check(&self, cluster: &Cluster) {
-        let placed = self.entries.iter().filter(|entry| entry.stage == Stage::Placed);
-        let held = placed.map(|entry| {
-            let group = &self.member(entry.group).group;
-            (entry.node, group.spec.clone(), group.service, entry.active)
+        let placed = self.entries.iter().enumerate().filter(|(_, entry)| entry.stage == Stage::Placed);
+        let held = placed.map(|(row, entry)| {
+            let id = TaskId { row: row as u32, generation: entry.generation };
+            let units = self.units.get(&id).map_or(&[][..], Vec::as_slice);
+            Held { node: entry.node, group: &self.member(entry.group).group, active: entry.active, units }
         });
         self.ledger.check(cluster, held);
         for (id, task) in cluster.tasks() {

@@ -190,16 +190,40 @@ fn a_removed_node_that_joins_again_is_new() {
 
 #[test]
 fn failures_before_a_node_was_removed_are_another_nodes() {
-    let mut swarm = Swarm::new();
-    swarm.add_all(&["a", "b"]);
-    swarm.adopt_with_failures(service("web").replicas(1), &[], &[("b", 9)]);
-    swarm.create(service("ballast").replicas(4).constraint("node.hostname == a"));
-    swarm.settle();
-    assert_eq!(swarm.place("web.1"), "a", "the other failed it");
-    swarm.remove_node("b");
-    swarm.join(node("b"));
-    swarm.up("b");
-    swarm.scale("web", 2);
-    swarm.settle();
-    assert_eq!(swarm.place("web.2"), "b");
+    for joins_again in [false, true] {
+        let mut swarm = Swarm::new();
+        swarm.add_all(&["a", "b"]);
+        swarm.adopt_with_failures(service("web").replicas(1), &[], &[("b", 9)]);
+        swarm.create(service("ballast").replicas(4).constraint("node.hostname == a"));
+        swarm.settle();
+        assert_eq!(swarm.place("web.1"), "a", "the other failed it");
+        if joins_again {
+            swarm.remove_node("b");
+            swarm.join(node("b"));
+            swarm.up("b");
+        }
+        // Another version would have no failures anywhere.
+        swarm.fail("web.1");
+        swarm.after(secs(10));
+        assert_eq!(swarm.place("web.1#2"), if joins_again { "b" } else { "a" });
+    }
+}
+
+#[test]
+fn dr_06_what_is_assigned_to_a_lost_node_is_an_orphan_however_far_it_came() {
+    use TaskState::{Accepted, Assigned, Failed, Preparing, Ready, Rejected, Running, Starting};
+    for state in [Assigned, Accepted, Preparing, Ready, Starting, Running, Failed, Rejected] {
+        let mut swarm = Swarm::without_agents();
+        swarm.add(node("a"));
+        swarm.create(service("web").restart(RestartCondition::None));
+        swarm.settle();
+        if Assigned < state {
+            swarm.report("web.1", state);
+        }
+        swarm.down("a");
+        swarm.after(secs(24 * 3600 - 1));
+        assert_eq!(swarm.state("web.1#1"), state, "not yet");
+        swarm.after(secs(1));
+        assert_eq!(swarm.state("web.1#1"), if Running < state { state } else { TaskState::Orphaned });
+    }
 }

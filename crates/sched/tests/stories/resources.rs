@@ -392,3 +392,18 @@ fn gr_19_every_kind_must_be_enough() {
     swarm.settle();
     assert_eq!(swarm.place("web.1"), "enough");
 }
+
+#[test]
+fn units_that_come_back_are_never_more_than_the_node_has_by_now() {
+    let mut swarm = Swarm::new();
+    swarm.add(node("a").count("gpu", 4));
+    swarm.create(service("old").count("gpu", 2).replicas(2));
+    swarm.settle();
+    assert_eq!(swarm.running("old"), 2);
+    swarm.resize(node("a").count("gpu", 3));
+    swarm.remove("old");
+    swarm.after(secs(20));
+    swarm.create(service("new").count("gpu", 1).replicas(4));
+    swarm.settle();
+    assert_eq!(swarm.running("new"), 3);
+}

@@ -259,3 +259,18 @@ fn rp_22_a_job_that_is_done_is_done() {
     swarm.after(secs(20));
     assert_eq!(swarm.ps("job"), ["job.0#1 a Complete/Complete"]);
 }
+
+/// SwarmKit `shouldRestart`: restarts that did not happen before the task that is looked at are ignored.
+#[test]
+fn a_task_does_not_count_its_own_creation_among_the_attempts() {
+    for (prepare, created) in [(Span::ZERO, 3), (secs(1), 2)] {
+        let mut swarm = Swarm::without_debounce();
+        swarm.add(node("a"));
+        swarm.after(secs(10));
+        swarm.prepare = prepare;
+        swarm.doom("bad", Fate::FailsToPrepare);
+        swarm.create(service("web").image("bad").attempts(1).window(secs(3600)));
+        swarm.after(secs(600));
+        assert_eq!(swarm.created("web"), created, "{prepare:?}");
+    }
+}

@@ -100,6 +100,11 @@ impl Swarm {
         Swarm { agents: false, ..Swarm::new() }
     }
 
+    /// The scheduler acts upon every change at once.
+    pub fn without_debounce() -> Swarm {
+        Swarm::with(Config { ties: TieBreak::LowestId, debounce: Span::ZERO, ..Config::default() })
+    }
+
     /// Keeps that many records per slot.
     pub fn with_history(task_history: i64) -> Swarm {
         Swarm::with(Config { ties: TieBreak::LowestId, task_history, ..Config::default() })

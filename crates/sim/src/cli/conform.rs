@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use super::{Console, End};
-use crate::conform::{self, Check, Tally, Verdict};
+use crate::conform::{self, Check, Tally, Ties, Verdict};
 use crate::outside::{self, shown};
 
 /// Replays recorded decisions of the real SwarmKit and compares.
@@ -20,6 +20,9 @@ pub struct Args {
     /// List the properties that are not met
     #[arg(long)]
     failures: bool,
+    /// Break ties by chance, of this seed, as simulations do; without it the lowest id comes first
+    #[arg(long, value_name = "SEED")]
+    ties: Option<u64>,
     /// Form of the answer
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
@@ -33,9 +36,10 @@ enum Format {
 
 /// Runs the verb: held if every hard property is met. An explanation of one scenario does not judge.
 pub fn run(args: &Args, console: &mut Console) -> End {
+    let ties = args.ties.map_or(Ties::LowestId, Ties::Seeded);
     let mut verdicts = Vec::new();
     for file in &args.files {
-        match conform::replay_file(file) {
+        match conform::replay_file(file, ties) {
             Ok(more) => verdicts.extend(more),
             Err(error) => {
                 console.tell(&format!("error: {error}"));

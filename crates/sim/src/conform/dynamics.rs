@@ -3,11 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use sched::cluster::UpdateState;
-use sched::{
-    Command, Config, DesiredState, Event, Manager, NodeId, ServiceId, Slot, TaskId, TaskState, TieBreak, Time,
-};
+use sched::{Command, Config, DesiredState, Event, Manager, NodeId, ServiceId, Slot, TaskId, TaskState, Time};
 use serde_json::{Map, Value, json};
 
+use super::Ties;
 use super::compare::{self, Check, normal, sorted};
 use super::input::{EventWire, Recorded, ServiceWire, availability};
 
@@ -19,8 +18,8 @@ const MOST_STEPS: usize = 100_000;
 /// # Errors
 ///
 /// If the life takes more than [`MOST_STEPS`] steps.
-pub(super) fn replay(recorded: &Recorded) -> Result<Vec<Check>, String> {
-    let mut run = Run::new(recorded);
+pub(super) fn replay(recorded: &Recorded, ties: Ties) -> Result<Vec<Check>, String> {
+    let mut run = Run::new(recorded, ties);
     run.play()?;
     Ok(run.checks())
 }
@@ -107,9 +106,9 @@ struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    fn new(recorded: &'a Recorded) -> Run<'a> {
+    fn new(recorded: &'a Recorded, ties: Ties) -> Run<'a> {
         let task_history = recorded.task_history_retention_limit.unwrap_or(5);
-        let config = Config { ties: TieBreak::LowestId, task_history, ..Config::default() };
+        let config = Config { task_history, ..ties.config() };
         let manager = Manager::new(config).expect("spread is a strategy");
         let mut run = Run {
             recorded,

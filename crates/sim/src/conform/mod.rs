@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 pub use compare::Check;
+use sched::{Config, TieBreak};
 
 use crate::outside;
 
@@ -29,23 +30,41 @@ pub struct Verdict {
     pub checks: Vec<Check>,
 }
 
+/// How the core chooses where SwarmKit leaves it to the order of a hash map.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ties {
+    /// The lowest id first.
+    LowestId,
+    /// By chance, of this seed.
+    Seeded(u64),
+}
+
+impl Ties {
+    fn config(self) -> Config {
+        match self {
+            Ties::LowestId => Config { ties: TieBreak::LowestId, ..Config::default() },
+            Ties::Seeded(seed) => Config { ties: TieBreak::Seeded, seed, ..Config::default() },
+        }
+    }
+}
+
 /// Replays every scenario of a file. The error says which line cannot be read, and why.
-pub fn replay_file(path: &Path) -> Result<Vec<Verdict>, String> {
+pub fn replay_file(path: &Path, ties: Ties) -> Result<Vec<Verdict>, String> {
     let name = outside::shown_path(path);
     let text = outside::read_text(path, LARGEST).map_err(|error| format!("{name}: {error}"))?;
-    replay_text(&text).map_err(|error| format!("{name}:{}", outside::shown(&error)))
+    replay_text(&text, ties).map_err(|error| format!("{name}:{}", outside::shown(&error)))
 }
 
 /// Replays every scenario of a text of one JSON object a line. The error begins with the number of the line, and names the
 /// field; that there is no scenario is an error too.
-pub fn replay_text(text: &str) -> Result<Vec<Verdict>, String> {
+pub fn replay_text(text: &str, ties: Ties) -> Result<Vec<Verdict>, String> {
     let mut verdicts = Vec::new();
     for (index, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
         let recorded = input::read(line).map_err(|error| format!("{}: {error}", index + 1))?;
         let checks = match recorded.format.as_str() {
-            "swarm-oracle-placement/1" => placement::replay(&recorded),
+            "swarm-oracle-placement/1" => placement::replay(&recorded, ties),
             "swarm-oracle-dynamics/1" => {
-                dynamics::replay(&recorded).map_err(|error| format!("{}: {error}", index + 1))?
+                dynamics::replay(&recorded, ties).map_err(|error| format!("{}: {error}", index + 1))?
             }
             other => {
                 let known = "'swarm-oracle-placement/1' or 'swarm-oracle-dynamics/1'";

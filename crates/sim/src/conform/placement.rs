@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 
 use sched::spec::Units;
-use sched::{
-    Command, Config, DesiredState, Event, Manager, NodeId, ServiceId, Slot, Span, TaskId, TaskState, TieBreak, Time,
-};
+use sched::{Command, Config, DesiredState, Event, Manager, NodeId, ServiceId, Slot, Span, TaskId, TaskState, Time};
 use serde_json::{Value, json};
 
+use super::Ties;
 use super::compare::{self, Check};
 use super::input::{Recorded, ServiceWire};
 
@@ -17,8 +16,8 @@ const START: Time = Time::from_nanos(3_600_000_000_000);
 const STEP: Span = Span::from_secs(3);
 
 /// Replays a scenario and compares every recorded property.
-pub(super) fn replay(recorded: &Recorded) -> Vec<Check> {
-    let mut run = Run::new(recorded);
+pub(super) fn replay(recorded: &Recorded, ties: Ties) -> Vec<Check> {
+    let mut run = Run::new(recorded, ties);
     let mut now = START;
     run.rest(START);
     for index in 0..recorded.services.len() {
@@ -44,8 +43,8 @@ struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    fn new(recorded: &'a Recorded) -> Run<'a> {
-        let config = Config { ties: TieBreak::LowestId, task_history: -1, ..Config::default() };
+    fn new(recorded: &'a Recorded, ties: Ties) -> Run<'a> {
+        let config = Config { task_history: -1, ..ties.config() };
         let mut manager = Manager::new(config).expect("spread is a strategy");
         let mut out = Vec::new();
         let nodes: Vec<NodeId> =

@@ -1,8 +1,9 @@
 //! Laws of random times.
 
 use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::Rng;
 use sched::Span;
+
+use super::chance::unit;
 
 /// How a span of time is distributed. Sampled by inversion from one uniform draw, with `libm`, so that the values are
 /// the same on every platform and every version.
@@ -126,11 +127,6 @@ impl Law {
             Law::Hyperexponential { chance, short, long } => span(chance * nanos(short) + (1.0 - chance) * nanos(long)),
         }
     }
-}
-
-/// A number in (0, 1): the middle of one of 2^53 equal parts, so neither end can come.
-pub fn unit(rng: &mut ChaCha8Rng) -> f64 {
-    ((rng.next_u64() >> 11) as f64 + 0.5) / (1u64 << 53) as f64
 }
 
 fn nanos(span: Span) -> f64 {

@@ -6,6 +6,8 @@
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
+use super::chance::hash;
+
 /// The sources of chance. The numbers are part of the results: they are never given to another source.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Stream {
@@ -77,8 +79,8 @@ impl Seeds {
 
 /// The number of an entity that has a name: an entity keeps its chance when others come, go or change places.
 pub fn entity(name: &str) -> u64 {
-    // FNV-1a, then mixed so that neighbours are far apart.
-    mix(name.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)))
+    // Mixed, so that neighbours are far apart.
+    mix(hash(name.as_bytes()))
 }
 
 /// The number of the part `part` of an entity.

@@ -133,7 +133,7 @@ struct SlotCount {
     node: Option<NodeId>,
     /// Containers that live.
     alive: u16,
-    /// Whether its last task was stopped by the manager.
+    /// Whether its last task with a node was stopped by the manager, and none was given to a node since.
     stopped: bool,
     /// When its replica was lost with its machine, until another runs.
     lost: Once,
@@ -176,8 +176,6 @@ struct Record {
     ended: Once,
     state: TaskState,
     desired: DesiredState,
-    /// Whether the manager had stopped the task before it in its slot, to have it elsewhere.
-    moves: bool,
     is_ready: bool,
     serves: bool,
     alive: bool,
@@ -511,7 +509,6 @@ impl Observer {
             self.window.restarts += 1;
         }
         let row = owner.slots[place] - 1;
-        let it = &mut self.slots[row as usize];
         self.tasks.push(Record {
             slot: row,
             node: None,
@@ -524,7 +521,6 @@ impl Observer {
             ended: Once::NOT_YET,
             state: TaskState::New,
             desired,
-            moves: std::mem::take(&mut it.stopped),
             is_ready: false,
             serves: false,
             alive: false,
@@ -542,8 +538,9 @@ impl Observer {
         it.assigned = Once(now);
         it.node = Some(node);
         it.holds = true;
-        let before = self.slots[it.slot as usize].node.replace(node);
-        self.window.moves += u64::from(it.moves && before.is_some_and(|before| before != node));
+        let slot = &mut self.slots[it.slot as usize];
+        let (before, was_stopped) = (slot.node.replace(node), std::mem::take(&mut slot.stopped));
+        self.window.moves += u64::from(was_stopped && before.is_some_and(|before| before != node));
         let (cpu, memory) = self.reservations[it.reservation as usize];
         let node = &mut self.nodes[node.index()];
         node.cpu_reserved += cpu;
@@ -568,8 +565,11 @@ impl Observer {
         }
         let (slot, node) = (it.slot as usize, it.node);
         if it.desired <= DesiredState::Complete && desired == DesiredState::Shutdown {
-            let is_heard = node.is_some_and(|node| self.nodes[node.index()].silent.is_none());
-            self.slots[slot].stopped = is_heard && !state.is_terminal();
+            // What was nowhere moves nothing.
+            if let Some(node) = node {
+                let is_heard = self.nodes[node.index()].silent.is_none();
+                self.slots[slot].stopped = is_heard && !state.is_terminal();
+            }
         }
         if desired == DesiredState::Remove {
             self.slots[slot].lost = Once::NOT_YET;

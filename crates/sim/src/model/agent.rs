@@ -21,7 +21,8 @@ use self::health::{Condition, Course};
 use super::cores::Cores;
 use super::links::LinkImpairment;
 use super::overlay::OverlayModel;
-use crate::engine::law::{Law, unit};
+use crate::engine::chance::unit;
+use crate::engine::law::Law;
 use crate::engine::rng::{Seeds, Stream, entity, part};
 use crate::fact::{Context, Fact, NetworkFault, TaskNo};
 

@@ -10,7 +10,8 @@ use std::sync::Arc;
 use rand_chacha::ChaCha8Rng;
 use sched::{Span, Time};
 
-use crate::engine::law::{Law, unit};
+use crate::engine::chance::{below, unit};
+use crate::engine::law::Law;
 use crate::engine::rng::{Seeds, Stream, entity, part};
 use crate::fact::{Context, NetworkFault};
 
@@ -264,7 +265,7 @@ impl Failures {
             }
             let mut whole: Vec<usize> = self.rows[row].clone().filter(|other| !self.processes[*other].broken).collect();
             for _ in 0..others.min(whole.len()) {
-                let chosen = whole.swap_remove((unit(&mut rng) * whole.len() as f64) as usize);
+                let chosen = whole.swap_remove(below(&mut rng, whole.len() as u64) as usize);
                 let after = Span::from_secs_f64(unit(&mut rng) * burst.within.as_secs_f64());
                 let other = &mut self.processes[chosen];
                 (other.noticed, other.drawn_in) = (true, true);
@@ -451,6 +452,23 @@ mod tests {
         let (up, repair, notice) = (fixed(100), fixed(10), Some(secs(30)));
         let spot = [FailurePlan { up, repair, notice, new: true, ..plan("spot", vec![unit_of("a", &[0])]) }];
         assert_eq!(story(&spot, 1, 190), ["70 Noticed a", "100 Failed a", "110 Repaired a", "180 Noticed a"]);
+    }
+
+    #[test]
+    fn a_unit_that_has_been_there_fails_within_what_is_left_of_an_up_time_and_a_new_one_after_a_whole() {
+        let fixed = |secs| Law::Fixed(Span::from_secs(secs));
+        let first = |new: bool| -> Vec<f64> {
+            let units = (0..1000).map(|it| unit_of(&format!("n{it}"), &[])).collect();
+            let plans = [FailurePlan { up: fixed(100), repair: fixed(1000), new, ..plan("node", units) }];
+            let told = story(&plans, 0, 500);
+            told.iter().map(|it| it.split(' ').next().and_then(|at| at.parse().ok()).expect("a time")).collect()
+        };
+        assert_eq!(first(true), vec![100.0; 1000]);
+        // Uniform up to the whole: mean 50, standard deviation 100 / sqrt(12), and that of the mean 0.9.
+        let left = first(false);
+        assert!(left.len() == 1000 && left.iter().all(|it| (0.0..=100.0).contains(it)), "{left:?}");
+        let mean = left.iter().sum::<f64>() / 1000.0;
+        assert!((mean - 50.0).abs() < 3.0 && left[10] < 5.0 && 95.0 < left[989], "{mean}");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use rand_chacha::ChaCha8Rng;
 use sched::{Span, Time};
 
 use super::links::LinkImpairment;
-use crate::engine::law::unit;
+use crate::engine::chance::unit;
 use crate::engine::rng::{Seeds, Stream, entity, part};
 use crate::fact::Context;
 

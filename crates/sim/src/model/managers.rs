@@ -8,10 +8,10 @@
 //! is higher: when it is back, the leader gives way to an election. Without a manager in the scenario there is one that
 //! never fails.
 
-use rand_chacha::rand_core::Rng;
 use sched::{Span, Time};
 
-use crate::engine::law::{Law, unit};
+use crate::engine::chance::{below_by_remainder, unit};
+use crate::engine::law::Law;
 use crate::engine::rng::{Seeds, Stream, entity, part};
 use crate::fact::{Context, Fact};
 
@@ -324,7 +324,7 @@ impl Managers {
         let ticks = u64::from(self.model.election);
         let (mut left, mut times) = (span.as_nanos() / self.model.tick.as_nanos().max(1), 0);
         loop {
-            let patience = ticks + rng.next_u64() % ticks;
+            let patience = ticks + below_by_remainder(&mut rng, ticks);
             if left < patience {
                 return times;
             }
@@ -341,7 +341,7 @@ impl Managers {
         // etcd raft: uniform from `election` to twice as many, less one.
         let patient = voters.map(|it| {
             let mut rng = self.seeds.stream(Stream::Election, part(it.entity, u64::from(self.vacancy)));
-            (ticks + rng.next_u64() % ticks, it.node, it.behind, rng)
+            (ticks + below_by_remainder(&mut rng, ticks), it.node, it.behind, rng)
         });
         let mut patient: Vec<_> = patient.collect();
         patient.sort_by_key(|it| (it.0, it.1));
@@ -350,7 +350,7 @@ impl Managers {
         let (candidates, others) = patient.split_at_mut(count);
         let mut votes = vec![1; count];
         for (_, _, is_behind, rng) in others {
-            let choice = if count == 1 { 0 } else { (rng.next_u64() % count as u64) as usize };
+            let choice = if count == 1 { 0 } else { below_by_remainder(rng, count as u64) as usize };
             if *is_behind || !candidates[choice].2 {
                 votes[choice] += 1;
             }

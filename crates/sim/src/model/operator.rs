@@ -8,7 +8,8 @@ use std::sync::Arc;
 use rand_chacha::ChaCha8Rng;
 use sched::Time;
 
-use crate::engine::law::{Law, unit};
+use crate::engine::chance::{below, unit};
+use crate::engine::law::Law;
 use crate::engine::rng::{Seeds, Stream, entity, part};
 use crate::fact::Context;
 
@@ -108,7 +109,7 @@ impl Operators {
         let row = turn.0 as usize;
         let plans = Arc::clone(&self.plans);
         let (plan, it) = (&plans[row], &mut self.states[row]);
-        let mut below = |end: u64| (unit(&mut it.wishes) * end as f64) as u64;
+        let mut below = |end: u64| below(&mut it.wishes, end);
         let order = match &plan.habit {
             Habit::Scale { min, max, step: None } => Some(Order::Scale(plan.service, min + below(max - min + 1))),
             Habit::Scale { min, max, step: Some(step) } => {

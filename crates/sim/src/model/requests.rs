@@ -13,7 +13,8 @@ use rand_chacha::ChaCha8Rng;
 use sched::{Span, Time};
 
 use super::workload::{ArrivalProcess, Clock};
-use crate::engine::law::{Law, unit};
+use crate::engine::chance::below;
+use crate::engine::law::Law;
 use crate::engine::rng::{Seeds, Stream, entity, part};
 use crate::fact::{Context, Fact, TaskNo};
 
@@ -260,7 +261,7 @@ impl Requests {
         let load = &mut self.loads[row];
         let takes = self.plans[row].takes.sample(&mut load.rng);
         load.work += takes.as_secs_f64();
-        let entry = self.entries.get((unit(&mut load.rng) * self.entries.len() as f64) as usize);
+        let entry = self.entries.get(below(&mut load.rng, self.entries.len() as u64) as usize);
         let Some(node) = entry.and_then(|node| network.entry(*node)) else {
             return cx.tell(Fact::RequestFailed);
         };

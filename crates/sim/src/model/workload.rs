@@ -13,7 +13,8 @@ use sched::spec::ServiceSpec;
 use sched::{Span, Time};
 
 use super::agent::Behaviour;
-use crate::engine::law::{Law, unit};
+use crate::engine::chance::unit;
+use crate::engine::law::Law;
 use crate::engine::rng::{Seeds, Stream, entity, part};
 use crate::fact::{Context, Fact, JobNo};
 

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use sched::Reference;
 
@@ -12,6 +11,7 @@ use super::pool::Selectors;
 use super::reader::{Table, Value};
 use super::service::exits;
 use super::{Exit, Image, Layer, inspect};
+use crate::engine::chance::{below_by_remainder, normal, of_name};
 use crate::outside::{self, LARGEST_TEXT};
 
 pub(super) const IMAGE: &[&str] =
@@ -72,7 +72,7 @@ pub(super) fn images(tables: &[Table<'_>], folder: &Path, nodes: &Selectors<'_>)
 /// An image of which only the name is known: the same name has the same layers, in every scenario.
 pub(super) fn implied(name: &str) -> Image {
     let one_name = Reference::name_of(name);
-    let mut rng = rng_of(&one_name);
+    let mut rng = of_name(&one_name);
     let size = (SIZE.0 * libm::exp(SIZE.1 * normal(&mut rng))).clamp(SIZE_BOUNDS.0, SIZE_BOUNDS.1);
     Image { name: name.to_string(), layers: split_as_usual(&one_name, size as u64), ..Image::default() }
 }
@@ -214,16 +214,16 @@ pub(super) fn packed(unpacked: u64) -> u64 {
 
 /// As many layers as is usual that share a size; the same for every use of the name.
 fn split_as_usual(name: &str, size: u64) -> Vec<Layer> {
-    let mut rng = rng_of(name);
+    let mut rng = of_name(name);
     // The draw of the size in `implied` comes first there, too: layers do not depend on who asks.
     normal(&mut rng);
-    let count = LAYERS.0 + rng.next_u64() % (LAYERS.1 - LAYERS.0 + 1);
+    let count = LAYERS.0 + below_by_remainder(&mut rng, LAYERS.1 - LAYERS.0 + 1);
     share(name, count, size, rng)
 }
 
 /// So many layers that share a size.
 pub(super) fn split(name: &str, count: u64, size: u64) -> Vec<Layer> {
-    share(name, count, size, rng_of(name))
+    share(name, count, size, of_name(name))
 }
 
 fn share(name: &str, count: u64, size: u64, mut rng: ChaCha8Rng) -> Vec<Layer> {
@@ -238,21 +238,6 @@ fn share(name: &str, count: u64, size: u64, mut rng: ChaCha8Rng) -> Vec<Layer> {
         layers.push(layer(name, number, share));
     }
     layers
-}
-
-/// A stream that only the name decides: FNV-1a, then ChaCha.
-fn rng_of(name: &str) -> ChaCha8Rng {
-    let hash = name
-        .bytes()
-        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
-    ChaCha8Rng::seed_from_u64(hash)
-}
-
-/// A standard normal number (Box and Muller), with `libm` so that it is the same everywhere.
-fn normal(rng: &mut ChaCha8Rng) -> f64 {
-    let mut uniform = || ((rng.next_u64() >> 11) as f64 + 0.5) / (1_u64 << 53) as f64;
-    let (radius, angle) = (uniform(), uniform());
-    libm::sqrt(-2.0 * libm::log(radius)) * libm::cos(2.0 * std::f64::consts::PI * angle)
 }
 
 #[cfg(test)]

@@ -9,7 +9,6 @@ mod victims;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use rand_chacha::rand_core::Rng;
 use sched::spec::{Availability, Mode, NodeState, Role, ServiceSpec};
 use sched::{
     Allocation, ApiError, Cluster, Command, Commands, Config, Manager, NodeId, Row, ServiceId, TaskId, TaskState,
@@ -19,6 +18,7 @@ use sched::{
 use self::leadership::Sessions;
 use self::victims::Victims;
 use super::{Cx, Event};
+use crate::engine::chance::{below_by_remainder, seed};
 use crate::engine::law::Law;
 use crate::engine::rng::{Seeds, Stream, entity, part};
 use crate::fact::{Fact, JobNo, Reason, TaskNo};
@@ -123,7 +123,7 @@ impl Control {
         let manager = Manager::new(Config {
             strategy: strategy.into(),
             ties: TieBreak::Seeded,
-            seed: seeds.stream(Stream::Placement, 0).next_u64(),
+            seed: seed(&mut seeds.stream(Stream::Placement, 0)),
             allocation: Allocation::External,
             debounce: models.managers.debounce,
             task_history: models.managers.history as i64,
@@ -617,7 +617,7 @@ impl Control {
         let mut moved = BTreeMap::new();
         let running = self.victims.count(id);
         for last in (0..running).rev().take(usize::try_from(count).unwrap_or(usize::MAX)) {
-            let place = rng.next_u64() % (last + 1);
+            let place = below_by_remainder(&mut rng, last + 1);
             let taken = moved.get(&place).copied().unwrap_or(place);
             moved.insert(place, moved.get(&last).copied().unwrap_or(last));
             let Some((slot, number)) = self.victims.find(id, taken) else { continue };

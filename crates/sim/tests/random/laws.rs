@@ -16,6 +16,7 @@ use sim::report::table;
 use sim::scenario::{Scenario, parse};
 
 use super::generator::Case;
+use super::recount::recount;
 
 /// A law that does not hold.
 #[derive(Clone, Debug)]
@@ -32,18 +33,25 @@ impl Broken {
     }
 }
 
-type Held = Result<(), Broken>;
+pub type Held = Result<(), Broken>;
 
 fn broken(law: impl Into<String>, detail: impl Into<String>) -> Held {
     Err(Broken { law: law.into(), detail: detail.into() })
 }
 
-fn holds(held: bool, law: &str, detail: impl FnOnce() -> String) -> Held {
+pub fn holds(held: bool, law: &str, detail: impl FnOnce() -> String) -> Held {
     if held { Ok(()) } else { broken(law, detail()) }
 }
 
-/// Checks all laws of a case. Everything that is written is in `folder`; the number of events is returned.
-pub fn check(case: &Case, folder: &Path) -> Result<f64, Broken> {
+/// What came of a case: its events, and the metrics that had something to count twice.
+#[derive(Clone, Debug)]
+pub struct Kept {
+    pub events: f64,
+    pub recounted: BTreeSet<&'static str>,
+}
+
+/// Checks all laws of a case. Everything that is written is in `folder`.
+pub fn check(case: &Case, folder: &Path) -> Result<Kept, Broken> {
     let text = case.scenario.text();
     let path = folder.join("scenario.toml");
     fs::create_dir_all(folder).expect("the folder of the test can be made");
@@ -71,7 +79,10 @@ pub fn check(case: &Case, folder: &Path) -> Result<f64, Broken> {
     let events = outcomes.iter().map(|it| value(it, "events").unwrap_or(0.0)).sum();
     let again = execute(&scenario, &plan, 2, &|_| {});
     let manifest = Manifest::of(&scenario, text.as_bytes(), "simctl run".into());
-    laws_of_tables(&scenario, &manifest, outcomes, again, folder).map(|()| events)
+    let results = laws_of_tables(&scenario, &manifest, outcomes, again, folder)?;
+    let mut recounted = BTreeSet::new();
+    recount(&scenario, &results, &mut recounted)?;
+    Ok(Kept { events, recounted })
 }
 
 fn laws_of_tables(
@@ -80,7 +91,7 @@ fn laws_of_tables(
     outcomes: Vec<Outcome>,
     again: Vec<Outcome>,
     folder: &Path,
-) -> Held {
+) -> Result<Results, Broken> {
     let (one, two) = (folder.join("one"), folder.join("two"));
     let results = written(&one, manifest, outcomes)?;
     written(&two, manifest, again)?;
@@ -88,7 +99,8 @@ fn laws_of_tables(
     same_bytes(&one, &two)?;
     let read =
         table::read(&one).map_err(|error| Broken { law: "tables can be read".into(), detail: error.to_string() })?;
-    holds(read == results, "tables are read as they were written", String::new)
+    holds(read == results, "tables are read as they were written", String::new)?;
+    Ok(read)
 }
 
 fn written(folder: &Path, manifest: &Manifest, outcomes: Vec<Outcome>) -> Result<Results, Broken> {

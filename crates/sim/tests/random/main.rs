@@ -16,6 +16,7 @@ mod dice;
 mod document;
 mod generator;
 mod laws;
+mod recount;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -25,6 +26,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use generator::{Case, case};
 use laws::{Broken, check};
+use recount::recounted;
 
 /// Seeds of the scenarios that are always tried.
 const SEEDS: std::ops::RangeInclusive<u64> = 1..=300;
@@ -111,6 +113,7 @@ fn try_all(first: u64, count: u64) {
     let next = AtomicU64::new(first);
     let faults: Mutex<BTreeMap<String, Vec<(u64, Broken)>>> = Mutex::default();
     let longest: Mutex<(f64, u64)> = Mutex::default();
+    let unseen: Mutex<BTreeSet<&str>> = Mutex::new(recounted());
     let worker = || {
         loop {
             let seed = next.fetch_add(1, Ordering::Relaxed);
@@ -119,11 +122,12 @@ fn try_all(first: u64, count: u64) {
             }
             let folder = folder(seed);
             match check(&case(seed), &folder) {
-                Ok(events) => {
+                Ok(kept) => {
                     let mut longest = longest.lock().unwrap();
-                    if longest.0 < events {
-                        *longest = (events, seed);
+                    if longest.0 < kept.events {
+                        *longest = (kept.events, seed);
                     }
+                    unseen.lock().unwrap().retain(|metric| !kept.recounted.contains(metric));
                     let _ = fs::remove_dir_all(&folder);
                 }
                 Err(broken) => {
@@ -147,6 +151,8 @@ fn try_all(first: u64, count: u64) {
         let reports: Vec<String> = faults.values().flat_map(|same| report(same)).collect();
         panic!("{} kinds of faults:\n{}", faults.len(), reports.join("\n"));
     }
+    let unseen = unseen.into_inner().unwrap();
+    assert!(count < SEEDS.count() as u64 || unseen.is_empty(), "no scenario has anything to count of {unseen:?}");
 }
 
 /// Where a scenario and its tables are written: in memory, if the system has a place for that, because the writer of tables

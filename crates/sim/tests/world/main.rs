@@ -1,6 +1,8 @@
 //! Whole runs: small clusters whose story is known, and laws that hold for every run.
 
 mod clones;
+mod leaders;
+mod warm_up;
 
 use std::path::PathBuf;
 
@@ -162,8 +164,8 @@ fn a_lost_node_is_replaced_after_detection_and_the_restart_delay() {
         assert_eq!((task.state, task.desired), (TaskState::Failed, DesiredState::Shutdown));
         assert_eq!(task.error, "task: non-zero exit (255)");
     }
-    // Nothing moves back.
-    assert_eq!(is(&outcome, "tasks_per_node_max"), 3.0);
+    // Nothing moves back, and what was lost was not moved.
+    assert_eq!((is(&outcome, "tasks_per_node_max"), is(&outcome, "moves")), (3.0, 0.0));
     assert_eq!(is(&outcome, "running_min"), 4.0);
     near(is(&outcome, "replica_seconds_lost"), 2.0 * (detection + 5.5), 0.02);
     near(is(&outcome, "availability"), 1.0 - 2.0 * (detection + 5.5) / (6.0 * 599.25), 1e-4);
@@ -302,8 +304,73 @@ fn updates_are_timed_and_refusals_are_marked() {
     // One slot after the other, about 2.3 s each, and five seconds of watching the last.
     near(is(&outcome, "update_duration_s"), 12.0, 1.0);
     assert_eq!(outcome.tasks.len(), 6);
+    let moved =
+        |slot: u32| named(&outcome, &format!("web.{slot}#1")).node != named(&outcome, &format!("web.{slot}#2")).node;
+    assert_eq!(
+        (is(&outcome, "restarts"), is(&outcome, "moves")),
+        (3.0, (1..=3).filter(|it| moved(*it)).count() as f64)
+    );
     assert_eq!(is(&outcome, "running_final"), 0.0);
     assert_eq!(is(&outcome, "tasks_desired"), 0.0);
+}
+
+/// The nodes of the tasks of a service of four, before and after a new version, and what counts as moved.
+fn updated(order: &str, nodes: usize) -> (usize, f64) {
+    let outcome = run(&told(&format!(
+        r#"
+        duration = "3m"
+        pool = [{{ name = "n", count = {nodes} }}]
+        service = [{{ name = "web", image = "web:1", replicas = 4, update = {{ order = "{order}" }} }}]
+        event = [{{ at = "1m", update_image = {{ web = "web:2" }} }}]
+        "#
+    )));
+    let node = |number: u32, slot: u32| named(&outcome, &format!("web.{slot}#{number}")).node.clone();
+    ((1..=4).filter(|&slot| node(1, slot) != node(2, slot)).count(), is(&outcome, "moves"))
+}
+
+#[test]
+fn an_update_moves_what_it_stops_first_and_then_puts_elsewhere() {
+    assert_eq!(updated("stop-first", 1), (0, 0.0));
+    let (elsewhere, moves) = updated("stop-first", 12);
+    assert!(0 < elsewhere, "on twelve nodes some successor is elsewhere");
+    assert_eq!(moves, elsewhere as f64);
+    // The old ones still ran when the new ones were assigned.
+    assert_eq!(updated("start-first", 12).1, 0.0);
+}
+
+#[test]
+fn from_an_event_to_the_end_only_what_was_there_at_the_event_counts() {
+    let outcome = run(&told(
+        r#"
+        duration = "5m"
+        pool = [{ name = "n" }]
+        service = [{ name = "web", image = "web", replicas = 3, exits = { after = { uniform = { min = "10s", max = "30s" } } } }]
+        event = [{ at = "1m", scale = { web = 4 } }]
+        "#,
+    ));
+    let there = outcome.tasks.iter().filter(|it| it.created_s < 60.0 && it.ended_s.is_some_and(|it| 60.0 < it));
+    let ends: Vec<f64> = there.filter_map(|it| it.ended_s).map(|it| it - 60.0).collect();
+    assert_eq!(ends.len(), 3);
+    near(is(&outcome, "event_to_ended_mean_s"), ends.iter().sum::<f64>() / 3.0, 1e-9);
+}
+
+#[test]
+fn machines_without_power_and_single_tasks_are_left_out_of_the_balance_at_the_end() {
+    let outcome = run(&told(
+        r#"
+        duration = "3m"
+        pool = [{ name = "n", count = 4, labels = { rack = "r{i/2}" } }]
+        service = [
+            { name = "web", image = "web", replicas = 4 },
+            { name = "one", image = "web", constraints = ["node.hostname == n-1"] },
+        ]
+        event = [{ at = "175s", down = "n-4" }]
+        "#,
+    ));
+    // Two, one and one task on the machines with power; three of the service's tasks, two of them in the first rack.
+    let deviation = ((4.0f64 + 1.0 + 1.0) / 3.0 - 16.0 / 9.0).sqrt();
+    near(is(&outcome, "tasks_per_node_cv"), deviation / (4.0 / 3.0), 1e-12);
+    near(is(&outcome, "rack_share_max"), 2.0 / 3.0, 1e-12);
 }
 
 #[test]
@@ -696,6 +763,46 @@ fn an_autoscaler_orders_what_is_missing_and_its_machines_are_new() {
     let again: Vec<f64> = marks.iter().filter(|it| it.1.ends_with("ordered")).map(|it| it.0).skip(1).collect();
     assert_eq!(again, [310.0, 310.0, 560.0, 560.0], "and no more than there may be");
     assert_eq!((is(&outcome, "nodes_final"), is(&outcome, "running_final")), (3.0, 3.0));
+}
+
+#[test]
+fn an_autoscaler_does_not_wait_for_the_tasks_of_a_machine_that_is_lost() {
+    let removed = |is_lost: bool| {
+        let mut scenario = cluster(2);
+        // Whatever stops takes two minutes for it.
+        scenario.models.daemon.stop = fixed(120_000);
+        let mut web = service("web", 2);
+        web.spec.task.reservations.nano_cpus = 1_000_000_000;
+        web.spec.task.container.stop_grace = Some(Span::from_secs(200));
+        scenario.services = vec![web];
+        scenario.scalers = vec![ScalerPlan {
+            pool: "node".into(),
+            nodes: vec![0, 1],
+            present: 2,
+            min: 1,
+            room: (4_000_000_000, 8_000_000_000),
+            every: Span::from_secs(10),
+            pending_for: Span::from_secs(10),
+            provision: fixed(90_000),
+            below: 0.5,
+            idle_for: Span::from_secs(60),
+        }];
+        if is_lost {
+            scenario.script = vec![script(80, Action::Down(vec![0]))];
+        }
+        let outcome = run(&scenario);
+        let marks: Vec<(f64, &str)> = outcome
+            .marks
+            .iter()
+            .filter(|it| it.kind == "autoscaler")
+            .map(|it| (it.time_s, it.label.as_str()))
+            .collect();
+        assert_eq!((marks.len(), marks[0], marks[1].1), (2, (70.0, "n0 drained"), "n0 removed"), "{marks:?}");
+        assert_eq!((is(&outcome, "nodes_final"), is(&outcome, "running_final")), (1.0, 2.0));
+        marks[1].0
+    };
+    // Two minutes after the drain its task has stopped; lost at 80 s, it is noticed 9 to 16.5 s later.
+    assert_eq!((removed(false), removed(true)), (200.0, 100.0));
 }
 
 /// Whatever breaks in whatever order, a cluster that is whole again heals: sessions, leaders and tables come together.

@@ -112,3 +112,39 @@ impl Jobs {
         self.window.present.total(now).abs_diff(self.window.spent + still)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use sched::Span;
+
+    use super::*;
+
+    #[test]
+    fn jobs_that_came_before_are_present_but_neither_waits_nor_times_of_the_window() {
+        let at = |secs| Time::ZERO + Span::from_secs(secs);
+        let mut jobs = Jobs::default();
+        jobs.arrived(at(0), JobNo(0));
+        jobs.arrived(at(4), JobNo(1));
+        jobs.started(at(6), JobNo(0));
+        jobs.warmed_up(at(10));
+        jobs.started(at(12), JobNo(1));
+        jobs.done(at(14), JobNo(0));
+        // One runs at once, one waits, and one finds no place.
+        jobs.arrived(at(15), JobNo(2));
+        jobs.started(at(15), JobNo(2));
+        jobs.arrived(at(16), JobNo(3));
+        jobs.started(at(18), JobNo(3));
+        jobs.arrived(at(19), JobNo(4));
+        jobs.lost(at(19), JobNo(4));
+        jobs.done(at(20), JobNo(1));
+        jobs.done(at(21), JobNo(2));
+        assert_eq!((jobs.window.arrived, jobs.window.lost, jobs.window.done), (3, 1, 3));
+        assert_eq!((jobs.waited(), jobs.window.waits.mean()), (Some(0.5), Some(1.0)));
+        assert_eq!(jobs.window.times.mean(), Some(6.0));
+        // Present: two from 10 to 14, one more from 15 to 20 and from 16 on, one less from 21 on; the last stays.
+        let secs = |nanos: u128| nanos / 1_000_000_000;
+        let (present, waiting) = jobs.areas(at(30));
+        assert_eq!((secs(present), secs(waiting)), (4 + 10 + 6 + 14, 2 + 2));
+        assert_eq!(jobs.gap(at(30)), 0);
+    }
+}

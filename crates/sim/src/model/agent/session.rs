@@ -6,7 +6,8 @@ use rand_chacha::ChaCha8Rng;
 use sched::{DesiredState, Span, TaskState, Time};
 
 use super::{Agents, Assignment, Commit, CommitNo, Event, LOST, Node, Process, Report, exit_error};
-use crate::engine::law::{Law, unit};
+use crate::engine::chance::unit;
+use crate::engine::law::Law;
 use crate::engine::rng::{Stream, part};
 use crate::fact::{Context, Fact, NetworkFault, TaskNo};
 

@@ -1,0 +1,385 @@
+//! Metrics counted a second time, from the tables of a run: `tasks.csv` and `marks.csv` as they are read from disk, with
+//! the scenario. No line here is shared with the observer.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sched::TaskState;
+use sim::metrics::{METRICS, Mark, TaskRow};
+use sim::report::results::Results;
+use sim::scenario::{Action, Scenario};
+
+use super::laws::{Held, holds};
+
+/// Metrics that the two tables do not hold, and why.
+const NOT_FROM_TABLES: &[(&str, &[&str])] = &[
+    (
+        "from when to when a container served is not there: `running_s` is when the manager learned of it, `ended_s` is \
+         the end of the container, and it serves no more from the signal to stop on",
+        &[
+            "running_final",
+            "running_min",
+            "time_to_converge_s",
+            "failover_p50_s",
+            "failover_max_s",
+            "availability",
+            "replica_seconds_lost",
+            "tasks_per_node_max",
+            "tasks_per_node_cv",
+            "rack_share_max",
+            "duplicate_seconds",
+            "quorum_share",
+            "event_to_running_mean_s",
+            "event_to_running_max_s",
+        ],
+    ),
+    ("what services want is not there: scaling by operators and autoscalers has only words", &["tasks_desired"]),
+    (
+        "when a machine fell silent and when its agent could call again are not there: engines that are restarted and \
+         networks that a script breaks have no marks of their own",
+        &["detection_mean_s", "return_mean_s"],
+    ),
+    ("when a task became PENDING, with its addresses allocated, is not there", &["pending_mean", "pending_max"]),
+    (
+        "when the manager learned that a task has ended, and when it deleted the record, is not there",
+        &[
+            "cpu_reserved",
+            "memory_reserved",
+            "event_to_ended_mean_s",
+            "event_to_removed_mean_s",
+            "state_new",
+            "state_pending",
+            "state_preparing",
+            "state_ready",
+            "state_running",
+            "state_complete",
+            "state_shutdown",
+            "state_failed",
+            "state_rejected",
+            "state_orphaned",
+        ],
+    ),
+    ("whether the manager stopped a task, and heard its node then, is not there", &["moves"]),
+    (
+        "when an agent asked for an image is not there, nor who had which layer",
+        &["prepare_mean_s", "pulled_bytes", "near_bytes", "cache_hit_ratio", "pull_p50_s", "pull_p99_s", "pull_mean_s"],
+    ),
+    ("the status of updates is not there", &["update_duration_s"]),
+    ("who is removed by a script has no mark of its own", &["nodes_final", "nodes_mean"]),
+    (
+        "arrivals have no rows: one that waits or is lost leaves nothing",
+        &[
+            "jobs_arrived",
+            "jobs_lost_ratio",
+            "jobs_done",
+            "jobs_present_mean",
+            "jobs_waiting_mean",
+            "job_waited_ratio",
+            "job_wait_mean_s",
+            "job_time_mean_s",
+            "little_gap_s",
+        ],
+    ),
+    (
+        "requests, news, addresses and events have no rows",
+        &[
+            "requests",
+            "request_error_ratio",
+            "request_mean_s",
+            "request_p99_s",
+            "gossip_rounds_mean",
+            "gossip_time_mean_s",
+            "addresses_peak",
+            "events",
+        ],
+    ),
+];
+
+/// Metrics that are counted here.
+const RECOUNTED: &[&str] = &[
+    "tasks_created",
+    "restarts",
+    "time_to_running_p50_s",
+    "time_to_running_p99_s",
+    "time_to_running_max_s",
+    "time_to_running_mean_s",
+    "event_to_created_mean_s",
+    "event_to_ready_mean_s",
+    "node_failures",
+    "nodes_down_mean",
+    "leaderless_share",
+    "election_mean_s",
+    "majority_share",
+    "majority_losses",
+    "majority_lost_s",
+];
+
+#[test]
+fn every_metric_is_counted_a_second_time_or_has_a_reason() {
+    let excused = NOT_FROM_TABLES.iter().flat_map(|it| it.1);
+    let mut named: Vec<&str> = RECOUNTED.iter().chain(excused).copied().collect();
+    let mut all: Vec<&str> = METRICS.iter().map(|it| it.name).collect();
+    named.sort_unstable();
+    all.sort_unstable();
+    assert_eq!(named, all);
+}
+
+/// From here on, in seconds, a double does not hold every nanosecond: two times may look equal that are not.
+const EXACT_S: f64 = 9_007_199.0;
+
+/// Counts again what the tables of a run say and compares. Says how many metrics had something to count.
+pub fn recount(scenario: &Scenario, results: &Results, seen: &mut BTreeSet<&'static str>) -> Held {
+    if EXACT_S < scenario.duration.as_secs_f64() {
+        return Ok(());
+    }
+    for values in &results.runs.rows {
+        let of = |name: &str| {
+            let column = results.runs.metrics.iter().position(|it| it == name);
+            values.items[column.unwrap_or_else(|| panic!("no metric {name}"))]
+        };
+        let is_same = |strategy: &str, replication| strategy == values.strategy && replication == values.replication;
+        let tasks = results.tasks.iter().find(|it| is_same(&it.strategy, it.replication)).map(|it| &it.items[..]);
+        let marks = results.marks.iter().find(|it| is_same(&it.strategy, it.replication)).map(|it| &it.items[..]);
+        let (Some(tasks), Some(marks)) = (tasks, marks) else { continue };
+        let run =
+            Run { scenario, tasks, marks, from: scenario.warm_up.as_secs_f64(), end: scenario.duration.as_secs_f64() };
+        for (name, counted) in run.counted() {
+            let told = of(name);
+            let agrees = match (told, &counted) {
+                (None, Counted::Is(counted)) => counted.is_none(),
+                (Some(told), Counted::Is(Some(counted))) => (told - counted).abs() <= run.end * 1e-9 + 1e-9,
+                (Some(told), Counted::Between(low, high)) => *low - 1e-9 <= told && told <= *high + run.end * 1e-9,
+                _ => false,
+            };
+            let law = format!("{name} is what the tables say");
+            holds(agrees, &law, || format!("{told:?} instead of {counted:?} in {}", values.strategy))?;
+            if told.is_some_and(|told| told != 0.0) {
+                seen.insert(name);
+            }
+        }
+        run.bounds(of)?;
+    }
+    Ok(())
+}
+
+/// What came of a second count.
+#[derive(Clone, Copy, Debug)]
+enum Counted {
+    Is(Option<f64>),
+    /// What happened at the very end of the warm-up may have come before or after it, and of machines that were no
+    /// members the tables say nothing.
+    Between(f64, f64),
+}
+
+struct Run<'a> {
+    scenario: &'a Scenario,
+    tasks: &'a [TaskRow],
+    marks: &'a [Mark],
+    /// The end of the warm-up and of the run.
+    from: f64,
+    end: f64,
+}
+
+impl Run<'_> {
+    fn counted(&self) -> Vec<(&'static str, Counted)> {
+        let mut counted = Vec::new();
+        counted.extend(self.of_tasks());
+        counted.extend(self.of_machines());
+        counted.extend(self.of_managers());
+        assert_eq!(counted.len(), RECOUNTED.len());
+        counted
+    }
+
+    /// So many of these times are in the window.
+    fn number(&self, times: impl Iterator<Item = f64> + Clone) -> Counted {
+        let after = times.clone().filter(|it| self.from < *it).count();
+        let from = times.filter(|it| self.from <= *it).count();
+        // Without a warm-up nothing comes before the window.
+        Counted::Between(if self.from == 0.0 { from } else { after } as f64, from as f64)
+    }
+
+    fn of_tasks(&self) -> Vec<(&'static str, Counted)> {
+        let created = self.tasks.iter().map(|it| it.created_s);
+        let again = self.tasks.iter().filter(|it| number_in_slot(it) != 1).map(|it| it.created_s);
+        let window = self.tasks.iter().filter(|it| self.from <= it.created_s);
+        let mut to_running: Vec<f64> = window.filter_map(|it| Some(it.running_s? - it.created_s)).collect();
+        to_running.sort_by(f64::total_cmp);
+        // The smallest of which a share of that many hundredths is not above it.
+        let percentile = |hundredths: usize| {
+            let n = to_running.len();
+            (1..=n).find(|rank| hundredths * n <= 100 * rank).map(|rank| to_running[rank - 1])
+        };
+        let event = self.marks.iter().rev().find(|it| it.kind == "script").map(|it| it.time_s);
+        let since = |time: fn(&TaskRow) -> Option<f64>| {
+            let event = event?;
+            let later = self.tasks.iter().filter(|it| event <= it.created_s);
+            mean(&later.filter_map(|it| Some(time(it)? - event)).collect::<Vec<_>>())
+        };
+        vec![
+            ("tasks_created", self.number(created)),
+            ("restarts", self.number(again)),
+            ("time_to_running_p50_s", Counted::Is(percentile(50))),
+            ("time_to_running_p99_s", Counted::Is(percentile(99))),
+            ("time_to_running_max_s", Counted::Is(percentile(100))),
+            ("time_to_running_mean_s", Counted::Is(mean(&to_running))),
+            ("event_to_created_mean_s", Counted::Is(since(|it| Some(it.created_s)))),
+            ("event_to_ready_mean_s", Counted::Is(since(|it| it.ready_s))),
+        ]
+    }
+
+    fn of_machines(&self) -> Vec<(&'static str, Counted)> {
+        let of_kind = |kind: &'static str| self.marks.iter().filter(move |it| it.kind == kind);
+        let lost = of_kind("down").flat_map(|it| std::iter::repeat_n(it.time_s, machines(it)));
+        // Whoever is no member fails unnoticed.
+        let leaves = |action: &Action| matches!(action, Action::RemoveNode(_));
+        let are_all_members = self.scenario.joins.is_empty()
+            && self.scenario.scalers.is_empty()
+            && !self.scenario.script.iter().any(|it| leaves(&it.action));
+        let mut without = 0.0;
+        for (kind, sign) in [("down", 1.0), ("up", -1.0)] {
+            without += of_kind(kind).map(|it| sign * machines(it) as f64 * self.left(it.time_s)).sum::<f64>();
+        }
+        let without = without / (self.end - self.from);
+        let failures = self.number(lost);
+        if are_all_members {
+            vec![("node_failures", failures), ("nodes_down_mean", Counted::Is(Some(without)))]
+        } else {
+            let Counted::Between(_, most) = failures else { unreachable!("it is a number") };
+            vec![("node_failures", Counted::Between(0.0, most)), ("nodes_down_mean", Counted::Between(0.0, without))]
+        }
+    }
+
+    /// What is left of the window from a time on.
+    fn left(&self, time: f64) -> f64 {
+        self.end - time.max(self.from)
+    }
+
+    fn of_managers(&self) -> Vec<(&'static str, Counted)> {
+        let (mut leads, mut majority, mut vacant) = (true, true, None);
+        let (mut leaderless, mut minority) = (0.0, 0.0);
+        let (mut elections, mut losses) = (Vec::new(), Vec::new());
+        let mut is_tied = false;
+        for mark in self.marks.iter().filter(|it| it.kind == "managers") {
+            let (now, left) = (mark.time_s, self.left(mark.time_s));
+            is_tied |= now == self.from;
+            match mark.label.as_str() {
+                "majority lost" => {
+                    majority = false;
+                    minority += left;
+                    losses.push(now);
+                }
+                "majority regained" => {
+                    majority = true;
+                    minority -= left;
+                }
+                "no leader" | "the leader has no majority" => {
+                    leaderless += if leads { left } else { 0.0 };
+                    leads = false;
+                }
+                // It goes on without an election.
+                "the leader has a majority again" => {
+                    leaderless -= if leads { 0.0 } else { left };
+                    (leads, vacant) = (true, None);
+                }
+                elected if elected.ends_with(" leads") => {
+                    leaderless -= if leads { 0.0 } else { left };
+                    leads = true;
+                    if let Some(since) = vacant.take().filter(|_| self.from <= now) {
+                        elections.push(now - since);
+                    }
+                }
+                other => panic!("a mark of the managers: {other}"),
+            }
+            // A majority that nobody leads waits for an election from the moment on in which both are so.
+            match majority && !leads {
+                true => vacant = vacant.or(Some(now)),
+                false => vacant = None,
+            }
+        }
+        let window = self.end - self.from;
+        let election = mean(&elections);
+        vec![
+            ("leaderless_share", Counted::Is(Some(leaderless / window))),
+            // Whether an election at the very end of the warm-up counts is open.
+            ("election_mean_s", if is_tied { Counted::Between(0.0, self.end) } else { Counted::Is(election) }),
+            ("majority_share", Counted::Is(Some(1.0 - minority / window))),
+            ("majority_losses", self.number(losses.iter().copied())),
+            ("majority_lost_s", Counted::Is(losses.first().copied())),
+        ]
+    }
+
+    /// What the tables do not hold, but bound.
+    fn bounds(&self, of: impl Fn(&str) -> Option<f64>) -> Held {
+        let at_most = |name: &str, most: f64| {
+            let told = of(name);
+            let law = format!("{name} is at most what the tables allow");
+            holds(told.is_none_or(|told| told <= most + self.end * 1e-9), &law, || format!("{told:?}, {most}"))
+        };
+        for (name, state) in [
+            ("state_new", TaskState::New),
+            ("state_pending", TaskState::Pending),
+            ("state_preparing", TaskState::Preparing),
+            ("state_ready", TaskState::Ready),
+            ("state_running", TaskState::Running),
+            ("state_complete", TaskState::Complete),
+            ("state_shutdown", TaskState::Shutdown),
+            ("state_failed", TaskState::Failed),
+            ("state_rejected", TaskState::Rejected),
+            ("state_orphaned", TaskState::Orphaned),
+        ] {
+            at_most(name, self.tasks.iter().filter(|it| it.state == state).count() as f64)?;
+        }
+        // Whoever is pending was created, and is neither assigned nor at its end.
+        let waits = |it: &TaskRow| (it.created_s, it.assigned_s.or(it.ended_s).unwrap_or(self.end));
+        let waited: f64 =
+            self.tasks.iter().map(waits).map(|(from, to)| (self.left(from) - self.left(to)).max(0.0)).sum();
+        at_most("pending_mean", waited / (self.end - self.from))?;
+        let mut turns: Vec<(f64, i32)> = Vec::new();
+        for (from, to) in self.tasks.iter().map(waits).filter(|it| self.from <= it.1) {
+            turns.extend([(from, -1), (to, 1)]);
+        }
+        // At one instant those that come come first.
+        turns.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+        let (mut waiting, mut most) = (0, 0);
+        for (_, turn) in turns {
+            waiting -= turn;
+            most = most.max(waiting);
+        }
+        at_most("pending_max", f64::from(most))?;
+        let mut slots: BTreeMap<&str, Vec<&TaskRow>> = BTreeMap::new();
+        for task in self.tasks {
+            slots.entry(task.name.split('#').next().unwrap_or_default()).or_default().push(task);
+        }
+        let moved = |it: &&TaskRow| {
+            let before = |other: &&&TaskRow| other.assigned_s <= it.assigned_s && other.assigned_s.is_some();
+            let slot = &slots[it.name.split('#').next().unwrap_or_default()];
+            Some(self.from) <= it.assigned_s && slot.iter().filter(before).any(|other| other.node != it.node)
+        };
+        at_most("moves", self.tasks.iter().filter(moved).count() as f64)?;
+        let noticed = self.marks.iter().any(|it| it.kind == "detected" && self.from <= it.time_s);
+        let detection = of("detection_mean_s");
+        holds(noticed || detection.is_none(), "only what has a mark was detected", || format!("{detection:?}"))
+    }
+}
+
+/// Which task of its slot it is, from 1.
+fn number_in_slot(task: &TaskRow) -> u64 {
+    let number = task.name.rsplit_once('#').and_then(|it| it.1.parse().ok());
+    number.unwrap_or_else(|| panic!("a number after #: {}", task.name))
+}
+
+/// Machines that a mark is about: `node down`, `rack=r1 down (5 nodes)`, `3 nodes down`.
+fn machines(mark: &Mark) -> usize {
+    let label = mark.label.as_str();
+    let of_unit = label.rsplit_once('(').and_then(|it| it.1.strip_suffix(" nodes)").or(it.1.strip_suffix(" node)")));
+    let plain = label.strip_suffix(&format!(" nodes {}", mark.kind));
+    of_unit.or(plain).map_or(Ok(1), str::parse).unwrap_or_else(|_| panic!("a number of machines: {label}"))
+}
+
+fn mean(samples: &[f64]) -> Option<f64> {
+    (!samples.is_empty()).then(|| samples.iter().sum::<f64>() / samples.len() as f64)
+}
+
+/// Metrics that a second count can see something of.
+pub fn recounted() -> BTreeSet<&'static str> {
+    RECOUNTED.iter().copied().collect()
+}
