@@ -644,7 +644,7 @@ impl Writer {
         self.maybe(&mut service, "max_replicas_per_node", |it| it.dice.amount(0..=3, &[0, 1]));
         self.maybe(&mut service, "platforms", |it| it.dice.some(&["linux/amd64", "linux/aarch64", "linux"]));
         // Whatever ends at once is not started again at once: each run would go on for ever at one instant.
-        self.restart(&mut service);
+        self.restart(&mut service, is_job);
         if !is_job {
             self.maybe(&mut service, "update", |it| it.update(&["pause", "continue", "rollback"]));
         }
@@ -702,16 +702,21 @@ impl Writer {
         exits
     }
 
-    fn restart(&mut self, service: &mut Table) {
+    fn restart(&mut self, service: &mut Table, is_job: bool) {
         let long = self.is_long();
         if !long && !self.dice.maybe() {
             return;
         }
         let mut restart = Table::default();
-        self.maybe_word(&mut restart, "condition", &["none", "on-failure", "any"]);
+        // Swarm replaces a task of a job at once if its policy does not restart it: without end, if there is no image.
+        let restarts_always = long && is_job;
+        let conditions: &[&str] = if restarts_always { &["on-failure", "any"] } else { &["none", "on-failure", "any"] };
+        self.maybe_word(&mut restart, "condition", conditions);
         let delay = self.dice.period((self.duration / 100).max(SECOND / 100), self.duration.max(SECOND / 100));
         restart.set("delay", delay);
-        self.maybe(&mut restart, "max_attempts", |it| it.dice.amount(0..=3, &[0, 1, u64::MAX]));
+        if !restarts_always {
+            self.maybe(&mut restart, "max_attempts", |it| it.dice.amount(0..=3, &[0, 1, u64::MAX]));
+        }
         self.maybe_span(&mut restart, "window", SECOND, 100 * SECOND);
         service.set("restart", restart);
     }
