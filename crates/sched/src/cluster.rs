@@ -3,6 +3,9 @@
 //! Every write is appended to the journal; the components of [`crate::Manager`] read it in order, each reacting to what
 //! concerns it, as SwarmKit's goroutines react to the events of its store. A commit ends each transaction.
 
+#[cfg(feature = "snapshot")]
+pub(crate) mod snapshot;
+
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
 use std::ops::RangeInclusive;
@@ -34,6 +37,7 @@ fn is_invalid(node: &Node) -> bool {
 
 /// How far a rolling update is (SwarmKit `api/types.proto`).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "snapshot", derive(serde::Serialize, serde::Deserialize))]
 #[allow(missing_docs)] // Swarm's own words.
 pub enum UpdateState {
     Updating,
@@ -46,6 +50,7 @@ pub enum UpdateState {
 
 /// The update status of a service.
 #[derive(Clone, PartialEq, Debug)]
+#[cfg_attr(feature = "snapshot", derive(serde::Serialize, serde::Deserialize))]
 pub struct UpdateStatus {
     /// How far.
     pub state: UpdateState,
@@ -186,6 +191,7 @@ pub(crate) enum Writer {
 
 /// Something that waits for time.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[cfg_attr(feature = "snapshot", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) enum Timer {
     /// The scheduler's debounce is over.
     Schedule(u64),

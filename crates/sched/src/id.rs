@@ -5,6 +5,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::num::NonZeroU32;
 use std::ops::{Index, IndexMut};
+use std::str::FromStr;
 
 /// An id that is a row number of a dense table.
 pub trait Row: Copy {
@@ -81,8 +82,22 @@ impl fmt::Display for TaskId {
     }
 }
 
+impl FromStr for TaskId {
+    type Err = String;
+
+    /// Reads what [`TaskId`] shows.
+    fn from_str(text: &str) -> Result<TaskId, String> {
+        let id = text.split_once('.').and_then(|(row, generation)| {
+            Some(TaskId { row: row.parse().ok()?, generation: generation.parse().ok()? })
+        });
+        // Other ways to write a number, such as `+7.00`, are nobody's.
+        id.filter(|id| id.to_string() == text).ok_or_else(|| format!("'{text}' is no task: expected one like 7.0"))
+    }
+}
+
 /// What a task stands for within its service.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[cfg_attr(feature = "snapshot", derive(serde::Serialize, serde::Deserialize))]
 pub enum Slot {
     /// A numbered slot: 1.. for replicated services, 0.. for replicated jobs.
     Number(u32),
@@ -208,6 +223,18 @@ impl<I: Row, T> IdMap<I, T> {
         page.used += added;
         self.len += added;
         self.next = self.next.max(row + 1);
+    }
+
+    /// How many ids were given out.
+    #[cfg(feature = "snapshot")]
+    pub(crate) fn next_row(&self) -> usize {
+        self.next
+    }
+
+    /// At least so many ids were given out.
+    #[cfg(feature = "snapshot")]
+    pub(crate) fn give_out(&mut self, ids: usize) {
+        self.next = self.next.max(ids);
     }
 
     pub(crate) fn remove(&mut self, id: I) {

@@ -119,6 +119,8 @@ mod orchestrator;
 mod reference;
 mod scheduler;
 mod slots;
+#[cfg(feature = "snapshot")]
+pub mod snapshot;
 pub mod spec;
 mod task;
 mod time;

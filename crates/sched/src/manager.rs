@@ -1,6 +1,8 @@
 //! The front door: an operator's verbs and the cluster's events in, commands out.
 
 mod leader;
+#[cfg(feature = "snapshot")]
+mod snapshot;
 
 use std::sync::Arc;
 
@@ -117,6 +119,13 @@ impl Manager {
             downs: Vec::new(),
             config,
         })
+    }
+
+    /// The scheduler of the present leader, who knows nothing yet.
+    fn new_scheduler(&self) -> Scheduler {
+        let (config, seed) = (&self.config, self.config.seed.wrapping_add(self.leaders));
+        let strategy = config.strategy.build(STRATEGIES, "strategy", seed).expect("it was built before");
+        Scheduler::new(strategy, config.ties, seed, config.debounce)
     }
 
     /// All that the manager knows.

@@ -61,7 +61,12 @@ impl Slots {
 
     /// Slots that have tasks, in order.
     pub fn iter(&self) -> impl Iterator<Item = (Slot, impl Iterator<Item = TaskId> + '_)> + '_ {
-        let records = self.blocks.iter().flat_map(|((kind, block), records)| {
+        let records = self.records().filter(|(_, record)| record.oldest.is_some());
+        records.map(|(slot, record)| (slot, record.tasks()))
+    }
+
+    fn records(&self) -> impl Iterator<Item = (Slot, &Record)> {
+        self.blocks.iter().flat_map(|((kind, block), records)| {
             (0..BLOCK).zip(records.iter()).map(move |(step, record)| {
                 let number = block * BLOCK + step;
                 let slot = match kind {
@@ -71,8 +76,7 @@ impl Slots {
                 };
                 (slot, record)
             })
-        });
-        records.filter(|(_, record)| record.oldest.is_some()).map(|(slot, record)| (slot, record.tasks()))
+        })
     }
 
     /// Whether no slot has a task.
@@ -102,6 +106,32 @@ impl Slots {
         }
         record.instances = record.instances.saturating_add(1);
         record.instances
+    }
+
+    /// How many tasks each slot ever had.
+    #[cfg(feature = "snapshot")]
+    pub(crate) fn instances(&self) -> impl Iterator<Item = (Slot, u32)> + '_ {
+        self.records().map(|(slot, record)| (slot, record.instances)).filter(|(_, instances)| *instances > 0)
+    }
+
+    /// Slots without tasks that had so many.
+    #[cfg(feature = "snapshot")]
+    pub(crate) fn recalled(instances: Vec<(Slot, u32)>) -> Slots {
+        let mut slots = Slots::default();
+        for (slot, instances) in instances {
+            let (block, index) = place(slot);
+            slots.blocks.entry(block).or_default()[index].instances = instances;
+        }
+        slots
+    }
+
+    /// A task that has this number comes after those that a slot has.
+    #[cfg(feature = "snapshot")]
+    pub(crate) fn recall(&mut self, slot: Slot, task: TaskId, instance: u32) {
+        let (block, index) = place(slot);
+        let before = self.blocks.get(&block).map_or(0, |block| block[index].instances);
+        self.push(slot, task);
+        self.blocks.entry(block).or_default()[index].instances = before.max(instance);
     }
 
     pub(crate) fn remove(&mut self, slot: Slot, task: TaskId) {
@@ -140,7 +170,7 @@ mod tests {
         slots.remove(low, task(3));
         assert_eq!(tasks_in(&slots, low), [1]);
         slots.remove(low, task(1));
-        assert_eq!(tasks_in(&slots, low), []);
+        assert!(tasks_in(&slots, low).is_empty());
         let all: Vec<Slot> = slots.iter().map(|(slot, _)| slot).collect();
         assert_eq!(all, [high, Slot::Node(NodeId::from_index(0))]);
         assert_eq!(slots.push(low, task(4)), 5, "names are not given twice");

@@ -13,6 +13,7 @@ pub type Labels = BTreeMap<String, String>;
 
 /// Whether a node is also a manager. Placement ignores the difference unless a constraint asks for it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+#[cfg_attr(feature = "snapshot", derive(serde::Serialize, serde::Deserialize))]
 pub enum Role {
     /// Runs tasks.
     #[default]
@@ -23,6 +24,7 @@ pub enum Role {
 
 /// What the operator wants a node to be used for.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+#[cfg_attr(feature = "snapshot", derive(serde::Serialize, serde::Deserialize))]
 pub enum Availability {
     /// Takes new tasks.
     #[default]
@@ -35,6 +37,7 @@ pub enum Availability {
 
 /// What the manager knows of a node's life.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+#[cfg_attr(feature = "snapshot", derive(serde::Serialize, serde::Deserialize))]
 pub enum NodeState {
     /// Not heard of since a change of leader.
     Unknown,
@@ -49,6 +52,7 @@ pub enum NodeState {
 
 /// An operating system and a processor architecture; an empty text in a service means any.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+#[cfg_attr(feature = "snapshot", derive(serde::Serialize, serde::Deserialize))]
 pub struct Platform {
     /// `linux`, `windows`.
     pub os: String,
@@ -58,6 +62,7 @@ pub struct Platform {
 
 /// Units of a resource that an engine offers beside CPU and memory.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[cfg_attr(feature = "snapshot", derive(serde::Serialize, serde::Deserialize))]
 pub struct GenericResource {
     /// The kind, such as `gpu`.
     pub kind: String,
@@ -67,6 +72,7 @@ pub struct GenericResource {
 
 /// How a generic resource is counted.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[cfg_attr(feature = "snapshot", derive(serde::Serialize, serde::Deserialize))]
 pub enum Units {
     /// An amount.
     Count(i64),
@@ -76,6 +82,7 @@ pub enum Units {
 
 /// What a node has, or a task asks for.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[cfg_attr(feature = "snapshot", derive(serde::Serialize, serde::Deserialize))]
 pub struct Resources {
     /// 10^-9 CPUs.
     pub nano_cpus: i64,
@@ -87,6 +94,7 @@ pub struct Resources {
 
 /// Kinds of engine plugins that placement looks at.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[cfg_attr(feature = "snapshot", derive(serde::Serialize, serde::Deserialize))]
 pub enum PluginKind {
     /// Volume drivers.
     Volume,
@@ -98,6 +106,7 @@ pub enum PluginKind {
 
 /// What an engine reports of itself.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[cfg_attr(feature = "snapshot", derive(serde::Serialize, serde::Deserialize))]
 pub struct Description {
     /// The machine's name.
     pub hostname: String,
@@ -113,6 +122,7 @@ pub struct Description {
 
 /// A node as it joins.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[cfg_attr(feature = "snapshot", derive(serde::Serialize, serde::Deserialize))]
 pub struct NodeSpec {
     /// The id that `node.id` constraints compare with.
     pub id: String,
@@ -132,6 +142,7 @@ pub struct NodeSpec {
 
 /// How many tasks a service has.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "snapshot", derive(serde::Serialize, serde::Deserialize))]
 pub enum Mode {
     /// A number of interchangeable tasks.
     Replicated {
@@ -165,6 +176,7 @@ impl Mode {
 
 /// When a task that ended is replaced.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[cfg_attr(feature = "snapshot", derive(serde::Serialize, serde::Deserialize))]
 pub enum RestartCondition {
     /// Never.
     None,
@@ -177,6 +189,7 @@ pub enum RestartCondition {
 
 /// How a task that ended is replaced.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "snapshot", derive(serde::Serialize, serde::Deserialize))]
 pub struct RestartPolicy {
     /// When.
     pub condition: RestartCondition,
@@ -201,6 +214,7 @@ impl Default for RestartPolicy {
 
 /// Where tasks may and should go.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[cfg_attr(feature = "snapshot", derive(serde::Serialize, serde::Deserialize))]
 pub struct Placement {
     /// Expressions such as `node.labels.zone == east`; all must hold.
     pub constraints: Vec<String>,
@@ -214,6 +228,7 @@ pub struct Placement {
 
 /// The command that tells whether a container is well, and how often it is asked (moby `daemon/health.go`).
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "snapshot", derive(serde::Serialize, serde::Deserialize))]
 pub struct HealthCheck {
     /// The probe; empty inherits the image's, `NONE` switches off.
     pub test: Vec<String>,
@@ -231,6 +246,7 @@ pub struct HealthCheck {
 
 /// What runs. Any change of it makes a service's tasks out of date.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[cfg_attr(feature = "snapshot", derive(serde::Serialize, serde::Deserialize))]
 pub struct ContainerSpec {
     /// Image reference.
     pub image: String,
@@ -260,6 +276,7 @@ pub struct ContainerSpec {
 
 /// The template of a service's tasks.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[cfg_attr(feature = "snapshot", derive(serde::Serialize, serde::Deserialize))]
 pub struct TaskSpec {
     /// What runs.
     pub container: ContainerSpec,
@@ -283,6 +300,7 @@ pub struct TaskSpec {
 
 /// How clients find the tasks of a service.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[cfg_attr(feature = "snapshot", derive(serde::Serialize, serde::Deserialize))]
 pub enum EndpointMode {
     /// One virtual IP per network.
     #[default]
@@ -293,6 +311,7 @@ pub enum EndpointMode {
 
 /// Transport protocol of a port.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+#[cfg_attr(feature = "snapshot", derive(serde::Serialize, serde::Deserialize))]
 pub enum Protocol {
     /// TCP.
     #[default]
@@ -305,6 +324,7 @@ pub enum Protocol {
 
 /// Where a port is published.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[cfg_attr(feature = "snapshot", derive(serde::Serialize, serde::Deserialize))]
 pub enum PublishMode {
     /// On every node, through the routing mesh.
     #[default]
@@ -315,6 +335,7 @@ pub enum PublishMode {
 
 /// A published port.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[cfg_attr(feature = "snapshot", derive(serde::Serialize, serde::Deserialize))]
 pub struct Port {
     /// Transport.
     pub protocol: Protocol,
@@ -328,6 +349,7 @@ pub struct Port {
 
 /// What a service shows to its clients.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[cfg_attr(feature = "snapshot", derive(serde::Serialize, serde::Deserialize))]
 pub struct EndpointSpec {
     /// Name resolution.
     pub mode: EndpointMode,
@@ -337,6 +359,7 @@ pub struct EndpointSpec {
 
 /// What a rolling update does when a new task fails.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[cfg_attr(feature = "snapshot", derive(serde::Serialize, serde::Deserialize))]
 pub enum FailureAction {
     /// Stops and waits for the operator.
     #[default]
@@ -349,6 +372,7 @@ pub enum FailureAction {
 
 /// Which of the old and the new task of a slot moves first.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[cfg_attr(feature = "snapshot", derive(serde::Serialize, serde::Deserialize))]
 pub enum UpdateOrder {
     /// The old one stops, then the new one starts.
     #[default]
@@ -359,6 +383,7 @@ pub enum UpdateOrder {
 
 /// How tasks are replaced when their specification changes.
 #[derive(Clone, Copy, PartialEq, Debug)]
+#[cfg_attr(feature = "snapshot", derive(serde::Serialize, serde::Deserialize))]
 pub struct UpdateConfig {
     /// Slots at a time; 0 is all.
     pub parallelism: u64,
@@ -369,6 +394,7 @@ pub struct UpdateConfig {
     /// How long a new task is watched; `None` is [`UpdateConfig::MONITOR`].
     pub monitor: Option<Span>,
     /// Share of failures that is tolerated, 0 to 1.
+    #[cfg_attr(feature = "snapshot", serde(with = "crate::snapshot::text"))]
     pub max_failure_ratio: f32,
     /// Old first or new first.
     pub order: UpdateOrder,
@@ -395,6 +421,7 @@ impl Default for UpdateConfig {
 
 /// A service as it is submitted.
 #[derive(Clone, PartialEq, Debug)]
+#[cfg_attr(feature = "snapshot", derive(serde::Serialize, serde::Deserialize))]
 pub struct ServiceSpec {
     /// Its name, unique in the cluster.
     pub name: String,

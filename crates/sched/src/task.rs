@@ -10,6 +10,7 @@ use crate::time::Time;
 /// Where a task is in its life, as observed. The order is the meaning: of two reports the greater is the later, and
 /// everything above [`TaskState::Running`] is terminal (SwarmKit `api/types.proto`).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[cfg_attr(feature = "snapshot", derive(serde::Serialize, serde::Deserialize))]
 #[allow(missing_docs)] // The names are Swarm's own words.
 pub enum TaskState {
     New,
@@ -53,6 +54,7 @@ impl fmt::Display for TaskState {
 
 /// What the manager wants of a task. It only ever rises.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[cfg_attr(feature = "snapshot", derive(serde::Serialize, serde::Deserialize))]
 pub enum DesiredState {
     /// Be prepared, do not start yet.
     Ready,

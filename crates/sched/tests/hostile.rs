@@ -1,9 +1,15 @@
 //! Whatever a driver sends, the manager does not panic: ids of nothing, clocks that jump, numbers without measure. After
 //! every call its own numbers must be right.
 
+#[path = "seams/gentle_drain.rs"]
+mod gentle_drain;
+#[path = "seams/one_spare.rs"]
+mod one_spare;
+
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
+use sched::failover::Failover;
 use sched::spec::*;
 use sched::*;
 
@@ -28,8 +34,52 @@ fn nothing_that_a_driver_sends_makes_the_manager_panic() {
     assert!(assigned > 2000, "only {assigned} tasks were assigned");
 }
 
+/// The law of snapshots, whatever is sent: leaders change, updates, moves and restarts are under way, times jump.
+#[test]
+fn a_manager_that_is_restored_again_and_again_gives_the_same_commands() {
+    let (mut restored, mut commands) = (0, 0);
+    let failovers = FAILOVERS.iter().map(|entry| entry.name.into()).chain(own_policies());
+    let cases: Vec<Choice<dyn Failover>> = failovers.collect();
+    for (seed, strategy) in (100..).zip(STRATEGIES.iter().flat_map(|it| vec![it; cases.len()])) {
+        let ties = [TieBreak::LowestId, TieBreak::Seeded][seed as usize % 2];
+        let failover = cases[seed as usize % cases.len()].clone();
+        println!("storm {seed}: {} {ties:?} {failover:?}", strategy.name);
+        let config = Config {
+            strategy: strategy.name.into(),
+            failover,
+            failovers: own_policies(),
+            ties,
+            seed,
+            ..Config::default()
+        };
+        let (mut whole, mut broken) = (Storm::with(config.clone()), Storm::with(config));
+        let mut moments = ChaCha8Rng::seed_from_u64(seed);
+        for step in 0..STEPS / 4 {
+            if moments.random_range(0..8) == 0 {
+                broken.restore();
+                restored += 1;
+                assert!(whole.manager.snapshot() == broken.manager.snapshot(), "step {step}: another snapshot");
+            }
+            whole.step();
+            broken.step();
+            assert_eq!(whole.last, broken.last, "step {step}");
+            assert_eq!(whole.manager.deadline(), broken.manager.deadline(), "step {step}");
+            commands += whole.last.len();
+        }
+    }
+    assert!(restored > 1000 && commands > 20_000, "{restored} restored, {commands} commands");
+}
+
+fn own_policies() -> Vec<Choice<dyn Failover>> {
+    vec![
+        Choice::own("one-spare", |_| -> Box<dyn Failover> { Box::new(one_spare::OneSpare) }),
+        Choice::own("gentle-drain", |_| -> Box<dyn Failover> { Box::<gentle_drain::GentleDrain>::default() }),
+    ]
+}
+
 /// A manager and someone who calls it without sense.
 struct Storm {
+    config: Config,
     manager: Manager,
     rng: ChaCha8Rng,
     now: Time,
@@ -38,6 +88,8 @@ struct Storm {
     nodes: Vec<NodeId>,
     services: Vec<ServiceId>,
     tasks: Vec<TaskId>,
+    /// What the last step caused.
+    last: Commands,
     refused: usize,
     assigned: usize,
 }
@@ -46,16 +98,21 @@ impl Storm {
     fn new(strategy: &str, seed: u64) -> Storm {
         let ties = [TieBreak::LowestId, TieBreak::Seeded][seed as usize % 2];
         let allocation = [Allocation::Instant, Allocation::Instant, Allocation::External][seed as usize % 3];
-        let config = Config { strategy: strategy.into(), ties, seed, allocation, ..Config::default() };
+        Storm::with(Config { strategy: strategy.into(), ties, seed, allocation, ..Config::default() })
+    }
+
+    fn with(config: Config) -> Storm {
         let ids = [0, 900, u32::MAX as usize - 2, usize::MAX];
         Storm {
-            manager: Manager::new(config).expect("registered"),
-            rng: ChaCha8Rng::seed_from_u64(seed),
+            manager: Manager::new(config.clone()).expect("registered"),
+            rng: ChaCha8Rng::seed_from_u64(config.seed),
+            config,
             now: Time::ZERO,
             out: Commands::new(),
             nodes: ids.map(NodeId::from_index).to_vec(),
             services: ids.map(ServiceId::from_index).to_vec(),
             tasks: tasks_of_another_manager(),
+            last: Commands::new(),
             refused: 0,
             assigned: 0,
         }
@@ -199,6 +256,10 @@ impl Storm {
             spec.endpoint.ports = vec![Port { published, target: 80, mode, ..Port::default() }];
         }
         spec.task.force_update = self.count();
+        let policies: Vec<String> = self.config.failovers.iter().map(|policy| policy.name().to_owned()).collect();
+        if !policies.is_empty() && self.below(2) == 0 {
+            spec.failover = Some(self.pick(&policies));
+        }
         spec
     }
 
@@ -324,6 +385,14 @@ impl Storm {
         Ok(())
     }
 
+    /// A manager takes over that was restored from a snapshot.
+    fn restore(&mut self) {
+        let snapshot = self.manager.snapshot();
+        self.manager = Manager::restore(self.config.clone(), &snapshot).expect("just written");
+        self.manager.check();
+        assert!(self.manager.snapshot() == snapshot, "a snapshot of the restored one differs");
+    }
+
     fn step(&mut self) {
         self.refused += usize::from(self.call().is_err());
         // What is due, as far as it is not endless; what is assigned mostly runs.
@@ -333,7 +402,8 @@ impl Storm {
             self.now = self.now.max(at);
             self.manager.handle(at, Event::Deadline, &mut self.out).expect("a deadline is about nothing");
         }
-        for command in std::mem::take(&mut self.out) {
+        self.last = std::mem::take(&mut self.out);
+        for command in self.last.clone() {
             match command {
                 Command::Create { task, .. } => self.tasks.push(task),
                 Command::Assign { task, .. } => {

@@ -215,6 +215,7 @@ pub enum Decision {
 
 /// How a task is replaced. The default is Swarm's way.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[cfg_attr(feature = "snapshot", derive(serde::Serialize, serde::Deserialize))]
 pub struct Replacement {
     /// How long the replacement, which exists at once and is prepared, may not start. `None` is Swarm's rule: the service's
     /// restart delay, zero on a drained node.
@@ -227,6 +228,7 @@ pub struct Replacement {
 
 /// Which of an old and a new task of a slot goes first.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[cfg_attr(feature = "snapshot", derive(serde::Serialize, serde::Deserialize))]
 pub enum Order {
     /// The old one is told to stop at once, and the new one waits until it has, is lost, or a minute has passed.
     #[default]

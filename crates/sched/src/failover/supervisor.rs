@@ -19,6 +19,7 @@ use crate::time::Time;
 
 /// A replacement on its way, by its own id.
 #[derive(Clone, Copy, PartialEq, Debug)]
+#[cfg_attr(feature = "snapshot", derive(serde::Serialize, serde::Deserialize))]
 struct Move {
     old: TaskId,
     order: Order,
@@ -66,11 +67,14 @@ pub(crate) struct Supervisor {
 
 /// What policies and their supervisor remember, for a snapshot of the manager: the rest is in the cluster's tables.
 #[derive(Clone, PartialEq, Default, Debug)]
+#[cfg_attr(feature = "snapshot", derive(serde::Serialize, serde::Deserialize))]
 pub struct Memory {
     /// Name and saved state of each policy that was ever asked for, the manager's own first.
     policies: Vec<(String, String)>,
     by_service: Vec<(ServiceId, usize)>,
     down_since: Vec<Option<Time>>,
+    /// Services as they were told.
+    services: Vec<(ServiceId, (u64, Option<UpdateState>))>,
     moves: Vec<(TaskId, Move)>,
     timers: Vec<((usize, u64), Time)>,
 }
@@ -688,6 +692,7 @@ impl Supervisor {
             policies: self.policies.iter().map(|it| (it.name.to_string(), it.policy.save())).collect(),
             by_service: self.by_service.iter().map(|(id, policy)| (*id, *policy)).collect(),
             down_since: self.down_since.clone(),
+            services: self.services.iter().map(|(id, seen)| (*id, *seen)).collect(),
             moves: self.moves.iter().map(|(id, it)| (*id, *it)).collect(),
             timers: self.timers.iter().map(|(key, at)| (*key, *at)).collect(),
         }
@@ -717,13 +722,11 @@ impl Supervisor {
         for node in cluster.nodes().ids() {
             self.look_at(cluster, node);
         }
-        self.down_since.clone_from(&memory.down_since);
-        for id in cluster.services().ids() {
-            if let Some(service) = cluster.service(id) {
-                let status = service.update_status.as_ref().map(|status| status.state);
-                self.services.insert(id, (service.version, status));
-            }
+        if memory.down_since.len() < self.down_since.len() {
+            return Err(format!("times of {} nodes of {}", memory.down_since.len(), self.down_since.len()));
         }
+        self.down_since.clone_from(&memory.down_since);
+        self.services = memory.services.iter().copied().collect();
         self.moves = memory.moves.iter().copied().collect();
         let beside = self.moves.iter().filter(|(_, it)| it.order != Order::StopFirst);
         self.replacements = beside.map(|(new, it)| (it.old, *new)).collect();

@@ -13,8 +13,6 @@ use crate::orchestrator::global::Global;
 use crate::orchestrator::reaper::Reaper;
 use crate::orchestrator::replicated::Replicated;
 use crate::orchestrator::{restart, update};
-use crate::scheduler::Scheduler;
-use crate::scheduler::strategy::STRATEGIES;
 use crate::spec::{Mode, RestartPolicy};
 use crate::task::{DesiredState, TaskState};
 use crate::time::{Span, Time};
@@ -52,14 +50,12 @@ impl Manager {
     /// The memory of the old leader.
     fn forget(&mut self) {
         self.leaders += 1;
-        let (config, seed) = (&self.config, self.config.seed.wrapping_add(self.leaders));
-        let strategy = config.strategy.build(STRATEGIES, "strategy", seed).expect("it was built before");
-        self.scheduler = Scheduler::new(strategy, config.ties, seed, config.debounce);
+        self.scheduler = self.new_scheduler();
         self.replicated = Replicated::default();
         self.global = Global::default();
         self.restarts = restart::Supervisor::default();
         self.updates = update::Supervisor::default();
-        self.reaper = Reaper::new(config.task_history);
+        self.reaper = Reaper::new(self.config.task_history);
     }
 
     fn reconcile(&mut self, which: impl Fn(Mode) -> bool) {

@@ -18,6 +18,13 @@ pub(crate) struct Global {
 }
 
 impl Global {
+    /// All that it knows between two calls of the manager.
+    #[cfg(feature = "snapshot")]
+    pub(crate) fn recalled(cluster: &Cluster) -> Global {
+        let is_global = |id: &ServiceId| cluster.service(*id).is_some_and(|service| service.spec.mode == Mode::Global);
+        Global { services: cluster.services().ids().filter(is_global).collect(), restart: BTreeSet::new() }
+    }
+
     pub(crate) fn observe(
         &mut self,
         cluster: &mut Cluster,

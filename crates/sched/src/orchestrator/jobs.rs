@@ -10,6 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{restart, satisfies};
 use crate::cluster::{Change, Cluster};
+#[cfg(feature = "snapshot")]
+use crate::id::Row;
 use crate::id::{NodeId, ServiceId, Slot, TaskId};
 use crate::spec::{Availability, Mode, NodeState};
 use crate::task::{DesiredState, TaskState};
@@ -21,9 +23,11 @@ type Key = (Slot, u64);
 /// What a job's orchestrator knows of its job, and what it has to look at when something happens. Observed and desired
 /// states and iterations only rise, so a record that was settled once is settled for good.
 #[derive(Clone, Default, Debug)]
+#[cfg_attr(feature = "snapshot", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct Agenda {
     iteration: u32,
     /// Records that are not settled: slot by slot, oldest first.
+    #[cfg_attr(feature = "snapshot", serde(with = "crate::snapshot::pairs"))]
     open: BTreeMap<Key, Open>,
     /// Those of them that were written since they were looked at, and some that are gone.
     written: BTreeSet<Key>,
@@ -31,6 +35,7 @@ pub(crate) struct Agenda {
     counted: u64,
     /// Of a replicated job, in this iteration: how many tasks completed, the first slot of which none did, and the slots
     /// above that of which one did.
+    #[cfg_attr(feature = "snapshot", serde(deserialize_with = "crate::snapshot::counter"))]
     complete: u64,
     first_left: u32,
     complete_above: BTreeSet<u32>,
@@ -46,6 +51,7 @@ pub(crate) struct Agenda {
 
 /// A record that is not settled.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "snapshot", derive(serde::Serialize, serde::Deserialize))]
 struct Open {
     task: TaskId,
     /// Whether it belongs to this iteration and shall still complete, when it was looked at last.
@@ -75,6 +81,15 @@ impl Agenda {
 
     pub(crate) fn len(&self) -> usize {
         self.open.len()
+    }
+
+    /// Whether its tasks have these slots and numbers, and there are as many nodes as it knows.
+    #[cfg(feature = "snapshot")]
+    pub(crate) fn is_right(&self, key: impl Fn(TaskId) -> Option<Key>, nodes: usize) -> bool {
+        let counted = self.open.values().filter(|record| record.counts).count();
+        self.counted == counted as u64
+            && self.open.iter().all(|(own, record)| key(record.task) == Some(*own))
+            && self.nodes.iter().all(|node| node.index() < nodes)
     }
 
     /// The job runs anew: what completed before counts no more, and everything is looked at.
@@ -147,7 +162,7 @@ impl Agenda {
             self.complete_above.insert(number);
         }
         while self.complete_above.remove(&self.first_left) {
-            self.first_left += 1;
+            self.first_left = self.first_left.saturating_add(1);
         }
     }
 }

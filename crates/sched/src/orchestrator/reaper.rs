@@ -15,7 +15,9 @@ const MAX_DIRTY: usize = 1000;
 
 /// Slots whose history may have grown too long, and tasks that may be deleted.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "snapshot", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct Reaper {
+    #[cfg_attr(feature = "snapshot", serde(skip))]
     history: i64,
     /// Slots that got their first task since the last batch. Nearly all tasks of a large service come like this.
     fresh: Vec<(ServiceId, Slot)>,
@@ -25,6 +27,7 @@ pub(crate) struct Reaper {
     changed: BTreeSet<(ServiceId, Slot)>,
     cleanup: BTreeSet<(u64, TaskId)>,
     armed: bool,
+    #[cfg_attr(feature = "snapshot", serde(deserialize_with = "crate::snapshot::counter"))]
     generation: u64,
 }
 
@@ -40,6 +43,12 @@ impl Reaper {
             armed: false,
             generation: 0,
         }
+    }
+
+    /// The same as it was in a snapshot, with this limit.
+    #[cfg(feature = "snapshot")]
+    pub(crate) fn recalled(self, history: i64) -> Reaper {
+        Reaper { history, ..self }
     }
 
     pub(crate) fn observe(&mut self, cluster: &mut Cluster, change: Change) {

@@ -12,6 +12,7 @@ use crate::task::{DesiredState, TaskState};
 
 /// What has to be looked at when the current transaction commits.
 #[derive(Clone, Default, Debug)]
+#[cfg_attr(feature = "snapshot", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct Replicated {
     restart: BTreeSet<(u64, TaskId)>,
     reconcile: BTreeSet<ServiceId>,

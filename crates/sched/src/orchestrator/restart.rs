@@ -17,8 +17,10 @@ const OLD_TASK_TIMEOUT: Span = Span::from_secs(60);
 
 /// Replacements of one slot at one version of the service.
 #[derive(Clone, Default, Debug)]
+#[cfg_attr(feature = "snapshot", derive(serde::Serialize, serde::Deserialize))]
 struct History {
     version: u64,
+    #[cfg_attr(feature = "snapshot", serde(deserialize_with = "crate::snapshot::counter"))]
     total: u64,
     /// When they were created; kept only where the policy has a window.
     created: VecDeque<Time>,
@@ -26,6 +28,7 @@ struct History {
 
 /// A replacement that may not start yet.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "snapshot", derive(serde::Serialize, serde::Deserialize))]
 struct Delay {
     generation: u64,
     /// The restart delay is still running.
@@ -38,17 +41,36 @@ struct Delay {
 
 /// Decides on restarts and starts replacements in time.
 #[derive(Clone, Default, Debug)]
+#[cfg_attr(feature = "snapshot", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct Supervisor {
+    #[cfg_attr(feature = "snapshot", serde(with = "crate::snapshot::pairs"))]
     history: BTreeMap<(ServiceId, Slot), History>,
     delays: BTreeMap<TaskId, Delay>,
     /// Replacements by the predecessor that they wait for.
+    #[cfg_attr(feature = "snapshot", serde(skip))]
     waiting: BTreeMap<TaskId, Vec<TaskId>>,
     /// Replacements by the node of the predecessor that they wait for.
+    #[cfg_attr(feature = "snapshot", serde(skip))]
     by_node: BTreeSet<(NodeId, TaskId)>,
+    #[cfg_attr(feature = "snapshot", serde(deserialize_with = "crate::snapshot::counter"))]
     next_generation: u64,
 }
 
 impl Supervisor {
+    /// The same as it was in a snapshot, where it does not say who waits for whom once more.
+    #[cfg(feature = "snapshot")]
+    pub(crate) fn recalled(mut self) -> Supervisor {
+        // Those that wait for one task are in the order in which they began to.
+        let mut delays: Vec<_> = self.delays.iter().collect();
+        delays.sort_unstable_by_key(|(_, delay)| delay.generation);
+        for (new, delay) in delays {
+            let Some((old, node)) = delay.waits_for else { continue };
+            self.waiting.entry(old).or_default().push(*new);
+            self.by_node.extend(node.map(|node| (node, *new)));
+        }
+        self
+    }
+
     /// Shuts a task down and, if its policy says so, creates its replacement, as SwarmKit does.
     pub(crate) fn restart(&mut self, cluster: &mut Cluster, id: TaskId) {
         self.replace(cluster, id, Replacement::default());

@@ -17,6 +17,7 @@ use crate::work::{self, Work};
 
 /// A task of a slot as it was when the update began.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "snapshot", derive(serde::Serialize, serde::Deserialize))]
 struct Member {
     task: TaskId,
     desired: DesiredState,
@@ -27,6 +28,7 @@ type Members = Vec<Member>;
 
 /// What a worker is doing.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "snapshot", derive(serde::Serialize, serde::Deserialize))]
 enum Worker {
     /// Ready for a slot.
     Idle,
@@ -40,6 +42,8 @@ enum Worker {
 
 /// The workers of an update, and who of them is idle or waits for which task: there may be one for every slot.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "snapshot", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "snapshot", serde(from = "Vec<Worker>", into = "Vec<Worker>"))]
 struct Workers {
     all: Vec<Worker>,
     idle: BTreeSet<usize>,
@@ -90,6 +94,25 @@ impl Workers {
     }
 }
 
+#[cfg(feature = "snapshot")]
+impl From<Vec<Worker>> for Workers {
+    fn from(all: Vec<Worker>) -> Workers {
+        let mut workers = Workers { idle: BTreeSet::new(), by_task: BTreeMap::new(), all: Vec::new() };
+        for (number, worker) in all.into_iter().enumerate() {
+            workers.all.push(Worker::Idle);
+            workers.set(number, worker);
+        }
+        workers
+    }
+}
+
+#[cfg(feature = "snapshot")]
+impl From<Workers> for Vec<Worker> {
+    fn from(workers: Workers) -> Vec<Worker> {
+        workers.all
+    }
+}
+
 impl Worker {
     fn awaits(&self) -> Option<TaskId> {
         match self {
@@ -100,6 +123,7 @@ impl Worker {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "snapshot", derive(serde::Serialize, serde::Deserialize))]
 enum Phase {
     /// Slots are left, and failures are acted upon.
     Feeding,
@@ -110,6 +134,7 @@ enum Phase {
 }
 
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "snapshot", derive(serde::Serialize, serde::Deserialize))]
 struct Updater {
     generation: u64,
     spec: Arc<ServiceSpec>,
@@ -131,14 +156,39 @@ struct Updater {
 
 /// All rolling updates.
 #[derive(Clone, Default, Debug)]
+#[cfg_attr(feature = "snapshot", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct Supervisor {
     updates: BTreeMap<ServiceId, Updater>,
     /// Which update waits for the delayed start or the arrival of a task.
     interested: BTreeMap<TaskId, ServiceId>,
+    #[cfg_attr(feature = "snapshot", serde(deserialize_with = "crate::snapshot::counter"))]
     next_generation: u64,
 }
 
 impl Supervisor {
+    /// The same as it was in a snapshot. The error says what contradicts what.
+    #[cfg(feature = "snapshot")]
+    pub(crate) fn recalled(mut self, cluster: &Cluster) -> Result<Supervisor, String> {
+        for (id, updater) in &mut self.updates {
+            let Some(service) = cluster.service(*id) else {
+                return Err(format!("an update of service {id}, which is not there"));
+            };
+            let previous = service.previous.iter().map(|(spec, _)| spec);
+            if let Some(same) = previous.chain([&service.spec]).find(|spec| **spec == updater.spec) {
+                updater.spec = same.clone();
+            }
+        }
+        for timer in cluster.timers() {
+            if let Timer::Worker(id, generation, worker) = timer
+                && let Some(updater) = self.updates.get(&id).filter(|it| it.generation == generation)
+                && worker >= updater.workers.all.len()
+            {
+                return Err(format!("the update of service {id} has no worker {worker}"));
+            }
+        }
+        Ok(self)
+    }
+
     /// Updates the slots of a service to its current specification, unless that is under way already.
     pub(crate) fn update(
         &mut self,

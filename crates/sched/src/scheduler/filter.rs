@@ -118,6 +118,7 @@ fn runs(wanted: &Platform, own: &Platform) -> bool {
 
 /// Nodes refused, by filter.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Debug)]
+#[cfg_attr(feature = "snapshot", derive(serde::Serialize, serde::Deserialize))]
 pub(super) struct Refusals([u32; FILTERS]);
 
 impl Refusals {

@@ -11,6 +11,7 @@ use crate::spec::NodeSpec;
 
 /// How a choice between equals is made. SwarmKit leaves it to the order of a hash map.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[cfg_attr(feature = "snapshot", derive(serde::Serialize, serde::Deserialize))]
 pub enum TieBreak {
     /// The node that joined first, the branch whose value sorts first.
     LowestId,

@@ -89,6 +89,9 @@ pub(super) struct Held<'a> {
     pub(super) units: &'a [GenericResource],
 }
 
+/// When a task of which service and version failed, and on which node.
+pub(super) type Happened = (Time, ServiceId, u64, NodeId);
+
 /// Which filters are asked.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) enum Depth {
@@ -432,6 +435,50 @@ impl Ledger {
     }
 }
 
+// Snapshots. Counts and what is left of CPU and memory follow from the tasks.
+#[cfg(feature = "snapshot")]
+impl Ledger {
+    pub(super) fn happened(&self) -> impl Iterator<Item = Happened> + '_ {
+        self.failures.window.iter().copied()
+    }
+
+    /// What is left of generic units on nodes that have any.
+    pub(super) fn all_generic(&self) -> impl Iterator<Item = (NodeId, &[GenericResource])> {
+        self.generic.iter().map(|(node, left)| (node, &left[..])).filter(|(_, left)| !left.is_empty())
+    }
+
+    /// Ports that are in use on nodes where any is.
+    pub(super) fn all_ports(&self) -> impl Iterator<Item = (NodeId, &[(Protocol, u16)])> {
+        self.ports.iter().map(|(node, ports)| (node, &ports[..])).filter(|(_, ports)| !ports.is_empty())
+    }
+
+    /// Counts a task whose units and ports are known.
+    pub(super) fn hold(&mut self, group: &Group, node: NodeId, active: bool) {
+        self.move_room(node, group.room, false);
+        if active {
+            self.count(group.service, node, true);
+        }
+    }
+
+    pub(super) fn recall_generic(&mut self, saved: impl Iterator<Item = (NodeId, Vec<GenericResource>)>) {
+        self.generic.iter_mut().for_each(|(_, left)| left.clear());
+        saved.for_each(|(node, left)| self.generic[node] = left);
+    }
+
+    /// Nodes whose ports and units [`Ledger::check`] does not look at as it does at others.
+    pub(super) fn unchecked(&self) -> [&BTreeSet<NodeId>; 2] {
+        [&self.shared, &self.overdrawn]
+    }
+
+    pub(super) fn recall_unchecked(&mut self, [shared, overdrawn]: [BTreeSet<NodeId>; 2]) {
+        (self.shared, self.overdrawn) = (shared, overdrawn);
+    }
+
+    pub(super) fn recall_ports(&mut self, saved: impl Iterator<Item = (NodeId, Vec<(Protocol, u16)>)>) {
+        saved.for_each(|(node, ports)| self.ports[node] = ports);
+    }
+}
+
 fn totals(spec: &NodeSpec) -> ((i64, i64), &[GenericResource]) {
     let resources = spec.description.as_ref().map(|it| &it.resources);
     resources.map_or(((0, 0), &[]), |it| ((it.nano_cpus, it.memory), &it.generic))
@@ -466,7 +513,7 @@ struct BranchCounts {
 #[derive(Clone, Default)]
 struct Failures {
     /// In order of time.
-    window: VecDeque<(Time, ServiceId, u64, NodeId)>,
+    window: VecDeque<Happened>,
     by_group: BTreeMap<(ServiceId, u64), Counts>,
 }
 

@@ -10,6 +10,8 @@ mod layout;
 mod ledger;
 mod order;
 mod sleepers;
+#[cfg(feature = "snapshot")]
+pub(crate) mod snapshot;
 pub mod strategy;
 mod view;
 mod waiting;
@@ -25,6 +27,8 @@ use crate::time::{Span, Time};
 use crate::work::{self, Work};
 
 use board::Scratch;
+#[cfg(feature = "snapshot")]
+pub(crate) use board::mix;
 pub use board::{Board, Room};
 use filter::{Refusals, Requirement};
 pub use layout::TieBreak;
@@ -335,7 +339,12 @@ impl Scheduler {
 
     /// A task of a group is forgotten.
     fn leave(&mut self, number: u32) {
-        self.member_mut(number).users -= 1;
+        let member = self.member_mut(number);
+        member.users -= 1;
+        if member.users == 0 {
+            // Nobody is there any more who was told.
+            member.last_refusals = None;
+        }
         self.disband(number);
     }
 

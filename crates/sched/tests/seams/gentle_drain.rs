@@ -1,7 +1,7 @@
 //! A policy of somebody else: what a drained node runs ends when its replacement runs, one task at a time.
 
 use sched::failover::{Action, Actions, Cause, Decision, Failover, Loss, News, Order, Replacement, View};
-use sched::{NodeId, TaskId};
+use sched::{NodeId, Row, TaskId};
 
 #[derive(Clone, Default)]
 pub struct GentleDrain {
@@ -39,5 +39,20 @@ impl Failover for GentleDrain {
             self.moving = None;
             self.next(view, actions);
         }
+    }
+
+    /// The task that moves, if any, a bar, and the nodes: `7.0|1 4`.
+    fn save(&self) -> String {
+        let moving = self.moving.map(|task| task.to_string()).unwrap_or_default();
+        let waiting: Vec<String> = self.waiting.iter().map(NodeId::to_string).collect();
+        format!("{moving}|{}", waiting.join(" "))
+    }
+
+    fn load(&mut self, state: &str) -> Result<(), String> {
+        let (moving, waiting) = state.split_once('|').ok_or_else(|| format!("{state:?} has no bar"))?;
+        self.moving = if moving.is_empty() { None } else { Some(moving.parse()?) };
+        let node = |word: &str| word.parse().map(NodeId::from_index).map_err(|_| format!("{word:?} is no node"));
+        self.waiting = waiting.split_whitespace().map(node).collect::<Result<_, _>>()?;
+        Ok(())
     }
 }

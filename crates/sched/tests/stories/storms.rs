@@ -1,5 +1,6 @@
 //! Storms: anything may happen at any time, under every strategy. [`crate::laws`] must hold after every call, the same
-//! seed must tell the same story, also if a clone of the manager takes over again and again, and in the calm after the storm everything must come to run, and in the end to go.
+//! seed must tell the same story, also if a clone of the manager or one that was restored from a snapshot takes over again
+//! and again, and in the calm after the storm everything must come to run, and in the end to go.
 
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
@@ -40,12 +41,21 @@ fn storms_break_no_law_and_pass() {
                 seed += 1;
                 let config = || Config { strategy: strategy.name.into(), ties, seed, ..Config::default() };
                 println!("storm {seed}: {} {ties:?}", strategy.name);
-                let (first, by_themselves) = Storm::new(config(), seed).live(false);
-                let (again, _) = Storm::new(config(), seed).live(true);
+                let (first, by_themselves) = Storm::new(config(), seed).live(|_, _| {});
                 assert!(first.len() > 2 * STEPS, "only {} commands", first.len());
                 recovered += by_themselves;
-                let differs = first.iter().zip(&again).position(|(a, b)| a != b);
-                assert_eq!((differs, first.len()), (None, again.len()), "the same seed, another story");
+                let by_clone = |swarm: &mut Swarm, _| swarm.replace_manager_by_clone();
+                let by_snapshot = |swarm: &mut Swarm, step| {
+                    if step % 3 == 0 {
+                        swarm.replace_manager_by_snapshot();
+                    }
+                };
+                for (again, _) in
+                    [Storm::new(config(), seed).live(by_clone), Storm::new(config(), seed).live(by_snapshot)]
+                {
+                    let differs = first.iter().zip(&again).position(|(a, b)| a != b);
+                    assert_eq!((differs, first.len()), (None, again.len()), "the same seed, another story");
+                }
             }
         }
     }
@@ -82,16 +92,14 @@ impl Storm {
         }
     }
 
-    /// Every command in order, and how many services came to run without help. With `clones` the manager is replaced by a
-    /// clone before every step.
-    fn live(mut self, clones: bool) -> (Vec<(Time, Command)>, usize) {
+    /// Every command in order, and how many services came to run without help. The manager may be replaced before every
+    /// step.
+    fn live(mut self, replace: impl Fn(&mut Swarm, usize)) -> (Vec<(Time, Command)>, usize) {
         for _ in 0..4 {
             self.add_node();
         }
-        for _ in 0..STEPS {
-            if clones {
-                self.swarm.replace_manager_by_clone();
-            }
+        for step in 0..STEPS {
+            replace(&mut self.swarm, step);
             self.step();
             for (_, command) in &self.swarm.log[self.seen..] {
                 if let Command::Assign { task, .. } = command {

@@ -63,6 +63,7 @@ struct Container {
 
 /// A cluster to tell stories about.
 pub struct Swarm {
+    config: Config,
     manager: Manager,
     laws: Laws,
     now: Time,
@@ -123,7 +124,8 @@ impl Swarm {
 
     pub fn with(config: Config) -> Swarm {
         Swarm {
-            manager: Manager::new(config).expect("a strategy of the registry"),
+            manager: Manager::new(config.clone()).expect("a strategy of the registry"),
+            config,
             laws: Laws::default(),
             now: Time::ZERO,
             out: Commands::new(),
@@ -185,6 +187,14 @@ impl Swarm {
     /// A clone of the manager takes over.
     pub fn replace_manager_by_clone(&mut self) {
         self.manager = self.manager.clone();
+    }
+
+    /// A manager takes over that was restored from a snapshot.
+    pub fn replace_manager_by_snapshot(&mut self) {
+        let snapshot = self.manager.snapshot();
+        self.manager = Manager::restore(self.config.clone(), &snapshot).expect("just written");
+        self.manager.check();
+        assert!(self.manager.snapshot() == snapshot, "a snapshot of the restored one differs");
     }
 
     /// Every call of the manager goes through here.
