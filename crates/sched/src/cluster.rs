@@ -328,6 +328,13 @@ impl Cluster {
         self.explanation(task).map_or(task.since, |explanation| explanation.at.max(task.since))
     }
 
+    /// When a task came to its observed state: by its agent's clock, where that said so ([`crate::Event::TaskChanged`];
+    /// SwarmKit `Timestamp`), or else by [`Cluster::since`]. Nothing is decided by it.
+    pub fn changed(&self, task: &Task) -> Time {
+        let told = task.details.as_ref().and_then(|details| details.changed);
+        told.unwrap_or_else(|| self.since(task))
+    }
+
     fn explanation(&self, task: &Task) -> Option<&Explanation> {
         if task.is_explained { self.explanations.get(&(task.service, task.version)) } else { None }
     }
@@ -708,6 +715,9 @@ impl Cluster {
         debug_assert!(task.state <= state, "observed states only rise");
         task.state = state;
         task.set_error(error);
+        if let Some(details) = &mut task.details {
+            details.changed = None;
+        }
         task.since = if writer == Writer::Untimed { since } else { now };
         let desired = task.desired;
         if state > TaskState::Running && task.spec.mode.is_job() {
@@ -720,6 +730,12 @@ impl Cluster {
         self.record(Change::TaskUpdated { task: id, desired, state });
     }
 
+    /// Writes when an agent says that a task came to its state, which was just written. Nobody reacts to it.
+    pub(crate) fn set_changed(&mut self, id: TaskId, at: Time) {
+        let details = &mut self.task_mut(id).details;
+        details.get_or_insert_default().changed = Some(at);
+    }
+
     /// Gives a task its node. Only the scheduler does, or someone who writes more of the task at once.
     pub(crate) fn assign(&mut self, id: TaskId, node: NodeId, generic: Vec<GenericResource>) {
         let now = self.now;
@@ -727,7 +743,7 @@ impl Cluster {
         let task = self.task_mut(id);
         let preassigned = task.node.is_some();
         task.node = Some(node);
-        task.details = (!generic.is_empty()).then(|| Box::new(Details { error: None, generic }));
+        task.details = (!generic.is_empty()).then(|| Box::new(Details { generic, ..Details::default() }));
         task.state = TaskState::Assigned;
         task.since = now;
         if !preassigned {

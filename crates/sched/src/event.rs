@@ -5,9 +5,11 @@ use std::sync::Arc;
 use crate::cluster::UpdateStatus;
 use crate::id::{NodeId, ServiceId, Slot, TaskId};
 use crate::task::{DesiredState, TaskState};
+use crate::time::Time;
 
 /// A fact that the cluster reports. What an operator wants is a method of [`crate::Manager`] instead.
 #[derive(Clone, PartialEq, Debug)]
+#[non_exhaustive]
 pub enum Event {
     /// A node registered (again): it is ready.
     NodeUp(NodeId),
@@ -23,6 +25,18 @@ pub enum Event {
         state: TaskState,
         /// What went wrong, for [`TaskState::Failed`] and [`TaskState::Rejected`].
         error: Option<Arc<str>>,
+    },
+    /// The same by an agent that says when the task came to be so. That time is for the record, [`crate::Cluster::changed`]:
+    /// decisions go by the time at which the report is handled, as SwarmKit's do.
+    TaskChanged {
+        /// Which task.
+        task: TaskId,
+        /// How far it is.
+        state: TaskState,
+        /// What went wrong, for [`TaskState::Failed`] and [`TaskState::Rejected`].
+        error: Option<Arc<str>>,
+        /// Since when, by the agent's clock.
+        at: Time,
     },
     /// The time that [`crate::Manager::deadline`] announced has come.
     Deadline,

@@ -494,19 +494,31 @@ impl Manager {
                     self.cluster.set_state(id, TaskState::Pending, None, Writer::Manager);
                 }
             }
-            Event::TaskStatus { task: id, state, error } => {
-                let task = self.cluster.task(id).ok_or(Stray::Task(id))?;
-                // SwarmKit's dispatcher takes no report from a node that does not have the task.
-                if task.state < TaskState::Assigned {
-                    return Err(Stray::Unassigned(id));
-                }
-                if task.state < state {
-                    self.cluster.set_state(id, state, error, Writer::Agent);
+            Event::TaskStatus { task, state, error } => {
+                self.task_changed(task, state, error)?;
+            }
+            Event::TaskChanged { task, state, error, at } => {
+                if self.task_changed(task, state, error)? {
+                    self.cluster.set_changed(task, at);
                 }
             }
             Event::Deadline => {}
         }
         Ok(())
+    }
+
+    /// An agent reports; the answer is whether that is news.
+    fn task_changed(&mut self, id: TaskId, state: TaskState, error: Option<Arc<str>>) -> Result<bool, Stray> {
+        let task = self.cluster.task(id).ok_or(Stray::Task(id))?;
+        // SwarmKit's dispatcher takes no report from a node that does not have the task.
+        if task.state < TaskState::Assigned {
+            return Err(Stray::Unassigned(id));
+        }
+        let is_news = task.state < state;
+        if is_news {
+            self.cluster.set_state(id, state, error, Writer::Agent);
+        }
+        Ok(is_news)
     }
 
     fn node_up(&mut self, id: NodeId) -> Result<(), Stray> {

@@ -124,6 +124,8 @@ pub struct Task {
 pub(crate) struct Details {
     pub(crate) error: Option<Arc<str>>,
     pub(crate) generic: Vec<GenericResource>,
+    /// When the agent says that the task came to its observed state.
+    pub(crate) changed: Option<Time>,
 }
 
 impl Task {

@@ -48,3 +48,39 @@ fn a_node_that_describes_itself_anew_is_another_place() {
     describe(&mut manager, 4, &now);
     assert_eq!(rest(&mut manager, 5), why("insufficient resources on 1 node"));
 }
+
+#[test]
+fn a_report_may_say_when_and_decides_the_same() {
+    let mut manager = Manager::new(Config::default()).expect("spread");
+    let mut out = Commands::new();
+    manager.add_node(Time::ZERO, NodeSpec::default(), &mut out);
+    manager.create_service(Time::ZERO, ServiceSpec::new("web", "image"), &mut out).expect("a good service");
+    let secs = |secs| Time::ZERO + Span::from_secs(secs);
+    manager.handle(secs(1), Event::Deadline, &mut out).expect("never refused");
+    let task = manager.cluster().tasks().next().expect("one replica").0;
+    let times = |manager: &Manager| {
+        let cluster = manager.cluster();
+        cluster.task(task).map(|task| (cluster.changed(task), cluster.since(task)))
+    };
+    assert_eq!(times(&manager), Some((secs(1), secs(1))));
+    let mut other = manager.clone();
+
+    let report = |state, at| Event::TaskChanged { task, state, error: None, at };
+    manager.handle(secs(9), report(TaskState::Running, secs(3)), &mut out).expect("it is there");
+    assert_eq!(times(&manager), Some((secs(3), secs(9))));
+    manager.handle(secs(10), report(TaskState::Running, secs(4)), &mut out).expect("it is there");
+    assert_eq!(times(&manager), Some((secs(3), secs(9))), "no news");
+    let manager = &mut Manager::restore(Config::default(), &manager.snapshot()).expect("just written");
+    assert_eq!(times(manager), Some((secs(3), secs(9))));
+    out.clear();
+    manager.handle(secs(20), report(TaskState::Failed, secs(500)), &mut out).expect("it is there");
+    assert_eq!(times(manager), Some((secs(500), secs(20))), "whatever its clock says");
+
+    let mut others = Commands::new();
+    for (at, state) in [(9, TaskState::Running), (20, TaskState::Failed)] {
+        let report = Event::TaskStatus { task, state, error: None };
+        other.handle(secs(at), report, &mut others).expect("it is there");
+    }
+    assert_eq!((times(&other), manager.deadline()), (Some((secs(20), secs(20))), other.deadline()));
+    assert!(!out.is_empty() && out == others, "the replacement and its delay are the same");
+}

@@ -279,9 +279,14 @@ impl Storm {
             0 => Event::NodeUp(self.node()),
             1 => Event::NodeDown(self.node()),
             2 => Event::Allocated(self.id(|storm| &storm.tasks)),
-            3..9 => {
+            3..8 => {
                 let (task, state) = (self.id(|storm| &storm.tasks), self.pick(&TaskState::ALL));
                 Event::TaskStatus { task, state, error: Some(self.text().into()) }
+            }
+            8 => {
+                let (task, state) = (self.id(|storm| &storm.tasks), self.pick(&TaskState::ALL));
+                let at = Time::from_nanos(self.pick(&[0, 5, u64::MAX]));
+                Event::TaskChanged { task, state, error: None, at }
             }
             _ => Event::Deadline,
         }

@@ -96,6 +96,8 @@ struct SavedTask<'a> {
     error: Option<Arc<str>>,
     #[serde(default, skip_serializing_if = "<[_]>::is_empty")]
     generic: Cow<'a, [GenericResource]>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    changed: Option<Time>,
 }
 
 fn is_false(truth: &bool) -> bool {
@@ -233,9 +235,9 @@ fn save_task(id: TaskId, task: &Task) -> SavedTask<'_> {
         is_explained,
         details,
     } = task;
-    let (error, generic) = match details.as_deref() {
-        Some(Details { error, generic }) => (error.clone(), &generic[..]),
-        None => (None, &[][..]),
+    let (error, generic, changed) = match details.as_deref() {
+        Some(Details { error, generic, changed }) => (error.clone(), &generic[..], *changed),
+        None => (None, &[][..], None),
     };
     SavedTask {
         id,
@@ -253,6 +255,7 @@ fn save_task(id: TaskId, task: &Task) -> SavedTask<'_> {
         is_explained: *is_explained,
         error,
         generic: Cow::Borrowed(generic),
+        changed,
     }
 }
 
@@ -452,6 +455,7 @@ impl Cluster {
             is_explained,
             mut error,
             generic,
+            changed,
         } = saved;
         if self.services.get(service).is_none() {
             return Err(format!("its service {service} is not there"));
@@ -470,8 +474,8 @@ impl Cluster {
             return Err(format!("it is number {sequence} of {}", self.next_sequence));
         }
         error.iter_mut().for_each(|error| share(known, error));
-        let details =
-            (error.is_some() || !generic.is_empty()).then(|| Details { error, generic: generic.into_owned() });
+        let is_plain = error.is_none() && generic.is_empty() && changed.is_none();
+        let details = (!is_plain).then(|| Box::new(Details { error, generic: generic.into_owned(), changed }));
         Ok(Task {
             service,
             slot,
@@ -487,7 +491,7 @@ impl Cluster {
             sequence,
             generation: id.generation,
             is_explained,
-            details: details.map(Box::new),
+            details,
         })
     }
 
