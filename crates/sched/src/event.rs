@@ -9,6 +9,7 @@ use crate::time::Time;
 
 /// A fact that the cluster reports. What an operator wants is a method of [`crate::Manager`] instead.
 #[derive(Clone, PartialEq, Debug)]
+#[cfg_attr(feature = "snapshot", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum Event {
     /// A node registered (again): it is ready.

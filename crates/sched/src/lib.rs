@@ -2,7 +2,8 @@
 //!
 //! The crate does no input or output, reads no clock, starts no thread and never iterates a hash map. Facts and wishes go
 //! in with the time, commands come out; the same calls give the same commands, always. So a simulator can drive it through
-//! a year in a second, and a real orchestrator can drive it unchanged. [`Manager`] is the front door, [`Cluster`] is what
+//! a year in a second, and a real orchestrator can drive it unchanged; `docs/embedding.md` is the guide for one, and
+//! `examples/driver.rs` a small one with real processes. [`Manager`] is the front door, [`Cluster`] is what
 //! it knows, [`spec`] is what users declare.
 //!
 //! ```text
@@ -103,6 +104,11 @@
 //! assert_eq!(driver.running(), 3);
 //! # Ok::<(), sched::ApiError>(())
 //! ```
+
+/// The code in the guide is compiled and run with the tests.
+#[cfg(all(doctest, feature = "snapshot"))]
+#[doc = include_str!("../../../docs/embedding.md")]
+struct Guide;
 
 pub mod api;
 mod choice;

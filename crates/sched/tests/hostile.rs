@@ -40,21 +40,17 @@ fn a_manager_that_is_restored_again_and_again_gives_the_same_commands() {
     let (mut restored, mut commands) = (0, 0);
     let failovers = FAILOVERS.iter().map(|entry| entry.name.into()).chain(own_policies());
     let cases: Vec<Choice<dyn Failover>> = failovers.collect();
-    for (seed, strategy) in (100..).zip(STRATEGIES.iter().flat_map(|it| vec![it; cases.len()])) {
+    let strategies = STRATEGIES.iter().map(|entry| entry.name.into());
+    let strategies: Vec<Choice<dyn Strategy>> = strategies.chain([Turning::choice()]).collect();
+    for (seed, strategy) in (100..).zip(strategies.iter().flat_map(|it| vec![it; cases.len()])) {
         let ties = [TieBreak::LowestId, TieBreak::Seeded][seed as usize % 2];
         let failover = cases[seed as usize % cases.len()].clone();
-        println!("storm {seed}: {} {ties:?} {failover:?}", strategy.name);
-        let config = Config {
-            strategy: strategy.name.into(),
-            failover,
-            failovers: own_policies(),
-            ties,
-            seed,
-            ..Config::default()
-        };
+        println!("storm {seed}: {strategy:?} {ties:?} {failover:?}");
+        let config =
+            Config { strategy: strategy.clone(), failover, failovers: own_policies(), ties, seed, ..Config::default() };
         let (mut whole, mut broken) = (Storm::with(config.clone()), Storm::with(config));
         let mut moments = ChaCha8Rng::seed_from_u64(seed);
-        for step in 0..STEPS / 4 {
+        for step in 0..STEPS / 6 {
             if moments.random_range(0..8) == 0 {
                 broken.restore();
                 restored += 1;
@@ -68,6 +64,40 @@ fn a_manager_that_is_restored_again_and_again_gives_the_same_commands() {
         }
     }
     assert!(restored > 1000 && commands > 20_000, "{restored} restored, {commands} commands");
+}
+
+/// Begins with another node each time that it is asked.
+#[derive(Clone, Default)]
+struct Turning {
+    asked: usize,
+}
+
+impl Turning {
+    fn choice() -> Choice<dyn Strategy> {
+        Choice::own("turning", |_| -> Box<dyn Strategy> { Box::<Turning>::default() })
+    }
+}
+
+impl Strategy for Turning {
+    fn place(&mut self, board: &mut Board<'_>) {
+        self.asked += 1;
+        let nodes: Vec<NodeId> = board.nodes().collect();
+        for place in 0..nodes.len() {
+            let node = nodes[(self.asked + place) % nodes.len()];
+            while board.waiting() > 0 && board.fits(node) {
+                board.place(node);
+            }
+        }
+    }
+
+    fn save(&self) -> String {
+        self.asked.to_string()
+    }
+
+    fn load(&mut self, state: &str) -> Result<(), String> {
+        self.asked = state.parse().map_err(|_| format!("{state:?} is no number"))?;
+        Ok(())
+    }
 }
 
 fn own_policies() -> Vec<Choice<dyn Failover>> {

@@ -297,3 +297,25 @@ fn drive(mut lab: Lab) {
         lab.sleep(5);
     }
 }
+
+/// For a driver that keeps a log of its calls.
+#[test]
+fn events_can_be_written_down_too() {
+    let (node, task) = (NodeId::from_index(3), "7.1".parse::<TaskId>().expect("a task"));
+    let error = Some("exit 1".into());
+    let at = Time::from_nanos(u64::MAX);
+    for event in [
+        Event::NodeUp(node),
+        Event::NodeDown(node),
+        Event::Allocated(task),
+        Event::TaskStatus { task, state: TaskState::Running, error: None },
+        Event::TaskChanged { task, state: TaskState::Failed, error, at },
+        Event::Deadline,
+    ] {
+        let text = serde_json::to_string(&event).expect("JSON");
+        assert_eq!(serde_json::from_str::<Event>(&text).expect("JSON"), event, "{text}");
+    }
+    for text in ["7", "7.", "+7.0", "7.00", "7.0 ", "4294967296.0", "-1.0"] {
+        assert_eq!(text.parse::<TaskId>(), Err(format!("'{text}' is no task: expected one like 7.0")));
+    }
+}
