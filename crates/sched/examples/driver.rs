@@ -20,7 +20,7 @@ use std::io::{self, Read};
 #[cfg(unix)]
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitCode, Stdio};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
@@ -30,14 +30,17 @@ use sched::{Commands, Config, DesiredState, Event, Manager, ServiceId, Span, Tas
 /// How often it looks around.
 const TICK: Duration = Duration::from_millis(10);
 
-fn main() -> io::Result<()> {
+fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
-    match &words[..] {
+    let result = match &words[..] {
         [folder, seconds] if seconds.parse::<u32>().is_ok() => {
             run(Path::new(folder), Span::from_secs(seconds.parse().unwrap_or(0)))
         }
         _ => Err(io::Error::other("expected a folder and a number of seconds")),
-    }
+    };
+    let Err(error) = result else { return ExitCode::SUCCESS };
+    eprintln!("{error}");
+    ExitCode::FAILURE
 }
 
 /// Drives the cluster of a folder for a while.

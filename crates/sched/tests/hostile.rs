@@ -5,6 +5,8 @@
 mod gentle_drain;
 #[path = "seams/one_spare.rs"]
 mod one_spare;
+#[path = "hostile/restless.rs"]
+mod restless;
 
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
@@ -41,7 +43,7 @@ fn a_manager_that_is_restored_again_and_again_gives_the_same_commands() {
     let failovers = FAILOVERS.iter().map(|entry| entry.name.into()).chain(own_policies());
     let cases: Vec<Choice<dyn Failover>> = failovers.collect();
     let strategies = STRATEGIES.iter().map(|entry| entry.name.into());
-    let strategies: Vec<Choice<dyn Strategy>> = strategies.chain([Turning::choice()]).collect();
+    let strategies: Vec<Choice<dyn Strategy>> = strategies.chain([restless::strategy()]).collect();
     for (seed, strategy) in (100..).zip(strategies.iter().flat_map(|it| vec![it; cases.len()])) {
         let ties = [TieBreak::LowestId, TieBreak::Seeded][seed as usize % 2];
         let failover = cases[seed as usize % cases.len()].clone();
@@ -66,44 +68,11 @@ fn a_manager_that_is_restored_again_and_again_gives_the_same_commands() {
     assert!(restored > 1000 && commands > 20_000, "{restored} restored, {commands} commands");
 }
 
-/// Begins with another node each time that it is asked.
-#[derive(Clone, Default)]
-struct Turning {
-    asked: usize,
-}
-
-impl Turning {
-    fn choice() -> Choice<dyn Strategy> {
-        Choice::own("turning", |_| -> Box<dyn Strategy> { Box::<Turning>::default() })
-    }
-}
-
-impl Strategy for Turning {
-    fn place(&mut self, board: &mut Board<'_>) {
-        self.asked += 1;
-        let nodes: Vec<NodeId> = board.nodes().collect();
-        for place in 0..nodes.len() {
-            let node = nodes[(self.asked + place) % nodes.len()];
-            while board.waiting() > 0 && board.fits(node) {
-                board.place(node);
-            }
-        }
-    }
-
-    fn save(&self) -> String {
-        self.asked.to_string()
-    }
-
-    fn load(&mut self, state: &str) -> Result<(), String> {
-        self.asked = state.parse().map_err(|_| format!("{state:?} is no number"))?;
-        Ok(())
-    }
-}
-
 fn own_policies() -> Vec<Choice<dyn Failover>> {
     vec![
         Choice::own("one-spare", |_| -> Box<dyn Failover> { Box::new(one_spare::OneSpare) }),
         Choice::own("gentle-drain", |_| -> Box<dyn Failover> { Box::<gentle_drain::GentleDrain>::default() }),
+        restless::policy(),
     ]
 }
 

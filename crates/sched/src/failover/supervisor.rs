@@ -212,13 +212,21 @@ impl Supervisor {
     }
 
     /// A task of a global service is on a node that cannot keep it. Says whether it has to stop.
-    pub(crate) fn lose_global(&mut self, cluster: &Cluster, scheduler: &Scheduler, id: TaskId) -> bool {
+    pub(crate) fn lose_global(
+        &mut self,
+        cluster: &mut Cluster,
+        restarts: &mut restart::Supervisor,
+        scheduler: &Scheduler,
+        id: TaskId,
+    ) -> bool {
         if !self.may_keep() {
             return true;
         }
         let Some(task) = cluster.task(id) else { return true };
         let policy = self.policy_of(task.service);
-        self.ask(cluster, scheduler, policy, id) != Decision::Keep
+        let is_kept = self.ask(cluster, scheduler, policy, id) == Decision::Keep;
+        self.carry_out(cluster, restarts, policy);
+        !is_kept
     }
 
     fn ask(&mut self, cluster: &Cluster, scheduler: &Scheduler, policy: usize, id: TaskId) -> Decision {
@@ -688,13 +696,29 @@ impl Supervisor {
 // Snapshots.
 impl Supervisor {
     pub(crate) fn save(&self) -> Memory {
+        let Supervisor {
+            known: _,
+            seed: _,
+            policies,
+            by_service,
+            interests: _,
+            nodes: _,
+            down_since,
+            services,
+            moves,
+            // The moves say so.
+            replacements: _,
+            timers,
+            actions,
+        } = self;
+        debug_assert!(actions.is_empty(), "an answer was not carried out");
         Memory {
-            policies: self.policies.iter().map(|it| (it.name.to_string(), it.policy.save())).collect(),
-            by_service: self.by_service.iter().map(|(id, policy)| (*id, *policy)).collect(),
-            down_since: self.down_since.clone(),
-            services: self.services.iter().map(|(id, seen)| (*id, *seen)).collect(),
-            moves: self.moves.iter().map(|(id, it)| (*id, *it)).collect(),
-            timers: self.timers.iter().map(|(key, at)| (*key, *at)).collect(),
+            policies: policies.iter().map(|it| (it.name.to_string(), it.policy.save())).collect(),
+            by_service: by_service.iter().map(|(id, policy)| (*id, *policy)).collect(),
+            down_since: down_since.clone(),
+            services: services.iter().map(|(id, seen)| (*id, *seen)).collect(),
+            moves: moves.iter().map(|(id, it)| (*id, *it)).collect(),
+            timers: timers.iter().map(|(key, at)| (*key, *at)).collect(),
         }
     }
 

@@ -107,7 +107,7 @@ impl Global {
         let Some(node) = cluster.node(id) else { return };
         if cluster.is_invalid(id) {
             let mut tasks = self.tasks_on(cluster, id);
-            tasks.retain(|task| failover.lose_global(cluster, scheduler, *task));
+            tasks.retain(|task| failover.lose_global(cluster, restarts, scheduler, *task));
             shut_down(cluster, tasks);
             cluster.commit();
             return;

@@ -6,7 +6,7 @@ mod one_spare;
 
 use std::collections::BTreeSet;
 
-use sched::failover::Failover;
+use sched::failover::{Action, Actions, Decision, Failover, Loss, News, Replacement, View};
 use sched::spec::{Availability, Description, Labels, Mode, NodeSpec, Resources, ServiceSpec};
 use sched::{
     Choice, Command, Commands, Config, DesiredState, Event, Manager, NodeId, Row, ServiceId, Slot, Span, Strategy,
@@ -231,6 +231,37 @@ fn a_drain_of_swarms_own_loses_replicas() {
     lab.drain(0);
     lab.sleep(10);
     assert_eq!((lab.wanted_on(0), lab.count(), lab.running), (0, 6, (6, 4)));
+}
+
+/// Keeps every task of a node that is down for ten seconds.
+#[derive(Clone)]
+struct Patient;
+
+impl Failover for Patient {
+    fn decide(&mut self, view: &View<'_>, loss: &Loss, actions: &mut Actions) -> Decision {
+        let token = loss.node.map_or(0, |node| node.index() as u64);
+        actions.push(Action::Wake { at: view.now() + Span::from_secs(10), token });
+        Decision::Keep
+    }
+
+    fn observe(&mut self, view: &View<'_>, news: &News, actions: &mut Actions) {
+        if let News::Timer(token) = news {
+            let tasks = view.tasks_on(NodeId::from_index(*token as usize));
+            actions.extend(tasks.map(|task| Action::Replace { task, how: Replacement::default() }));
+        }
+    }
+}
+
+#[test]
+fn what_a_policy_answers_about_a_global_service_is_done_at_once() {
+    let mut lab = Lab::new(config(Patient), 3);
+    lab.create(ServiceSpec { mode: Mode::Global, ..Lab::service("everywhere", 0) });
+    lab.down(2);
+    assert_eq!(lab.wanted_on(2), 1, "it is kept");
+    lab.sleep(9);
+    assert_eq!(lab.wanted_on(2), 1);
+    lab.sleep(2);
+    assert_eq!(lab.wanted_on(2), 0, "its time is over");
 }
 
 #[test]
