@@ -22,6 +22,7 @@ use crate::work::{self, Work};
 
 /// A node as the manager knows it.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Node {
     /// What the operator and the engine declared, with the node's current state. Shared with the caller until it changes.
     pub spec: Arc<NodeSpec>,
@@ -51,6 +52,7 @@ pub enum UpdateState {
 /// The update status of a service.
 #[derive(Clone, PartialEq, Debug)]
 #[cfg_attr(feature = "snapshot", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
 pub struct UpdateStatus {
     /// How far.
     pub state: UpdateState,
@@ -98,6 +100,7 @@ impl Service {
 
     /// Of a job: how many records may still change what is done. Records of tasks that ended are kept for ever, but are
     /// looked at once more at most.
+    #[cfg(feature = "conformance")]
     pub fn open_tasks(&self) -> usize {
         self.agenda.len()
     }

@@ -47,6 +47,9 @@ pub enum Event {
 ///
 /// [`Command::Assign`], [`Command::Desired`] and [`Command::Remove`] concern the agent of the task's node; the others are
 /// for the record. Details of a task are in [`crate::Cluster::task`] until it is removed.
+///
+/// A later version may have another kind of command, and then a driver that names all of them does not compile: one that
+/// passes over what it does not know would lose tasks without a word.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Command {
     /// A task exists. Where allocation is external, its networks are to be allocated now.

@@ -116,12 +116,12 @@ pub struct IdVec<I, T> {
 
 impl<I: Row, T> IdVec<I, T> {
     /// No rows.
-    pub const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         IdVec { rows: Vec::new(), id: PhantomData }
     }
 
     /// Appends a row and returns its id.
-    pub fn push(&mut self, row: T) -> I {
+    pub(crate) fn push(&mut self, row: T) -> I {
         self.rows.push(row);
         I::from_index(self.rows.len() - 1)
     }
@@ -149,11 +149,6 @@ impl<I: Row, T> IdVec<I, T> {
     /// Rows with their ids, in order.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = (I, &T)> {
         self.rows.iter().enumerate().map(|(index, row)| (I::from_index(index), row))
-    }
-
-    /// Rows to change, with their ids, in order.
-    pub fn iter_mut(&mut self) -> impl DoubleEndedIterator<Item = (I, &mut T)> {
-        self.rows.iter_mut().enumerate().map(|(index, row)| (I::from_index(index), row))
     }
 }
 

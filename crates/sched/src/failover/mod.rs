@@ -175,6 +175,7 @@ impl Interests {
 
 /// A task that cannot go on where it is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub struct Loss {
     /// Which task.
     pub task: TaskId,
@@ -188,6 +189,7 @@ pub struct Loss {
 
 /// Why a task is lost.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub enum Cause {
     /// It ended: its record says how.
     Ended,
@@ -289,6 +291,7 @@ pub type Actions = Vec<Action>;
 
 /// Something that a policy may want to know.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub enum News {
     /// A node changed.
     Node {
@@ -332,6 +335,7 @@ pub enum News {
 
 /// How a node changed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub enum NodeChange {
     /// It joined, ready or not.
     Joined,
@@ -355,6 +359,7 @@ pub enum NodeChange {
 
 /// How a service changed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub enum ServiceChange {
     /// It is there, or became one of the policy's.
     Created,

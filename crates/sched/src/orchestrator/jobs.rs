@@ -79,6 +79,7 @@ impl Agenda {
         self.written.remove(&key);
     }
 
+    #[cfg(feature = "conformance")]
     pub(crate) fn len(&self) -> usize {
         self.open.len()
     }

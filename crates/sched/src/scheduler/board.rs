@@ -25,6 +25,7 @@ pub(super) struct Scratch {
 
 /// What a node has, or has left.
 #[derive(Clone, Copy, PartialEq, Debug)]
+#[non_exhaustive]
 pub struct Room<'a> {
     /// 10^-9 CPUs.
     pub nano_cpus: i64,

@@ -461,7 +461,7 @@ impl Ledger {
     }
 
     pub(super) fn recall_generic(&mut self, saved: impl Iterator<Item = (NodeId, Vec<GenericResource>)>) {
-        self.generic.iter_mut().for_each(|(_, left)| left.clear());
+        self.generic.ids().for_each(|node| self.generic[node].clear());
         saved.for_each(|(node, left)| self.generic[node] = left);
     }
 
