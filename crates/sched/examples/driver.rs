@@ -217,7 +217,8 @@ impl Driver {
             }
         }
         for number in stops {
-            Command::new("kill").args(["-KILL", &number]).status()?;
+            // The shell's own `kill` is everywhere.
+            Command::new("sh").args(["-c", "kill -KILL \"$0\"", &number]).stderr(Stdio::null()).status()?;
         }
         for (id, args) in starts {
             self.children.extend(self.start(id, &args)?);

@@ -174,8 +174,7 @@ impl Lab {
             assert_eq!(lives, runs, "task {task}");
             if let Some(record) = record.filter(|_| lives) {
                 seen.insert((record.service, record.slot));
-                let ps = Command::new("ps").args(["-o", "args=", "-p", number.trim()]).output().expect("ps");
-                assert_eq!(String::from_utf8_lossy(&ps.stdout).trim(), words);
+                assert_eq!(command_of(number.trim()), words);
             }
         }
         assert_eq!(seen.len(), slots);
@@ -213,7 +212,19 @@ impl Drop for Lab {
 
 /// `kill -9`; who is gone already is as good.
 fn kill(number: &str) {
-    let _ = Command::new("kill").args(["-KILL", number]).stderr(Stdio::null()).status();
+    let _ = Command::new("sh").args(["-c", "kill -KILL \"$0\"", number]).stderr(Stdio::null()).status();
+}
+
+/// What a process was started as.
+fn command_of(number: &str) -> String {
+    let text = match fs::read_to_string(format!("/proc/{number}/cmdline")) {
+        Ok(words) => words.replace('\0', " "),
+        Err(_) => {
+            let ps = Command::new("ps").args(["-o", "args=", "-p", number]).output().expect("ps");
+            String::from_utf8_lossy(&ps.stdout).into_owned()
+        }
+    };
+    text.trim().to_owned()
 }
 
 /// Slots whose task runs, by service.
