@@ -52,7 +52,7 @@ mod tests {
     use super::{Work, done};
     use crate::lab::{CPU, Lab};
     use crate::spec::{Mode, ServiceSpec, UpdateConfig};
-    use crate::{NodeId, Row, ServiceId, Task, TaskState};
+    use crate::{Event, NodeId, Row, ServiceId, Task, TaskId, TaskState};
 
     /// How often something is done in a story.
     fn count(work: Work, story: impl FnOnce()) -> u64 {
