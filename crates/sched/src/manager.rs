@@ -502,6 +502,7 @@ impl Manager {
 
     fn node_up(&mut self, id: NodeId) -> Result<(), Stray> {
         let node = self.cluster.node(id).ok_or(Stray::Node(id))?;
+        self.failover.note_registration(id, self.cluster.now());
         if node.spec.state != NodeState::Ready {
             self.downs[id.index()] += 1;
             self.cluster.update_node(id, |spec| spec.state = NodeState::Ready);

@@ -133,8 +133,10 @@ pub struct World {
 impl World {
     /// The scenario's cluster at its beginning. Fails if the strategy is unknown.
     pub fn new(scenario: &Arc<Scenario>, strategy: &str, replication: u32) -> Result<World, String> {
+        let plan = scenario.plan(strategy);
+        let scenario = &plan.turned(scenario);
         let seeds = Seeds::of(scenario.seed, replication);
-        let control = Control::new(scenario, strategy, seeds)?;
+        let control = Control::new(scenario, &plan, seeds)?;
         let fabric = Fabric::new(scenario, seeds, |node| control.is_there(node));
         let mut world = World {
             cx: Cx::new(),

@@ -94,25 +94,63 @@
 //! How soon a failure is noticed is not decided here but by the dispatcher, and what traffic does is decided by the
 //! network: a preset that differs there has to set those models too.
 
+mod list;
+mod parameters;
 mod reschedule;
+mod state;
 mod supervisor;
 mod view;
+mod wait;
 
 use dyn_clone::DynClone;
 
-use crate::choice::Entry;
 use crate::cluster::UpdateState;
 use crate::id::{NodeId, ServiceId, TaskId};
 use crate::spec::ServiceSpec;
 use crate::task::{DesiredState, TaskState};
 use crate::time::{Span, Time};
 
+pub use list::{Part, build, label};
+pub use parameters::{Kind, Parameter, Refusal, Settings, Value};
 pub use supervisor::Memory;
 pub(crate) use supervisor::Supervisor;
 pub use view::View;
+pub use wait::Wait;
 
-/// Every policy that is chosen by name.
-pub const FAILOVERS: &[Entry<dyn Failover>] = &[reschedule::ENTRY];
+/// Every policy that is chosen by name. The first is Swarm's own, the others are not Swarm's.
+pub const FAILOVERS: &[PolicyEntry] = &[reschedule::ENTRY, wait::ENTRY];
+
+/// A policy of the list.
+pub struct PolicyEntry {
+    /// The name by which configurations choose it.
+    pub name: &'static str,
+    /// What it does, in one sentence.
+    pub summary: &'static str,
+    /// What it promises, in one sentence.
+    pub promise: &'static str,
+    /// What can be set.
+    pub parameters: &'static [Parameter],
+    role: Role,
+    build: fn(&Settings, u64) -> Built,
+}
+
+impl PolicyEntry {
+    /// Whether it is Swarm's own. All others are to be shown as "not Swarm's".
+    pub fn is_swarms(&self) -> bool {
+        self.name == FAILOVERS[0].name
+    }
+}
+
+type Built = Result<Box<dyn Failover>, Refusal>;
+
+/// What a policy is in a list of several.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Role {
+    /// It says what becomes of every lost task: there is nothing for another one to answer.
+    Whole,
+    /// It answers about some lost tasks and leaves the others to the next policy.
+    Answers,
+}
 
 /// Decides what is done about lost tasks. The module says how.
 ///
@@ -266,6 +304,9 @@ pub enum Action {
     },
     /// A spare, or one of two tasks side by side in a slot, is not needed any more.
     Stop(TaskId),
+    /// A task that was kept is lost again, if it still cannot go on: [`Failover::decide`] is asked anew, so that in a list
+    /// of policies the next one has its turn.
+    Reconsider(TaskId),
     /// A node shall have the image of a service ready: [`crate::Command::Pull`].
     Pull {
         /// The service.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{
-    Action, Actions, Cause, Decision, FAILOVERS, Failover, Interests, Loss, News, NodeChange, Order, Replacement,
+    Action, Actions, Cause, Decision, FAILOVERS, Failover, Interests, Loss, News, NodeChange, Order, Part, Replacement,
     ServiceChange, View,
 };
 use crate::choice::Choice;
@@ -14,7 +14,7 @@ use crate::id::{NodeId, Row, ServiceId, Slot, TaskId};
 use crate::orchestrator::restart;
 use crate::scheduler::Scheduler;
 use crate::spec::{Availability, Mode, NodeState, ServiceSpec};
-use crate::task::{DesiredState, TaskState};
+use crate::task::{DesiredState, Task, TaskState};
 use crate::time::Time;
 
 /// A replacement on its way, by its own id.
@@ -54,6 +54,8 @@ pub(crate) struct Supervisor {
     /// By row of the node.
     nodes: Vec<Seen>,
     down_since: Vec<Option<Time>>,
+    /// When nodes registered last, if any policy may ask.
+    registered: BTreeMap<NodeId, Time>,
     services: BTreeMap<ServiceId, (u64, Option<UpdateState>)>,
     moves: BTreeMap<TaskId, Move>,
     /// Replacements side by side with their old tasks, by the old ones.
@@ -71,8 +73,16 @@ pub struct Memory {
     policies: Vec<(String, String)>,
     by_service: Vec<(ServiceId, usize)>,
     down_since: Vec<Option<Time>>,
+    registered: Vec<(NodeId, Time)>,
     moves: Vec<(TaskId, Move)>,
     timers: Vec<((usize, u64), Time)>,
+}
+
+fn build(choice: &Choice<dyn Failover>, seed: u64) -> Result<Box<dyn Failover>, String> {
+    match choice.build_own(seed) {
+        Some(own) => Ok(own),
+        None => super::build(&[Part::named(choice.name())], seed).map_err(|refusal| refusal.why),
+    }
 }
 
 impl Supervisor {
@@ -90,13 +100,14 @@ impl Supervisor {
             interests: Interests::default(),
             nodes: Vec::new(),
             down_since: Vec::new(),
+            registered: BTreeMap::new(),
             services: BTreeMap::new(),
             moves: BTreeMap::new(),
             replacements: BTreeMap::new(),
             timers: BTreeMap::new(),
             actions: Actions::new(),
         };
-        let policy = choice.build(FAILOVERS, "failover policy", seed)?;
+        let policy = build(choice, seed)?;
         supervisor.add(choice.name(), policy);
         Ok(supervisor)
     }
@@ -114,8 +125,7 @@ impl Supervisor {
         }
         let own = self.known.iter().find(|choice| choice.name() == name).cloned();
         let choice = own.unwrap_or_else(|| name.into());
-        let policy = choice
-            .build(FAILOVERS, "failover policy", self.seed)
+        let policy = build(&choice, self.seed)
             .map_err(|error| self.known.iter().fold(error, |text, choice| format!("{text}, {}", choice.name())))?;
         Ok(self.add(name, policy))
     }
@@ -164,6 +174,13 @@ impl Supervisor {
             })
     }
 
+    /// An agent registered, whether its node was believed to be down or not.
+    pub(crate) fn note_registration(&mut self, node: NodeId, now: Time) {
+        if self.may_keep() {
+            self.registered.insert(node, now);
+        }
+    }
+
     /// Whether policies may have kept tasks that are lost.
     pub(crate) fn may_keep(&self) -> bool {
         self.policies.len() > 1 || &*self.policies[0].name != FAILOVERS[0].name
@@ -204,7 +221,7 @@ impl Supervisor {
             Decision::Keep => {}
             decision => self.obey_decision(cluster, restarts, policy, id, decision),
         }
-        self.carry_out(cluster, restarts, policy);
+        self.carry_out(cluster, restarts, scheduler, policy);
     }
 
     /// A task of a global service is on a node that cannot keep it. Says whether it has to stop.
@@ -228,8 +245,8 @@ impl Supervisor {
             None => Cause::Ended,
         };
         let loss = Loss { task: id, service: task.service, node: task.node, cause };
-        let (down_since, by_service) = (&self.down_since, &self.by_service);
-        let view = View { cluster, scheduler, down_since, by_service, policy };
+        let (down_since, registered, by_service) = (&self.down_since, &self.registered, &self.by_service);
+        let view = View { cluster, scheduler, down_since, registered, by_service, policy };
         self.policies[policy].policy.decide(&view, &loss, &mut self.actions)
     }
 
@@ -253,13 +270,19 @@ impl Supervisor {
 // Answers.
 impl Supervisor {
     /// Does what the policy wants that was asked or told last.
-    fn carry_out(&mut self, cluster: &mut Cluster, restarts: &mut restart::Supervisor, policy: usize) {
+    fn carry_out(
+        &mut self,
+        cluster: &mut Cluster,
+        restarts: &mut restart::Supervisor,
+        scheduler: &Scheduler,
+        policy: usize,
+    ) {
         if self.actions.is_empty() {
             return;
         }
         let mut actions = std::mem::take(&mut self.actions);
         for action in actions.drain(..) {
-            self.carry_out_one(cluster, restarts, policy, action);
+            self.carry_out_one(cluster, restarts, scheduler, policy, action);
         }
         self.actions = actions;
         cluster.commit();
@@ -269,6 +292,7 @@ impl Supervisor {
         &mut self,
         cluster: &mut Cluster,
         restarts: &mut restart::Supervisor,
+        scheduler: &Scheduler,
         policy: usize,
         action: Action,
     ) {
@@ -302,6 +326,14 @@ impl Supervisor {
                     } else if self.replacements.contains_key(&task) || self.is_beside(cluster, task) {
                         cluster.set_desired(task, DesiredState::Shutdown);
                     }
+                }
+            }
+            Action::Reconsider(task) => {
+                let is_lost = |task: &Task| {
+                    task.state > TaskState::Running || task.node.is_some_and(|node| cluster.is_invalid(node))
+                };
+                if wanted(task).is_some_and(is_lost) {
+                    self.lose(cluster, restarts, scheduler, task);
                 }
             }
             Action::Pull { service, node } => {
@@ -510,10 +542,10 @@ impl Supervisor {
         policy: usize,
         news: News,
     ) {
-        let (down_since, by_service) = (&self.down_since, &self.by_service);
-        let view = View { cluster, scheduler, down_since, by_service, policy };
+        let (down_since, registered, by_service) = (&self.down_since, &self.registered, &self.by_service);
+        let view = View { cluster, scheduler, down_since, registered, by_service, policy };
         self.policies[policy].policy.observe(&view, &news, &mut self.actions);
-        self.carry_out(cluster, restarts, policy);
+        self.carry_out(cluster, restarts, scheduler, policy);
     }
 
     /// What happened to a node, if it is another one than it was.
@@ -687,6 +719,7 @@ impl Supervisor {
             policies: self.policies.iter().map(|it| (it.name.to_string(), it.policy.save())).collect(),
             by_service: self.by_service.iter().map(|(id, policy)| (*id, *policy)).collect(),
             down_since: self.down_since.clone(),
+            registered: self.registered.iter().map(|(node, at)| (*node, *at)).collect(),
             moves: self.moves.iter().map(|(id, it)| (*id, *it)).collect(),
             timers: self.timers.iter().map(|(key, at)| (*key, *at)).collect(),
         }
@@ -717,6 +750,7 @@ impl Supervisor {
             self.look_at(cluster, node);
         }
         self.down_since.clone_from(&memory.down_since);
+        self.registered = memory.registered.iter().copied().collect();
         for id in cluster.services().ids() {
             if let Some(service) = cluster.service(id) {
                 let status = service.update_status.as_ref().map(|status| status.state);

@@ -5,9 +5,12 @@ use std::collections::BTreeMap;
 use crate::cluster::{Cluster, Service, UpdateState};
 use crate::id::{NodeId, Row, ServiceId, Slot, TaskId};
 use crate::scheduler::{Room, Scheduler};
-use crate::spec::NodeState;
+use crate::spec::{Availability, NodeState};
 use crate::task::{DesiredState, Task};
-use crate::time::Time;
+use crate::time::{Span, Time};
+
+/// An agent reports what its containers came to right after it registered; later ends have other causes.
+const FIRST_REPORTS: Span = Span::from_secs(10);
 
 /// What a policy may look at: what the manager knows, and what the scheduler counts.
 ///
@@ -16,6 +19,7 @@ pub struct View<'a> {
     pub(super) cluster: &'a Cluster,
     pub(super) scheduler: &'a Scheduler,
     pub(super) down_since: &'a [Option<Time>],
+    pub(super) registered: &'a BTreeMap<NodeId, Time>,
     pub(super) by_service: &'a BTreeMap<ServiceId, usize>,
     pub(super) policy: usize,
 }
@@ -81,6 +85,25 @@ impl<'a> View<'a> {
     /// Whether a node can keep tasks: it is there, neither down nor drained.
     pub fn can_keep(&self, node: NodeId) -> bool {
         self.cluster.node(node).is_some() && !self.cluster.is_invalid(node)
+    }
+
+    /// Whether a node can be given tasks: it is ready and active.
+    pub fn can_take(&self, node: NodeId) -> bool {
+        let spec = self.cluster.node(node).map(|node| &node.spec);
+        spec.is_some_and(|spec| spec.state == NodeState::Ready && spec.availability == Availability::Active)
+    }
+
+    /// When the agent of a node registered last. Nothing before the first time that it registers again.
+    pub fn registered(&self, node: NodeId) -> Option<Time> {
+        self.registered.get(&node).copied()
+    }
+
+    /// Whether a task ended because its machine or its engine stopped for a while, as far as the manager can tell: it is
+    /// older than the last registration of its node, and its end was reported within ten seconds of that.
+    pub fn ended_with_node(&self, task: TaskId) -> bool {
+        let Some(task) = self.task(task).filter(|task| task.state.is_terminal()) else { return false };
+        let back = task.node.and_then(|node| self.registered(node));
+        back.is_some_and(|back| task.created < back && task.since <= back + FIRST_REPORTS)
     }
 
     /// Whether a rolling update or a rollback of a service is under way.

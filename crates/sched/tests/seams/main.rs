@@ -248,7 +248,7 @@ fn a_service_names_its_policy() {
         error.to_string()
     };
     let unknown = refuse(named("typo", "one-sapre"));
-    assert_eq!(unknown, "unknown failover policy 'one-sapre': expected one of reschedule, one-spare");
+    assert_eq!(unknown, "unknown failover policy 'one-sapre': expected one of reschedule, wait, one-spare");
     let global = refuse(ServiceSpec { mode: Mode::Global, ..named("everywhere", "one-spare") });
     assert_eq!(global, "failover policy one-spare: a global service has no spares");
 }

@@ -256,7 +256,7 @@ fn overlay(table: &Table<'_>, base: OverlayModel) -> OverlayModel {
     }
 }
 
-fn heartbeat(table: &Table<'_>, default: HeartbeatModel) -> HeartbeatModel {
+pub(super) fn heartbeat(table: &Table<'_>, default: HeartbeatModel) -> HeartbeatModel {
     let grace = table.read("grace", |value| value.count(1..=1000));
     let model = HeartbeatModel {
         period: table.read("period", |value| value.duration_from(SHORTEST_PERIOD)).unwrap_or(default.period),

@@ -10,10 +10,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use rand_chacha::rand_core::Rng;
+use sched::failover::{self, Part};
 use sched::spec::{Availability, Mode, NodeState, Role, ServiceSpec};
 use sched::{
-    Allocation, ApiError, Cluster, Command, Commands, Config, Manager, NodeId, Row, ServiceId, TaskId, TaskState,
-    TieBreak, Time,
+    Allocation, ApiError, Choice, Cluster, Command, Commands, Config, FAILOVERS, Failover, Manager, NodeId, Row,
+    ServiceId, TaskId, TaskState, TieBreak, Time,
 };
 
 use self::leadership::Sessions;
@@ -30,7 +31,7 @@ use crate::model::links::{LinkImpairment, Links};
 use crate::model::managers::Managers;
 use crate::model::operator::{self, Operators};
 use crate::model::workload::Workload;
-use crate::scenario::{Action, Actor, NodePlan, Scenario};
+use crate::scenario::{Action, Actor, NodePlan, Scenario, StrategyPlan};
 
 /// moby `daemon/cluster/errors.go`.
 const NO_LEADER: &str = "The swarm does not have a leader. It's possible that too few managers are online. Make sure more \
@@ -118,16 +119,17 @@ pub(super) struct Control {
 
 impl Control {
     /// A manager that knows nothing yet. Fails if the strategy is unknown.
-    pub(super) fn new(scenario: &Arc<Scenario>, strategy: &str, seeds: Seeds) -> Result<Control, String> {
+    pub(super) fn new(scenario: &Arc<Scenario>, strategy: &StrategyPlan, seeds: Seeds) -> Result<Control, String> {
         let models = &scenario.models;
         let manager = Manager::new(Config {
-            strategy: strategy.into(),
+            strategy: strategy.placement.as_str().into(),
+            failover: policy(&strategy.failover),
+            failovers: own_policies(scenario),
             ties: TieBreak::Seeded,
             seed: seeds.stream(Stream::Placement, 0).next_u64(),
             allocation: Allocation::External,
             debounce: models.managers.debounce,
             task_history: models.managers.history as i64,
-            ..Config::default()
         })?;
         let count = scenario.nodes.len();
         let names = || scenario.nodes.iter().map(|it| it.spec.id.as_str());
@@ -684,6 +686,25 @@ impl Control {
     fn not_found(&self, node: usize) -> String {
         format!("node {} not found", self.scenario.nodes[node].spec.id)
     }
+}
+
+/// What a manager does about lost tasks: Swarm's own by its name, so that it costs nothing.
+fn policy(parts: &[Part]) -> Choice<dyn Failover> {
+    let label = failover::label(parts);
+    if FAILOVERS.iter().any(|entry| entry.name == label) {
+        return label.into();
+    }
+    let parts = parts.to_vec();
+    Choice::own(label, move |seed| failover::build(&parts, seed).expect("the scenario was checked"))
+}
+
+/// The policies that services have for themselves.
+fn own_policies(scenario: &Scenario) -> Vec<Choice<dyn Failover>> {
+    let kinds = scenario.arrivals.iter().flat_map(|arrival| &arrival.kinds);
+    let own = scenario.services.iter().chain(kinds).filter(|service| !service.failover.is_empty());
+    let by_label: BTreeMap<String, &[Part]> =
+        own.map(|service| (failover::label(&service.failover), service.failover.as_slice())).collect();
+    by_label.into_values().map(policy).collect()
 }
 
 fn killed(scenario: &Scenario) -> BTreeSet<usize> {
