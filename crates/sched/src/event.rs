@@ -13,6 +13,10 @@ pub enum Event {
     NodeUp(NodeId),
     /// A node's heartbeats stopped for longer than the grace period.
     NodeDown(NodeId),
+    /// The nodes whose heartbeats are overdue, though not for the whole grace period: all of them, those of an earlier report
+    /// that are not among them are heard of again. Only failover policies look at it, and only if
+    /// [`crate::Manager::wants_late_nodes`]; to be reported right before a [`Event::NodeDown`].
+    NodesLate(Vec<NodeId>),
     /// The networks of a new task are allocated. Needed only with [`crate::Allocation::External`].
     Allocated(TaskId),
     /// An agent reports how far a task is. Reports that are not news are ignored.

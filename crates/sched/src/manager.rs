@@ -129,6 +129,11 @@ impl Manager {
         self.cluster.next_timer_at()
     }
 
+    /// Whether a failover policy wants [`Event::NodesLate`].
+    pub fn wants_late_nodes(&self) -> bool {
+        self.failover.wants_late()
+    }
+
     /// What the placement strategy and the failover policies remember beside [`Manager::cluster`], for a snapshot.
     pub fn policy_memory(&self) -> (String, failover::Memory) {
         (self.scheduler.strategy().save(), self.failover.save())
@@ -495,6 +500,7 @@ impl Manager {
                     self.cluster.set_state(id, state, error, Writer::Agent);
                 }
             }
+            Event::NodesLate(nodes) => self.failover.note_late(nodes),
             Event::Deadline => {}
         }
         Ok(())

@@ -154,6 +154,57 @@ impl Settings {
         let Value::Span(span) = self.get(name) else { panic!("{name} is not a time") };
         *span
     }
+
+    pub(super) fn count(&self, name: &str) -> u64 {
+        let Value::Count(count) = self.get(name) else { panic!("{name} is not a count") };
+        *count
+    }
+
+    pub(super) fn number(&self, name: &str) -> f64 {
+        let Value::Number(number) = self.get(name) else { panic!("{name} is not a number") };
+        *number
+    }
+
+    pub(super) fn amount(&self, name: &str) -> Amount {
+        match self.get(name) {
+            Value::Count(count) => Amount::Count(*count),
+            Value::Number(share) => Amount::Share(*share),
+            _ => panic!("{name} is not an amount"),
+        }
+    }
+
+    pub(super) fn text(&self, name: &str) -> String {
+        let Value::Text(text) = self.get(name) else { panic!("{name} is not a text") };
+        text.to_string()
+    }
+
+    pub(super) fn flag(&self, name: &str) -> bool {
+        let Value::Flag(flag) = self.get(name) else { panic!("{name} is not a truth value") };
+        *flag
+    }
+}
+
+/// So many, or a share of what there is.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Amount {
+    /// So many.
+    Count(u64),
+    /// A share from 0 to 1, rounded up.
+    Share(f64),
+}
+
+impl Amount {
+    /// How many that is of `whole`.
+    pub(super) fn of(self, whole: u64) -> u64 {
+        match self {
+            Amount::Count(count) => count,
+            Amount::Share(share) => (share * whole as f64 - 1e-9).ceil().max(0.0) as u64,
+        }
+    }
+
+    pub(super) fn is_nothing(self) -> bool {
+        self == Amount::Count(0) || self == Amount::Share(0.0)
+    }
 }
 
 #[cfg(test)]
@@ -161,14 +212,20 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_share_is_rounded_up() {
+        assert_eq!(Amount::Share(0.1).of(10), 1);
+        assert_eq!(Amount::Share(0.1).of(11), 2);
+        assert_eq!(Amount::Share(0.3).of(10), 3, "0.3 x 10 is a little more than three in floating point");
+        assert_eq!(Amount::Share(0.0).of(10), 0);
+        assert_eq!(Amount::Count(3).of(2), 3);
+    }
+
+    #[test]
     fn what_is_not_a_parameter_is_refused_with_its_name() {
         static PARAMETERS: &[Parameter] =
             &[Parameter { name: "rate", kind: Kind::Rate, default: Value::Number(1.0), meaning: "nodes a second" }];
         let with = |name: &str, value| Settings::complete(PARAMETERS, &[(name.to_string(), value)]);
-        assert_eq!(
-            with("rate", Value::Number(f64::INFINITY)).expect("no limit").get("rate"),
-            &Value::Number(f64::INFINITY)
-        );
+        assert_eq!(with("rate", Value::Number(f64::INFINITY)).expect("no limit").number("rate"), f64::INFINITY);
         let refused = |name, value| with(name, value).expect_err("refused").to_string();
         assert_eq!(refused("rat", Value::Number(1.0)), "parameter rat: unknown: expected one of rate");
         assert_eq!(

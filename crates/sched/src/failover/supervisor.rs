@@ -1,6 +1,6 @@
 //! The policies at work: who is asked and told, and what their answers do.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::{
@@ -42,6 +42,8 @@ struct Policy {
 /// Asks policies and carries out their answers.
 #[derive(Clone)]
 pub(crate) struct Supervisor {
+    /// The manager's policy.
+    choice: Choice<dyn Failover>,
     /// What services may name beside the list.
     known: Vec<Choice<dyn Failover>>,
     seed: u64,
@@ -56,6 +58,8 @@ pub(crate) struct Supervisor {
     down_since: Vec<Option<Time>>,
     /// When nodes registered last, if any policy may ask.
     registered: BTreeMap<NodeId, Time>,
+    /// Nodes whose heartbeats are overdue.
+    late: BTreeSet<NodeId>,
     services: BTreeMap<ServiceId, (u64, Option<UpdateState>)>,
     moves: BTreeMap<TaskId, Move>,
     /// Replacements side by side with their old tasks, by the old ones.
@@ -74,6 +78,7 @@ pub struct Memory {
     by_service: Vec<(ServiceId, usize)>,
     down_since: Vec<Option<Time>>,
     registered: Vec<(NodeId, Time)>,
+    late: Vec<NodeId>,
     moves: Vec<(TaskId, Move)>,
     timers: Vec<((usize, u64), Time)>,
 }
@@ -93,6 +98,7 @@ impl Supervisor {
         seed: u64,
     ) -> Result<Supervisor, String> {
         let mut supervisor = Supervisor {
+            choice: choice.clone(),
             known: known.to_vec(),
             seed,
             policies: Vec::new(),
@@ -101,6 +107,7 @@ impl Supervisor {
             nodes: Vec::new(),
             down_since: Vec::new(),
             registered: BTreeMap::new(),
+            late: BTreeSet::new(),
             services: BTreeMap::new(),
             moves: BTreeMap::new(),
             replacements: BTreeMap::new(),
@@ -169,8 +176,7 @@ impl Supervisor {
     pub(crate) fn is_beside(&self, cluster: &Cluster, task: TaskId) -> bool {
         !self.replacements.is_empty()
             && self.moves.get(&task).is_some_and(|it| {
-                it.order != Order::StopFirst
-                    && cluster.task(it.old).is_some_and(|old| old.desired <= DesiredState::Running)
+                it.order.is_beside() && cluster.task(it.old).is_some_and(|old| old.desired <= DesiredState::Running)
             })
     }
 
@@ -178,7 +184,18 @@ impl Supervisor {
     pub(crate) fn note_registration(&mut self, node: NodeId, now: Time) {
         if self.may_keep() {
             self.registered.insert(node, now);
+            self.late.remove(&node);
         }
+    }
+
+    /// Whether any policy looks at late nodes.
+    pub(crate) fn wants_late(&self) -> bool {
+        self.interests.late
+    }
+
+    /// These nodes are late, and no others.
+    pub(crate) fn note_late(&mut self, nodes: Vec<NodeId>) {
+        self.late = nodes.into_iter().collect();
     }
 
     /// Whether policies may have kept tasks that are lost.
@@ -245,8 +262,9 @@ impl Supervisor {
             None => Cause::Ended,
         };
         let loss = Loss { task: id, service: task.service, node: task.node, cause };
-        let (down_since, registered, by_service) = (&self.down_since, &self.registered, &self.by_service);
-        let view = View { cluster, scheduler, down_since, registered, by_service, policy };
+        let (down_since, registered, late, by_service) =
+            (&self.down_since, &self.registered, &self.late, &self.by_service);
+        let view = View { cluster, scheduler, down_since, registered, late, by_service, policy };
         self.policies[policy].policy.decide(&view, &loss, &mut self.actions)
     }
 
@@ -351,7 +369,7 @@ impl Supervisor {
 
     /// Whether a task has a replacement beside it, or is one.
     fn is_moving(&self, task: TaskId) -> bool {
-        self.replacements.contains_key(&task) || self.moves.get(&task).is_some_and(|it| it.order != Order::StopFirst)
+        self.replacements.contains_key(&task) || self.moves.get(&task).is_some_and(|it| it.order.is_beside())
     }
 
     fn replace(
@@ -377,7 +395,7 @@ impl Supervisor {
     }
 
     fn begin_move(&mut self, policy: usize, old: TaskId, new: TaskId, order: Order) {
-        if order != Order::StopFirst {
+        if order.is_beside() {
             self.replacements.insert(old, new);
         } else if !self.policies[policy].policy.interests().moves {
             return;
@@ -399,14 +417,14 @@ impl Supervisor {
         let (service, slot) = (task.service, task.slot);
         let fits = cluster.task(spare).is_some_and(|it| {
             let is_whole = it.state <= TaskState::Running && it.desired == DesiredState::Ready;
-            let is_current = it.version == cluster.services()[service].version;
+            let is_current = cluster.services()[service].alike().contains(&it.version);
             let is_kept = it.node.is_some_and(|node| !cluster.is_invalid(node));
             matches!(it.slot, Slot::Spare(_)) && it.service == service && is_whole && is_current && is_kept
         });
         if !fits || !matches!(slot, Slot::Number(_)) || restarts.is_delayed(id) {
             return false;
         }
-        if order == Order::StopFirst {
+        if !order.is_beside() {
             cluster.set_desired(id, DesiredState::Shutdown);
         }
         if restarts.should_restart(cluster, id) {
@@ -542,8 +560,9 @@ impl Supervisor {
         policy: usize,
         news: News,
     ) {
-        let (down_since, registered, by_service) = (&self.down_since, &self.registered, &self.by_service);
-        let view = View { cluster, scheduler, down_since, registered, by_service, policy };
+        let (down_since, registered, late, by_service) =
+            (&self.down_since, &self.registered, &self.late, &self.by_service);
+        let view = View { cluster, scheduler, down_since, registered, late, by_service, policy };
         self.policies[policy].policy.observe(&view, &news, &mut self.actions);
         self.carry_out(cluster, restarts, scheduler, policy);
     }
@@ -675,14 +694,14 @@ impl Supervisor {
         }
         let Some(it) = self.moves.get(&task).copied() else { return };
         if desired > DesiredState::Running || state > TaskState::Running {
-            if it.order != Order::StopFirst && cluster.task(task).is_some() {
+            if it.order.is_beside() && cluster.task(task).is_some() {
                 cluster.set_desired(task, DesiredState::Shutdown);
                 cluster.commit();
             }
             self.end_move(cluster, restarts, scheduler, task, false);
         } else if state == TaskState::Running {
             match it.order {
-                Order::StopFirst => self.end_move(cluster, restarts, scheduler, task, true),
+                Order::StopFirst | Order::Together => self.end_move(cluster, restarts, scheduler, task, true),
                 Order::StartFirst => {
                     if cluster.task(it.old).is_some() {
                         cluster.set_desired(it.old, DesiredState::Shutdown);
@@ -720,6 +739,7 @@ impl Supervisor {
             by_service: self.by_service.iter().map(|(id, policy)| (*id, *policy)).collect(),
             down_since: self.down_since.clone(),
             registered: self.registered.iter().map(|(node, at)| (*node, *at)).collect(),
+            late: self.late.iter().copied().collect(),
             moves: self.moves.iter().map(|(id, it)| (*id, *it)).collect(),
             timers: self.timers.iter().map(|(key, at)| (*key, *at)).collect(),
         }
@@ -732,6 +752,12 @@ impl Supervisor {
         if first != Some(&self.policies[0].name) {
             return Err(format!("the failover policy was {}, not {}", first.unwrap_or("none"), self.policies[0].name));
         }
+        // Built anew: a policy takes a state over right after it was built.
+        let first = build(&self.choice, self.seed)?;
+        self.policies.clear();
+        self.interests = Interests::default();
+        let name = self.choice.name().to_owned();
+        self.add(&name, first);
         for (number, (name, state)) in memory.policies.iter().enumerate() {
             if self.named(name)? != number {
                 return Err(format!("failover policy {name} is named twice"));
@@ -751,6 +777,7 @@ impl Supervisor {
         }
         self.down_since.clone_from(&memory.down_since);
         self.registered = memory.registered.iter().copied().collect();
+        self.late = memory.late.iter().copied().collect();
         for id in cluster.services().ids() {
             if let Some(service) = cluster.service(id) {
                 let status = service.update_status.as_ref().map(|status| status.state);
@@ -758,7 +785,7 @@ impl Supervisor {
             }
         }
         self.moves = memory.moves.iter().copied().collect();
-        let beside = self.moves.iter().filter(|(_, it)| it.order != Order::StopFirst);
+        let beside = self.moves.iter().filter(|(_, it)| it.order.is_beside());
         self.replacements = beside.map(|(new, it)| (it.old, *new)).collect();
         self.timers = memory.timers.iter().copied().collect();
         Ok(())

@@ -24,9 +24,11 @@ use crate::time::{Span, Time};
 use crate::work::{self, Work};
 
 use board::Scratch;
+pub(crate) use board::mix;
 pub use board::{Board, Room};
 use filter::{Refusals, Requirement};
 pub use layout::TieBreak;
+pub(crate) use layout::value as label_value;
 use ledger::{Depth, Group, Ledger};
 use sleepers::{Bed, Sleepers, Turn};
 use strategy::Strategy;
@@ -706,6 +708,40 @@ impl Scheduler {
         node.index() < self.ledger.len() && self.takes(cluster, &group, &requirement, node)
     }
 
+    /// Services with tasks for which the last pass found no node, and how many.
+    pub(crate) fn waiting(&self) -> Vec<(ServiceId, u32)> {
+        let members = self.groups.iter().flatten();
+        let waiting = members.filter(|member| member.last_refusals.is_some() && !member.waiting.is_empty());
+        let mut waiting: Vec<_> = waiting.map(|member| (member.group.service, member.waiting.len() as u32)).collect();
+        waiting.sort_unstable();
+        waiting
+    }
+
+    /// Whether one more task of a service would fit on a node if a task there went. Generic units, host ports and the
+    /// limit per node count as if it stayed.
+    pub(crate) fn fits_without(&self, cluster: &Cluster, service: ServiceId, node: NodeId, gone: TaskId) -> bool {
+        let Some((group, requirement)) = as_group(cluster, service) else { return false };
+        let Some(task) = cluster.task(gone).filter(|task| task.node == Some(node)) else { return false };
+        let verdict = requirement.refusal(&cluster.nodes()[node].spec);
+        if node.index() >= self.ledger.len() || self.ledger.is_removed(node) || verdict.is_some() {
+            return false;
+        }
+        match self.ledger.refusal(&group, node, None, Depth::All) {
+            None => true,
+            Some(filter::Filter::Resource) if self.stage(gone) == Stage::Placed => {
+                let (nano_cpus, memory) = self.ledger.free(node);
+                let (wants, gives) = (&group.spec.task.reservations, &task.spec.task.reservations);
+                let is_enough = |free: i64, gives: i64, wants: i64| wants <= free.saturating_add(gives);
+                let has_limits = group.spec.task.placement.max_replicas > 0 || !group.spec.endpoint.ports.is_empty();
+                let is_plain = wants.generic.is_empty() && !has_limits;
+                is_plain
+                    && is_enough(nano_cpus, gives.nano_cpus, wants.nano_cpus)
+                    && is_enough(memory, gives.memory, wants.memory)
+            }
+            Some(_) => false,
+        }
+    }
+
     /// All nodes on which one more task of a service fits, in Swarm's order. Nothing is kept: every node is looked at.
     pub(crate) fn all_candidates(&self, cluster: &Cluster, service: ServiceId) -> Vec<NodeId> {
         let Some((group, requirement)) = as_group(cluster, service) else { return Vec::new() };
@@ -715,7 +751,7 @@ impl Scheduler {
         let (ties, seed) = self.ties;
         nodes.sort_by_cached_key(|node| {
             let failures = failures.map_or(0, |failures| ledger::that_matter(failures.get(*node)));
-            let tie = if ties == TieBreak::Seeded { board::mix(seed ^ node.index() as u64) } else { 0 };
+            let tie = if ties == TieBreak::Seeded { mix(seed ^ node.index() as u64) } else { 0 };
             (failures, counts.get(*node), self.ledger.active(*node), tie, *node)
         });
         nodes

@@ -15,6 +15,8 @@ pub struct Laws {
     crowded: BTreeSet<NodeId>,
     /// How many tasks of a slot may live side by side, where it is more than one.
     overlap: BTreeMap<ServiceId, usize>,
+    /// Whether a failover policy moves tasks start-first: one more.
+    moves: bool,
     taking_over: bool,
 }
 
@@ -22,6 +24,11 @@ impl Laws {
     /// A node may hold more than it has from now on.
     pub fn expect_crowd(&mut self, node: NodeId) {
         self.crowded.insert(node);
+    }
+
+    /// A failover policy may put a replacement beside a task.
+    pub fn expect_moves(&mut self) {
+        self.moves = true;
     }
 
     /// In the next call tasks are taken over: they may be where they could not be put.
@@ -150,6 +157,15 @@ impl Laws {
     /// A slot has one live task, and more only while tasks are handed over start-first (I14, I15).
     fn slots(&mut self, cluster: &Cluster) {
         for (id, service) in cluster.services().iter() {
+            // A spare is prepared and does not run.
+            for spare in cluster.tasks().map(|(_, task)| task).filter(|task| matches!(task.slot, Slot::Spare(_))) {
+                assert!(spare.state < TaskState::Starting || spare.state.is_terminal(), "a spare is {}", spare.state);
+                assert!(
+                    matches!(spare.desired, DesiredState::Ready | DesiredState::Remove),
+                    "of a spare: {}",
+                    spare.desired
+                );
+            }
             let wanted = if service.spec.mode.is_job() { DesiredState::Complete } else { DesiredState::Running };
             let lives = |task: &Task| task.desired <= wanted && task.iteration == service.iteration;
             let is_live = |task: &TaskId| cluster.task(*task).is_some_and(lives);
@@ -159,7 +175,8 @@ impl Laws {
             }
             // A restart that waits while the job is told to run again goes on, and comes on top of the new run.
             let again = service.spec.mode.is_job() && service.iteration > 0;
-            let allowed = if again { usize::MAX } else { self.overlap.get(&id).copied().unwrap_or(1) };
+            let allowed = self.overlap.get(&id).copied().unwrap_or(1) + usize::from(self.moves);
+            let allowed = if again { usize::MAX } else { allowed };
             assert!(most <= allowed, "{most} live tasks in a slot of {id:?}, at most {allowed} expected");
             if service.spec.mode == Mode::Global || service.spec.mode == Mode::GlobalJob {
                 assert!(service.slots.iter().all(|(slot, _)| matches!(slot, Slot::Node(_))));

@@ -5,6 +5,7 @@ mod api;
 mod constraints;
 mod coverage;
 mod enforcer;
+mod failover;
 mod filters;
 mod global;
 mod jobs;

@@ -123,7 +123,7 @@ fn read(path: &Path, text: &str, table: &Table<'_>) -> Scenario {
     imply_images(declared(), &script, &mut images);
     let operators = operator::operators(table, &services, &mut images, duration);
     imply_networks(declared(), &mut networks);
-    let strategies = strategy::strategies(table, &models.heartbeat, &labels);
+    let strategies = strategy::strategies(table, &models.heartbeat, &nodes, &labels);
     strategies.check_services(table, declared());
     let strategy::Strategies { names: strategies, plans, .. } = strategies;
     let metrics: Vec<&str> = crate::metrics::METRICS.iter().map(|metric| metric.name).collect();

@@ -12,10 +12,37 @@ use super::reader::{Entry, Table, Value};
 use super::service::{ORDERS, TASKS};
 use super::{HeartbeatModel, NodePlan, Scenario, ServicePlan, model};
 
-pub(super) const STRATEGY: &[&str] =
-    &["name", "placement", "failover", "heartbeat", "restart_delay", "update", "history", "wait"];
+pub(super) const STRATEGY: &[&str] = &[
+    "name",
+    "placement",
+    "failover",
+    "heartbeat",
+    "restart_delay",
+    "update",
+    "history",
+    "wait",
+    "standby",
+    "prepull",
+    "rebalance",
+    "drain-start-first",
+    "guarded",
+    "kubernetes",
+    "nomad",
+    "marathon",
+];
 pub(super) const KNOBS_OF_UPDATE: &[&str] = &["order", "parallelism"];
-pub(super) const FAILOVER: &[&str] = &["policy", "wait"];
+pub(super) const FAILOVER: &[&str] = &[
+    "policy",
+    "wait",
+    "standby",
+    "prepull",
+    "rebalance",
+    "drain-start-first",
+    "guarded",
+    "kubernetes",
+    "nomad",
+    "marathon",
+];
 
 /// Strategies of a scenario at most.
 const MOST: usize = 1000;
@@ -115,7 +142,12 @@ pub(super) struct Strategies {
 }
 
 /// All strategies. Those of the list come first; without one, and without any table, it is Swarm's own.
-pub(super) fn strategies(scenario: &Table<'_>, heartbeat: &HeartbeatModel, labels: &BTreeSet<String>) -> Strategies {
+pub(super) fn strategies(
+    scenario: &Table<'_>,
+    heartbeat: &HeartbeatModel,
+    nodes: &[NodePlan],
+    labels: &BTreeSet<String>,
+) -> Strategies {
     let mut plans: Vec<StrategyPlan> = Vec::new();
     let mut places = Vec::new();
     let tables = scenario.tables("strategy", STRATEGY);
@@ -124,7 +156,7 @@ pub(super) fn strategies(scenario: &Table<'_>, heartbeat: &HeartbeatModel, label
         return Strategies::default();
     }
     for table in &tables {
-        let Some(plan) = strategy(table, heartbeat, labels) else { continue };
+        let Some(plan) = strategy(table, heartbeat, nodes.len(), labels) else { continue };
         places.push(table.get("failover").map(|value| value.place));
         if plans.iter().any(|other| other.name == plan.name) {
             table.get("name").iter().for_each(|value| value.complain(format!("`{}` is there already", plan.name)));
@@ -169,7 +201,52 @@ fn listed(value: &Value<'_>, plans: &[StrategyPlan], tables: usize) -> Vec<Strin
     names
 }
 
-fn strategy(table: &Table<'_>, heartbeat: &HeartbeatModel, labels: &BTreeSet<String>) -> Option<StrategyPlan> {
+/// The heartbeat law of an orchestrator that a policy is a model of, with its sources. Other policies leave it as it is.
+fn law_of(policy: &str, nodes: usize, base: &HeartbeatModel) -> Option<HeartbeatModel> {
+    let (secs, base) = (Span::from_secs, base.clone());
+    match policy {
+        // A lease renewed every 10 s, a grace of 40 s (50 s from 1.32 on), looked at every 5 s (`nodelifecycle`).
+        "kubernetes" => Some(HeartbeatModel {
+            period: secs(10),
+            jitter: Span::ZERO,
+            grace: 4,
+            slack: Span::ZERO,
+            look: secs(5),
+            ..base
+        }),
+        // A life of U(T, 2T) with T = max(10 s, nodes / 50 s), and a grace of 10 s (`nomad/heartbeat.go`); a new leader
+        // gives every node 300 s (`failover_heartbeat_ttl`).
+        "nomad" => {
+            let life = Span::from_secs_f64((nodes as f64 / 50.0).max(10.0));
+            Some(HeartbeatModel {
+                period: Span::from_nanos(life.as_nanos() / 2 * 3),
+                jitter: Span::from_nanos(life.as_nanos() / 2),
+                grace: 1,
+                slack: secs(10),
+                look: Span::ZERO,
+                unknown: Some(secs(300)),
+            })
+        }
+        // A ping every 15 s, five without an answer (`src/master/constants.hpp`); agents have 10 minutes to register with
+        // a new master (`MIN_AGENT_REREGISTER_TIMEOUT`).
+        "marathon" => Some(HeartbeatModel {
+            period: secs(15),
+            jitter: Span::ZERO,
+            grace: 6,
+            slack: Span::ZERO,
+            look: Span::ZERO,
+            unknown: Some(secs(600)),
+        }),
+        _ => None,
+    }
+}
+
+fn strategy(
+    table: &Table<'_>,
+    heartbeat: &HeartbeatModel,
+    nodes: usize,
+    labels: &BTreeSet<String>,
+) -> Option<StrategyPlan> {
     let name = table.need("name", |value| {
         let name = value.text()?;
         let good = |c: char| c.is_ascii_alphanumeric() || "-_+() =".contains(c);
@@ -181,10 +258,13 @@ fn strategy(table: &Table<'_>, heartbeat: &HeartbeatModel, labels: &BTreeSet<Str
     let placement = table.read("placement", placement).unwrap_or("spread");
     let failover = policies(table, "failover", labels);
     let update = table.read("update", |value| value.table(KNOBS_OF_UPDATE));
+    let law = failover.iter().flatten().find_map(|part| law_of(&part.name, nodes, heartbeat));
+    let base = law.clone().unwrap_or_else(|| heartbeat.clone());
     let knobs = Knobs {
         heartbeat: table
             .read("heartbeat", |value| value.table(model::HEARTBEAT))
-            .map(|table| model::heartbeat(&table, heartbeat.clone())),
+            .map(|table| model::heartbeat(&table, base))
+            .or(law),
         history: table.read("history", |value| value.count(0..=RECORDS)),
         restart_delay: table.read("restart_delay", Value::duration),
         order: update.as_ref().and_then(|update| update.read("order", |value| value.choice(ORDERS))),

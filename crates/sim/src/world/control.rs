@@ -348,9 +348,15 @@ impl Control {
                 self.sync_task_record(cx, task);
                 cx.tell(Fact::TaskWanted(self.numbers[task.row()], desired));
             }
-            Command::State { task, .. } | Command::Promote { task, .. } => self.sync_task_record(cx, task),
-            // No policy of the list asks for it so far.
-            Command::Pull { .. } => {}
+            Command::State { task, .. } => self.sync_task_record(cx, task),
+            Command::Promote { task, slot } => {
+                cx.tell(Fact::TaskPromoted(self.numbers[task.row()], slot));
+                self.sync_task_record(cx, task);
+            }
+            Command::Pull { service, node } => {
+                let image = &self.manager.cluster().services()[service].spec.task.container.image;
+                cx.tell(Fact::ImageOrdered(node.index(), image.as_str().into()));
+            }
             Command::Remove { task, .. } => {
                 self.victims.forget(task);
                 cx.tell(Fact::TaskRemoved(self.numbers[task.row()]));

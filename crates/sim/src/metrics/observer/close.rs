@@ -174,7 +174,8 @@ impl Observer {
                 false => &slot.place.to_smolstr(),
                 true => &*nodes[slot.place as usize],
             };
-            let name = SmolStr::from_iter([&*service, ".", place, "#", &number]);
+            let kind = if slot.is_spare { ".spare" } else { "." };
+            let name = SmolStr::from_iter([&*service, kind, place, "#", &number]);
             TaskRow {
                 name,
                 service,
