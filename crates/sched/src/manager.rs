@@ -129,6 +129,12 @@ impl Manager {
         self.cluster.next_timer_at()
     }
 
+    /// Whether the placement strategy wants [`Event::ImageMissing`]. What was reported outlives a change of leader, but is
+    /// not in a snapshot: whoever restores a manager reports it again.
+    pub fn wants_images(&self) -> bool {
+        self.scheduler.strategy().wants_images()
+    }
+
     /// Whether a failover policy wants [`Event::NodesLate`].
     pub fn wants_late_nodes(&self) -> bool {
         self.failover.wants_late()
@@ -499,6 +505,10 @@ impl Manager {
                 if task.state < state {
                     self.cluster.set_state(id, state, error, Writer::Agent);
                 }
+            }
+            Event::ImageMissing { node, image, bytes } => {
+                self.cluster.node(node).ok_or(Stray::Node(node))?;
+                self.scheduler.note_missing(node, &image, bytes);
             }
             Event::NodesLate(nodes) => self.failover.note_late(nodes),
             Event::Deadline => {}

@@ -240,6 +240,9 @@ impl World {
     }
 
     fn start(&mut self) {
+        if self.control.wants_images() {
+            self.fabric.images.watch();
+        }
         self.control.found(&mut self.cx);
         self.settle(Time::ZERO);
         let World { scenario, cx, control, fabric, .. } = self;
@@ -337,6 +340,9 @@ impl World {
                 observer.see(now, &fact);
                 fabric.take(cx, &fact, control.records());
                 control.take(cx, fact, &fabric.links);
+            }
+            while let Some(node) = fabric.images.take_changed() {
+                control.report_images(cx, node, fabric.images.missing(node));
             }
             let more = control.take_reports(cx)
                 || fabric.give_out(cx)

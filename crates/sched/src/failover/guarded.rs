@@ -159,8 +159,11 @@ impl Guarded {
                 continue;
             }
             let mut until = |at: Time| next = Some(next.map_or(at, |next| next.min(at)));
+            // The longer it lasts the more seldom: nodes that come back are told.
+            let again =
+                now + troubled.map_or(AGAIN, |since| AGAIN.max(Span::from_nanos(now.since(since).as_nanos() / 8)));
             if all_dead {
-                until(now + AGAIN);
+                until(again);
                 continue;
             }
             // From when on the next node may be given up, if ever.
@@ -185,8 +188,8 @@ impl Guarded {
                     }
                 }
                 // The state may change before.
-                Some(due) => until(if troubled.is_some() { due.min(now + AGAIN) } else { due }),
-                None => until(now + AGAIN),
+                Some(due) => until(if troubled.is_some() { due.min(again) } else { due }),
+                None => until(again),
             }
         }
         actions.extend(next.map(|at| Action::Wake { at, token: LOOK }));
@@ -229,7 +232,12 @@ impl Failover for Guarded {
         match *news {
             News::Timer(LOOK) => self.look(view, actions),
             News::Node { node, change } => match change {
-                NodeChange::Returned => self.forget(node),
+                NodeChange::Returned => {
+                    self.forget(node);
+                    if self.queues.values().any(|queue| !queue.nodes.is_empty()) {
+                        actions.push(Action::Wake { at: view.now(), token: LOOK });
+                    }
+                }
                 NodeChange::Joined | NodeChange::Removed | NodeChange::Described => {
                     if change != NodeChange::Described {
                         self.forget(node);

@@ -5,7 +5,7 @@
 //! (restarts in place). Detection is the heartbeat law, not this policy.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::backoff::{Backoffs, grown};
 use super::domains::Domains;
@@ -114,7 +114,7 @@ pub(super) const ENTRY: PolicyEntry = PolicyEntry {
             queue: Vec::new(),
             last: BTreeMap::new(),
             tainted: BTreeMap::new(),
-            draining: BTreeSet::new(),
+            draining: BTreeMap::new(),
             backoffs: Backoffs::default(),
         }))
     },
@@ -148,8 +148,8 @@ struct Kubernetes {
     last: BTreeMap<usize, Time>,
     /// Since when.
     tainted: BTreeMap<NodeId, Time>,
-    /// Nodes whose drains were refused in part.
-    draining: BTreeSet<NodeId>,
+    /// Nodes whose drains were refused in part, and since when.
+    draining: BTreeMap<NodeId, Time>,
     backoffs: Backoffs,
 }
 
@@ -178,8 +178,8 @@ impl Kubernetes {
             // Taints go, and with them what was tolerated of them.
             let requeued = std::mem::take(&mut self.tainted).into_keys().filter(|node| view.is_down(*node));
             self.queue.extend(requeued.map(|node| (now, node)));
-            if !self.queue.is_empty() {
-                actions.push(Action::Wake { at: now + self.look.max(Span::from_secs(1)), token: LOOK });
+            if let Some((first, _)) = self.queue.first() {
+                actions.push(Action::Wake { at: self.again(now, *first), token: LOOK });
             }
             return;
         }
@@ -197,7 +197,7 @@ impl Kubernetes {
                 0.0
             };
             // Looked at again in any case: the state of the zone may change.
-            let again = now + self.look.max(Span::from_secs(1));
+            let again = self.again(now, from);
             let due = if rate > 0.0 {
                 let pause = if rate.is_finite() { Span::from_secs_f64(1.0 / rate) } else { Span::ZERO };
                 self.last.get(&zone).map_or(from, |last| from.max(*last + pause))
@@ -216,6 +216,12 @@ impl Kubernetes {
         }
         self.queue = left;
         actions.extend(next.map(|at| Action::Wake { at, token: LOOK }));
+    }
+
+    /// When to look again at what stands still; nodes that come back are told, so the longer it lasts the more seldom.
+    fn again(&self, now: Time, since: Time) -> Time {
+        let seldom = Span::from_nanos(now.since(since).as_nanos() / 8);
+        now + self.look.max(Span::from_secs(1)).max(seldom)
     }
 
     fn lost(&mut self, view: &View<'_>, node: NodeId, actions: &mut Actions) -> Decision {
@@ -280,8 +286,9 @@ impl Failover for Kubernetes {
                         order: Order::Together,
                     });
                 }
-                self.draining.insert(node);
-                actions.push(Action::Wake { at: view.now() + EVICT_AGAIN, token: DRAIN });
+                let since = *self.draining.entry(node).or_insert(view.now());
+                let seldom = Span::from_nanos(view.now().since(since).as_nanos() / 8);
+                actions.push(Action::Wake { at: view.now() + EVICT_AGAIN.max(seldom), token: DRAIN });
                 Decision::Keep
             }
             (Cause::Ended, _) => self.ended(view, loss),
@@ -293,8 +300,9 @@ impl Failover for Kubernetes {
         match *news {
             News::Timer(LOOK) => self.taint(view, actions),
             News::Timer(DRAIN) => {
-                for node in std::mem::take(&mut self.draining) {
-                    actions.extend(view.tasks_on(node).map(Action::Reconsider));
+                self.draining.retain(|node, _| !view.can_keep(*node));
+                for node in self.draining.keys() {
+                    actions.extend(view.tasks_on(*node).map(Action::Reconsider));
                 }
             }
             News::Timer(token) => {
@@ -308,6 +316,9 @@ impl Failover for Kubernetes {
                     self.tainted.remove(&node);
                     self.queue.retain(|(_, other)| *other != node);
                     self.draining.remove(&node);
+                    if !self.queue.is_empty() {
+                        actions.push(Action::Wake { at: view.now(), token: LOOK });
+                    }
                     if change != NodeChange::Returned {
                         self.zones.forget();
                         self.last.clear();
@@ -334,7 +345,7 @@ impl Failover for Kubernetes {
             state::join(queue),
             state::join(last),
             state::join(tainted),
-            state::of_nodes(&self.draining),
+            state::join(self.draining.iter().flat_map(|(node, at)| [node.index() as u64, at.as_nanos()])),
             self.backoffs.save(),
         ]
         .join(";")
@@ -350,7 +361,7 @@ impl Failover for Kubernetes {
         self.queue = pairs(queue)?.into_iter().map(|(at, row)| (Time::from_nanos(at), node(row))).collect();
         self.last = pairs(last)?.into_iter().map(|(zone, at)| (zone as usize, Time::from_nanos(at))).collect();
         self.tainted = pairs(tainted)?.into_iter().map(|(row, at)| (node(row), Time::from_nanos(at))).collect();
-        self.draining = state::nodes(draining)?;
+        self.draining = pairs(draining)?.into_iter().map(|(row, at)| (node(row), Time::from_nanos(at))).collect();
         self.backoffs = Backoffs::load(backoffs)?;
         Ok(())
     }

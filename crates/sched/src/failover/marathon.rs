@@ -103,9 +103,12 @@ impl Marathon {
         for node in std::mem::take(&mut self.back) {
             for old in view.tasks_on(node) {
                 let task = view.cluster().task(old).expect("a view lists records that exist");
-                let other = view
-                    .tasks_of(task.service)
-                    .find(|id| *id != old && view.cluster().task(*id).is_some_and(|other| other.slot == task.slot));
+                // The other one counts if it can be heard of: after a change of leader every node is back.
+                let other = view.tasks_of(task.service).find(|id| {
+                    let is_heard = |node: NodeId| !view.is_down(node);
+                    let other = view.cluster().task(*id).filter(|other| *id != old && other.slot == task.slot);
+                    other.is_some_and(|other| other.node.is_none_or(is_heard))
+                });
                 if let (Some(other), TaskState::Running) = (other, task.state) {
                     let sequence = |id| view.cluster().task(id).map_or(0, |task| task.sequence);
                     actions.push(Action::Stop(if sequence(other) < sequence(old) { old } else { other }));

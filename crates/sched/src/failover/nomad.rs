@@ -15,7 +15,7 @@ use super::{
 };
 use crate::id::{NodeId, Row, ServiceId, Slot, TaskId};
 use crate::scheduler::mix;
-use crate::task::TaskState;
+use crate::task::{Task, TaskState};
 use crate::time::{Span, Time};
 
 const RECONCILE: &[&str] = &["best_score", "keep_original", "keep_replacement", "longest_running"];
@@ -186,10 +186,12 @@ impl Nomad {
     fn reconcile(&self, view: &View<'_>, node: NodeId, actions: &mut Actions) {
         for old in view.tasks_on(node) {
             let task = view.cluster().task(old).expect("a view lists records that exist");
-            let in_slot = |id: &TaskId| view.cluster().task(*id).is_some_and(|other| other.slot == task.slot);
-            let new = view.tasks_of(task.service).filter(in_slot).find(|id| *id != old);
+            // Only a younger one is its replacement: after a change of leader the nodes of replacements are back too.
+            let is_new = |other: &Task| other.slot == task.slot && task.sequence < other.sequence;
+            let new = view.tasks_of(task.service).find(|id| view.cluster().task(*id).is_some_and(is_new));
             if let (Some(new), TaskState::Running) = (new, task.state) {
-                actions.push(Action::Stop(if self.keep_replacement { old } else { new }));
+                let stays = !self.keep_replacement && view.can_keep(node);
+                actions.push(Action::Stop(if stays { new } else { old }));
             }
         }
     }
@@ -242,7 +244,7 @@ impl Failover for Nomad {
                         actions.extend(view.tasks_on(node).map(Action::Stop));
                         actions.extend(view.tasks_on(node).map(Action::Reconsider));
                     }
-                    BACK if view.can_keep(node) => self.reconcile(view, node, actions),
+                    BACK if !view.is_down(node) => self.reconcile(view, node, actions),
                     _ => {}
                 }
             }
@@ -255,7 +257,7 @@ impl Failover for Nomad {
                 }
                 self.step(view, actions);
             }
-            News::Node { node, change: NodeChange::Returned } if self.lost_after > Span::ZERO => {
+            News::Node { node, change: NodeChange::Returned | NodeChange::Drained } if self.lost_after > Span::ZERO => {
                 actions.push(Action::Wake { at: view.now() + REPORTED, token: token(BACK, node) });
             }
             News::Node { node, change: NodeChange::Activated | NodeChange::Paused | NodeChange::Removed } => {

@@ -38,8 +38,9 @@ pub(super) const ENTRY: PolicyEntry = PolicyEntry {
 
 /// From a change until spares are looked at: the scheduler has placed the tasks by then.
 const SOON: Span = Span::from_millis(200);
-/// Between looks while something is missing.
+/// Between looks while something is missing: at first, and, as nothing changes, at last.
 const AGAIN: Span = Span::from_secs(5);
+const SELDOM: Span = Span::from_secs(24 * 3600);
 /// A spare that its node does not take for so long is given up.
 const PATIENCE: Span = Span::from_secs(2);
 /// The timer of the next look.
@@ -59,18 +60,27 @@ pub struct Standby {
     due: BTreeSet<ServiceId>,
     /// Services that lack spares.
     short: BTreeSet<ServiceId>,
+    /// The time to the next look, if nothing is news until then.
+    pause: Span,
 }
 
 impl Standby {
     /// So many spares for each service, in other values of the label `domain`, or (if that is empty) on other nodes.
     pub fn new(spares: Amount, domain: String) -> Standby {
-        Standby { spares, domains: Domains::or_each(domain), due: BTreeSet::new(), short: BTreeSet::new() }
+        Standby {
+            spares,
+            domains: Domains::or_each(domain),
+            due: BTreeSet::new(),
+            short: BTreeSet::new(),
+            pause: AGAIN,
+        }
     }
 
     fn look_at(&mut self, service: ServiceId, actions: &mut Actions, view: &View<'_>) {
         if self.due.is_empty() {
             actions.push(Action::Wake { at: view.now() + SOON, token: LOOK });
         }
+        self.pause = AGAIN;
         self.due.insert(service);
     }
 
@@ -133,7 +143,8 @@ impl Standby {
             }
         }
         if again || !self.short.is_empty() {
-            actions.push(Action::Wake { at: view.now() + AGAIN, token: LOOK });
+            actions.push(Action::Wake { at: view.now() + self.pause, token: LOOK });
+            self.pause = (self.pause + self.pause).min(SELDOM);
         }
     }
 
@@ -252,6 +263,11 @@ impl Failover for Standby {
             News::Node { change: NodeChange::Joined | NodeChange::Removed | NodeChange::Described, .. } => {
                 self.domains.forget();
             }
+            // There may be room now.
+            News::Node { change: NodeChange::Returned | NodeChange::Activated, .. } if !self.short.is_empty() => {
+                self.pause = AGAIN;
+                actions.push(Action::Wake { at: view.now() + SOON, token: LOOK });
+            }
             News::Timer(LOOK) => self.look(view, actions),
             News::LeaderChanged => view.services().for_each(|service| self.look_at(service, actions, view)),
             _ => {}
@@ -260,15 +276,17 @@ impl Failover for Standby {
 
     fn save(&self) -> String {
         let list = |services: &BTreeSet<ServiceId>| state::join(services.iter().map(|service| service.index()));
-        format!("{};{}", list(&self.due), list(&self.short))
+        format!("{};{};{}", list(&self.due), list(&self.short), self.pause.as_nanos())
     }
 
     fn load(&mut self, text: &str) -> Result<(), String> {
-        let (due, short) = text.split_once(';').ok_or("no two lists of services")?;
+        let lists: Vec<&str> = text.split(';').collect();
+        let [due, short, pause] = lists[..] else { return Err("not two lists of services and a time".into()) };
         let services = |text| -> Result<BTreeSet<ServiceId>, String> {
             Ok(state::numbers::<u32>(text)?.into_iter().map(|row| ServiceId::from_index(row as usize)).collect())
         };
         (self.due, self.short) = (services(due)?, services(short)?);
+        self.pause = Span::from_nanos(pause.parse().map_err(|_| format!("{pause:?} is no time"))?);
         Ok(())
     }
 }

@@ -54,7 +54,8 @@ impl Manager {
         self.leaders += 1;
         let (config, seed) = (&self.config, self.config.seed.wrapping_add(self.leaders));
         let strategy = config.strategy.build(STRATEGIES, "strategy", seed).expect("it was built before");
-        self.scheduler = Scheduler::new(strategy, config.ties, seed, config.debounce);
+        let images = self.scheduler.take_images();
+        self.scheduler = Scheduler::new(strategy, config.ties, seed, config.debounce).with_images(images);
         self.replicated = Replicated::default();
         self.global = Global::default();
         self.restarts = restart::Supervisor::default();

@@ -6,8 +6,10 @@ use super::filter::Refusals;
 use super::layout::TieBreak;
 use super::ledger::{Depth, Group, Ledger};
 use super::view::{Candidate, CandidateQuery, GroupQuery, RankBy, Views};
+use super::{EVERYTHING, Images};
 use crate::cluster::{Cluster, Node};
 use crate::id::{NodeId, Row, ServiceId};
+use crate::reference::Reference;
 use crate::spec::{GenericResource, ServiceSpec};
 use crate::time::Time;
 
@@ -46,6 +48,8 @@ pub struct Board<'a> {
     ties: TieBreak,
     start: usize,
     scratch: &'a mut Scratch,
+    /// Bytes of the group's image that nodes lack, by row of the node, as far as they were reported.
+    missing: &'a [u64],
 }
 
 impl<'a> Board<'a> {
@@ -69,7 +73,19 @@ impl<'a> Board<'a> {
             TieBreak::LowestId => 0,
             TieBreak::Seeded => scale(chance, ledger.len()),
         };
-        Board { cluster, ledger, views, group, id, chance, ties, start, scratch }
+        Board { cluster, ledger, views, group, id, chance, ties, start, scratch, missing: &[] }
+    }
+
+    /// What was reported of images.
+    pub(super) fn know_images(&mut self, images: &'a Images) {
+        let image = Reference::name_of(&self.group.spec.task.container.image);
+        self.missing = images.get(image.as_str()).map_or(&[], Vec::as_slice);
+    }
+
+    /// Bytes of the group's image that a node would have to pull, as [`crate::Event::ImageMissing`] said last; the largest
+    /// number if nothing was said of it.
+    pub fn missing_bytes(&self, node: NodeId) -> u64 {
+        self.missing.get(node.index()).copied().unwrap_or(EVERYTHING)
     }
 
     /// The tasks to place: for each, whether it will be counted as active.

@@ -90,6 +90,12 @@ impl Member {
     }
 }
 
+/// Bytes of images that nodes lack, by image and row of the node; what nobody reported is everything.
+pub(crate) type Images = BTreeMap<Arc<str>, Vec<u64>>;
+
+/// What is missing of an image of which nothing is known.
+const EVERYTHING: u64 = u64::MAX;
+
 /// Places tasks. It learns of the cluster by the journal only.
 #[derive(Clone)]
 pub(crate) struct Scheduler {
@@ -99,6 +105,7 @@ pub(crate) struct Scheduler {
     ties: (TieBreak, u64),
     ledger: Ledger,
     views: Views,
+    images: Images,
     /// By row of the task.
     entries: Vec<Entry>,
     /// Generic units of the tasks that have any.
@@ -141,6 +148,7 @@ impl Scheduler {
             ties: (ties, seed),
             ledger: Ledger::default(),
             views: Views::new(ties, seed),
+            images: Images::default(),
             entries: Vec::new(),
             units: BTreeMap::new(),
             groups: Vec::new(),
@@ -156,6 +164,23 @@ impl Scheduler {
             explanation_cache: None,
             pass_order: Vec::new(),
         }
+    }
+
+    /// The same with what is known of images.
+    pub(crate) fn with_images(self, images: Images) -> Scheduler {
+        Scheduler { images, ..self }
+    }
+
+    /// What is known of images.
+    pub(crate) fn take_images(&mut self) -> Images {
+        std::mem::take(&mut self.images)
+    }
+
+    /// An agent reports what is missing of an image.
+    pub(crate) fn note_missing(&mut self, node: NodeId, image: &Arc<str>, bytes: u64) {
+        let nodes = self.images.entry(Arc::clone(image)).or_default();
+        nodes.resize(nodes.len().max(node.index() + 1), EVERYTHING);
+        nodes[node.index()] = bytes;
     }
 
     pub(crate) fn strategy(&self) -> &dyn Strategy {
@@ -619,6 +644,9 @@ impl Scheduler {
                 tasks.retain(|(_, id)| waits(cluster, *id));
             }
             board.begin(tasks.iter().map(|(_, id)| cluster.task(*id).is_some_and(is_active)));
+            if !self.images.is_empty() {
+                board.know_images(&self.images);
+            }
             self.strategy.place(&mut board);
             if board.waiting() > 0 {
                 refusals = Some(board.refusals());

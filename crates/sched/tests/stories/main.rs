@@ -11,6 +11,7 @@ mod global;
 mod jobs;
 mod laws;
 mod nodes;
+mod placement;
 mod readiness;
 mod reaper;
 mod replicated;

@@ -200,6 +200,14 @@ impl Swarm {
         }
     }
 
+    /// The node's agent reports how many bytes of an image it lacks.
+    pub fn lacks(&mut self, node: &str, image: &str, bytes: u64) {
+        let node = self.node_id(node);
+        self.must(|manager, now, out| {
+            manager.handle(now, Event::ImageMissing { node, image: image.into(), bytes }, out)
+        });
+    }
+
     /// Replacements may run beside the tasks that they replace.
     pub fn allow_moves(&mut self) {
         self.laws.expect_moves();

@@ -29,6 +29,8 @@ pub struct Observer {
     nodes: Vec<Node>,
     slots: Vec<SlotCount>,
     tasks: Vec<Record>,
+    /// Tasks that were spares before, and when they were not any more.
+    promotions: BTreeMap<u32, Time>,
     /// CPU and memory for one task, of every specification in turn.
     reservations: Vec<(u64, u64)>,
     /// Every error text that a task ever had; the first is none.
@@ -298,6 +300,7 @@ impl Observer {
             nodes: scenario.nodes.iter().map(node).collect(),
             slots: Vec::new(),
             tasks: Vec::new(),
+            promotions: BTreeMap::new(),
             reservations: Vec::new(),
             errors: vec![None],
             error_rows: BTreeMap::new(),
@@ -549,6 +552,7 @@ impl Observer {
     fn promoted(&mut self, now: Time, task: TaskNo, slot: Slot) {
         let service = self.slots[self.tasks[task.row()].slot as usize].service as usize;
         let (row, _) = self.slot(service, slot);
+        self.promotions.insert(task.0, now);
         let node = self.tasks[task.row()].node;
         let it = &mut self.slots[row as usize];
         let moves = std::mem::take(&mut it.stopped);
@@ -556,7 +560,6 @@ impl Observer {
             let before = it.node.replace(node);
             self.window.moves += u64::from(moves && before.is_some_and(|before| before != node));
         }
-        self.window.restarts += 1;
         self.rewrite(now, task, |it| it.slot = row);
         if self.tasks[task.row()].is_wanted() {
             self.change(now, service, |it| it.tasks += 1);

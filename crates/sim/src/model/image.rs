@@ -198,6 +198,8 @@ pub struct Images {
     totals: Totals,
     /// Pulls for nobody so far.
     prefetched: u32,
+    /// Nodes whose layers changed since somebody asked, if anybody does.
+    changed: Option<BTreeSet<usize>>,
     /// A buffer.
     done: Vec<u32>,
 }
@@ -381,6 +383,7 @@ impl Images {
             armed: None,
             totals: Totals::default(),
             prefetched: 0,
+            changed: None,
             done: Vec::new(),
         }
     }
@@ -437,6 +440,29 @@ impl Images {
         }
         let round_trips = Span::from_nanos(self.model.latency.as_nanos().saturating_mul(2));
         cx.after(round_trips, Event::Manifest { pull, serial });
+    }
+
+    /// From now on it is noted which nodes' layers change; all of them at first.
+    pub fn watch(&mut self) {
+        self.changed = Some((0..self.nodes.len()).collect());
+    }
+
+    /// A node whose layers changed.
+    pub fn take_changed(&mut self) -> Option<usize> {
+        self.changed.as_mut()?.pop_first()
+    }
+
+    /// Compressed bytes of every image that a node lacks.
+    pub fn missing(&self, node: usize) -> impl Iterator<Item = (&Arc<str>, u64)> {
+        let lacks = move |layer: &&u32| !self.cached.has(node, **layer);
+        let bytes = |layer: &u32| self.layers[*layer as usize].packed;
+        self.contents.iter().map(move |it| (&it.name, it.layers.iter().filter(lacks).map(bytes).sum()))
+    }
+
+    fn note_changed(&mut self, node: usize) {
+        if let Some(changed) = &mut self.changed {
+            changed.insert(node);
+        }
     }
 
     /// A node pulls an image for nobody in particular, as `docker pull` does. Nothing tells whether it succeeds.
@@ -497,6 +523,9 @@ impl Images {
         }
         let mut gone = Vec::new();
         if let Some(node) = disks.release(task, &mut gone) {
+            if let Some(changed) = self.changed.as_mut().filter(|_| !gone.is_empty()) {
+                changed.insert(node);
+            }
             gone.into_iter().for_each(|layer| self.cached.lose(node, layer));
         }
     }
@@ -536,6 +565,7 @@ impl Images {
         }
         if !keep_cache {
             self.cached.clear(node);
+            self.note_changed(node);
             self.disks.iter_mut().for_each(|it| it.clear(node));
         }
         self.settle(cx);
@@ -883,6 +913,7 @@ impl Images {
         let it = &mut self.transfers[transfer as usize];
         let (node, layer, mut pulls) = (it.node, it.layer, std::mem::take(&mut it.pulls));
         self.cached.keep(node, layer);
+        self.note_changed(node);
         if let Some(disks) = &mut self.disks {
             let mut gone = Vec::new();
             disks.keep(node, layer, self.layers[layer as usize].unpacked, &mut gone);

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use sched::failover::{self, FAILOVERS, Kind, Parameter, Part, PolicyEntry};
 use sched::spec::{RestartPolicy, ServiceSpec, UpdateConfig, UpdateOrder};
-use sched::{STRATEGIES, Span};
+use sched::strategy::Domains;
+use sched::{Choice, STRATEGIES, Span, Strategy};
 
 use super::complaint::{Place, suggest};
 use super::reader::{Entry, Table, Value};
@@ -15,6 +16,7 @@ use super::{HeartbeatModel, NodePlan, Scenario, ServicePlan, model};
 pub(super) const STRATEGY: &[&str] = &[
     "name",
     "placement",
+    "domain",
     "failover",
     "heartbeat",
     "restart_delay",
@@ -47,6 +49,9 @@ pub(super) const FAILOVER: &[&str] = &[
 /// Strategies of a scenario at most.
 const MOST: usize = 1000;
 const RECORDS: u64 = 1_000_000;
+/// The placement strategy that spreads over a label, and the label unless said otherwise.
+const DOMAINS: &str = "domains";
+const DEFAULT_DOMAIN: &str = "rack";
 
 /// A strategy that is more than a placement strategy with Swarm's own failover.
 #[derive(Clone, PartialEq, Debug)]
@@ -55,6 +60,8 @@ pub struct StrategyPlan {
     pub name: String,
     /// The placement strategy.
     pub placement: String,
+    /// The label over whose values the strategy `domains` spreads.
+    pub domain: Option<String>,
     /// What is done about lost tasks, from left to right.
     pub failover: Vec<Part>,
     /// Swarm's knobs.
@@ -82,8 +89,21 @@ impl StrategyPlan {
         StrategyPlan {
             name: placement.into(),
             placement: placement.into(),
+            domain: None,
             failover: vec![Part::named(FAILOVERS[0].name)],
             knobs: Knobs::default(),
+        }
+    }
+
+    /// The placement strategy for a manager.
+    pub(crate) fn placed_by(&self) -> Choice<dyn Strategy> {
+        match &self.domain {
+            Some(label) => {
+                let label = label.clone();
+                let build = move |_| -> Box<dyn Strategy> { Box::new(Domains::new(label.clone())) };
+                Choice::own(self.placement.as_str(), build)
+            }
+            None => self.placement.as_str().into(),
         }
     }
 
@@ -256,6 +276,17 @@ fn strategy(
         Some(name.to_string())
     });
     let placement = table.read("placement", placement).unwrap_or("spread");
+    let domain = table.read("domain", |value| label(value, labels));
+    if let Some(value) = table.get("domain").filter(|_| placement != DOMAINS) {
+        value.complain(format!("only the placement strategy `{DOMAINS}` has a domain"));
+    } else if placement == DOMAINS && domain.is_none() && !labels.contains(DEFAULT_DOMAIN) {
+        table.get("placement").iter().for_each(|value| {
+            value.complain_with(
+                format!("no node has the label `{DEFAULT_DOMAIN}`"),
+                Some("give `domain`, the label over whose values tasks are spread".into()),
+            );
+        });
+    }
     let failover = policies(table, "failover", labels);
     let update = table.read("update", |value| value.table(KNOBS_OF_UPDATE));
     let law = failover.iter().flatten().find_map(|part| law_of(&part.name, nodes, heartbeat));
@@ -271,7 +302,7 @@ fn strategy(
         parallelism: update.as_ref().and_then(|update| update.read("parallelism", |value| value.count(0..=TASKS))),
     };
     let failover = failover.unwrap_or_else(|| vec![Part::named(FAILOVERS[0].name)]);
-    Some(StrategyPlan { name: name?, placement: placement.into(), failover, knobs })
+    Some(StrategyPlan { name: name?, placement: placement.into(), domain, failover, knobs })
 }
 
 fn placement(value: &Value<'_>) -> Option<&'static str> {
@@ -356,6 +387,18 @@ fn accept(value: &Value<'_>, parts: Vec<Part>, places: &[(usize, String, Value<'
     parts
 }
 
+/// The key of a label that a node has; empty for none.
+fn label(value: &Value<'_>, labels: &BTreeSet<String>) -> Option<String> {
+    let text = value.text()?;
+    let key = text.strip_prefix("node.labels.").unwrap_or(text);
+    if !key.is_empty() && !labels.contains(key) {
+        let known = suggest(key, labels.iter().map(String::as_str));
+        value.complain_with(format!("no node has the label `{key}`"), known);
+        return None;
+    }
+    Some(key.to_string())
+}
+
 /// A parameter of a policy.
 fn read(policy: &PolicyEntry, entry: &Entry<'_>, labels: &BTreeSet<String>) -> Option<failover::Value> {
     let value = &entry.value;
@@ -375,16 +418,7 @@ fn read(policy: &PolicyEntry, entry: &Entry<'_>, labels: &BTreeSet<String>) -> O
         Kind::Rate if value.as_text() == Some("unlimited") => failover::Value::Number(f64::INFINITY),
         Kind::Rate if value.as_decimal().is_some() => failover::Value::Number(value.number(0.0..=f64::MAX)?),
         Kind::Amount | Kind::Rate => return expected(),
-        Kind::Label => {
-            let text = value.text()?;
-            let key = text.strip_prefix("node.labels.").unwrap_or(text);
-            if !key.is_empty() && !labels.contains(key) {
-                let known = suggest(key, labels.iter().map(String::as_str));
-                value.complain_with(format!("no node has the label `{key}`"), known);
-                return None;
-            }
-            failover::Value::Text(key.to_string().into())
-        }
+        Kind::Label => failover::Value::Text(label(value, labels)?.into()),
         Kind::Choice(words) => {
             let word = value.text()?;
             if !words.contains(&word) {

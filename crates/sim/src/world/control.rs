@@ -122,7 +122,7 @@ impl Control {
     pub(super) fn new(scenario: &Arc<Scenario>, strategy: &StrategyPlan, seeds: Seeds) -> Result<Control, String> {
         let models = &scenario.models;
         let manager = Manager::new(Config {
-            strategy: strategy.placement.as_str().into(),
+            strategy: strategy.placed_by(),
             failover: policy(&strategy.failover),
             failovers: own_policies(scenario),
             ties: TieBreak::Seeded,
@@ -312,6 +312,27 @@ impl Control {
             let _ = self.manager.handle_all(cx.now(), self.allocated.drain(..), &mut self.commands);
         }
         any
+    }
+
+    /// Whether the placement strategy looks at what nodes lack of images.
+    pub(super) fn wants_images(&self) -> bool {
+        self.manager.wants_images()
+    }
+
+    /// What a node lacks of every image.
+    pub(super) fn report_images<'i>(
+        &mut self,
+        cx: &Cx,
+        node: usize,
+        missing: impl Iterator<Item = (&'i Arc<str>, u64)>,
+    ) {
+        let node = NodeId::from_index(node);
+        let report = |(image, bytes): (&Arc<str>, u64)| {
+            let image = sched::Reference::name_of(image).into();
+            sched::Event::ImageMissing { node, image, bytes }
+        };
+        // Of a node that is not in the cluster nobody hears.
+        let _ = self.manager.handle_all(cx.now(), missing.map(report), &mut self.commands);
     }
 
     /// What the manager decided becomes facts. Says whether it decided anything.
