@@ -13,7 +13,6 @@ use super::{
     Role, ServiceChange, View, state,
 };
 use crate::id::{NodeId, Row, Slot};
-use crate::task::TaskState;
 use crate::time::{Span, Time};
 
 const fn span(name: &'static str, secs: u64, meaning: &'static str) -> Parameter {
@@ -109,9 +108,10 @@ impl Marathon {
                     let other = view.cluster().task(*id).filter(|other| *id != old && other.slot == task.slot);
                     other.is_some_and(|other| other.node.is_none_or(is_heard))
                 });
-                if let (Some(other), TaskState::Running) = (other, task.state) {
+                if let Some(other) = other.filter(|_| !task.state.is_terminal()) {
                     let sequence = |id| view.cluster().task(id).map_or(0, |task| task.sequence);
-                    actions.push(Action::Stop(if sequence(other) < sequence(old) { old } else { other }));
+                    let goes = sequence(other) < sequence(old) || !view.can_keep(node);
+                    actions.push(Action::Stop(if goes { old } else { other }));
                 }
             }
         }
@@ -163,6 +163,11 @@ impl Failover for Marathon {
                 self.back.insert(node);
                 let at = next_look(view.now() + Span::from_nanos(1), self.first_look, self.look);
                 actions.push(Action::Wake { at, token: LOOK });
+            }
+            // Who is drained beside another one goes at once.
+            News::Node { node, change: NodeChange::Drained } => {
+                self.back.insert(node);
+                actions.push(Action::Wake { at: view.now(), token: LOOK });
             }
             News::Node { node, change: NodeChange::Removed | NodeChange::Joined } => {
                 self.given_up.remove(&node);

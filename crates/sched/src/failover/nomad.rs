@@ -15,7 +15,7 @@ use super::{
 };
 use crate::id::{NodeId, Row, ServiceId, Slot, TaskId};
 use crate::scheduler::mix;
-use crate::task::{Task, TaskState};
+use crate::task::Task;
 use crate::time::{Span, Time};
 
 const RECONCILE: &[&str] = &["best_score", "keep_original", "keep_replacement", "longest_running"];
@@ -189,7 +189,7 @@ impl Nomad {
             // Only a younger one is its replacement: after a change of leader the nodes of replacements are back too.
             let is_new = |other: &Task| other.slot == task.slot && task.sequence < other.sequence;
             let new = view.tasks_of(task.service).find(|id| view.cluster().task(*id).is_some_and(is_new));
-            if let (Some(new), TaskState::Running) = (new, task.state) {
+            if let Some(new) = new.filter(|_| !task.state.is_terminal()) {
                 let stays = !self.keep_replacement && view.can_keep(node);
                 actions.push(Action::Stop(if stays { new } else { old }));
             }

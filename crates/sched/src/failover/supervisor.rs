@@ -439,6 +439,14 @@ impl Supervisor {
     }
 }
 
+/// Whether a slot has a task that is wanted beside the old and the new one of a move.
+fn is_followed(cluster: &Cluster, old: TaskId, new: TaskId) -> bool {
+    let Some(task) = cluster.task(old) else { return false };
+    let Some(service) = cluster.service(task.service) else { return false };
+    let mut others = service.slots.tasks_in(task.slot).filter(|id| *id != old && *id != new);
+    others.any(|id| cluster.task(id).is_some_and(|task| task.desired <= DesiredState::Running))
+}
+
 // News.
 impl Supervisor {
     /// A change in which it [has interest](Supervisor::has_interest_in) is told to whom it concerns.
@@ -686,6 +694,12 @@ impl Supervisor {
             let slot_is_gone = desired == DesiredState::Remove && cluster.task(task).is_some();
             if slot_is_gone && cluster.task(new).is_some() {
                 cluster.set_desired(new, DesiredState::Remove);
+                cluster.commit();
+            }
+            // An update that began before the move knows the old task only, and has put another one into its slot.
+            let is_surplus = !slot_is_gone && is_followed(cluster, task, new);
+            if is_surplus && cluster.task(new).is_some() {
+                cluster.set_desired(new, DesiredState::Shutdown);
                 cluster.commit();
             }
             let done = cluster.task(new).is_some_and(|new| new.desired <= DesiredState::Running);

@@ -287,12 +287,14 @@ fn replicas(service: &sim::scenario::ServicePlan) -> u64 {
     }
 }
 
+/// So many random scenarios, from the seed `FAILOVER_FIRST` on.
 fn try_all(scenarios: u64) {
-    let next = std::sync::atomic::AtomicU64::new(1);
+    let first = number("FAILOVER_FIRST", 1);
+    let next = std::sync::atomic::AtomicU64::new(first);
     let work = || {
         loop {
             let seed = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-            if scenarios < seed {
+            if first + scenarios <= seed {
                 return;
             }
             try_laws(seed);
