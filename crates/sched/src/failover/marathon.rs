@@ -110,8 +110,20 @@ impl Marathon {
                 });
                 if let Some(other) = other.filter(|_| !task.state.is_terminal()) {
                     let sequence = |id| view.cluster().task(id).map_or(0, |task| task.sequence);
-                    let goes = sequence(other) < sequence(old) || !view.can_keep(node);
-                    actions.push(Action::Stop(if goes { old } else { other }));
+                    let keeps = |id| {
+                        let node = view.cluster().task(id).and_then(|task| task.node);
+                        node.is_none_or(|node| view.can_keep(node))
+                    };
+                    let goes = match (keeps(old), keeps(other)) {
+                        (false, true) => old,
+                        (true, false) => other,
+                        _ if sequence(other) < sequence(old) => old,
+                        _ => other,
+                    };
+                    // Both nodes may be back: one of the two goes, once.
+                    if ![old, other].iter().any(|id| actions.contains(&Action::Stop(*id))) {
+                        actions.push(Action::Stop(goes));
+                    }
                 }
             }
         }

@@ -180,6 +180,12 @@ impl Supervisor {
             })
     }
 
+    /// Whether a task has a replacement side by side that is still wanted.
+    fn is_replaced(&self, cluster: &Cluster, task: TaskId) -> bool {
+        let new = self.replacements.get(&task).and_then(|new| cluster.task(*new));
+        new.is_some_and(|new| new.desired <= DesiredState::Running)
+    }
+
     /// An agent registered, whether its node was believed to be down or not.
     pub(crate) fn note_registration(&mut self, node: NodeId, now: Time) {
         if self.may_keep() {
@@ -341,7 +347,7 @@ impl Supervisor {
                 if let Some(record) = wanted(task) {
                     if matches!(record.slot, Slot::Spare(_)) {
                         cluster.set_desired(task, DesiredState::Remove);
-                    } else if self.replacements.contains_key(&task) || self.is_beside(cluster, task) {
+                    } else if self.is_replaced(cluster, task) || self.is_beside(cluster, task) {
                         cluster.set_desired(task, DesiredState::Shutdown);
                     }
                 }
