@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-/// A built-in strategy or policy.
+/// A built-in placement strategy.
 pub struct Entry<T: ?Sized> {
     /// The name by which configurations choose it.
     pub name: &'static str,
@@ -35,10 +35,15 @@ impl<T: ?Sized> Choice<T> {
         &self.name
     }
 
+    /// Builds the caller's own, if it is that.
+    pub(crate) fn build_own(&self, seed: u64) -> Option<Box<T>> {
+        self.build.as_ref().map(|build| build(seed))
+    }
+
     /// Builds it; the error lists the names that `list` has.
     pub(crate) fn build(&self, list: &[Entry<T>], kind: &str, seed: u64) -> Result<Box<T>, String> {
-        if let Some(build) = &self.build {
-            return Ok(build(seed));
+        if let Some(own) = self.build_own(seed) {
+            return Ok(own);
         }
         match list.iter().find(|entry| entry.name == &*self.name) {
             Some(entry) => Ok((entry.build)(seed)),

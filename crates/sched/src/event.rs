@@ -16,6 +16,20 @@ pub enum Event {
     NodeUp(NodeId),
     /// A node's heartbeats stopped for longer than the grace period.
     NodeDown(NodeId),
+    /// The nodes whose heartbeats are overdue, though not for the whole grace period: all of them, those of an earlier report
+    /// that are not among them are heard of again. Only failover policies look at it, and only if
+    /// [`crate::Manager::wants_late_nodes`]; to be reported right before a [`Event::NodeDown`].
+    NodesLate(Vec<NodeId>),
+    /// So many bytes of an image are missing on a node: its agent would have to pull them. Only some placement strategies
+    /// look at it, see [`crate::Manager::wants_images`]. Not Swarm's: SwarmKit's agents report no images.
+    ImageMissing {
+        /// The node.
+        node: NodeId,
+        /// The image, by its one name ([`crate::Reference::name_of`]).
+        image: Arc<str>,
+        /// Compressed bytes that are not there.
+        bytes: u64,
+    },
     /// The networks of a new task are allocated. Needed only with [`crate::Allocation::External`].
     Allocated(TaskId),
     /// An agent reports how far a task is. Reports that are not news are ignored.

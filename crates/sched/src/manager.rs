@@ -138,6 +138,17 @@ impl Manager {
         self.cluster.next_timer_at()
     }
 
+    /// Whether the placement strategy wants [`Event::ImageMissing`]. What was reported outlives a change of leader, but is
+    /// not in a snapshot: whoever restores a manager reports it again.
+    pub fn wants_images(&self) -> bool {
+        self.scheduler.strategy().wants_images()
+    }
+
+    /// Whether a failover policy wants [`Event::NodesLate`].
+    pub fn wants_late_nodes(&self) -> bool {
+        self.failover.wants_late()
+    }
+
     /// What the placement strategy and the failover policies remember beside [`Manager::cluster`], for a snapshot.
     pub fn policy_memory(&self) -> (String, failover::Memory) {
         (self.scheduler.strategy().save(), self.failover.save())
@@ -502,6 +513,11 @@ impl Manager {
                     self.cluster.set_changed(task, at);
                 }
             }
+            Event::ImageMissing { node, image, bytes } => {
+                self.cluster.node(node).ok_or(Stray::Node(node))?;
+                self.scheduler.note_missing(node, &image, bytes);
+            }
+            Event::NodesLate(nodes) => self.failover.note_late(nodes),
             Event::Deadline => {}
         }
         Ok(())
@@ -523,6 +539,7 @@ impl Manager {
 
     fn node_up(&mut self, id: NodeId) -> Result<(), Stray> {
         let node = self.cluster.node(id).ok_or(Stray::Node(id))?;
+        self.failover.note_registration(id, self.cluster.now());
         if node.spec.state != NodeState::Ready {
             self.downs[id.index()] += 1;
             self.cluster.update_node(id, |spec| spec.state = NodeState::Ready);

@@ -81,6 +81,10 @@ pub enum Fact {
     },
     /// A task has its node.
     TaskAssigned(TaskNo, usize),
+    /// A spare has a slot of its service from now on.
+    TaskPromoted(TaskNo, Slot),
+    /// The agent of a node shall have an image ready, for nobody in particular.
+    ImageOrdered(usize, Arc<str>),
     /// The manager wants something else of a task; if it has a node, its agent is told.
     TaskWanted(TaskNo, DesiredState),
     /// The manager's record of a task says this now, which may be nothing new.

@@ -133,8 +133,10 @@ pub struct World {
 impl World {
     /// The scenario's cluster at its beginning. Fails if the strategy is unknown.
     pub fn new(scenario: &Arc<Scenario>, strategy: &str, replication: u32) -> Result<World, String> {
+        let plan = scenario.plan(strategy);
+        let scenario = &plan.turned(scenario);
         let seeds = Seeds::of(scenario.seed, replication);
-        let control = Control::new(scenario, strategy, seeds)?;
+        let control = Control::new(scenario, &plan, seeds)?;
         let fabric = Fabric::new(scenario, seeds, |node| control.is_there(node));
         let mut world = World {
             cx: Cx::new(),
@@ -238,6 +240,9 @@ impl World {
     }
 
     fn start(&mut self) {
+        if self.control.wants_images() {
+            self.fabric.images.watch();
+        }
         self.control.found(&mut self.cx);
         self.settle(Time::ZERO);
         let World { scenario, cx, control, fabric, .. } = self;
@@ -335,6 +340,9 @@ impl World {
                 observer.see(now, &fact);
                 fabric.take(cx, &fact, control.records());
                 control.take(cx, fact, &fabric.links);
+            }
+            while let Some(node) = fabric.images.take_changed() {
+                control.report_images(cx, node, fabric.images.missing(node));
             }
             let more = control.take_reports(cx)
                 || fabric.give_out(cx)

@@ -79,7 +79,7 @@
 //! | policy | is asked or told | answers |
 //! |---|---|---|
 //! | `reschedule` | `decide` | `Swarm`, always |
-//! | `wait(grace)` | `decide` (`NodeDown`, `Ended` on a node that came back), `Timer`, node `Returned` | `Keep` and `Wake`; at the timer `Replace` for all on the node; after a return `Replace` with that node and no delay |
+//! | `wait(grace)` | `decide` (`NodeDown`, `Ended` on a node that came back), `Timer`, node `Returned` | `Keep` and `Wake`; at the timer `Reconsider` for all on the node; after a return `Replace` with that node and no delay |
 //! | `standby(spares, domain)` | `decide`, services (created, changed, removed), tasks (a spare ended), nodes | `AddSpare` on a node of another domain ([`View::candidates`]); on loss `Promote`, on drain `Promote` start-first; `Stop` for spares too many or of an old version |
 //! | `prepull(nodes, domain)` | services, nodes | `Pull` on the first of [`View::candidates`]; `Swarm` on loss |
 //! | `rebalance(parallelism, delay, order)` | nodes (`Returned`, `Joined`), `Timer` (settled, monitor), moves, services ([`View::is_updating`]) | `Replace` with the node that is too empty, some at a time, each after `MoveOver` and its monitor time |
@@ -94,25 +94,91 @@
 //! How soon a failure is noticed is not decided here but by the dispatcher, and what traffic does is decided by the
 //! network: a preset that differs there has to set those models too.
 
+mod backoff;
+mod domains;
+mod drain_start_first;
+mod guarded;
+mod kubernetes;
+mod list;
+mod marathon;
+mod nomad;
+mod parameters;
+mod prepull;
+mod rebalance;
 mod reschedule;
+mod standby;
+mod state;
 mod supervisor;
 mod view;
+mod wait;
 
 use dyn_clone::DynClone;
 
-use crate::choice::Entry;
 use crate::cluster::UpdateState;
 use crate::id::{NodeId, ServiceId, TaskId};
 use crate::spec::ServiceSpec;
 use crate::task::{DesiredState, TaskState};
 use crate::time::{Span, Time};
 
+pub use drain_start_first::DrainStartFirst;
+pub use guarded::{Brake, Guarded};
+pub use list::{Part, build, label};
+pub use parameters::{Amount, Kind, Parameter, Refusal, Settings, Value};
+pub use prepull::Prepull;
+pub use rebalance::Rebalance;
+pub use standby::Standby;
 pub use supervisor::Memory;
 pub(crate) use supervisor::Supervisor;
 pub use view::View;
+pub use wait::Wait;
 
-/// Every policy that is chosen by name.
-pub const FAILOVERS: &[Entry<dyn Failover>] = &[reschedule::ENTRY];
+/// Every policy that is chosen by name. The first is Swarm's own, the others are not Swarm's.
+pub const FAILOVERS: &[PolicyEntry] = &[
+    reschedule::ENTRY,
+    wait::ENTRY,
+    standby::ENTRY,
+    prepull::ENTRY,
+    rebalance::ENTRY,
+    drain_start_first::ENTRY,
+    guarded::ENTRY,
+    kubernetes::ENTRY,
+    nomad::ENTRY,
+    marathon::ENTRY,
+];
+
+/// A policy of the list.
+pub struct PolicyEntry {
+    /// The name by which configurations choose it.
+    pub name: &'static str,
+    /// What it does, in one sentence.
+    pub summary: &'static str,
+    /// What it promises, in one sentence.
+    pub promise: &'static str,
+    /// What can be set.
+    pub parameters: &'static [Parameter],
+    role: Role,
+    build: fn(&Settings, u64) -> Built,
+}
+
+impl PolicyEntry {
+    /// Whether it is Swarm's own. All others are to be shown as "not Swarm's".
+    pub fn is_swarms(&self) -> bool {
+        self.name == FAILOVERS[0].name
+    }
+}
+
+type Built = Result<Box<dyn Failover>, Refusal>;
+
+/// What a policy is in a list of several.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Role {
+    /// It says what becomes of every lost task: there is nothing for another one to answer.
+    Whole,
+    /// It answers about some lost tasks and leaves the others to the next policy.
+    Answers,
+    /// It leaves lost tasks to others.
+    Beside,
+}
 
 /// Decides what is done about lost tasks. The module says how.
 ///
@@ -160,6 +226,8 @@ pub struct Interests {
     pub services: bool,
     /// [`News::MoveOver`] of every replacement that it asks for, not only of those with two tasks side by side.
     pub moves: bool,
+    /// Which nodes are late ([`View::is_late`]): the driver is to tell by [`crate::Event::NodesLate`].
+    pub late: bool,
 }
 
 impl Interests {
@@ -169,6 +237,7 @@ impl Interests {
             tasks: self.tasks || other.tasks,
             services: self.services || other.services,
             moves: self.moves || other.moves,
+            late: self.late || other.late,
         }
     }
 }
@@ -235,10 +304,19 @@ pub enum Order {
     /// The old one is told to stop at once, and the new one waits until it has, is lost, or a minute has passed.
     #[default]
     StopFirst,
+    /// The old one is told to stop at once, and the new one does not wait for it.
+    Together,
     /// The old one is told to stop when the new one runs.
     StartFirst,
     /// Neither is told to stop, until [`Action::Stop`] says which or the service is updated.
     Both,
+}
+
+impl Order {
+    /// Whether both tasks are wanted for a while.
+    pub(crate) fn is_beside(self) -> bool {
+        matches!(self, Order::StartFirst | Order::Both)
+    }
 }
 
 /// Something that a policy wants. What is no longer possible when it is carried out is left out.
@@ -270,6 +348,9 @@ pub enum Action {
     },
     /// A spare, or one of two tasks side by side in a slot, is not needed any more.
     Stop(TaskId),
+    /// A task that was kept is lost again, if it still cannot go on: [`Failover::decide`] is asked anew, so that in a list
+    /// of policies the next one has its turn.
+    Reconsider(TaskId),
     /// A node shall have the image of a service ready: [`crate::Command::Pull`].
     Pull {
         /// The service.

@@ -1,11 +1,14 @@
 //! Swarm's own policy.
 
-use super::{Actions, Decision, Entry, Failover, Loss, View};
+use super::{Actions, Decision, Failover, Loss, PolicyEntry, Role, View};
 
-pub(super) const ENTRY: Entry<dyn Failover> = Entry {
+pub(super) const ENTRY: PolicyEntry = PolicyEntry {
     name: "reschedule",
     summary: "Swarm's own: a lost task is replaced at once and starts after the restart delay; nothing moves back",
-    build: |_| Box::new(Reschedule),
+    promise: "all that fits runs again",
+    parameters: &[],
+    role: Role::Whole,
+    build: |_, _| Ok(Box::new(Reschedule)),
 };
 
 /// Every lost task is replaced as SwarmKit does (`manager/orchestrator/restart/restart.go`).

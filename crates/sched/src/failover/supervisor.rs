@@ -1,10 +1,10 @@
 //! The policies at work: who is asked and told, and what their answers do.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::{
-    Action, Actions, Cause, Decision, FAILOVERS, Failover, Interests, Loss, News, NodeChange, Order, Replacement,
+    Action, Actions, Cause, Decision, FAILOVERS, Failover, Interests, Loss, News, NodeChange, Order, Part, Replacement,
     ServiceChange, View,
 };
 use crate::choice::Choice;
@@ -14,7 +14,7 @@ use crate::id::{NodeId, Row, ServiceId, Slot, TaskId};
 use crate::orchestrator::restart;
 use crate::scheduler::Scheduler;
 use crate::spec::{Availability, Mode, NodeState, ServiceSpec};
-use crate::task::{DesiredState, TaskState};
+use crate::task::{DesiredState, Task, TaskState};
 use crate::time::Time;
 
 /// A replacement on its way, by its own id.
@@ -43,6 +43,8 @@ struct Policy {
 /// Asks policies and carries out their answers.
 #[derive(Clone)]
 pub(crate) struct Supervisor {
+    /// The manager's policy.
+    choice: Choice<dyn Failover>,
     /// What services may name beside the list.
     known: Vec<Choice<dyn Failover>>,
     seed: u64,
@@ -55,6 +57,10 @@ pub(crate) struct Supervisor {
     /// By row of the node.
     nodes: Vec<Seen>,
     down_since: Vec<Option<Time>>,
+    /// When nodes registered last, if any policy may ask.
+    registered: BTreeMap<NodeId, Time>,
+    /// Nodes whose heartbeats are overdue.
+    late: BTreeSet<NodeId>,
     services: BTreeMap<ServiceId, (u64, Option<UpdateState>)>,
     moves: BTreeMap<TaskId, Move>,
     /// Replacements side by side with their old tasks, by the old ones.
@@ -75,8 +81,19 @@ pub struct Memory {
     down_since: Vec<Option<Time>>,
     /// Services as they were told.
     services: Vec<(ServiceId, (u64, Option<UpdateState>))>,
+    #[cfg_attr(feature = "snapshot", serde(default))]
+    registered: Vec<(NodeId, Time)>,
+    #[cfg_attr(feature = "snapshot", serde(default))]
+    late: Vec<NodeId>,
     moves: Vec<(TaskId, Move)>,
     timers: Vec<((usize, u64), Time)>,
+}
+
+fn build(choice: &Choice<dyn Failover>, seed: u64) -> Result<Box<dyn Failover>, String> {
+    match choice.build_own(seed) {
+        Some(own) => Ok(own),
+        None => super::build(&[Part::named(choice.name())], seed).map_err(|refusal| refusal.why),
+    }
 }
 
 impl Supervisor {
@@ -87,6 +104,7 @@ impl Supervisor {
         seed: u64,
     ) -> Result<Supervisor, String> {
         let mut supervisor = Supervisor {
+            choice: choice.clone(),
             known: known.to_vec(),
             seed,
             policies: Vec::new(),
@@ -94,13 +112,15 @@ impl Supervisor {
             interests: Interests::default(),
             nodes: Vec::new(),
             down_since: Vec::new(),
+            registered: BTreeMap::new(),
+            late: BTreeSet::new(),
             services: BTreeMap::new(),
             moves: BTreeMap::new(),
             replacements: BTreeMap::new(),
             timers: BTreeMap::new(),
             actions: Actions::new(),
         };
-        let policy = choice.build(FAILOVERS, "failover policy", seed)?;
+        let policy = build(choice, seed)?;
         supervisor.add(choice.name(), policy);
         Ok(supervisor)
     }
@@ -118,8 +138,7 @@ impl Supervisor {
         }
         let own = self.known.iter().find(|choice| choice.name() == name).cloned();
         let choice = own.unwrap_or_else(|| name.into());
-        let policy = choice
-            .build(FAILOVERS, "failover policy", self.seed)
+        let policy = build(&choice, self.seed)
             .map_err(|error| self.known.iter().fold(error, |text, choice| format!("{text}, {}", choice.name())))?;
         Ok(self.add(name, policy))
     }
@@ -163,9 +182,32 @@ impl Supervisor {
     pub(crate) fn is_beside(&self, cluster: &Cluster, task: TaskId) -> bool {
         !self.replacements.is_empty()
             && self.moves.get(&task).is_some_and(|it| {
-                it.order != Order::StopFirst
-                    && cluster.task(it.old).is_some_and(|old| old.desired <= DesiredState::Running)
+                it.order.is_beside() && cluster.task(it.old).is_some_and(|old| old.desired <= DesiredState::Running)
             })
+    }
+
+    /// Whether a task has a replacement side by side that is still wanted.
+    fn is_replaced(&self, cluster: &Cluster, task: TaskId) -> bool {
+        let new = self.replacements.get(&task).and_then(|new| cluster.task(*new));
+        new.is_some_and(|new| new.desired <= DesiredState::Running)
+    }
+
+    /// An agent registered, whether its node was believed to be down or not.
+    pub(crate) fn note_registration(&mut self, node: NodeId, now: Time) {
+        if self.may_keep() {
+            self.registered.insert(node, now);
+            self.late.remove(&node);
+        }
+    }
+
+    /// Whether any policy looks at late nodes.
+    pub(crate) fn wants_late(&self) -> bool {
+        self.interests.late
+    }
+
+    /// These nodes are late, and no others.
+    pub(crate) fn note_late(&mut self, nodes: Vec<NodeId>) {
+        self.late = nodes.into_iter().collect();
     }
 
     /// Whether policies may have kept tasks that are lost.
@@ -208,7 +250,7 @@ impl Supervisor {
             Decision::Keep => {}
             decision => self.obey_decision(cluster, restarts, policy, id, decision),
         }
-        self.carry_out(cluster, restarts, policy);
+        self.carry_out(cluster, restarts, scheduler, policy);
     }
 
     /// A task of a global service is on a node that cannot keep it. Says whether it has to stop.
@@ -225,7 +267,7 @@ impl Supervisor {
         let Some(task) = cluster.task(id) else { return true };
         let policy = self.policy_of(task.service);
         let is_kept = self.ask(cluster, scheduler, policy, id) == Decision::Keep;
-        self.carry_out(cluster, restarts, policy);
+        self.carry_out(cluster, restarts, scheduler, policy);
         !is_kept
     }
 
@@ -240,8 +282,9 @@ impl Supervisor {
             None => Cause::Ended,
         };
         let loss = Loss { task: id, service: task.service, node: task.node, cause };
-        let (down_since, by_service) = (&self.down_since, &self.by_service);
-        let view = View { cluster, scheduler, down_since, by_service, policy };
+        let (down_since, registered, late, by_service) =
+            (&self.down_since, &self.registered, &self.late, &self.by_service);
+        let view = View { cluster, scheduler, down_since, registered, late, by_service, policy };
         self.policies[policy].policy.decide(&view, &loss, &mut self.actions)
     }
 
@@ -265,13 +308,19 @@ impl Supervisor {
 // Answers.
 impl Supervisor {
     /// Does what the policy wants that was asked or told last.
-    fn carry_out(&mut self, cluster: &mut Cluster, restarts: &mut restart::Supervisor, policy: usize) {
+    fn carry_out(
+        &mut self,
+        cluster: &mut Cluster,
+        restarts: &mut restart::Supervisor,
+        scheduler: &Scheduler,
+        policy: usize,
+    ) {
         if self.actions.is_empty() {
             return;
         }
         let mut actions = std::mem::take(&mut self.actions);
         for action in actions.drain(..) {
-            self.carry_out_one(cluster, restarts, policy, action);
+            self.carry_out_one(cluster, restarts, scheduler, policy, action);
         }
         self.actions = actions;
         cluster.commit();
@@ -281,6 +330,7 @@ impl Supervisor {
         &mut self,
         cluster: &mut Cluster,
         restarts: &mut restart::Supervisor,
+        scheduler: &Scheduler,
         policy: usize,
         action: Action,
     ) {
@@ -311,9 +361,17 @@ impl Supervisor {
                 if let Some(record) = wanted(task) {
                     if matches!(record.slot, Slot::Spare(_)) {
                         cluster.set_desired(task, DesiredState::Remove);
-                    } else if self.replacements.contains_key(&task) || self.is_beside(cluster, task) {
+                    } else if self.is_replaced(cluster, task) || self.is_beside(cluster, task) {
                         cluster.set_desired(task, DesiredState::Shutdown);
                     }
+                }
+            }
+            Action::Reconsider(task) => {
+                let is_lost = |task: &Task| {
+                    task.state > TaskState::Running || task.node.is_some_and(|node| cluster.is_invalid(node))
+                };
+                if wanted(task).is_some_and(is_lost) {
+                    self.lose(cluster, restarts, scheduler, task);
                 }
             }
             Action::Pull { service, node } => {
@@ -331,7 +389,7 @@ impl Supervisor {
 
     /// Whether a task has a replacement beside it, or is one.
     fn is_moving(&self, task: TaskId) -> bool {
-        self.replacements.contains_key(&task) || self.moves.get(&task).is_some_and(|it| it.order != Order::StopFirst)
+        self.replacements.contains_key(&task) || self.moves.get(&task).is_some_and(|it| it.order.is_beside())
     }
 
     fn replace(
@@ -357,7 +415,7 @@ impl Supervisor {
     }
 
     fn begin_move(&mut self, policy: usize, old: TaskId, new: TaskId, order: Order) {
-        if order != Order::StopFirst {
+        if order.is_beside() {
             self.replacements.insert(old, new);
         } else if !self.policies[policy].policy.interests().moves {
             return;
@@ -379,14 +437,14 @@ impl Supervisor {
         let (service, slot) = (task.service, task.slot);
         let fits = cluster.task(spare).is_some_and(|it| {
             let is_whole = it.state <= TaskState::Running && it.desired == DesiredState::Ready;
-            let is_current = it.version == cluster.services()[service].version;
+            let is_current = cluster.services()[service].alike().contains(&it.version);
             let is_kept = it.node.is_some_and(|node| !cluster.is_invalid(node));
             matches!(it.slot, Slot::Spare(_)) && it.service == service && is_whole && is_current && is_kept
         });
         if !fits || !matches!(slot, Slot::Number(_)) || restarts.is_delayed(id) {
             return false;
         }
-        if order == Order::StopFirst {
+        if !order.is_beside() {
             cluster.set_desired(id, DesiredState::Shutdown);
         }
         if restarts.should_restart(cluster, id) {
@@ -399,6 +457,14 @@ impl Supervisor {
         }
         true
     }
+}
+
+/// Whether a slot has a task that is wanted beside the old and the new one of a move.
+fn is_followed(cluster: &Cluster, old: TaskId, new: TaskId) -> bool {
+    let Some(task) = cluster.task(old) else { return false };
+    let Some(service) = cluster.service(task.service) else { return false };
+    let mut others = service.slots.tasks_in(task.slot).filter(|id| *id != old && *id != new);
+    others.any(|id| cluster.task(id).is_some_and(|task| task.desired <= DesiredState::Running))
 }
 
 // News.
@@ -523,10 +589,11 @@ impl Supervisor {
         policy: usize,
         news: News,
     ) {
-        let (down_since, by_service) = (&self.down_since, &self.by_service);
-        let view = View { cluster, scheduler, down_since, by_service, policy };
+        let (down_since, registered, late, by_service) =
+            (&self.down_since, &self.registered, &self.late, &self.by_service);
+        let view = View { cluster, scheduler, down_since, registered, late, by_service, policy };
         self.policies[policy].policy.observe(&view, &news, &mut self.actions);
-        self.carry_out(cluster, restarts, policy);
+        self.carry_out(cluster, restarts, scheduler, policy);
     }
 
     /// What happened to a node, if it is another one than it was.
@@ -650,20 +717,26 @@ impl Supervisor {
                 cluster.set_desired(new, DesiredState::Remove);
                 cluster.commit();
             }
+            // An update that began before the move knows the old task only, and has put another one into its slot.
+            let is_surplus = !slot_is_gone && is_followed(cluster, task, new);
+            if is_surplus && cluster.task(new).is_some() {
+                cluster.set_desired(new, DesiredState::Shutdown);
+                cluster.commit();
+            }
             let done = cluster.task(new).is_some_and(|new| new.desired <= DesiredState::Running);
             self.end_move(cluster, restarts, scheduler, new, done);
             return;
         }
         let Some(it) = self.moves.get(&task).copied() else { return };
         if desired > DesiredState::Running || state > TaskState::Running {
-            if it.order != Order::StopFirst && cluster.task(task).is_some() {
+            if it.order.is_beside() && cluster.task(task).is_some() {
                 cluster.set_desired(task, DesiredState::Shutdown);
                 cluster.commit();
             }
             self.end_move(cluster, restarts, scheduler, task, false);
         } else if state == TaskState::Running {
             match it.order {
-                Order::StopFirst => self.end_move(cluster, restarts, scheduler, task, true),
+                Order::StopFirst | Order::Together => self.end_move(cluster, restarts, scheduler, task, true),
                 Order::StartFirst => {
                     if cluster.task(it.old).is_some() {
                         cluster.set_desired(it.old, DesiredState::Shutdown);
@@ -697,6 +770,7 @@ impl Supervisor {
 impl Supervisor {
     pub(crate) fn save(&self) -> Memory {
         let Supervisor {
+            choice: _,
             known: _,
             seed: _,
             policies,
@@ -704,6 +778,8 @@ impl Supervisor {
             interests: _,
             nodes: _,
             down_since,
+            registered,
+            late,
             services,
             moves,
             // The moves say so.
@@ -717,6 +793,8 @@ impl Supervisor {
             by_service: by_service.iter().map(|(id, policy)| (*id, *policy)).collect(),
             down_since: down_since.clone(),
             services: services.iter().map(|(id, seen)| (*id, *seen)).collect(),
+            registered: registered.iter().map(|(node, at)| (*node, *at)).collect(),
+            late: late.iter().copied().collect(),
             moves: moves.iter().map(|(id, it)| (*id, *it)).collect(),
             timers: timers.iter().map(|(key, at)| (*key, *at)).collect(),
         }
@@ -729,6 +807,12 @@ impl Supervisor {
         if first != Some(&self.policies[0].name) {
             return Err(format!("the failover policy was {}, not {}", first.unwrap_or("none"), self.policies[0].name));
         }
+        // Built anew: a policy takes a state over right after it was built.
+        let first = build(&self.choice, self.seed)?;
+        self.policies.clear();
+        self.interests = Interests::default();
+        let name = self.choice.name().to_owned();
+        self.add(&name, first);
         for (number, (name, state)) in memory.policies.iter().enumerate() {
             if self.named(name)? != number {
                 return Err(format!("failover policy {name} is named twice"));
@@ -750,9 +834,11 @@ impl Supervisor {
             return Err(format!("times of {} nodes of {}", memory.down_since.len(), self.down_since.len()));
         }
         self.down_since.clone_from(&memory.down_since);
+        self.registered = memory.registered.iter().copied().collect();
+        self.late = memory.late.iter().copied().collect();
         self.services = memory.services.iter().copied().collect();
         self.moves = memory.moves.iter().copied().collect();
-        let beside = self.moves.iter().filter(|(_, it)| it.order != Order::StopFirst);
+        let beside = self.moves.iter().filter(|(_, it)| it.order.is_beside());
         self.replacements = beside.map(|(new, it)| (it.old, *new)).collect();
         self.timers = memory.timers.iter().copied().collect();
         Ok(())

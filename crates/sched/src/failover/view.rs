@@ -1,13 +1,16 @@
 //! The cluster as a failover policy sees it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::cluster::{Cluster, Service, UpdateState};
 use crate::id::{NodeId, Row, ServiceId, Slot, TaskId};
 use crate::scheduler::{Room, Scheduler};
-use crate::spec::NodeState;
+use crate::spec::{Availability, NodeState};
 use crate::task::{DesiredState, Task};
-use crate::time::Time;
+use crate::time::{Span, Time};
+
+/// An agent reports what its containers came to right after it registered; later ends have other causes.
+const FIRST_REPORTS: Span = Span::from_secs(10);
 
 /// What a policy may look at: what the manager knows, and what the scheduler counts.
 ///
@@ -16,6 +19,8 @@ pub struct View<'a> {
     pub(super) cluster: &'a Cluster,
     pub(super) scheduler: &'a Scheduler,
     pub(super) down_since: &'a [Option<Time>],
+    pub(super) registered: &'a BTreeMap<NodeId, Time>,
+    pub(super) late: &'a BTreeSet<NodeId>,
     pub(super) by_service: &'a BTreeMap<ServiceId, usize>,
     pub(super) policy: usize,
 }
@@ -73,6 +78,12 @@ impl<'a> View<'a> {
         self.cluster.node(node).is_some_and(|node| node.spec.state == NodeState::Down)
     }
 
+    /// Whether a node's heartbeat was overdue when the last node went down: it is not down so far, and may not be heard of
+    /// again. Told to policies with an interest in it only.
+    pub fn is_late(&self, node: NodeId) -> bool {
+        self.late.contains(&node)
+    }
+
     /// Since when a node has been down, if it is.
     pub fn down_since(&self, node: NodeId) -> Option<Time> {
         self.down_since.get(node.index()).copied().flatten()
@@ -81,6 +92,45 @@ impl<'a> View<'a> {
     /// Whether a node can keep tasks: it is there, neither down nor drained.
     pub fn can_keep(&self, node: NodeId) -> bool {
         self.cluster.node(node).is_some() && !self.cluster.is_invalid(node)
+    }
+
+    /// Whether a node can be given tasks: it is ready and active.
+    pub fn can_take(&self, node: NodeId) -> bool {
+        let spec = self.cluster.node(node).map(|node| &node.spec);
+        spec.is_some_and(|spec| spec.state == NodeState::Ready && spec.availability == Availability::Active)
+    }
+
+    /// When the agent of a node registered last. Nothing before the first time that it registers again.
+    pub fn registered(&self, node: NodeId) -> Option<Time> {
+        self.registered.get(&node).copied()
+    }
+
+    /// Whether a task ended because its machine or its engine stopped for a while, as far as the manager can tell: it is
+    /// older than the last registration of its node, and its end was reported within ten seconds of that.
+    pub fn ended_with_node(&self, task: TaskId) -> bool {
+        let Some(task) = self.task(task).filter(|task| task.state.is_terminal()) else { return false };
+        let back = task.node.and_then(|node| self.registered(node));
+        back.is_some_and(|back| task.created < back && task.since <= back + FIRST_REPORTS)
+    }
+
+    /// Whether a task is of its service's present specification, or of one with equal tasks.
+    pub fn is_current(&self, task: &Task) -> bool {
+        self.cluster.service(task.service).is_some_and(|service| service.alike().contains(&task.version))
+    }
+
+    /// The value of a label of a node, by a preference's descriptor (`node.labels.rack`); empty if it has none.
+    pub fn value(&self, descriptor: &str, node: NodeId) -> &'a str {
+        crate::scheduler::label_value(descriptor, &self.cluster.nodes()[node].spec)
+    }
+
+    /// Services with tasks for which the last pass found no node, and how many; of anybody, in order of creation.
+    pub fn waiting(&self) -> Vec<(ServiceId, u32)> {
+        self.scheduler.waiting()
+    }
+
+    /// Whether one more task of a service would fit on a node if a task there went.
+    pub fn fits_without(&self, service: ServiceId, node: NodeId, gone: TaskId) -> bool {
+        self.scheduler.fits_without(self.cluster, service, node, gone)
     }
 
     /// Whether a rolling update or a rollback of a service is under way.

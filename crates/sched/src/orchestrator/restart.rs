@@ -91,8 +91,8 @@ impl Supervisor {
         let (service, slot, node) = (task.service, task.slot, task.node);
         let policy = task.spec.task.restart.unwrap_or_default();
         let ended = task.state.is_terminal();
-        let is_replaced = how.order == Order::StopFirst || self.should_restart(cluster, id);
-        if how.order == Order::StopFirst || !is_replaced {
+        let is_replaced = !how.order.is_beside() || self.should_restart(cluster, id);
+        if !how.order.is_beside() || !is_replaced {
             cluster.set_desired(id, DesiredState::Shutdown);
         }
         if !is_replaced || !self.should_restart(cluster, id) {

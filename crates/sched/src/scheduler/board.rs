@@ -8,8 +8,10 @@ use super::layout::TieBreak;
 use super::ledger::{Depth, Group, Ledger};
 use super::view::{Candidate, CandidateQuery, GroupQuery, RankBy, Views};
 use super::waiting::{self, Place, Waiting, is_active};
+use super::{EVERYTHING, Images};
 use crate::cluster::{Cluster, Node};
 use crate::id::{NodeId, Row, ServiceId};
+use crate::reference::Reference;
 use crate::spec::{GenericResource, ServiceSpec};
 use crate::time::Time;
 
@@ -50,6 +52,8 @@ pub struct Board<'a> {
     tasks: Iter<'a, Place>,
     waiting: usize,
     scratch: &'a mut Scratch,
+    /// Bytes of the group's image that nodes lack, by row of the node, as far as they were reported.
+    missing: &'a [u64],
 }
 
 impl<'a> Board<'a> {
@@ -74,7 +78,19 @@ impl<'a> Board<'a> {
             TieBreak::Seeded => scale(chance, ledger.len()),
         };
         let (tasks, waiting) = (Iter::default(), 0);
-        Board { cluster, ledger, views, group, id, chance, ties, start, tasks, waiting, scratch }
+        Board { cluster, ledger, views, group, id, chance, ties, start, tasks, waiting, scratch, missing: &[] }
+    }
+
+    /// What was reported of images.
+    pub(super) fn know_images(&mut self, images: &'a Images) {
+        let image = Reference::name_of(&self.group.spec.task.container.image);
+        self.missing = images.get(image.as_str()).map_or(&[], Vec::as_slice);
+    }
+
+    /// Bytes of the group's image that a node would have to pull, as [`crate::Event::ImageMissing`] said last; the largest
+    /// number if nothing was said of it.
+    pub fn missing_bytes(&self, node: NodeId) -> u64 {
+        self.missing.get(node.index()).copied().unwrap_or(EVERYTHING)
     }
 
     /// These tasks are to be placed.

@@ -195,6 +195,6 @@ pub(super) fn levels(preferences: &[String]) -> Vec<String> {
 }
 
 /// The value of a label on a node; empty if it lacks it.
-fn value<'a>(level: &str, node: &'a NodeSpec) -> &'a str {
+pub(crate) fn value<'a>(level: &str, node: &'a NodeSpec) -> &'a str {
     constraint::label(level, node).unwrap_or("")
 }

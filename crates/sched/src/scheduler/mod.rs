@@ -27,11 +27,11 @@ use crate::time::{Span, Time};
 use crate::work::{self, Work};
 
 use board::Scratch;
-#[cfg(feature = "snapshot")]
 pub(crate) use board::mix;
 pub use board::{Board, Room};
 use filter::{Refusals, Requirement};
 pub use layout::TieBreak;
+pub(crate) use layout::value as label_value;
 use ledger::{Depth, Group, Held, Ledger};
 use sleepers::{Bed, Sleepers, Turn};
 use strategy::Strategy;
@@ -94,6 +94,12 @@ impl Member {
     }
 }
 
+/// Bytes of images that nodes lack, by image and row of the node; what nobody reported is everything.
+pub(crate) type Images = BTreeMap<Arc<str>, Vec<u64>>;
+
+/// What is missing of an image of which nothing is known.
+const EVERYTHING: u64 = u64::MAX;
+
 /// Places tasks. It learns of the cluster by the journal only.
 #[derive(Clone)]
 pub(crate) struct Scheduler {
@@ -103,6 +109,7 @@ pub(crate) struct Scheduler {
     ties: (TieBreak, u64),
     ledger: Ledger,
     views: Views,
+    images: Images,
     /// By row of the task.
     entries: Vec<Entry>,
     /// Generic units of the tasks that have any.
@@ -145,6 +152,7 @@ impl Scheduler {
             ties: (ties, seed),
             ledger: Ledger::default(),
             views: Views::new(ties, seed),
+            images: Images::default(),
             entries: Vec::new(),
             units: BTreeMap::new(),
             groups: Vec::new(),
@@ -160,6 +168,23 @@ impl Scheduler {
             explanation_cache: None,
             pass_order: Vec::new(),
         }
+    }
+
+    /// The same with what is known of images.
+    pub(crate) fn with_images(self, images: Images) -> Scheduler {
+        Scheduler { images, ..self }
+    }
+
+    /// What is known of images.
+    pub(crate) fn take_images(&mut self) -> Images {
+        std::mem::take(&mut self.images)
+    }
+
+    /// An agent reports what is missing of an image.
+    pub(crate) fn note_missing(&mut self, node: NodeId, image: &Arc<str>, bytes: u64) {
+        let nodes = self.images.entry(Arc::clone(image)).or_default();
+        nodes.resize(nodes.len().max(node.index() + 1), EVERYTHING);
+        nodes[node.index()] = bytes;
     }
 
     pub(crate) fn strategy(&self) -> &dyn Strategy {
@@ -627,6 +652,9 @@ impl Scheduler {
         let mut refusals = if member.last_refusals.is_some() { board.refusals_if_none_fits() } else { None };
         if refusals.is_none() {
             board.begin(&tasks);
+            if !self.images.is_empty() {
+                board.know_images(&self.images);
+            }
             self.strategy.place(&mut board);
             if board.waiting() > 0 {
                 refusals = Some(board.refusals());
@@ -715,6 +743,40 @@ impl Scheduler {
         node.index() < self.ledger.len() && self.takes(cluster, &group, &requirement, node)
     }
 
+    /// Services with tasks for which the last pass found no node, and how many.
+    pub(crate) fn waiting(&self) -> Vec<(ServiceId, u32)> {
+        let members = self.groups.iter().flatten();
+        let waiting = members.filter(|member| member.last_refusals.is_some() && !member.waiting.is_empty());
+        let mut waiting: Vec<_> = waiting.map(|member| (member.group.service, member.waiting.len() as u32)).collect();
+        waiting.sort_unstable();
+        waiting
+    }
+
+    /// Whether one more task of a service would fit on a node if a task there went. Generic units, host ports and the
+    /// limit per node count as if it stayed.
+    pub(crate) fn fits_without(&self, cluster: &Cluster, service: ServiceId, node: NodeId, gone: TaskId) -> bool {
+        let Some((group, requirement)) = as_group(cluster, service) else { return false };
+        let Some(task) = cluster.task(gone).filter(|task| task.node == Some(node)) else { return false };
+        let verdict = requirement.refusal(&cluster.nodes()[node].spec);
+        if node.index() >= self.ledger.len() || self.ledger.is_removed(node) || verdict.is_some() {
+            return false;
+        }
+        match self.ledger.refusal(&group, node, None, Depth::All) {
+            None => true,
+            Some(filter::Filter::Resource) if self.stage(gone) == Stage::Placed => {
+                let (nano_cpus, memory) = self.ledger.free(node);
+                let (wants, gives) = (&group.spec.task.reservations, &task.spec.task.reservations);
+                let is_enough = |free: i64, gives: i64, wants: i64| wants <= free.saturating_add(gives);
+                let has_limits = group.spec.task.placement.max_replicas > 0 || !group.spec.endpoint.ports.is_empty();
+                let is_plain = wants.generic.is_empty() && !has_limits;
+                is_plain
+                    && is_enough(nano_cpus, gives.nano_cpus, wants.nano_cpus)
+                    && is_enough(memory, gives.memory, wants.memory)
+            }
+            Some(_) => false,
+        }
+    }
+
     /// All nodes on which one more task of a service fits, in Swarm's order. Nothing is kept: every node is looked at.
     pub(crate) fn all_candidates(&self, cluster: &Cluster, service: ServiceId) -> Vec<NodeId> {
         let Some((group, requirement)) = as_group(cluster, service) else { return Vec::new() };
@@ -724,7 +786,7 @@ impl Scheduler {
         let (ties, seed) = self.ties;
         nodes.sort_by_cached_key(|node| {
             let failures = failures.map_or(0, |failures| ledger::that_matter(failures.get(*node)));
-            let tie = if ties == TieBreak::Seeded { board::mix(seed ^ node.index() as u64) } else { 0 };
+            let tie = if ties == TieBreak::Seeded { mix(seed ^ node.index() as u64) } else { 0 };
             (failures, counts.get(*node), self.ledger.active(*node), tie, *node)
         });
         nodes

@@ -41,6 +41,9 @@ pub(crate) struct Saved<'a> {
     refused: Vec<TaskId>,
     /// What groups were told that found no place.
     refusals: Vec<(ServiceId, u64, Refusals)>,
+    /// What nodes lack of images, by row.
+    #[serde(default)]
+    images: Vec<(Cow<'a, str>, Cow<'a, [u64]>)>,
 }
 
 impl Scheduler {
@@ -59,6 +62,7 @@ impl Scheduler {
             groups_awake: _,
             sleepers: _,
             bound,
+            images,
             required,
             debouncing,
             generation,
@@ -89,6 +93,7 @@ impl Scheduler {
             bound,
             refused,
             refusals,
+            images: images.iter().map(|(image, nodes)| (Cow::Borrowed(&**image), Cow::Borrowed(&nodes[..]))).collect(),
         }
     }
 
@@ -125,6 +130,7 @@ impl Scheduler {
             bound,
             refused,
             refusals,
+            images,
         } = saved;
         (self.generation, self.required, self.debouncing) = (generation, required, debouncing);
         for (_, node) in cluster.nodes().iter() {
@@ -172,6 +178,7 @@ impl Scheduler {
             }
         }
         self.bound.seen = self.ledger.log.end();
+        self.images = images.into_iter().map(|(image, nodes)| (image.into(), nodes.into_owned())).collect();
         for (service, version, refusals) in refusals {
             match self.group_numbers.get(&(service, version)).copied() {
                 Some(number) => self.member_mut(number).last_refusals = Some(refusals),

@@ -48,15 +48,22 @@
 //! and its `ENTRY`, and name that file below.
 
 mod binpack;
+mod cache_aware;
+mod domains;
+mod dominant_fit;
 mod random;
+mod score;
 mod spread;
 mod spread_even;
 mod two_choices;
+mod worst_fit;
 
 use dyn_clone::DynClone;
 
 use super::Board;
 use crate::choice::Entry;
+
+pub use domains::Domains;
 
 /// Places groups of equal tasks.
 ///
@@ -67,6 +74,11 @@ pub trait Strategy: DynClone + Send {
     /// Places as many of the waiting tasks of the board's group as it can, each with [`Board::place`] on a node that
     /// [`Board::fits`]. What it leaves waits for the next pass.
     fn place(&mut self, board: &mut Board<'_>);
+
+    /// Whether it looks at [`Board::missing_bytes`]: then the driver is to report [`crate::Event::ImageMissing`].
+    fn wants_images(&self) -> bool {
+        false
+    }
 
     /// Its state between two passes as text, for a snapshot of the manager. Most strategies have none.
     fn save(&self) -> String {
@@ -82,5 +94,14 @@ pub trait Strategy: DynClone + Send {
 dyn_clone::clone_trait_object!(Strategy);
 
 /// Every strategy that is chosen by name.
-pub const STRATEGIES: &[Entry<dyn Strategy>] =
-    &[spread::ENTRY, spread_even::ENTRY, binpack::ENTRY, random::ENTRY, two_choices::ENTRY];
+pub const STRATEGIES: &[Entry<dyn Strategy>] = &[
+    spread::ENTRY,
+    spread_even::ENTRY,
+    binpack::ENTRY,
+    random::ENTRY,
+    two_choices::ENTRY,
+    worst_fit::ENTRY,
+    cache_aware::ENTRY,
+    dominant_fit::ENTRY,
+    domains::ENTRY,
+];

@@ -87,7 +87,7 @@ impl Restless {
 
 impl Failover for Restless {
     fn interests(&self) -> Interests {
-        Interests { nodes: true, tasks: true, services: true, moves: true }
+        Interests { nodes: true, tasks: true, services: true, moves: true, late: true }
     }
 
     fn decide(&mut self, view: &View<'_>, loss: &Loss, actions: &mut Actions) -> Decision {

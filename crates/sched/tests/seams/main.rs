@@ -279,7 +279,9 @@ fn a_service_names_its_policy() {
         error.to_string()
     };
     let unknown = refuse(named("typo", "one-sapre"));
-    assert_eq!(unknown, "unknown failover policy 'one-sapre': expected one of reschedule, one-spare");
+    let list: Vec<&str> = sched::FAILOVERS.iter().map(|entry| entry.name).collect();
+    let list = list.join(", ");
+    assert_eq!(unknown, format!("unknown failover policy 'one-sapre': expected one of {list}, one-spare"));
     let global = refuse(ServiceSpec { mode: Mode::Global, ..named("everywhere", "one-spare") });
     assert_eq!(global, "failover policy one-spare: a global service has no spares");
 }

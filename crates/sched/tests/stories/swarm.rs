@@ -197,6 +197,37 @@ impl Swarm {
         assert!(self.manager.snapshot() == snapshot, "a snapshot of the restored one differs");
     }
 
+    /// The same, and its policies are built anew and take over what those of the manager saved.
+    pub fn replace_policies_by_saved_ones(&mut self) {
+        let mut manager = self.manager.clone();
+        let (strategy, failover) = self.manager.policy_memory();
+        manager.recall_policies(&strategy, &failover).expect("it was saved by the same");
+        assert_eq!(manager.policy_memory(), (strategy, failover), "what is recalled is saved again");
+        self.manager = manager;
+    }
+
+    /// Another manager leads, and the nodes that can be heard of register with it.
+    pub fn change_leader(&mut self) {
+        self.act(|manager, now, out| manager.change_leader(now, out));
+        let nodes: Vec<NodeId> = self.nodes.values().copied().filter(|node| !self.silent.contains(node)).collect();
+        for node in nodes {
+            self.must(|manager, now, out| manager.handle(now, Event::NodeUp(node), out));
+        }
+    }
+
+    /// The node's agent reports how many bytes of an image it lacks.
+    pub fn lacks(&mut self, node: &str, image: &str, bytes: u64) {
+        let node = self.node_id(node);
+        self.must(|manager, now, out| {
+            manager.handle(now, Event::ImageMissing { node, image: image.into(), bytes }, out)
+        });
+    }
+
+    /// Replacements may run beside the tasks that they replace.
+    pub fn allow_moves(&mut self) {
+        self.laws.expect_moves();
+    }
+
     /// Every call of the manager goes through here.
     fn call<T>(&mut self, act: impl FnOnce(&mut Manager, Time, &mut Commands) -> T) -> T {
         let mut commands = Commands::new();
@@ -296,6 +327,17 @@ impl Swarm {
         let node = self.node_id(node);
         self.silent.insert(node);
         self.must(|manager, now, out| manager.handle(now, Event::NodeDown(node), out));
+    }
+
+    /// The machine loses power: its containers end, and nobody knows so far.
+    pub fn power_off(&mut self, node: &str) {
+        let node = self.node_id(node);
+        self.silent.insert(node);
+        for container in self.containers.values_mut().filter(|it| it.node == node && it.phase != Phase::Over) {
+            container.phase = Phase::Over;
+            container.wait += 1;
+            container.unsent = Some((TaskState::Failed, Some("task: non-zero exit (255)".into())));
+        }
     }
 
     pub fn up(&mut self, node: &str) {
@@ -480,6 +522,11 @@ impl Swarm {
                 self.log.push((self.now, command.clone()));
                 match command {
                     Command::Create { task, service, slot, .. } => self.name(task, service, slot),
+                    Command::Promote { task, slot } => {
+                        if let Some(service) = self.cluster().task(task).map(|task| task.service) {
+                            self.name(task, service, slot);
+                        }
+                    }
                     Command::Assign { task, node } if !self.silent.contains(&node) => self.accept(task, node),
                     Command::Desired { task, node: Some(node), .. } if !self.silent.contains(&node) => self.heed(task),
                     Command::Remove { task, .. } => {

@@ -23,23 +23,63 @@ pub enum Format {
     Json,
 }
 
-/// Lists the placement strategies.
+/// Lists the placement strategies and the failover policies.
 pub fn strategies(args: &Args, console: &mut Console) -> End {
-    let entries = sched::STRATEGIES;
+    let (entries, policies) = (sched::STRATEGIES, sched::FAILOVERS);
     match args.format {
         Format::Table => {
             let width = entries.iter().map(|entry| entry.name.len()).max().unwrap_or(0);
             for entry in entries {
                 console.say(&format!("{:width$}  {}\n", entry.name, entry.summary));
             }
+            console.say("\nWhat is done about lost tasks, `failover` of a `[[strategy]]`:\n");
+            policies.iter().for_each(|policy| describe(policy, console));
         }
         Format::Json => {
             let list: Vec<_> =
                 entries.iter().map(|entry| json!({ "name": entry.name, "summary": entry.summary })).collect();
-            console.say(&outside::json(&json!({ "schema_version": 1, "strategies": list })));
+            let parameter = |it: &sched::failover::Parameter| {
+                json!({
+                    "name": it.name,
+                    "expected": it.kind.expected(),
+                    "default": it.default.to_string(),
+                    "meaning": it.meaning,
+                })
+            };
+            let policy = |it: &sched::failover::PolicyEntry| {
+                json!({
+                    "name": it.name,
+                    "is_swarms": it.is_swarms(),
+                    "summary": it.summary,
+                    "promise": it.promise,
+                    "parameters": it.parameters.iter().map(parameter).collect::<Vec<_>>(),
+                })
+            };
+            let policies: Vec<_> = policies.iter().map(policy).collect();
+            console.say(&outside::json(&json!({ "schema_version": 1, "strategies": list, "failover": policies })));
         }
     }
     End::Held
+}
+
+/// A failover policy with its promise and its parameters.
+fn describe(policy: &sched::failover::PolicyEntry, console: &mut Console) {
+    let name = console.paint(1, policy.name);
+    console.say(&format!("\n{name} ({})\n", if policy.is_swarms() { "Swarm's own" } else { "not Swarm's" }));
+    let texts = [policy.summary.to_string(), format!("Promise: {}", policy.promise)];
+    for line in texts.iter().flat_map(|text| wrapped(text, 96)) {
+        console.say(&format!("    {line}\n"));
+    }
+    for parameter in policy.parameters {
+        let default = match parameter.default.to_string() {
+            empty if empty.is_empty() => "none".into(),
+            default => default,
+        };
+        let text = format!("{}: {} (default {default})", parameter.name, parameter.meaning);
+        for (number, line) in wrapped(&text, 92).into_iter().enumerate() {
+            console.say(&format!("    {}{line}\n", if number == 0 { "- " } else { "  " }));
+        }
+    }
 }
 
 /// Lists the metrics.

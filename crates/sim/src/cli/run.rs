@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use clap::builder::PossibleValuesParser;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{Console, End, Format, show};
@@ -57,8 +56,8 @@ pub struct What {
     /// Independent runs per strategy, instead of the scenarios' own
     #[arg(long, short, value_name = "R", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(super) replications: Option<u32>,
-    /// Strategies instead of the scenarios' own; the first is the baseline
-    #[arg(long, short, value_name = "NAME", num_args = 1.., value_parser = strategy_names())]
+    /// Strategies instead of the scenarios' own, placement strategies or names of `[[strategy]]`; the first is the baseline
+    #[arg(long, short, value_name = "NAME", num_args = 1..)]
     pub(super) strategy: Vec<String>,
     /// Say nothing about progress
     #[arg(long, short)]
@@ -161,6 +160,7 @@ pub(super) fn load(what: &What, console: &mut Console) -> Result<Vec<Job>, End> 
                     let file = outside::shown_path(file);
                     complaints.push(format!("{file}: the scenario's name is '{name}': {wanted}"));
                 }
+                complaints.extend(unknown_strategies(&scenario, file, what));
                 jobs.push(job(scenario, file, what));
             }
         }
@@ -285,7 +285,7 @@ fn command(file: &Path, what: &What) -> String {
         words.extend(["--replications".into(), replications.to_string()]);
     }
     for name in &what.strategy {
-        words.extend(["--strategy".into(), name.clone()]);
+        words.extend(["--strategy".into(), quoted(name)]);
     }
     words.join(" ")
 }
@@ -306,8 +306,19 @@ fn is_slug(name: &str) -> bool {
     !name.is_empty() && name.len() <= 100 && !name.starts_with(['.', '-']) && name.chars().all(harmless)
 }
 
-fn strategy_names() -> PossibleValuesParser {
-    PossibleValuesParser::new(sched::STRATEGIES.iter().map(|entry| entry.name))
+/// Complaints about strategies that were asked for and are neither placement strategies nor the scenario's own.
+fn unknown_strategies(scenario: &Scenario, file: &Path, what: &What) -> Vec<String> {
+    let known = || {
+        let own = scenario.plans.iter().map(|plan| plan.name.as_str());
+        sched::STRATEGIES.iter().map(|entry| entry.name).chain(own)
+    };
+    let complaint = |name: &String| {
+        let near = known().min_by_key(|it| strsim::damerau_levenshtein(it, name)).unwrap_or_default();
+        let all = known().map(|name| format!("'{name}'")).collect::<Vec<_>>().join(", ");
+        let (file, name) = (outside::shown_path(file), outside::shown(name));
+        format!("{file}: no strategy '{name}': expected one of {all}; did you mean '{near}'?")
+    };
+    what.strategy.iter().filter(|name| !known().any(|it| it == *name)).map(complaint).collect()
 }
 
 #[cfg(test)]

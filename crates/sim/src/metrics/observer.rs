@@ -29,6 +29,8 @@ pub struct Observer {
     nodes: Vec<Node>,
     slots: Vec<SlotCount>,
     tasks: Vec<Record>,
+    /// Tasks that were spares before, and when they were not any more.
+    promotions: BTreeMap<u32, Time>,
     /// CPU and memory for one task, of every specification in turn.
     reservations: Vec<(u64, u64)>,
     /// Every error text that a task ever had; the first is none.
@@ -92,6 +94,8 @@ struct Service {
     is_per_node: bool,
     /// Rows of its slots and one more, by their number or that of their node: both have no gaps. None is 0.
     slots: Vec<u32>,
+    /// The same for spares.
+    spares: Vec<u32>,
     /// Row of what its newest task reserves.
     reservation: u32,
     update: Option<UpdateState>,
@@ -135,6 +139,8 @@ struct SlotCount {
     alive: u16,
     /// Whether its last task with a node was stopped by the manager, and none was given to a node since.
     stopped: bool,
+    /// Whether its tasks are spares, which nobody wants to run so far.
+    is_spare: bool,
     /// When its replica was lost with its machine, until another runs.
     lost: Once,
 }
@@ -294,6 +300,7 @@ impl Observer {
             nodes: scenario.nodes.iter().map(node).collect(),
             slots: Vec::new(),
             tasks: Vec::new(),
+            promotions: BTreeMap::new(),
             reservations: Vec::new(),
             errors: vec![None],
             error_rows: BTreeMap::new(),
@@ -333,6 +340,7 @@ impl Observer {
             Fact::TaskCreated { service, slot, desired, .. } => {
                 self.created(now, service.index(), *slot, *desired);
             }
+            Fact::TaskPromoted(task, slot) => self.promoted(now, *task, *slot),
             Fact::TaskAssigned(task, node) => self.assigned(now, *task, NodeId::from_index(*node)),
             Fact::TasksExplained { service, version, text } => {
                 let row = self.shared_error_row(service.index() as u32, *version);
@@ -424,6 +432,7 @@ impl Observer {
                 running: 0,
                 is_per_node: spec.mode.is_per_node(),
                 slots: Vec::new(),
+                spares: Vec::new(),
                 reservation: 0,
                 update: None,
                 quorum,
@@ -485,30 +494,11 @@ impl Observer {
 
     /// The manager created a task of a service as it is now.
     fn created(&mut self, now: Time, service: usize, slot: Slot, desired: DesiredState) -> TaskNo {
-        let owner = &mut self.services[service];
-        let place = match slot {
-            // A spare counts as one of the slots: no policy of the list has any so far.
-            Slot::Number(number) | Slot::Spare(number) => number as usize,
-            Slot::Node(node) => node.index(),
-        };
-        if owner.slots.len() <= place {
-            owner.slots.resize(place + 1, 0);
-        }
+        let (row, is_new) = self.slot(service, slot);
+        let is_spare = matches!(slot, Slot::Spare(_));
         self.window.created += 1;
-        if owner.slots[place] == 0 {
-            self.slots.push(SlotCount {
-                service: service as u32,
-                place: place as u32,
-                node: None,
-                alive: 0,
-                stopped: false,
-                lost: Once::NOT_YET,
-            });
-            owner.slots[place] = self.slots.len() as u32;
-        } else {
-            self.window.restarts += 1;
-        }
-        let row = owner.slots[place] - 1;
+        self.window.restarts += u64::from(!is_new && !is_spare);
+        let owner = &self.services[service];
         self.tasks.push(Record {
             slot: row,
             node: None,
@@ -527,9 +517,56 @@ impl Observer {
             holds: false,
             gone: false,
         });
-        self.since_script.created.extend(self.since_script.passed(now));
-        self.change(now, service, |it| it.tasks += 1);
+        if !is_spare {
+            self.since_script.created.extend(self.since_script.passed(now));
+            self.change(now, service, |it| it.tasks += 1);
+        }
         TaskNo(self.tasks.len() as u32 - 1)
+    }
+
+    /// The row of a slot, and whether it had no task so far.
+    fn slot(&mut self, service: usize, slot: Slot) -> (u32, bool) {
+        let owner = &mut self.services[service];
+        let (rows, place, is_spare) = match slot {
+            Slot::Number(number) => (&mut owner.slots, number as usize, false),
+            Slot::Node(node) => (&mut owner.slots, node.index(), false),
+            Slot::Spare(number) => (&mut owner.spares, number as usize, true),
+        };
+        if rows.len() <= place {
+            rows.resize(place + 1, 0);
+        }
+        let is_new = rows[place] == 0;
+        if is_new {
+            self.slots.push(SlotCount {
+                service: service as u32,
+                place: place as u32,
+                node: None,
+                alive: 0,
+                stopped: false,
+                is_spare,
+                lost: Once::NOT_YET,
+            });
+            rows[place] = self.slots.len() as u32;
+        }
+        (rows[place] - 1, is_new)
+    }
+
+    /// A spare takes a slot: from here on it is a task of it as any other.
+    fn promoted(&mut self, now: Time, task: TaskNo, slot: Slot) {
+        let service = self.slots[self.tasks[task.row()].slot as usize].service as usize;
+        let (row, _) = self.slot(service, slot);
+        self.promotions.insert(task.0, now);
+        let node = self.tasks[task.row()].node;
+        let it = &mut self.slots[row as usize];
+        let moves = std::mem::take(&mut it.stopped);
+        if let Some(node) = node {
+            let before = it.node.replace(node);
+            self.window.moves += u64::from(moves && before.is_some_and(|before| before != node));
+        }
+        self.rewrite(now, task, |it| it.slot = row);
+        if self.tasks[task.row()].is_wanted() {
+            self.change(now, service, |it| it.tasks += 1);
+        }
     }
 
     /// The manager gave a task to a node.
@@ -793,10 +830,16 @@ impl Observer {
 
     /// Changes what the manager knows of a task, and all that follows.
     fn rewrite(&mut self, now: Time, task: TaskNo, change: impl FnOnce(&mut Record)) {
-        let it = &mut self.tasks[task.row()];
-        let before = (it.is_wanted(), it.is_pending(), it.is_believed());
+        let Observer { tasks, slots, .. } = self;
+        let it = &mut tasks[task.row()];
+        // Nobody wants a spare to run, and it waits for nothing that anybody misses.
+        let counts = |it: &Record| {
+            let is_spare = slots[it.slot as usize].is_spare;
+            (it.is_wanted() && !is_spare, it.is_pending() && !is_spare, it.is_believed())
+        };
+        let before = counts(it);
         change(it);
-        let after = (it.is_wanted(), it.is_pending(), it.is_believed());
+        let after = counts(it);
         if it.state.is_terminal() {
             it.ended.set(now);
         }

@@ -642,6 +642,11 @@ impl Agents {
         cx.at(next, Event::Booted { node: node as u32, cycle: it.cycle });
     }
 
+    /// Whether the agent of a node runs and its network is whole.
+    pub fn hears(&self, node: usize) -> bool {
+        self.nodes[node].alive && self.nodes[node].fault.is_none()
+    }
+
     /// A node's link to the manager is weak from now on, or sound.
     pub fn degrade_link(&mut self, node: usize, impairment: Option<LinkImpairment>) {
         self.nodes[node].weak = impairment.map(Box::new);

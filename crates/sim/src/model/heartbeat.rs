@@ -20,11 +20,24 @@ pub struct HeartbeatModel {
     pub jitter: Span,
     /// Missed periods that make a node down: 3.
     pub grace: u32,
+    /// How much longer than that the manager waits: not at all.
+    pub slack: Span,
+    /// How often the manager looks whether that is over; zero is at once.
+    pub look: Span,
+    /// How long a new leader waits for a node that it never heard of; nothing is twice `grace` periods.
+    pub unknown: Option<Span>,
 }
 
 impl Default for HeartbeatModel {
     fn default() -> Self {
-        HeartbeatModel { period: Span::from_secs(5), jitter: Span::from_millis(500), grace: 3 }
+        HeartbeatModel {
+            period: Span::from_secs(5),
+            jitter: Span::from_millis(500),
+            grace: 3,
+            slack: Span::ZERO,
+            look: Span::ZERO,
+            unknown: None,
+        }
     }
 }
 
@@ -60,8 +73,9 @@ struct Node {
     entity: u64,
     /// Counts registrations: an expiry of an earlier session is void.
     session: u32,
-    /// Whether it is silent since it last registered.
+    /// Whether it is silent since it last registered, and since when.
     silent: bool,
+    since: Time,
     crashes: u64,
     /// What its link does to heartbeats, if it is weak.
     weak: Option<Box<Weak>>,
@@ -80,7 +94,8 @@ struct Weak {
 impl Heartbeats {
     /// Every node has a session. The chance of a node belongs to its name.
     pub fn new<'n>(model: &HeartbeatModel, names: impl Iterator<Item = &'n str>, seeds: Seeds) -> Self {
-        let node = |name| Node { entity: entity(name), session: 0, silent: false, crashes: 0, weak: None };
+        let node =
+            |name| Node { entity: entity(name), session: 0, silent: false, since: Time::ZERO, crashes: 0, weak: None };
         let nodes = names.map(node).collect();
         Heartbeats { model: model.clone(), nodes, seeds }
     }
@@ -96,8 +111,12 @@ impl Heartbeats {
             it.session += 1; // What its link would do does not matter any more.
         }
         it.crashes += 1;
+        // One more heartbeat is heard within a period.
+        let longest = self.model.period + self.model.jitter;
+        it.since = if once_more { cx.now() + longest } else { cx.now() };
         let mut rng = self.seeds.stream(Stream::Heartbeat, part(it.entity, it.crashes));
         let after = if once_more { late_expiry(&self.model, &mut rng) } else { expiry(&self.model, &mut rng) };
+        let after = after + self.model.slack + look(&self.model, &mut rng);
         cx.after(after, Expired { node: node as u32, session: it.session });
     }
 
@@ -113,9 +132,11 @@ impl Heartbeats {
         let it = &mut self.nodes[node];
         it.session += 1;
         it.silent = true;
+        it.since = cx.now();
         it.crashes += 1;
         let mut rng = self.seeds.stream(Stream::Heartbeat, part(it.entity, it.crashes));
         let grace = Span::from_secs_f64(2.0 * f64::from(self.model.grace) * period(&self.model, &mut rng));
+        let grace = self.model.unknown.unwrap_or(grace);
         cx.after(grace, Expired { node: node as u32, session: it.session });
     }
 
@@ -165,7 +186,9 @@ impl Heartbeats {
             return None;
         }
         it.silent = true;
-        cx.at(weak.expires.max(cx.now()), Expired { node: lost.node, session: it.session });
+        it.since = cx.now();
+        let slack = self.model.slack + look(&self.model, &mut self.seeds.stream(Stream::Heartbeat, it.entity));
+        cx.at(weak.expires.max(cx.now()) + slack, Expired { node: lost.node, session: it.session });
         Some(lost.node as usize)
     }
 
@@ -187,6 +210,13 @@ impl Heartbeats {
             }
         };
         cx.at(at, Lost { node: node as u32, session: it.session });
+    }
+
+    /// Nodes of which at least one heartbeat is overdue, as the managers know.
+    pub fn late(&self, now: Time) -> impl Iterator<Item = usize> + '_ {
+        let longest = self.model.period + self.model.jitter;
+        let nodes = self.nodes.iter().enumerate();
+        nodes.filter(move |(_, it)| it.silent && it.since + longest <= now).map(|(node, _)| node)
     }
 
     /// The node that is to be marked down, unless it registered in the meantime.
@@ -219,6 +249,11 @@ fn expiry(model: &HeartbeatModel, rng: &mut ChaCha8Rng) -> Span {
 fn late_expiry(model: &HeartbeatModel, rng: &mut ChaCha8Rng) -> Span {
     let left = long_period(model, rng) * unit(rng);
     Span::from_secs_f64(left + f64::from(model.grace) * period(model, rng))
+}
+
+/// From the end of the grace period to the next look at it.
+fn look(model: &HeartbeatModel, rng: &mut ChaCha8Rng) -> Span {
+    if model.look == Span::ZERO { Span::ZERO } else { Span::from_secs_f64(unit(rng) * model.look.as_secs_f64()) }
 }
 
 /// Seconds of the period that a random instant meets.
@@ -255,6 +290,43 @@ mod tests {
             assert!((quantile - expected).abs() < 0.02, "{p}: {quantile} instead of {expected}");
         }
         assert!(9.0 <= drawn[0] && drawn[drawn.len() - 1] <= 16.5);
+    }
+
+    #[test]
+    fn other_orchestrators_detect_as_they_do() {
+        let secs = Span::from_secs;
+        let base = HeartbeatModel::default();
+        // Kubernetes, Nomad up to 500 nodes, Mesos: mean, least, most.
+        let laws = [
+            (
+                HeartbeatModel { period: secs(10), jitter: secs(0), grace: 4, look: secs(5), ..base.clone() },
+                37.5,
+                30.0,
+                45.0,
+            ),
+            (
+                HeartbeatModel { period: secs(15), jitter: secs(5), grace: 1, slack: secs(10), ..base.clone() },
+                17.7778,
+                10.0,
+                30.0,
+            ),
+            (HeartbeatModel { period: secs(15), jitter: secs(0), grace: 6, ..base }, 82.5, 75.0, 90.0),
+        ];
+        for (model, mean, least, most) in laws {
+            let mut beats = Heartbeats::new(&model, ["a"].into_iter(), Seeds::of(1, 1));
+            let mut cx: Context<Both> = Context::new();
+            let mut drawn = Vec::new();
+            for _ in 0..20_000 {
+                let silent = cx.now();
+                beats.silent(&mut cx, 0, false);
+                let (now, _) = cx.pop().expect("it expires");
+                drawn.push((now - silent).as_secs_f64());
+                beats.registered(&mut cx, 0);
+            }
+            let found = drawn.iter().sum::<f64>() / drawn.len() as f64;
+            assert!((found - mean).abs() < 0.15, "{found} instead of {mean}");
+            assert!(drawn.iter().all(|it| (least..=most).contains(it)), "{mean}");
+        }
     }
 
     #[test]

@@ -114,6 +114,9 @@ pub struct PullLimit {
 const ATTEMPTS: u32 = 5;
 const RETRY: Span = Span::from_secs(5);
 
+/// Numbers of tasks from here on are those of pulls for nobody.
+const NOBODY: u32 = 1 << 31;
+
 /// Something comes to pass between registry and nodes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Event {
@@ -193,6 +196,10 @@ pub struct Images {
     /// The earliest pending [`Event::Arrived`].
     armed: Option<Time>,
     totals: Totals,
+    /// Pulls for nobody so far.
+    prefetched: u32,
+    /// Nodes whose layers changed since somebody asked, if anybody does.
+    changed: Option<BTreeSet<usize>>,
     /// A buffer.
     done: Vec<u32>,
 }
@@ -417,6 +424,8 @@ impl Images {
             flows: Flows::new(model.bandwidth, bandwidths),
             armed: None,
             totals: Totals::default(),
+            prefetched: 0,
+            changed: None,
             done: Vec::new(),
         }
     }
@@ -443,8 +452,7 @@ impl Images {
         }
         let local = !missed && image.contains('@');
         if local && self.model.copy.is_none() {
-            cx.tell(Fact::ImageReady(task));
-            return;
+            return self.tell_ready(cx, task);
         }
         self.serial += 1;
         let serial = self.serial;
@@ -474,6 +482,36 @@ impl Images {
         }
         let round_trips = Span::from_nanos(self.model.latency.as_nanos().saturating_mul(2));
         cx.after(round_trips, Event::Manifest { pull, serial });
+    }
+
+    /// From now on it is noted which nodes' layers change; all of them at first.
+    pub fn watch(&mut self) {
+        self.changed = Some((0..self.nodes.len()).collect());
+    }
+
+    /// A node whose layers changed.
+    pub fn take_changed(&mut self) -> Option<usize> {
+        self.changed.as_mut()?.pop_first()
+    }
+
+    /// Compressed bytes of every image that a node lacks.
+    pub fn missing(&self, node: usize) -> impl Iterator<Item = (&Arc<str>, u64)> {
+        let lacks = move |layer: &&u32| !self.cached.has(node, **layer);
+        let bytes = |layer: &u32| self.layers[*layer as usize].packed;
+        self.contents.iter().map(move |it| (&it.name, it.layers.iter().filter(lacks).map(bytes).sum()))
+    }
+
+    fn note_changed(&mut self, node: usize) {
+        if let Some(changed) = &mut self.changed {
+            changed.insert(node);
+        }
+    }
+
+    /// A node pulls an image for nobody in particular, as `docker pull` does. Nothing tells whether it succeeds.
+    pub fn prefetch<E: From<Event>>(&mut self, cx: &mut Context<E>, node: usize, image: &str) {
+        let nobody = TaskNo(NOBODY | self.prefetched);
+        self.prefetched = (self.prefetched + 1) % NOBODY;
+        self.pull(cx, nobody, node, image);
     }
 
     /// The row of an image. One that the registry does not describe gets a row without layers.
@@ -527,6 +565,9 @@ impl Images {
         }
         let mut gone = Vec::new();
         if let Some(node) = disks.release(task, &mut gone) {
+            if let Some(changed) = self.changed.as_mut().filter(|_| !gone.is_empty()) {
+                changed.insert(node);
+            }
             gone.into_iter().for_each(|layer| self.cached.lose(node, layer));
         }
     }
@@ -566,6 +607,7 @@ impl Images {
         }
         if !keep_cache {
             self.cached.clear(node);
+            self.note_changed(node);
             self.disks.iter_mut().for_each(|it| it.clear(node));
         }
         self.settle(cx);
@@ -730,13 +772,16 @@ impl Images {
         let error = if self.model.tells { error.into() } else { format!("No such image: {}", image.name).into() };
         self.drop_pull(cx, pull);
         self.release(task);
-        cx.tell(Fact::ImageFailed(task, error));
+        if task.0 < NOBODY {
+            cx.tell(Fact::ImageFailed(task, error));
+        }
     }
 
     /// All layers are there. Some storage drivers copy them for every container.
     fn copy<E: From<Event>>(&mut self, cx: &mut Context<E>, pull: u32) {
-        let Some(rate) = self.model.copy else { return self.done(cx, pull) };
-        let Pull { serial, image, .. } = self.pulls[pull as usize];
+        let Pull { task, serial, image, .. } = self.pulls[pull as usize];
+        // What is for nobody is no container's.
+        let Some(rate) = self.model.copy.filter(|_| task.0 < NOBODY) else { return self.done(cx, pull) };
         let layers = self.contents[image as usize].layers.iter();
         let bytes: u64 = layers.map(|&it| self.layers[it as usize].unpacked).sum();
         cx.after(Span::from_secs_f64(bytes as f64 / rate as f64), Event::Copied { pull, serial });
@@ -744,8 +789,22 @@ impl Images {
 
     /// A task has its image.
     fn done<E: From<Event>>(&mut self, cx: &mut Context<E>, pull: u32) {
-        cx.tell(Fact::ImageReady(self.pulls[pull as usize].task));
+        let task = self.pulls[pull as usize].task;
+        if task.0 < NOBODY {
+            cx.tell(Fact::ImageReady(task));
+        }
         self.drop_pull(cx, pull);
+        if task.0 >= NOBODY {
+            self.release(task);
+        }
+    }
+
+    fn tell_ready<E: From<Event>>(&mut self, cx: &mut Context<E>, task: TaskNo) {
+        if task.0 < NOBODY {
+            cx.tell(Fact::ImageReady(task));
+        } else {
+            self.release(task);
+        }
     }
 
     /// Downloads to a node break off where nothing comes through any more.
@@ -899,6 +958,7 @@ impl Images {
         let it = &mut self.transfers[transfer as usize];
         let (node, layer, mut pulls) = (it.node, it.layer, std::mem::take(&mut it.pulls));
         self.cached.keep(node, layer);
+        self.note_changed(node);
         if let Some(disks) = &mut self.disks {
             let mut gone = Vec::new();
             disks.keep(node, layer, self.layers[layer as usize].unpacked, &mut gone);

@@ -9,6 +9,7 @@ use std::f64::consts::TAU;
 use std::sync::Arc;
 
 use rand_chacha::ChaCha8Rng;
+use sched::failover::Part;
 use sched::spec::ServiceSpec;
 use sched::{Span, Time};
 
@@ -23,6 +24,8 @@ use crate::fact::{Context, Fact, JobNo};
 pub struct ServicePlan {
     /// As it is submitted. `spec.task.networks` are names of networks of the scenario.
     pub spec: ServiceSpec,
+    /// Its own failover policies, from left to right, which `spec.failover` names; none are the strategy's.
+    pub failover: Vec<Part>,
     /// The stack it belongs to.
     pub stack: Option<String>,
     /// When it is submitted.

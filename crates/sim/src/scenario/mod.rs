@@ -21,6 +21,7 @@ mod scaler;
 mod script;
 mod service;
 mod stack;
+mod strategy;
 mod unit;
 mod workload;
 
@@ -32,6 +33,7 @@ use sched::{Span, Time};
 
 pub use self::complaint::{Complaint, Complaints, Position};
 pub use self::read::{load, parse};
+pub use self::strategy::{Knobs, StrategyPlan};
 pub use crate::fact::NetworkFault;
 pub use crate::model::agent::{Behaviour, DaemonModel, Exit};
 pub use crate::model::autoscaler::ScalerPlan;
@@ -68,8 +70,10 @@ pub struct Scenario {
     pub warm_up: Span,
     /// Distance of the points in `series.csv`.
     pub sample: Span,
-    /// Names of placement strategies to compare; the first is the baseline.
+    /// Names of strategies to compare; the first is the baseline. Each is a plan's, or that of a placement strategy.
     pub strategies: Vec<String>,
+    /// Strategies that are more than a placement strategy.
+    pub plans: Vec<StrategyPlan>,
     /// Every node, in order of pools; those that join later too.
     pub nodes: Vec<NodePlan>,
     /// Who of them is not there at the start, and how they join.
@@ -98,6 +102,14 @@ pub struct Scenario {
     pub models: Models,
     /// What must come out.
     pub expect: Vec<Expectation>,
+}
+
+impl Scenario {
+    /// What a strategy is that has this name.
+    pub fn plan(&self, strategy: &str) -> StrategyPlan {
+        let plan = self.plans.iter().find(|plan| plan.name == strategy);
+        plan.cloned().unwrap_or_else(|| StrategyPlan::plain(strategy))
+    }
 }
 
 /// A node of a pool.

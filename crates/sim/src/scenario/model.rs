@@ -47,7 +47,7 @@ pub(super) const REGISTRY: &[&str] = &[
 const MIRRORS: &[(&str, Mirror)] = &[("none", Mirror::None), ("rack", Mirror::Rack), ("all", Mirror::All)];
 pub(super) const LIMIT: &[&str] = &["pulls", "window"];
 pub(super) const OVERLAY: &[&str] = &["ideal", "pool", "subnet", "latency", "unreachable", "leave", "attach", "detach"];
-pub(super) const HEARTBEAT: &[&str] = &["period", "jitter", "grace"];
+pub(super) const HEARTBEAT: &[&str] = &["period", "jitter", "grace", "slack", "look", "unknown"];
 
 /// Named sets of parameters, calibrated on real swarms: a scenario's own tables come on top of them.
 const PROFILES: &[(&str, &str)] = &[("docker-20.10-small", include_str!("profiles/docker-20.10-small.toml"))];
@@ -256,12 +256,15 @@ fn overlay(table: &Table<'_>, base: OverlayModel) -> OverlayModel {
     }
 }
 
-fn heartbeat(table: &Table<'_>, default: HeartbeatModel) -> HeartbeatModel {
+pub(super) fn heartbeat(table: &Table<'_>, default: HeartbeatModel) -> HeartbeatModel {
     let grace = table.read("grace", |value| value.count(1..=1000));
     let model = HeartbeatModel {
         period: table.read("period", |value| value.duration_from(SHORTEST_PERIOD)).unwrap_or(default.period),
         jitter: table.read("jitter", Value::duration).unwrap_or(default.jitter),
         grace: grace.and_then(|count| u32::try_from(count).ok()).unwrap_or(default.grace),
+        slack: table.read("slack", Value::duration).unwrap_or(default.slack),
+        look: table.read("look", Value::duration).unwrap_or(default.look),
+        unknown: table.read("unknown", Value::duration).or(default.unknown),
     };
     if model.period <= model.jitter {
         let value = table.get("jitter").or_else(|| table.get("period"));

@@ -7,13 +7,13 @@ use sched::spec::Mode;
 use sched::{Reference, Span, Time};
 use toml::de::DeTable;
 
-use super::complaint::{Complaints, Place, suggest};
+use super::complaint::{Complaints, Place};
 use super::reader::{Sink, Table, Value};
 use super::service::{SERVICE, TASKS};
 use super::stack::{STACK, Stacks};
 use super::unit::{CENTURY, human};
 use super::{Action, Image, NetworkPlan, NodePlan, Scenario, Scripted, ServicePlan};
-use super::{expect, failure, image, join, model, operator, pool, scaler, script, service, workload};
+use super::{expect, failure, image, join, model, operator, pool, scaler, script, service, strategy, workload};
 use crate::outside::{self, LARGEST_TEXT};
 
 pub(super) const SCENARIO: &[&str] = &[
@@ -26,6 +26,7 @@ pub(super) const SCENARIO: &[&str] = &[
     "warm_up",
     "sample",
     "strategies",
+    "strategy",
     "pool",
     "image",
     "network",
@@ -100,7 +101,8 @@ fn read(path: &Path, text: &str, table: &Table<'_>) -> Scenario {
     let mut nodes = pool::nodes(&pools, ideal);
     let mut joins = join::joins(&pools, &mut nodes, Time::ZERO + duration);
     let scalers = scaler::scalers(&pools, &nodes, &mut joins);
-    let (services, mut networks) = services(path, table);
+    let labels = strategy::labels(&nodes);
+    let (services, mut networks) = services(path, table, &labels);
     let selectors = pool::Selectors::new(&nodes);
     let folder = path.parent().unwrap_or(Path::new(""));
     let mut images = image::images(&table.tables("image", image::IMAGE), folder, &selectors);
@@ -114,14 +116,16 @@ fn read(path: &Path, text: &str, table: &Table<'_>) -> Scenario {
     let teams = failure::teams(&table.tables("crew", failure::CREW));
     let failures = failure::failures(&table.tables("failure", failure::FAILURE), &teams, &selectors, folder);
     check_tasks(table, &nodes, &services, &script);
-    let (arrivals, queues) = workload::workload(table, folder, &services);
+    let (arrivals, queues) = workload::workload(table, folder, &services, &labels);
     let requests = workload::requests(table, folder, &services, models.gossip.interval.is_some());
 
     let declared = || services.iter().chain(arrivals.iter().flat_map(|it| &it.kinds));
     imply_images(declared(), &script, &mut images);
     let operators = operator::operators(table, &services, &mut images, duration);
     imply_networks(declared(), &mut networks);
-    let strategies = table.read("strategies", strategies).unwrap_or_else(|| vec!["spread".into()]);
+    let strategies = strategy::strategies(table, &models.heartbeat, &nodes, &labels);
+    strategies.check_services(table, declared());
+    let strategy::Strategies { names: strategies, plans, .. } = strategies;
     let metrics: Vec<&str> = crate::metrics::METRICS.iter().map(|metric| metric.name).collect();
     let expect = table.get("expect").map(|value| expect::expectations(&value, text, &strategies, &metrics));
     let name = table.read("name", slug).unwrap_or_else(|| stem_slug(path));
@@ -137,6 +141,7 @@ fn read(path: &Path, text: &str, table: &Table<'_>) -> Scenario {
         warm_up: warm_up(table, duration),
         sample: sample(table, given),
         strategies,
+        plans,
         images: images.into_values().collect(),
         networks: networks.into_values().collect(),
         arrivals,
@@ -175,28 +180,6 @@ fn sample(table: &Table<'_>, duration: Option<Span>) -> Span {
     sample
 }
 
-fn strategies(value: &Value<'_>) -> Option<Vec<String>> {
-    let mut names: Vec<String> = Vec::new();
-    for item in value.list_or_one() {
-        let Some(name) = item.text() else { continue };
-        if !sched::STRATEGIES.iter().any(|entry| entry.name == name) {
-            item.complain_with(
-                format!("no strategy `{name}`"),
-                suggest(name, sched::STRATEGIES.iter().map(|entry| entry.name)),
-            );
-        } else if names.iter().any(|other| other == name) {
-            item.complain(format!("`{name}` is there already"));
-        }
-        names.push(name.to_string());
-    }
-    if names.is_empty() {
-        let known: Vec<&str> = sched::STRATEGIES.iter().map(|entry| entry.name).collect();
-        value.complain(format!("expected at least one of {}", known.join(", ")));
-        return None;
-    }
-    Some(names)
-}
-
 /// A name that can be a folder on every system.
 fn slug(value: &Value<'_>) -> Option<String> {
     let text = value.text()?;
@@ -216,10 +199,14 @@ fn stem_slug(path: &Path) -> String {
 }
 
 /// Services of the file, then those of its stacks, and the networks that were declared.
-fn services(path: &Path, table: &Table<'_>) -> (Vec<ServicePlan>, BTreeMap<String, NetworkPlan>) {
+fn services(
+    path: &Path,
+    table: &Table<'_>,
+    labels: &BTreeSet<String>,
+) -> (Vec<ServicePlan>, BTreeMap<String, NetworkPlan>) {
     let mut located = Vec::new();
     for service in table.tables("service", SERVICE) {
-        service::services(&service, &mut located);
+        service::services(&service, labels, &mut located);
     }
     let folder = path.parent().unwrap_or(Path::new(""));
     let mut stacks = Stacks { folder, services: Vec::new(), networks: Vec::new() };
@@ -333,6 +320,9 @@ mod tests {
             ("`service.leak`", service::LEAK),
             ("`service.stops`", service::STOPS),
             ("`service.health`", service::HEALTH),
+            ("`service.failover`", strategy::FAILOVER),
+            ("`strategy`", strategy::STRATEGY),
+            ("`strategy`", strategy::KNOBS_OF_UPDATE),
             ("`stack`", STACK),
             ("`event`", script::EVENT),
             ("`event`", script::SLOW),

@@ -1,5 +1,7 @@
 //! `[[service]]`: services in friendly names.
 
+use std::collections::BTreeSet;
+
 use sched::api::Part;
 use sched::spec::{
     EndpointMode, FailureAction, GenericResource, HealthCheck, Labels, Mode, Platform, Port, Protocol, PublishMode,
@@ -10,7 +12,7 @@ use sched::{Span, Time};
 use super::complaint::{Place, suggest};
 use super::pattern::expand;
 use super::reader::{Entry, Table, Value};
-use super::{Behaviour, Exit, ServicePlan};
+use super::{Behaviour, Exit, ServicePlan, strategy};
 use crate::engine::law::Law;
 
 pub(super) const SERVICE: &[&str] = &[
@@ -43,6 +45,7 @@ pub(super) const SERVICE: &[&str] = &[
     "leak",
     "stops",
     "health",
+    "failover",
 ];
 pub(super) const RESOURCES: &[&str] = &["cpus", "memory", "generic"];
 pub(super) const RESTART: &[&str] = &["condition", "delay", "max_attempts", "window"];
@@ -79,21 +82,23 @@ const CONDITIONS: &[(&str, RestartCondition)] =
     &[("none", RestartCondition::None), ("on-failure", RestartCondition::OnFailure), ("any", RestartCondition::Any)];
 const ACTIONS: &[(&str, FailureAction)] =
     &[("pause", FailureAction::Pause), ("continue", FailureAction::Continue), ("rollback", FailureAction::Rollback)];
-const ORDERS: &[(&str, UpdateOrder)] =
+pub(super) const ORDERS: &[(&str, UpdateOrder)] =
     &[("stop-first", UpdateOrder::StopFirst), ("start-first", UpdateOrder::StartFirst)];
 const ENDPOINTS: &[(&str, EndpointMode)] = &[("vip", EndpointMode::Vip), ("dnsrr", EndpointMode::DnsRoundRobin)];
 const PROTOCOLS: &[(&str, Protocol)] = &[("tcp", Protocol::Tcp), ("udp", Protocol::Udp), ("sctp", Protocol::Sctp)];
 const PUBLISH_MODES: &[(&str, PublishMode)] = &[("ingress", PublishMode::Ingress), ("host", PublishMode::Host)];
 
 /// Reads a table into the services that it stands for, each with the place to complain about.
-pub(super) fn services(table: &Table<'_>, services: &mut Vec<(ServicePlan, Place)>) {
+pub(super) fn services(table: &Table<'_>, labels: &BTreeSet<String>, services: &mut Vec<(ServicePlan, Place)>) {
     let count = table.read("count", |value| value.count(0..=SERVICES)).unwrap_or(1);
     let name = table.need("name", Value::text);
     let image = table.need("image", Value::text);
     let at = table.read("at", Value::duration).unwrap_or_default();
     let stagger = table.read("stagger", Value::duration).unwrap_or_default();
     let quorum = table.read("quorum", |value| value.count(1..=TASKS));
-    let template = specification(table);
+    let mut template = specification(table);
+    let failover = strategy::of_service(table, labels);
+    template.failover = (!failover.is_empty()).then(|| sched::failover::label(&failover));
     let behaviour = behaviour(table, template.task.limits.memory);
     let (Some(name), Some(image)) = (name, image) else { return };
     if SERVICES < services.len() as u64 + count {
@@ -115,8 +120,12 @@ pub(super) fn services(table: &Table<'_>, services: &mut Vec<(ServicePlan, Place
             let message = format!("service `{}`: {refusal}", spec.name);
             table.sink.complain(Some(place_of(table, refusal.part).unwrap_or(named)), message, None);
         }
+        if i == 0 && !failover.is_empty() {
+            strategy::check_own(table, &failover, &spec, named);
+        }
         let at = Time::ZERO + at + Span::from_nanos(stagger.as_nanos().saturating_mul(i));
-        services.push((ServicePlan { spec, stack: None, at, behaviour, quorum }, named));
+        let failover = failover.clone();
+        services.push((ServicePlan { spec, failover, stack: None, at, behaviour, quorum }, named));
     }
 }
 
@@ -140,7 +149,7 @@ fn place_of(table: &Table<'_>, part: Part) -> Option<Place> {
 fn specification(table: &Table<'_>) -> ServiceSpec {
     let mut spec = ServiceSpec::new("", "");
     spec.mode = mode(table);
-    spec.labels = table.read("labels", labels).unwrap_or_default();
+    spec.labels = table.read("labels", service_labels).unwrap_or_default();
     spec.update = table.read("update", |value| update(value, ACTIONS));
     // A rollback does not roll back again; the command line offers the other two only.
     spec.rollback = table.read("rollback", |value| update(value, &ACTIONS[..2]));
@@ -187,7 +196,7 @@ fn mode(table: &Table<'_>) -> Mode {
     }
 }
 
-fn labels(value: &Value<'_>) -> Option<Labels> {
+fn service_labels(value: &Value<'_>) -> Option<Labels> {
     let label = |entry: Entry<'_>| entry.value.scalar().map(|text| (entry.key.to_string(), text));
     Some(value.entries().into_iter().filter_map(label).collect())
 }

@@ -88,7 +88,8 @@ impl Stacks<'_> {
         };
         for spec in stack.services {
             let behaviour = Behaviour::default();
-            let plan = ServicePlan { spec, stack: Some(name.to_string()), at, behaviour, quorum: None };
+            let plan =
+                ServicePlan { spec, failover: Vec::new(), stack: Some(name.to_string()), at, behaviour, quorum: None };
             self.services.push((plan, value.place));
         }
         self.networks.extend(stack.networks);

@@ -106,6 +106,7 @@ pub(super) fn workload(
     scenario: &Table<'_>,
     folder: &Path,
     services: &[ServicePlan],
+    labels: &BTreeSet<String>,
 ) -> (Vec<ArrivalPlan>, Vec<QueuePlan>) {
     let queues = queues(&scenario.tables("queue", QUEUE));
     let rows: BTreeMap<&str, usize> = queues.iter().enumerate().map(|(row, it)| (it.name.as_str(), row)).collect();
@@ -113,7 +114,7 @@ pub(super) fn workload(
     let mut plans = Vec::new();
     for table in scenario.tables("arrivals", ARRIVALS) {
         let process = process(&table, folder);
-        let kinds = table.need("service", kinds).unwrap_or_default();
+        let kinds = table.need("service", |value| kinds(value, labels)).unwrap_or_default();
         for kind in &kinds {
             if !names.insert(kind.spec.name.clone()) {
                 table.complain(format!("there is already a service `{}`", kind.spec.name));
@@ -213,13 +214,13 @@ fn listed(value: &Value<'_>, folder: &Path) -> Option<Vec<Listed>> {
 }
 
 /// The kinds of what comes: a table as of `[[service]]`.
-fn kinds(value: &Value<'_>) -> Option<Vec<ServicePlan>> {
+fn kinds(value: &Value<'_>, labels: &BTreeSet<String>) -> Option<Vec<ServicePlan>> {
     let table = value.table(SERVICE)?;
     for key in ["at", "stagger"] {
         table.get(key).iter().for_each(|value| value.complain("it comes when it arrives: leave it out"));
     }
     let mut kinds = Vec::new();
-    service::services(&table, &mut kinds);
+    service::services(&table, labels, &mut kinds);
     Some(kinds.into_iter().map(|(kind, _)| kind).collect())
 }
 

@@ -9,10 +9,11 @@ mod victims;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use sched::failover::{self, Part};
 use sched::spec::{Availability, Mode, NodeState, Role, ServiceSpec};
 use sched::{
-    Allocation, ApiError, Cluster, Command, Commands, Config, Manager, NodeId, Row, ServiceId, TaskId, TaskState,
-    TieBreak, Time,
+    Allocation, ApiError, Choice, Cluster, Command, Commands, Config, FAILOVERS, Failover, Manager, NodeId, Row,
+    ServiceId, TaskId, TaskState, TieBreak, Time,
 };
 
 use self::leadership::Sessions;
@@ -30,7 +31,7 @@ use crate::model::links::{LinkImpairment, Links};
 use crate::model::managers::Managers;
 use crate::model::operator::{self, Operators};
 use crate::model::workload::Workload;
-use crate::scenario::{Action, Actor, NodePlan, Scenario};
+use crate::scenario::{Action, Actor, NodePlan, Scenario, StrategyPlan};
 
 /// moby `daemon/cluster/errors.go`.
 const NO_LEADER: &str = "The swarm does not have a leader. It's possible that too few managers are online. Make sure more \
@@ -118,16 +119,17 @@ pub(super) struct Control {
 
 impl Control {
     /// A manager that knows nothing yet. Fails if the strategy is unknown.
-    pub(super) fn new(scenario: &Arc<Scenario>, strategy: &str, seeds: Seeds) -> Result<Control, String> {
+    pub(super) fn new(scenario: &Arc<Scenario>, strategy: &StrategyPlan, seeds: Seeds) -> Result<Control, String> {
         let models = &scenario.models;
         let manager = Manager::new(Config {
-            strategy: strategy.into(),
+            strategy: strategy.placed_by(),
+            failover: policy(&strategy.failover),
+            failovers: own_policies(scenario),
             ties: TieBreak::Seeded,
             seed: seed(&mut seeds.stream(Stream::Placement, 0)),
             allocation: Allocation::External,
             debounce: models.managers.debounce,
             task_history: models.managers.history as i64,
-            ..Config::default()
         })?;
         let count = scenario.nodes.len();
         let names = || scenario.nodes.iter().map(|it| it.spec.id.as_str());
@@ -312,6 +314,27 @@ impl Control {
         any
     }
 
+    /// Whether the placement strategy looks at what nodes lack of images.
+    pub(super) fn wants_images(&self) -> bool {
+        self.manager.wants_images()
+    }
+
+    /// What a node lacks of every image.
+    pub(super) fn report_images<'i>(
+        &mut self,
+        cx: &Cx,
+        node: usize,
+        missing: impl Iterator<Item = (&'i Arc<str>, u64)>,
+    ) {
+        let node = NodeId::from_index(node);
+        let report = |(image, bytes): (&Arc<str>, u64)| {
+            let image = sched::Reference::name_of(image).into();
+            sched::Event::ImageMissing { node, image, bytes }
+        };
+        // Of a node that is not in the cluster nobody hears.
+        let _ = self.manager.handle_all(cx.now(), missing.map(report), &mut self.commands);
+    }
+
     /// What the manager decided becomes facts. Says whether it decided anything.
     pub(super) fn tell_commands(&mut self, cx: &mut Cx) -> bool {
         let mut commands = std::mem::take(&mut self.commands);
@@ -346,10 +369,16 @@ impl Control {
                 self.sync_task_record(cx, task);
                 cx.tell(Fact::TaskWanted(self.numbers[task.row()], desired));
             }
-            Command::State { task, .. } | Command::Promote { task, .. } => self.sync_task_record(cx, task),
             Command::Explain { service, version, text } => cx.tell(Fact::TasksExplained { service, version, text }),
-            // No policy of the list asks for it so far.
-            Command::Pull { .. } => {}
+            Command::State { task, .. } => self.sync_task_record(cx, task),
+            Command::Promote { task, slot } => {
+                cx.tell(Fact::TaskPromoted(self.numbers[task.row()], slot));
+                self.sync_task_record(cx, task);
+            }
+            Command::Pull { service, node } => {
+                let image = &self.manager.cluster().services()[service].spec.task.container.image;
+                cx.tell(Fact::ImageOrdered(node.index(), image.as_str().into()));
+            }
             Command::Remove { task, .. } => {
                 self.victims.forget(task);
                 cx.tell(Fact::TaskRemoved(self.numbers[task.row()]));
@@ -691,6 +720,25 @@ impl Control {
     fn not_found(&self, node: usize) -> String {
         format!("node {} not found", self.scenario.nodes[node].spec.id)
     }
+}
+
+/// What a manager does about lost tasks: Swarm's own by its name, so that it costs nothing.
+fn policy(parts: &[Part]) -> Choice<dyn Failover> {
+    let label = failover::label(parts);
+    if FAILOVERS.iter().any(|entry| entry.name == label) {
+        return label.into();
+    }
+    let parts = parts.to_vec();
+    Choice::own(label, move |seed| failover::build(&parts, seed).expect("the scenario was checked"))
+}
+
+/// The policies that services have for themselves.
+fn own_policies(scenario: &Scenario) -> Vec<Choice<dyn Failover>> {
+    let kinds = scenario.arrivals.iter().flat_map(|arrival| &arrival.kinds);
+    let own = scenario.services.iter().chain(kinds).filter(|service| !service.failover.is_empty());
+    let by_label: BTreeMap<String, &[Part]> =
+        own.map(|service| (failover::label(&service.failover), service.failover.as_slice())).collect();
+    by_label.into_values().map(policy).collect()
 }
 
 fn killed(scenario: &Scenario) -> BTreeSet<usize> {

@@ -128,6 +128,8 @@ impl Fabric {
                     self.images.pull(cx, *task, *node, &record.spec.task.container.image);
                 }
             }
+            // Who is not reached does not hear of it.
+            Fact::ImageOrdered(node, image) if self.agents.hears(*node) => self.images.prefetch(cx, *node, image),
             Fact::ImageUnwanted(task, node) => self.images.cancel(cx, *task, *node),
             Fact::ImageReady(task) => self.agents.pulled(cx, *task),
             Fact::ImageFailed(task, error) => self.agents.not_pulled(cx, *task, Arc::clone(error)),

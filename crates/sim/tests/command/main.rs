@@ -82,7 +82,7 @@ const WRONG: &[(&str, &[u8], &str)] = &[
     ("run s.toml", b"duration = \"5m\"\nstack = \"nowhere.yml\"", "nowhere.yml"),
     ("run s.toml", b"duration = \"5m\"\nname = \"../../etc\"", "expected"),
     ("check s.toml", b"duration = 5", "s.toml:1"),
-    ("run s.toml --strategy binpak", b"", "'binpack'"),
+    ("run s.toml --strategy binpak", b"duration = \"5m\"", "did you mean 'binpack'?"),
     ("run s.toml --replications 0", b"", "1..=10000"),
     ("run s.toml --format yaml", b"", "json"),
     ("report .", b"", "not a result folder"),

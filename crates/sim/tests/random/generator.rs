@@ -24,7 +24,17 @@ pub fn case(seed: u64) -> Case {
     Case { scenario, files: writer.files }
 }
 
-const STRATEGIES: &[&str] = &["spread", "spread-even", "binpack", "random", "two-choices"];
+const STRATEGIES: &[&str] = &[
+    "spread",
+    "spread-even",
+    "binpack",
+    "random",
+    "two-choices",
+    "worst-fit",
+    "cache-aware",
+    "dominant-fit",
+    "domains",
+];
 const IMAGES: &[&str] = &[
     "nginx",
     "redis:7",
@@ -107,6 +117,7 @@ impl Writer {
         self.repeat(&mut root, "maintenance", 2, |it, _| it.maintenance());
         self.crews(&mut root);
         self.repeat(&mut root, "failure", 3, Writer::failure);
+        self.combinations(&mut root);
         if self.dice.maybe() {
             let expect = self.expect();
             root.set("expect", expect);
@@ -241,6 +252,9 @@ impl Writer {
             let written = self.dice.written(jitter);
             heartbeat.set("jitter", written);
             self.maybe(&mut heartbeat, "grace", |it| it.dice.amount(1..=4, &[1, 1000]));
+            for key in ["slack", "look", "unknown"] {
+                self.maybe_span(&mut heartbeat, key, SECOND / 100, 60 * SECOND);
+            }
             root.set("heartbeat", heartbeat);
         }
         self.maybe(root, "managers", |it| {
@@ -267,6 +281,95 @@ impl Writer {
             it.maybe_span(&mut gossip, "sync", low, high);
             gossip
         });
+    }
+
+    /// Combinations, after what `strategies` names.
+    fn combinations(&mut self, root: &mut Table) {
+        if !self.dice.maybe() {
+            return;
+        }
+        if !root.has("strategies") {
+            root.set("strategies", self.strategies.clone());
+        }
+        let mut tables = Vec::new();
+        for number in 0..self.dice.amount(1..=2, &[1]) {
+            let name = ["mine", "mine-too"][number as usize];
+            let mut table = Table::default().with("name", name);
+            match self.dice.maybe().then(|| self.parameter(sched::failover::Kind::Label)).flatten() {
+                Some(label) => table = table.with("placement", "domains").with("domain", label),
+                None => self.maybe_word(&mut table, "placement", &STRATEGIES[..8]),
+            }
+            self.policies(&mut table, "failover", true);
+            self.maybe(&mut table, "heartbeat", |it| {
+                let mut heartbeat = Table::default();
+                it.maybe(&mut heartbeat, "grace", |it| it.dice.count(1..=4));
+                it.maybe_span(&mut heartbeat, "slack", SECOND / 100, 60 * SECOND);
+                heartbeat
+            });
+            self.maybe(&mut table, "history", |it| it.dice.amount(0..=6, &[0, 1, 1_000_000]));
+            let least = (self.duration / 1000).max(SECOND / 10);
+            self.maybe_span(&mut table, "restart_delay", least, 60 * SECOND.max(least));
+            self.maybe(&mut table, "update", |it| {
+                let mut update = Table::default();
+                it.maybe_word(&mut update, "order", &["start-first", "stop-first"]);
+                it.maybe(&mut update, "parallelism", |it| it.dice.count(0..=3));
+                update
+            });
+            tables.push(Item::Table(table));
+            self.strategies.push(name);
+        }
+        root.set("strategy", Item::List(tables));
+    }
+
+    /// One policy or several that go together, with parameters.
+    fn policies(&mut self, table: &mut Table, key: &str, with_spares: bool) {
+        // What a policy makes happen every few seconds would take too many events.
+        let names: Vec<&str> = match self.dice.count(0..=4) {
+            _ if self.is_long() => vec!["reschedule"],
+            0 => vec![*self.dice.pick(&["kubernetes", "nomad", "marathon", "reschedule"])],
+            1 => vec!["prepull", *self.dice.pick(&["kubernetes", "nomad", "marathon"])],
+            _ => self.dice.some(&["guarded", "wait", "standby", "drain-start-first", "prepull", "rebalance"]),
+        };
+        let names: Vec<&str> = names.into_iter().filter(|name| with_spares || *name != "standby").collect();
+        if names.is_empty() {
+            return table.set(key, "reschedule");
+        }
+        let of_policy = |name: &&str| sched::FAILOVERS.iter().find(|entry| entry.name == *name).expect("it is there");
+        match names.as_slice() {
+            [only] => table.set(key, *only),
+            several => table.set(key, several.to_vec()),
+        }
+        for entry in names.iter().map(of_policy).filter(|entry| !entry.parameters.is_empty()) {
+            let mut given = Table::default();
+            for parameter in entry.parameters {
+                let Some(item) = self.dice.maybe().then(|| self.parameter(parameter.kind)).flatten() else { continue };
+                given.set(parameter.name, item);
+            }
+            table.set(entry.name, given);
+        }
+    }
+
+    fn parameter(&mut self, kind: sched::failover::Kind) -> Option<Item> {
+        use sched::failover::Kind;
+        Some(match kind {
+            Kind::Span => self.dice.span(SECOND, 600 * SECOND),
+            Kind::Count(from, to) => self.dice.amount(from..=to.min(from + 5), &[from, to]).into(),
+            Kind::Number(from, to) => self.dice.number(from, to.min(from + 3.0)).into(),
+            Kind::Amount if self.dice.chance(0.5) => self.dice.amount(0..=3, &[0, 10_000_000]).into(),
+            Kind::Amount => self.dice.fraction().into(),
+            Kind::Rate if self.dice.chance(0.2) => "unlimited".into(),
+            Kind::Rate => self.dice.number(0.0, 2.0).into(),
+            Kind::Label => {
+                let labels: BTreeSet<String> = self.nodes.iter().flat_map(|node| node.labels.keys().cloned()).collect();
+                let labels: Vec<String> = labels.into_iter().collect();
+                if labels.is_empty() {
+                    return None;
+                }
+                self.dice.pick(&labels).clone().into()
+            }
+            Kind::Choice(words) => (*self.dice.pick(words)).into(),
+            Kind::Flag => self.dice.chance(0.5).into(),
+        })
     }
 
     fn registry(&mut self) -> Table {
@@ -662,6 +765,18 @@ impl Writer {
         self.maybe(&mut service, "volume_drivers", |it| it.dice.some(&["local", "nfs"]));
         self.maybe_word(&mut service, "log_driver", &["json-file", "nfs", "none"]);
         self.maybe(&mut service, "quorum", |it| it.dice.amount(1..=4, &[1, 10_000_000]));
+        // A strategy may have spares, which a global service cannot.
+        if !is_job && (mode == "global" || self.dice.maybe()) {
+            if self.dice.chance(0.3) {
+                self.policies(&mut service, "failover", false);
+                // Parameters have no place beside a name.
+                service.0.retain(|it| !sched::FAILOVERS.iter().any(|entry| entry.name == it.0));
+            } else {
+                let mut failover = Table::default();
+                self.policies(&mut failover, "policy", mode != "global");
+                service.set("failover", failover);
+            }
+        }
         self.maybe(&mut service, "stops", |it| {
             let mut stops = Table::default();
             it.maybe_law(&mut stops, "after", SECOND / 100, 20 * SECOND);

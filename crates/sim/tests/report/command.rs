@@ -256,7 +256,6 @@ fn wrong_arguments_are_refused_with_a_hint() {
         assert_eq!(error.exit_code(), 2);
         error.to_string()
     };
-    assert!(refused(&["x.toml", "--strategy", "binpak"]).contains("'binpack'"));
     assert!(refused(&["x.toml", "--replications", "0"]).contains("1..=10000"));
     assert!(refused(&[]).contains("FILE"));
 }

@@ -62,6 +62,7 @@ fn cluster(nodes: usize) -> Scenario {
         warm_up: Span::ZERO,
         sample: Span::from_secs(1),
         strategies: vec!["spread".into()],
+        plans: Vec::new(),
         nodes: (0..nodes).map(node).collect(),
         joins: Vec::new(),
         scalers: Vec::new(),
@@ -82,7 +83,8 @@ fn cluster(nodes: usize) -> Scenario {
 fn service(name: &str, replicas: u64) -> ServicePlan {
     let mut spec = ServiceSpec::new(name, name);
     spec.mode = sched::spec::Mode::Replicated { replicas };
-    ServicePlan { spec, stack: None, at: Time::ZERO, behaviour: Behaviour::default(), quorum: None }
+    let failover = Vec::new();
+    ServicePlan { spec, failover, stack: None, at: Time::ZERO, behaviour: Behaviour::default(), quorum: None }
 }
 
 fn script(at: u64, action: Action) -> Scripted {

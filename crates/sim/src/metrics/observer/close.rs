@@ -140,10 +140,16 @@ impl Observer {
         self.outcome
     }
 
-    /// From creation until the manager learned that a task runs, of all that came to run since the warm-up.
+    /// From creation, or from the end of its time as a spare, until the manager learned that a task runs, of all that came
+    /// to run since the warm-up.
     fn times_to_running(&self) -> impl Iterator<Item = Span> + '_ {
-        let counted = self.tasks.iter().filter(|it| self.window.since <= it.created);
-        counted.filter_map(|it| it.running.get().map(|running| running - it.created))
+        let wanted = |(number, it): (u32, &Record)| match self.promotions.is_empty() {
+            true => it.created,
+            false => self.promotions.get(&number).copied().unwrap_or(it.created),
+        };
+        let tasks = (0..).zip(&self.tasks).map(move |(number, it)| (wanted((number, it)), it));
+        let counted = tasks.filter(|(wanted, _)| self.window.since <= *wanted);
+        counted.filter_map(|(wanted, it)| it.running.get().filter(|running| wanted <= *running).map(|it| it - wanted))
     }
 
     /// Records of tasks that the manager has, by how far they are.
@@ -174,7 +180,8 @@ impl Observer {
                 false => &slot.place.to_smolstr(),
                 true => &*nodes[slot.place as usize],
             };
-            let name = SmolStr::from_iter([&*service, ".", place, "#", &number]);
+            let kind = if slot.is_spare { ".spare" } else { "." };
+            let name = SmolStr::from_iter([&*service, kind, place, "#", &number]);
             TaskRow {
                 name,
                 service,

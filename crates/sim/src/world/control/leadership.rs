@@ -276,6 +276,12 @@ impl Control {
         let Some(node) = node.filter(|_| self.managers.lead()) else { return };
         cx.tell(Fact::NodeDetected(node));
         cx.note("detected", self.scenario.nodes[node].spec.id.as_str());
+        if self.manager.wants_late_nodes() {
+            let late = self.heartbeats.late(cx.now()).filter(|node| self.joins.is_there(*node));
+            let late = sched::Event::NodesLate(late.map(NodeId::from_index).collect());
+            let answer = self.manager.handle(cx.now(), late, &mut self.commands);
+            self.note_answer(cx, answer);
+        }
         let answer =
             self.manager.handle(cx.now(), sched::Event::NodeDown(NodeId::from_index(node)), &mut self.commands);
         self.note_answer(cx, answer);
