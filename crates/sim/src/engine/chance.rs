@@ -1,5 +1,5 @@
 //! Where numbers are drawn. Whoever needs chance takes a stream of [`super::rng`] and one of these functions, so that there is
-//! one answer to what a draw is: it takes one number from the stream (a [normal](normal) one two), and the same stream gives
+//! one answer to what a draw is: it takes one number from the stream (a [normal] one two), and the same stream gives
 //! the same values on every platform and in every release.
 
 use rand_chacha::ChaCha8Rng;
