@@ -60,7 +60,11 @@ pub(super) const ENTRY: PolicyEntry = PolicyEntry {
             10,
             "how long a replacement runs before the next goes (migrate.min_healthy_time: 10 s)",
         ),
-        span("healthy_deadline", 300, "how long it may take to get there (migrate.healthy_deadline: 5 min)"),
+        span(
+            "healthy_deadline",
+            300,
+            "how long it may take to get there, 1 s at least (migrate.healthy_deadline: 5 min)",
+        ),
         span("deadline", 3600, "after so long a drain takes all that is left (drain deadline: 1 h)"),
         Parameter {
             name: "attempts",
@@ -81,7 +85,8 @@ pub(super) const ENTRY: PolicyEntry = PolicyEntry {
             keep_replacement: settings.text("reconcile") == RECONCILE[2],
             max_parallel: settings.count("max_parallel"),
             min_healthy_time: settings.span("min_healthy_time"),
-            healthy_deadline: settings.span("healthy_deadline"),
+            // What never gets there would be given up at once and begun again without end.
+            healthy_deadline: settings.span("healthy_deadline").max(Span::from_secs(1)),
             deadline: settings.span("deadline"),
             attempts: settings.count("attempts"),
             interval: settings.span("interval"),
