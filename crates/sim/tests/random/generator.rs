@@ -285,7 +285,8 @@ impl Writer {
 
     /// Combinations, after what `strategies` names.
     fn combinations(&mut self, root: &mut Table) {
-        if !self.dice.maybe() {
+        // Swarm's heartbeats and restart delays, which a strategy may set, would take too many events in a century.
+        if self.is_long() || !self.dice.maybe() {
             return;
         }
         if !root.has("strategies") {
