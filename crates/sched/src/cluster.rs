@@ -645,10 +645,7 @@ impl Cluster {
         }
         task.desired = desired;
         let (node, state) = (task.node, task.state);
-        if task.spec.mode.is_job() {
-            let (service, slot, sequence) = (task.service, task.slot, task.sequence);
-            self.services[service].agenda.write(slot, sequence);
-        }
+        self.put_on_agenda(id);
         self.commands.push(Command::Desired { task: id, node, desired });
         self.record(Change::TaskUpdated { task: id, desired, state });
     }
@@ -709,10 +706,22 @@ impl Cluster {
         }
     }
 
+    /// If a task is one of a job, the job's orchestrator looks at its record again.
+    fn put_on_agenda(&mut self, id: TaskId) {
+        let task = self.task_mut(id);
+        if task.spec.mode.is_job() {
+            let (service, slot, sequence) = (task.service, task.slot, task.sequence);
+            self.services[service].agenda.write(slot, sequence);
+        }
+    }
+
     /// Writes an observed state.
     pub(crate) fn set_state(&mut self, id: TaskId, state: TaskState, error: Option<Arc<str>>, writer: Writer) {
         let now = self.now;
-        let since = self.task(id).map_or(now, |task| self.since(task));
+        let since = match writer {
+            Writer::Untimed => self.since(self.task(id).expect("a deleted task has no state")),
+            Writer::Agent | Writer::Manager => now,
+        };
         self.forget_explanation(id);
         let task = self.task_mut(id);
         debug_assert!(task.state <= state, "observed states only rise");
@@ -721,11 +730,10 @@ impl Cluster {
         if let Some(details) = &mut task.details {
             details.changed = None;
         }
-        task.since = if writer == Writer::Untimed { since } else { now };
+        task.since = since;
         let desired = task.desired;
-        if state > TaskState::Running && task.spec.mode.is_job() {
-            let (service, slot, sequence) = (task.service, task.slot, task.sequence);
-            self.services[service].agenda.write(slot, sequence);
+        if state > TaskState::Running {
+            self.put_on_agenda(id);
         }
         if writer != Writer::Agent {
             self.commands.push(Command::State { task: id, state });
