@@ -288,7 +288,7 @@ impl Managers {
     fn patience_of_the_leader(&self, now: Time) -> Span {
         let window = self.model.tick.as_nanos().saturating_mul(u64::from(self.model.election));
         let past = ((now - self.since) + self.looked).as_nanos() % window;
-        Span::from_nanos((window - past) % window + window)
+        Span::from_nanos(((window - past) % window).saturating_add(window))
     }
 
     /// Notes who hears the leader. Whoever comes back with a higher term topples it (etcd raft answers the heartbeat of a
@@ -445,6 +445,16 @@ mod tests {
         assert!(managers.lead());
         let log = drain(&mut managers, &mut cx, 100);
         assert_eq!(log.into_iter().map(|it| it.1).collect::<Vec<_>>(), [Fact::Majority(true), Fact::LeaderResumed]);
+    }
+
+    #[test]
+    fn ticks_of_a_century_are_waited_for_without_overflow() {
+        let model = ManagersModel { tick: Span::from_secs(100 * 31_557_600), ..ManagersModel::default() };
+        let mut managers = three(&model);
+        let mut cx = Context::new();
+        managers.link(&mut cx, |node| (node == 4).then_some(0));
+        let log = drain(&mut managers, &mut cx, 100);
+        assert_eq!(log.last(), Some(&(0.0, Fact::LeaderStalled)), "it does not step down before the end of time");
     }
 
     #[test]
