@@ -90,6 +90,33 @@ struct Node {
     attempt: u32,
     /// How long a manager waits until it is started again.
     restart: Span,
+    /// What it attempts until something changes.
+    attempts: Option<Attempts>,
+}
+
+/// The same attempt again and again, of which nothing comes as long as nothing changes. So only the first one after a
+/// change is an event.
+#[derive(Clone, Copy, Debug)]
+struct Attempts {
+    event: Event,
+    next: Time,
+    /// From that one to the one after it; each pause is twice the one before, up to the longest.
+    pause: Span,
+    longest: Span,
+}
+
+impl Attempts {
+    /// Leaves out the attempts before a time.
+    fn skip_to(&mut self, now: Time) {
+        while self.next < now && self.pause < self.longest {
+            self.next += self.pause;
+            self.pause = self.longest.min(Span::from_nanos(self.pause.as_nanos() * 2));
+        }
+        if self.next < now {
+            let missed = now.since(self.next).as_nanos().div_ceil(self.pause.as_nanos());
+            self.next += Span::from_nanos(missed * self.pause.as_nanos());
+        }
+    }
 }
 
 /// All who join.
@@ -120,6 +147,7 @@ impl Joins {
             awake: true,
             attempt: 0,
             restart: RESTART.0,
+            attempts: None,
         };
         let mut nodes: Vec<Node> = names.map(node).collect();
         for (row, plan) in plans.iter().enumerate() {
@@ -167,14 +195,36 @@ impl Joins {
 
     /// A node was removed: it may join again.
     pub fn removed(&mut self, node: usize) {
-        let it = &mut self.nodes[node];
-        it.state = State::Away;
-        it.attempt += 1;
+        let node = &mut self.nodes[node];
+        (node.state, node.attempts) = (State::Away, None);
+        node.attempt += 1;
     }
 
-    /// A machine lost power, or its engine is up.
-    pub fn awake(&mut self, node: usize, awake: bool) {
-        self.nodes[node].awake = awake;
+    /// A machine lost power.
+    pub fn asleep(&mut self, node: usize) {
+        self.nodes[node].awake = false;
+    }
+
+    /// The engine of a machine is up.
+    pub fn awake<E: From<Event>>(&mut self, cx: &mut Context<E>, node: usize) {
+        self.nodes[node].awake = true;
+        self.linked(cx, node);
+    }
+
+    /// There is a leader again.
+    pub fn led<E: From<Event>>(&mut self, cx: &mut Context<E>) {
+        (0..self.nodes.len()).for_each(|node| self.linked(cx, node));
+    }
+
+    /// The network of a node is whole again.
+    pub fn linked<E: From<Event>>(&mut self, cx: &mut Context<E>, node: usize) {
+        if let Some(mut attempts) = self.nodes[node].attempts.take() {
+            attempts.skip_to(cx.now());
+            cx.at(attempts.next, attempts.event);
+            if RESTART.1 == attempts.longest {
+                self.nodes[node].restart = attempts.pause;
+            }
+        }
     }
 
     /// One of the model's own events is due. `lead` says whether there is a leader, `linked` whether the network of a node
@@ -194,7 +244,7 @@ impl Joins {
                     return;
                 }
                 if !self.nodes[row].awake || !linked(row) {
-                    return cx.after(TIMEOUT, event);
+                    return self.try_again(event, row, cx.now() + TIMEOUT, TIMEOUT, TIMEOUT);
                 }
                 self.ask(cx, row, lead);
             }
@@ -204,20 +254,23 @@ impl Joins {
                     return;
                 }
                 if !self.nodes[row].awake || !linked(row) {
-                    return cx.after(TIMEOUT, event);
+                    return self.try_again(event, row, cx.now() + TIMEOUT, TIMEOUT, TIMEOUT);
                 }
                 if self.role(row) == Role::Manager {
                     if !lead {
-                        let it = &mut self.nodes[row];
-                        cx.after(it.restart, event);
-                        it.restart = RESTART.1.min(Span::from_nanos(it.restart.as_nanos() * 2));
-                        return;
+                        let restart = self.nodes[row].restart;
+                        let pause = RESTART.1.min(Span::from_nanos(restart.as_nanos() * 2));
+                        return self.try_again(event, row, cx.now() + restart, pause, RESTART.1);
                     }
                     cx.tell(Fact::ManagerJoined(row));
                 }
                 cx.tell(Fact::NodeCertified(row));
             }
         }
+    }
+
+    fn try_again(&mut self, event: Event, row: usize, next: Time, pause: Span, longest: Span) {
+        self.nodes[row].attempts = Some(Attempts { event, next, pause, longest });
     }
 
     fn next<E: From<Event>>(&mut self, cx: &mut Context<E>, row: usize) {
@@ -289,10 +342,13 @@ mod tests {
 
     const NAMES: [&str; 3] = ["a", "b", "c"];
 
+    fn at(secs: u64) -> Time {
+        Time::ZERO + Span::from_secs(secs)
+    }
+
     /// Lets everything happen until `end`; there is a leader from `lead` on.
     fn run(joins: &mut Joins, cx: &mut Context<Event>, end: u64, lead: u64) -> Vec<(f64, Fact)> {
         let mut log = Vec::new();
-        let at = |secs| Time::ZERO + Span::from_secs(secs);
         let now = cx.now();
         log.extend(cx.take_facts().into_iter().map(|it| (now.as_secs_f64(), it)));
         while let Some((now, event)) = cx.pop().filter(|it| it.0 <= at(end)) {
@@ -363,20 +419,47 @@ mod tests {
         assert_eq!(log, [&[refused(0), refused(1)][..], &joined].concat());
     }
 
+    /// Lets the events up to a time happen and says how many there were, and what came of them.
+    fn events(joins: &mut Joins, cx: &mut Context<Event>, end: Time, leads: bool) -> (usize, Vec<(f64, Fact)>) {
+        let (mut count, mut log) = (0, Vec::new());
+        let last = Event::Ask { node: 0, attempt: u32::MAX };
+        cx.at(end, last);
+        while let Some((now, event)) = cx.pop().filter(|it| it.1 != last) {
+            count += 1;
+            joins.handle(cx, event, leads, |_| true);
+            log.extend(cx.take_facts().into_iter().map(|fact| (now.as_secs_f64(), fact)));
+        }
+        (count, log)
+    }
+
     #[test]
-    fn a_machine_without_power_asks_when_it_is_up() {
+    fn a_machine_without_power_asks_when_it_is_up_and_not_before() {
         let (model, plans) = (model(), [plan(&[0], Some(Role::Worker))]);
         let mut joins = Joins::new(&model, &plans, NAMES.into_iter(), Seeds::of(1, 1));
         let mut cx = Context::new();
-        joins.awake(0, false);
+        joins.asleep(0);
         joins.begin(&mut cx, 0);
-        let mut log = Vec::new();
-        while let Some((now, event)) = cx.pop() {
-            joins.awake(0, Time::ZERO + Span::from_secs(12) <= now);
-            joins.handle(&mut cx, event, true, |_| true);
-            log.extend(cx.take_facts().into_iter().map(|it| (now.as_secs_f64(), it)));
+        let century = 3_155_760_000;
+        assert_eq!(events(&mut joins, &mut cx, at(century + 2), true).0, 1, "it asks once, however long it takes");
+        joins.awake(&mut cx, 0);
+        let (count, log) = events(&mut joins, &mut cx, at(century + 10), true);
+        assert_eq!(log[0], (century as f64 + 5.0, Fact::NodeCreated(0)), "it is asked for every five seconds");
+        assert_eq!((count, log.len()), (2, 2));
+    }
+
+    #[test]
+    fn a_manager_without_a_leader_is_started_again_when_it_would_have_been() {
+        let (model, plans) = (model(), [plan(&[0], Some(Role::Manager))]);
+        for (leader, joined) in [(2, 2), (4, 5), (40, 53), (3_000_000_000, 3_000_000_023_u64)] {
+            let mut joins = Joins::new(&model, &plans, NAMES.into_iter(), Seeds::of(1, 1));
+            let mut cx = Context::new();
+            joins.begin(&mut cx, 0);
+            let (_, log) = events(&mut joins, &mut cx, at(0), true);
+            assert_eq!(log, [(0.0, Fact::NodeCreated(0))]);
+            assert!(events(&mut joins, &mut cx, at(leader), false).0 <= 1);
+            joins.led(&mut cx);
+            let (_, log) = events(&mut joins, &mut cx, at(leader + 60), true);
+            assert_eq!((log[0].0.floor(), &log[0].1), (joined as f64, &Fact::ManagerJoined(0)), "{leader}");
         }
-        assert_eq!(log[0], (15.0, Fact::NodeCreated(0)), "it is asked for every five seconds");
-        assert_eq!(log.len(), 2);
     }
 }

@@ -218,15 +218,16 @@ impl Control {
                 }
             }
             Fact::AgentCalled(node) => {
-                self.joins.awake(node, true);
+                self.joins.awake(cx, node);
                 self.register(cx, node);
             }
             Fact::Power { node, up } => self.power(cx, node, up),
             Fact::EngineRestarted(node) => {
-                self.joins.awake(node, false);
+                self.joins.asleep(node);
                 self.sessions.up[node] = false;
                 self.heartbeats.silent(cx, node, false);
             }
+            Fact::Reachable(node) => self.joins.linked(cx, node),
             Fact::LinksChanged(nodes) => self.links_changed(cx, &nodes, links),
             Fact::Majority(_)
             | Fact::LeaderStalled
@@ -254,7 +255,7 @@ impl Control {
 
     fn power(&mut self, cx: &mut Cx, node: usize, up: bool) {
         self.powered[node] = up;
-        self.joins.awake(node, false);
+        self.joins.asleep(node);
         self.sessions.up[node] &= up;
         let chance = part(entity(&self.scenario.nodes[node].spec.id), cx.now().as_nanos());
         let boot = || self.scenario.models.daemon.boot.sample(&mut self.seeds.stream(Stream::ManagerBoot, chance));

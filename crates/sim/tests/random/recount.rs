@@ -367,10 +367,14 @@ impl Run<'_> {
         for task in self.tasks {
             slots.entry(task.name.split('#').next().unwrap_or_default()).or_default().push(task);
         }
+        // A spare takes a slot after its assignment, and the tables do not say which.
+        let is_spare = |it: &TaskRow| it.name.contains(".spare");
         let moved = |it: &&TaskRow| {
             let before = |other: &&&TaskRow| other.assigned_s <= it.assigned_s && other.assigned_s.is_some();
             let slot = &slots[it.name.split('#').next().unwrap_or_default()];
-            Some(self.from) <= it.assigned_s && slot.iter().filter(before).any(|other| other.node != it.node)
+            let moves =
+                Some(self.from) <= it.assigned_s && slot.iter().filter(before).any(|other| other.node != it.node);
+            moves || is_spare(it)
         };
         at_most("moves", self.tasks.iter().filter(moved).count() as f64)?;
         let noticed = self.marks.iter().any(|it| it.kind == "detected" && self.from <= it.time_s);

@@ -93,7 +93,10 @@ impl Control {
         match fact {
             Fact::Majority(there) => cx.note("managers", if *there { "majority regained" } else { "majority lost" }),
             Fact::LeaderStalled => self.stall(cx),
-            Fact::LeaderResumed => self.resume(cx),
+            Fact::LeaderResumed => {
+                self.resume(cx);
+                self.joins.led(cx);
+            }
             Fact::LeaderLost => {
                 cx.note("managers", "no leader");
                 self.end_sessions();
@@ -107,6 +110,7 @@ impl Control {
                     self.move_leader_side(cx, side, links);
                 }
                 self.lead(cx);
+                self.joins.led(cx);
             }
             _ => {}
         }
