@@ -17,7 +17,7 @@ use rand_chacha::ChaCha8Rng;
 use sched::spec::ContainerSpec;
 use sched::{DesiredState, Span, TaskState, Time};
 
-use self::health::{Condition, Course};
+use self::health::{HealthOutcome, HealthPlan};
 use super::cores::Cores;
 use super::links::LinkImpairment;
 use super::overlay::OverlayModel;
@@ -38,9 +38,9 @@ pub struct Behaviour {
     /// From the start until their health checks find them well; `None` is at once.
     pub warm_up: Option<Law>,
     /// From the start until their health checks find them ill; `None` is never.
-    pub sick: Option<Law>,
+    pub unhealthy_after: Option<Law>,
     /// Whether the probes of an ill container hang until their timeout instead of failing at once.
-    pub hangs: bool,
+    pub probe_hangs: bool,
 }
 
 impl Behaviour {
@@ -212,7 +212,7 @@ struct Rest {
     exit_code: i32,
     stop_code: i32,
     /// What its probes find, if it has a health check.
-    course: Option<Course>,
+    course: Option<HealthOutcome>,
 }
 
 impl Life {
@@ -238,13 +238,13 @@ impl Life {
         let accept = model.accept.sample(rng);
         let (attach, detach) = (overlay.attach.sample(rng), overlay.detach.sample(rng));
         let mut drawn = |law: Option<Law>| law.map(|law| law.sample(rng));
-        let condition = Condition {
+        let plan = HealthPlan {
             ready: drawn(behaviour.warm_up).unwrap_or_default(),
-            sick: drawn(behaviour.sick),
-            hangs: behaviour.hangs,
+            unhealthy_after: drawn(behaviour.unhealthy_after),
+            probe_hangs: behaviour.probe_hangs,
         };
         let (stop, stop_code) = if stop < grace { (stop, behaviour.stop_code) } else { (grace + kill, KILLED) };
-        let course = health::course(spec, condition);
+        let course = health::course(spec, plan);
         let rest = Rest { accept, halt, attach, detach, notice, exit, exit_code, stop_code, course };
         Life { create, start, stop, rest }
     }
@@ -1499,7 +1499,7 @@ mod tests {
         };
         let spec = ContainerSpec { health: Some(health), ..ContainerSpec::default() };
         let secs = |secs| Law::Fixed(Span::from_secs(secs));
-        let sick = Behaviour { sick: Some(secs(5)), ..Behaviour::default() };
+        let sick = Behaviour { unhealthy_after: Some(secs(5)), ..Behaviour::default() };
         // Started at 0.701 s; probes fail 5 and 6 s later. On an overlay it leaves for two seconds.
         for (behaviour, reported, words) in [
             (

@@ -50,12 +50,12 @@ pub struct RegistryModel {
     /// Round-trip time to it; a pull costs two for the manifest and one per layer.
     pub latency: Span,
     /// Bytes per second that a node unpacks; `None` is unlimited.
-    pub unpack: Option<u64>,
+    pub unpack_rate: Option<u64>,
     /// Layers that one daemon downloads at a time (moby: 3).
-    pub downloads: u32,
+    pub max_downloads: u32,
     /// Bytes per second at which a node copies what is below for every layer and container (storage driver `vfs`); `None`
     /// makes no copies.
-    pub copy: Option<u64>,
+    pub copy_rate: Option<u64>,
     /// Label of the nodes that says in which rack they are.
     pub rack: String,
     /// Bytes per second of the line to each rack; `None` is unlimited.
@@ -65,10 +65,10 @@ pub struct RegistryModel {
     /// How many pulls the registry allows each node; `None` is without limit.
     pub limit: Option<PullLimit>,
     /// Bytes of unpacked layers that a node keeps beyond those in use; `None` keeps everything, as Docker does.
-    pub cache: Option<u64>,
+    pub cache_bytes: Option<u64>,
     /// Whether a task without its image says why the pull failed, or only that there is no such image (Docker up to
     /// version 20.10).
-    pub tells: bool,
+    pub reports_pull_errors: bool,
 }
 
 impl Default for RegistryModel {
@@ -76,15 +76,15 @@ impl Default for RegistryModel {
         RegistryModel {
             bandwidth: Some(1_250_000_000),
             latency: Span::from_millis(1),
-            unpack: Some(150_000_000),
-            downloads: 3,
-            copy: None,
+            unpack_rate: Some(150_000_000),
+            max_downloads: 3,
+            copy_rate: None,
             rack: "rack".into(),
             rack_bandwidth: None,
             mirror: Mirror::None,
             limit: None,
-            cache: None,
-            tells: true,
+            cache_bytes: None,
+            reports_pull_errors: true,
         }
     }
 }
@@ -381,7 +381,7 @@ impl Images {
             contents.push(Content { name, is_known: true, layers, missing: image.missing, corrupt });
         }
         let node = || Node {
-            slots: model.downloads.max(1),
+            slots: model.max_downloads.max(1),
             waiting: VecDeque::new(),
             transfers: Vec::new(),
             circle: 0,
@@ -394,7 +394,7 @@ impl Images {
             let present = image.present.iter().flat_map(|&node| content.layers.iter().map(move |it| (node, *it)));
             present.for_each(|(node, layer)| cached.keep(node, layer));
         }
-        let mut disks = model.cache.map(|limit| Disks::new(limit, nodes.len(), layers.len()));
+        let mut disks = model.cache_bytes.map(|limit| Disks::new(limit, nodes.len(), layers.len()));
         if let Some(disks) = &mut disks {
             for node in 0..nodes.len() {
                 for layer in (0..layers.len() as u32).filter(|layer| cached.has(node, *layer)).collect::<Vec<_>>() {
@@ -451,7 +451,7 @@ impl Images {
             disks.hold(task, node, layers);
         }
         let local = !missed && image.contains('@');
-        if local && self.model.copy.is_none() {
+        if local && self.model.copy_rate.is_none() {
             return self.tell_ready(cx, task);
         }
         self.serial += 1;
@@ -769,7 +769,8 @@ impl Images {
         if image.is_known && !image.missing && is_there() {
             return self.copy(cx, pull);
         }
-        let error = if self.model.tells { error.into() } else { format!("No such image: {}", image.name).into() };
+        let error =
+            if self.model.reports_pull_errors { error.into() } else { format!("No such image: {}", image.name).into() };
         self.drop_pull(cx, pull);
         self.release(task);
         if task.0 < NOBODY {
@@ -781,7 +782,7 @@ impl Images {
     fn copy<E: From<Event>>(&mut self, cx: &mut Context<E>, pull: u32) {
         let Pull { task, serial, image, .. } = self.pulls[pull as usize];
         // What is for nobody is no container's.
-        let Some(rate) = self.model.copy.filter(|_| task.0 < NOBODY) else { return self.done(cx, pull) };
+        let Some(rate) = self.model.copy_rate.filter(|_| task.0 < NOBODY) else { return self.done(cx, pull) };
         let layers = self.contents[image as usize].layers.iter();
         let bytes: u64 = layers.map(|&it| self.layers[it as usize].unpacked).sum();
         cx.after(Span::from_secs_f64(bytes as f64 / rate as f64), Event::Copied { pull, serial });
@@ -950,7 +951,7 @@ impl Images {
         let time = |bytes: u64, rate: Option<u64>| {
             rate.map_or(Span::ZERO, |rate| Span::from_secs_f64(bytes as f64 / rate as f64))
         };
-        let time = time(below, self.model.copy) + time(bytes, self.model.unpack);
+        let time = time(below, self.model.copy_rate) + time(bytes, self.model.unpack_rate);
         cx.after(time, Event::Unpacked { transfer, serial: it.serial });
     }
 
@@ -1109,7 +1110,7 @@ mod tests {
         RegistryModel {
             bandwidth: Some(10 * MB),
             latency: Span::from_millis(100),
-            unpack: Some(20 * MB),
+            unpack_rate: Some(20 * MB),
             ..RegistryModel::default()
         }
     }
@@ -1219,7 +1220,7 @@ mod tests {
 
     #[test]
     fn a_daemon_downloads_a_few_layers_at_a_time() {
-        let model = RegistryModel { downloads: 1, unpack: None, ..registry() };
+        let model = RegistryModel { max_downloads: 1, unpack_rate: None, ..registry() };
         let images = [image("web", &[("a", 10), ("b", 10), ("c", 10)])];
         let mut lab = Lab::new(&model, &images);
         lab.pull(0, 0, "web");
@@ -1229,7 +1230,7 @@ mod tests {
 
     #[test]
     fn a_cancelled_pull_leaves_what_others_want() {
-        let model = RegistryModel { unpack: None, latency: Span::ZERO, ..registry() };
+        let model = RegistryModel { unpack_rate: None, latency: Span::ZERO, ..registry() };
         let images = [image("web", &[("base", 20), ("app", 20)]), image("api", &[("base", 20)])];
         let mut lab = Lab::new(&model, &images);
         lab.pull(0, 0, "web");
@@ -1243,7 +1244,7 @@ mod tests {
 
     #[test]
     fn a_cancelled_download_gives_its_slot_to_the_next() {
-        let model = RegistryModel { downloads: 1, unpack: None, latency: Span::ZERO, ..registry() };
+        let model = RegistryModel { max_downloads: 1, unpack_rate: None, latency: Span::ZERO, ..registry() };
         let images = [image("web", &[("a", 100)]), image("api", &[("b", 10)])];
         let mut lab = Lab::new(&model, &images);
         lab.pull(0, 0, "web");
@@ -1275,7 +1276,7 @@ mod tests {
 
     #[test]
     fn loss_of_power_breaks_off_and_may_cost_the_cache() {
-        let model = RegistryModel { unpack: None, latency: Span::ZERO, ..registry() };
+        let model = RegistryModel { unpack_rate: None, latency: Span::ZERO, ..registry() };
         let images = [image("web", &[("base", 10)]), image("api", &[("base", 10), ("more", 100)])];
         let mut lab = Lab::new(&model, &images);
         lab.pull(0, 0, "web");
@@ -1294,7 +1295,7 @@ mod tests {
 
     #[test]
     fn two_nodes_share_the_uplink() {
-        let model = RegistryModel { unpack: None, latency: Span::ZERO, ..registry() };
+        let model = RegistryModel { unpack_rate: None, latency: Span::ZERO, ..registry() };
         let images = [image("web", &[("base", 10)])];
         let mut lab = Lab::new(&model, &images);
         lab.pull(0, 0, "web");
@@ -1326,7 +1327,7 @@ mod tests {
 
     #[test]
     fn an_older_engine_only_says_that_there_is_no_such_image() {
-        let model = RegistryModel { tells: false, ..registry() };
+        let model = RegistryModel { reports_pull_errors: false, ..registry() };
         let images = [Image { missing: true, ..image("nope:1", &[]) }];
         let mut lab = Lab::new(&model, &images);
         lab.pull(0, 0, "nope:1");
@@ -1336,7 +1337,7 @@ mod tests {
 
     #[test]
     fn a_download_that_breaks_off_is_tried_five_times() {
-        let model = RegistryModel { unpack: None, latency: Span::ZERO, ..registry() };
+        let model = RegistryModel { unpack_rate: None, latency: Span::ZERO, ..registry() };
         let images = [image("web", &[("base", 100)])];
         let mut lab = Lab::new(&model, &images);
         lab.pull(0, 0, "web");
@@ -1358,7 +1359,7 @@ mod tests {
 
     #[test]
     fn a_layer_that_does_not_match_its_digest_is_refused_at_once() {
-        let model = RegistryModel { unpack: None, latency: Span::ZERO, ..registry() };
+        let model = RegistryModel { unpack_rate: None, latency: Span::ZERO, ..registry() };
         let images =
             [Image { corrupt: Some(1), ..image("web", &[("base", 10), ("app", 10)]) }, image("api", &[("base", 10)])];
         let mut lab = Lab::new(&model, &images);
@@ -1389,7 +1390,7 @@ mod tests {
 
     #[test]
     fn what_is_present_from_the_beginning_is_copied_for_each_container_if_the_driver_does() {
-        let model = RegistryModel { copy: Some(10 * MB), latency: Span::ZERO, ..registry() };
+        let model = RegistryModel { copy_rate: Some(10 * MB), latency: Span::ZERO, ..registry() };
         let images = [Image { present: vec![0], ..image("web@sha256:1", &[("base", 20)]) }];
         let mut lab = Lab::new(&model, &images);
         lab.pull(0, 0, "web@sha256:1");
@@ -1400,7 +1401,7 @@ mod tests {
 
     #[test]
     fn what_one_node_has_fetched_the_others_of_its_rack_get_from_near() {
-        let model = RegistryModel { unpack: None, latency: Span::ZERO, mirror: Mirror::Rack, ..registry() };
+        let model = RegistryModel { unpack_rate: None, latency: Span::ZERO, mirror: Mirror::Rack, ..registry() };
         let images = [image("web", &[("base", 20)])];
         let mut lab = Lab {
             images: Images::new(&model, &images, (0..4).map(|_| Some(20 * MB))).with_racks(&[0, 0, 0, 1]),
@@ -1419,7 +1420,7 @@ mod tests {
 
     #[test]
     fn who_waits_for_a_fetch_that_breaks_off_fetches_itself() {
-        let model = RegistryModel { unpack: None, latency: Span::ZERO, mirror: Mirror::Rack, ..registry() };
+        let model = RegistryModel { unpack_rate: None, latency: Span::ZERO, mirror: Mirror::Rack, ..registry() };
         let images = [image("web", &[("base", 20)])];
         let mut lab = Lab {
             images: Images::new(&model, &images, [None, None, None].into_iter()).with_racks(&[0, 0, 0]),
@@ -1438,7 +1439,7 @@ mod tests {
 
     #[test]
     fn a_driver_that_copies_does_so_for_every_layer() {
-        let model = RegistryModel { copy: Some(10 * MB), bandwidth: None, latency: Span::ZERO, ..registry() };
+        let model = RegistryModel { copy_rate: Some(10 * MB), bandwidth: None, latency: Span::ZERO, ..registry() };
         let images = [image("web", &[("base", 10), ("app", 10)])];
         let mut lab = Lab::new(&model, &images);
         lab.pull(0, 0, "web");
