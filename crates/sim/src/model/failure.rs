@@ -147,10 +147,10 @@ impl Failures {
     /// Every node is up. The chance of a unit belongs to its name and that of its plan.
     pub fn new(plans: &[FailurePlan], nodes: usize, seeds: Seeds) -> Self {
         let (mut processes, mut rows) = (Vec::new(), Vec::new());
-        for (plan, it) in plans.iter().enumerate() {
+        for (row, plan) in plans.iter().enumerate() {
             let begin = processes.len();
-            processes.extend(it.units.iter().enumerate().map(|(unit, failing)| Process {
-                plan,
+            processes.extend(plan.units.iter().enumerate().map(|(unit, failing)| Process {
+                plan: row,
                 unit,
                 serial: 0,
                 broken: false,
@@ -158,13 +158,13 @@ impl Failures {
                 noticed: false,
                 in_burst: false,
                 outages: 0,
-                rng: seeds.stream(Stream::Failure, part(entity(&it.name), entity(&failing.name))),
+                rng: seeds.stream(Stream::Failure, part(entity(&plan.name), entity(&failing.name))),
             }));
             rows.push(begin..processes.len());
         }
         // Whose crews have a name takes those of the first plan that names them.
-        let same = |it: &FailurePlan| plans.iter().position(|other| it.crew.is_some() && other.crew == it.crew);
-        let teams = plans.iter().enumerate().map(|(row, it)| same(it).unwrap_or(row)).collect();
+        let same = |plan: &FailurePlan| plans.iter().position(|other| plan.crew.is_some() && other.crew == plan.crew);
+        let teams = plans.iter().enumerate().map(|(row, plan)| same(plan).unwrap_or(row)).collect();
         Failures {
             plans: plans.into(),
             teams,
@@ -172,7 +172,7 @@ impl Failures {
             rows,
             broken: vec![0; nodes],
             switched_off: vec![false; nodes],
-            crews: plans.iter().map(|it| (it.crews.unwrap_or(u64::MAX), VecDeque::new())).collect(),
+            crews: plans.iter().map(|plan| (plan.crews.unwrap_or(u64::MAX), VecDeque::new())).collect(),
         }
     }
 
@@ -228,35 +228,35 @@ impl Failures {
 
     /// Schedules the next failure of a process, or its notice.
     fn schedule<E: From<Transition>>(&mut self, cx: &mut Context<E>, row: usize, first: bool) {
-        let it = &mut self.processes[row];
-        let plan = &self.plans[it.plan];
-        it.fails = match &plan.log {
-            Some(log) => match log[it.unit].get(it.outages) {
+        let process = &mut self.processes[row];
+        let plan = &self.plans[process.plan];
+        process.fails = match &plan.log {
+            Some(log) => match log[process.unit].get(process.outages) {
                 Some(outage) => outage.0.max(cx.now()),
                 None => return,
             },
-            None if first && !plan.starts_fresh => cx.now() + plan.up.residual(&mut it.rng),
-            None => cx.now() + plan.up.sample(&mut it.rng),
+            None if first && !plan.starts_fresh => cx.now() + plan.up.residual(&mut process.rng),
+            None => cx.now() + plan.up.sample(&mut process.rng),
         };
-        (it.noticed, it.in_burst) = (false, false);
-        it.serial += 1;
+        (process.noticed, process.in_burst) = (false, false);
+        process.serial += 1;
         let notice = plan.notice.unwrap_or_default();
-        let at = cx.now().max(Time::from_nanos(it.fails.as_nanos().saturating_sub(notice.as_nanos())));
-        cx.at(at, Transition { process: row as u32, serial: it.serial });
+        let at = cx.now().max(Time::from_nanos(process.fails.as_nanos().saturating_sub(notice.as_nanos())));
+        cx.at(at, Transition { process: row as u32, serial: process.serial });
     }
 
     /// A process is broken: it waits for a crew, and may draw others in.
     fn break_down<E: From<Transition>>(&mut self, cx: &mut Context<E>, process: u32) {
-        let it = &mut self.processes[process as usize];
-        let row = it.plan;
+        let broken = &mut self.processes[process as usize];
+        let row = broken.plan;
         let team = self.teams[row];
         self.crews[team].1.push_back(process);
         let plan = &self.plans[row];
         if let Some(burst) = &plan.burst
-            && !it.in_burst
-            && unit(&mut it.rng) < burst.chance
+            && !broken.in_burst
+            && unit(&mut broken.rng) < burst.chance
         {
-            let mut rng = it.rng.clone();
+            let mut rng = broken.rng.clone();
             // At least one more; geometric with the mean of the others.
             let stop = 1.0 / (burst.size - 1.0).max(1.0);
             let mut others = 1;
@@ -285,14 +285,14 @@ impl Failures {
         }
         let Some(next) = waiting.pop_front() else { return };
         *free -= 1;
-        let it = &mut self.processes[next as usize];
-        let plan = &self.plans[it.plan];
+        let process = &mut self.processes[next as usize];
+        let plan = &self.plans[process.plan];
         let repair = match &plan.log {
-            Some(log) => log[it.unit][it.outages].1,
-            None => plan.repair.sample(&mut it.rng),
+            Some(log) => log[process.unit][process.outages].1,
+            None => plan.repair.sample(&mut process.rng),
         };
-        it.serial += 1;
-        cx.after(repair, Transition { process: next, serial: it.serial });
+        process.serial += 1;
+        cx.after(repair, Transition { process: next, serial: process.serial });
     }
 
     /// The script switches nodes off or on. Switching on does not repair what else is broken.
@@ -359,7 +359,7 @@ mod tests {
                 break;
             }
             failures.handle(&mut cx, transition, &mut changes);
-            history.extend(changes.drain(..).filter(|it| it.node == node).map(|it| (now, it.up)));
+            history.extend(changes.drain(..).filter(|change| change.node == node).map(|change| (now, change.up)));
         }
         history
     }
@@ -407,9 +407,9 @@ mod tests {
         let mut cx: Context<Transition> = Context::new();
         failures.start(&mut cx);
         let (mut changes, mut ups) = (Vec::new(), Vec::new());
-        while let Some((now, transition)) = cx.pop().filter(|it| it.0 < Time::ZERO + Span::from_secs(150)) {
+        while let Some((now, transition)) = cx.pop().filter(|next| next.0 < Time::ZERO + Span::from_secs(150)) {
             failures.handle(&mut cx, transition, &mut changes);
-            ups.extend(changes.drain(..).filter(|it| it.up).map(|it| (now.as_secs_f64(), it.node)));
+            ups.extend(changes.drain(..).filter(|change| change.up).map(|change| (now.as_secs_f64(), change.node)));
         }
         assert_eq!(ups, [(110.0, 0), (120.0, 1), (130.0, 2)]);
     }
@@ -435,7 +435,7 @@ mod tests {
         let mut cx: Context<Transition> = Context::new();
         failures.start(&mut cx);
         let (mut changes, mut log) = (Vec::new(), Vec::new());
-        while let Some((now, transition)) = cx.pop().filter(|it| it.0 <= Time::ZERO + Span::from_secs(end)) {
+        while let Some((now, transition)) = cx.pop().filter(|next| next.0 <= Time::ZERO + Span::from_secs(end)) {
             if let Some(what) = failures.handle(&mut cx, transition, &mut changes) {
                 let unit = failures.unit(transition);
                 log.push(format!("{} {what:?} {}", now.as_secs_f64(), unit.name));
@@ -447,13 +447,13 @@ mod tests {
     #[test]
     fn a_log_is_replayed_and_a_reclaim_is_announced() {
         let secs = Span::from_secs;
-        let at = |it| Time::ZERO + secs(it);
+        let at = |seconds| Time::ZERO + secs(seconds);
         let log = vec![vec![(at(10), secs(5)), (at(30), secs(1))], vec![(at(12), secs(100))]];
         let units = vec![unit_of("a", &[0]), unit_of("b", &[1])];
         let replay = [FailurePlan { log: Some(log), ..plan("log", units) }];
         let told = ["10 Failed a", "12 Failed b", "15 Repaired a", "30 Failed a", "31 Repaired a", "112 Repaired b"];
         assert_eq!(story(&replay, 2, 1000), told);
-        let fixed = |it| Law::Fixed(secs(it));
+        let fixed = |seconds| Law::Fixed(secs(seconds));
         let (up, repair, notice) = (fixed(100), fixed(10), Some(secs(30)));
         let spot = [FailurePlan { up, repair, notice, starts_fresh: true, ..plan("spot", vec![unit_of("a", &[0])]) }];
         assert_eq!(story(&spot, 1, 190), ["70 Noticed a", "100 Failed a", "110 Repaired a", "180 Noticed a"]);
@@ -463,31 +463,34 @@ mod tests {
     fn a_unit_that_has_been_there_fails_within_what_is_left_of_an_up_time_and_a_new_one_after_a_whole() {
         let fixed = |secs| Law::Fixed(Span::from_secs(secs));
         let first = |starts_fresh: bool| -> Vec<f64> {
-            let units = (0..1000).map(|it| unit_of(&format!("n{it}"), &[])).collect();
+            let units = (0..1000).map(|number| unit_of(&format!("n{number}"), &[])).collect();
             let plans = [FailurePlan { up: fixed(100), repair: fixed(1000), starts_fresh, ..plan("node", units) }];
             let told = story(&plans, 0, 500);
-            told.iter().map(|it| it.split(' ').next().and_then(|at| at.parse().ok()).expect("a time")).collect()
+            told.iter().map(|line| line.split(' ').next().and_then(|at| at.parse().ok()).expect("a time")).collect()
         };
         assert_eq!(first(true), vec![100.0; 1000]);
         // Uniform up to the whole: mean 50, standard deviation 100 / sqrt(12), and that of the mean 0.9.
         let left = first(false);
-        assert!(left.len() == 1000 && left.iter().all(|it| (0.0..=100.0).contains(it)), "{left:?}");
+        assert!(left.len() == 1000 && left.iter().all(|seconds| (0.0..=100.0).contains(seconds)), "{left:?}");
         let mean = left.iter().sum::<f64>() / 1000.0;
         assert!((mean - 50.0).abs() < 3.0 && left[10] < 5.0 && 95.0 < left[989], "{mean}");
     }
 
     #[test]
     fn a_burst_draws_others_in() {
-        let units: Vec<FailureUnit> = (0..40).map(|it| unit_of(&format!("n{it}"), &[it])).collect();
+        let units: Vec<FailureUnit> = (0..40).map(|number| unit_of(&format!("n{number}"), &[number])).collect();
         let burst = Some(Burst { chance: 1.0, size: 4.0, within: Span::from_secs(120) });
         // Repairs are short, so that a burst finds the others whole.
         let up = Law::Exponential { mean: Span::from_secs(360_000) };
         let plans = [FailurePlan { burst, up, ..plan("node", units) }];
         let log = story(&plans, 40, 100_000_000);
-        let failed: Vec<f64> =
-            log.iter().filter(|it| it.contains("Failed")).filter_map(|it| it.split(' ').next()?.parse().ok()).collect();
+        let failed: Vec<f64> = log
+            .iter()
+            .filter(|line| line.contains("Failed"))
+            .filter_map(|line| line.split(' ').next()?.parse().ok())
+            .collect();
         let alone = story(&[FailurePlan { burst: None, ..plans[0].clone() }], 40, 100_000_000);
-        let alone = alone.iter().filter(|it| it.contains("Failed")).count() as f64;
+        let alone = alone.iter().filter(|line| line.contains("Failed")).count() as f64;
         // One begins it and three follow; the clocks of those that follow begin anew.
         let ratio = failed.len() as f64 / alone;
         assert!((3.8..4.2).contains(&ratio), "{ratio}");

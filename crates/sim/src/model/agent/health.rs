@@ -36,10 +36,10 @@ pub(super) struct HealthOutcome {
 /// start period are those of `start_interval`, and failures within it do not count.
 pub(super) fn course(spec: &ContainerSpec, plan: HealthPlan) -> Option<HealthOutcome> {
     let check = spec.health.as_ref()?;
-    if check.test.first().is_none_or(|it| it == "NONE") {
+    if check.test.first().is_none_or(|test| test == "NONE") {
         return None;
     }
-    let given = |span: Option<Span>, default| span.filter(|&it| it != Span::ZERO).unwrap_or(default);
+    let given = |span: Option<Span>, default| span.filter(|&span| span != Span::ZERO).unwrap_or(default);
     let interval = given(check.interval, INTERVAL);
     let start_interval = given(check.start_interval, START_INTERVAL);
     let failure = if plan.probe_hangs { given(check.timeout, TIMEOUT) } else { Span::ZERO };
@@ -113,7 +113,7 @@ mod tests {
     fn check(interval: u64, retries: u64, start_period: u64) -> ContainerSpec {
         let health = HealthCheck {
             test: vec!["CMD".into(), "true".into()],
-            interval: Some(secs(interval)).filter(|it| *it != Span::ZERO),
+            interval: Some(secs(interval)).filter(|span| *span != Span::ZERO),
             timeout: Some(secs(2)),
             retries,
             start_period: secs(start_period),
@@ -123,9 +123,9 @@ mod tests {
     }
 
     fn of(spec: &ContainerSpec, plan: HealthPlan) -> (Option<u64>, Option<u64>) {
-        let it = course(spec, plan).expect("there is a check");
-        let secs = |span: Option<Span>| span.map(|it| it.as_nanos() / 1_000_000_000);
-        (secs(it.healthy), secs(it.unhealthy))
+        let course = course(spec, plan).expect("there is a check");
+        let secs = |span: Option<Span>| span.map(|span| span.as_nanos() / 1_000_000_000);
+        (secs(course.healthy), secs(course.unhealthy))
     }
 
     #[test]
