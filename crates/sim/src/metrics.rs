@@ -228,13 +228,13 @@ pub const METRICS: &[Metric] = &[
     Metric {
         name: "jobs_arrived",
         unit: "jobs",
-        definition: "Jobs and services that arrived (`[[arrivals]]`), those that found their line full included.",
+        definition: "Jobs and services that arrived (`[[arrivals]]`), those that found their queue full included.",
         smaller_is_better: None,
     },
     Metric {
         name: "jobs_lost_ratio",
         unit: "1",
-        definition: "Share of the arrivals that found their line full and went away.",
+        definition: "Share of the arrivals that found their queue full and went away.",
         smaller_is_better: Some(true),
     },
     Metric {
@@ -246,7 +246,7 @@ pub const METRICS: &[Metric] = &[
     Metric {
         name: "jobs_present_mean",
         unit: "jobs",
-        definition: "Time average of the number of arrivals that are there, from their arrival to their end, waiting in a line included.",
+        definition: "Time average of the number of arrivals that are there, from their arrival to their end, waiting in a queue included.",
         smaller_is_better: Some(true),
     },
     Metric {
@@ -504,7 +504,7 @@ pub struct Outcome {
     pub marks: Vec<Mark>,
     /// Rows of tasks, nodes and marks that were left out because no table would keep them.
     pub left_out: [usize; 3],
-    /// Why the run broke off, if it did; then there are no values, and the rest ends where the run did.
+    /// Why the run was aborted, if it was; then there are no values, and the rest ends where the run did.
     pub failed: Option<String>,
 }
 

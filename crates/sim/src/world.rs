@@ -51,7 +51,7 @@ type Cx = Context<Event>;
 enum Event {
     Agent(agent::Event),
     Image(image::Event),
-    Failure(failure::Turn),
+    Failure(failure::Transition),
     Expired(heartbeat::Expired),
     Lost(heartbeat::Lost),
     Workload(workload::Event),
@@ -91,7 +91,7 @@ macro_rules! part_of_event {
 part_of_event!(
     Agent(agent::Event),
     Image(image::Event),
-    Failure(failure::Turn),
+    Failure(failure::Transition),
     Expired(heartbeat::Expired),
     Lost(heartbeat::Lost),
     Workload(workload::Event),

@@ -1,7 +1,7 @@
 //! `simctl`: one file per verb.
 //!
-//! Results go to standard output, talk goes to standard error. The process ends with 0 if all went well and every
-//! expectation held, 1 if one did not hold or a run broke off, 2 if the input was wrong, 3 if reading or writing failed,
+//! Results go to standard output, diagnostics go to standard error. The process ends with 0 if all went well and every
+//! expectation held, 1 if one did not hold or a run was aborted, 2 if the input was wrong, 3 if reading or writing failed,
 //! 130 or 143 if SIGINT or SIGTERM ended it.
 
 pub mod bench;
@@ -39,7 +39,7 @@ Examples:
   simctl report results/rack-outage                draw pictures and page again from the CSV files
   simctl stack docker-stack.yml                    what a stack file asks for, as Docker reads it
 
-Exit codes: 0 all held, 1 an expectation did not hold or a run broke off, 2 wrong input, 3 reading or writing failed";
+Exit codes: 0 all held, 1 an expectation did not hold or a run was aborted, 2 wrong input, 3 reading or writing failed";
 
 #[derive(Subcommand)]
 enum Verb {
@@ -88,7 +88,7 @@ pub enum Format {
 pub enum End {
     /// All went well, every expectation held.
     Held = 0,
-    /// An expectation did not hold, or a run broke off.
+    /// An expectation did not hold, or a run was aborted.
     Failed = 1,
     /// The input was wrong.
     WrongInput = 2,

@@ -78,7 +78,7 @@ pub(super) struct Done {
     /// Without tasks, nodes and series.
     pub(super) results: Results,
     pub(super) verdicts: Vec<Verdict>,
-    /// Why runs broke off.
+    /// Why runs were aborted.
     pub(super) broken: Vec<String>,
     pub(super) dir: Option<PathBuf>,
 }
@@ -216,7 +216,7 @@ pub(super) fn simulate(job: Job, what: &What, console: &mut Console, execute: Ex
 }
 
 impl Done {
-    /// Judges results, and tells which runs broke off.
+    /// Judges results, and says which runs were aborted.
     pub(super) fn of(results: Results, console: &mut Console) -> Done {
         let marks = results.marks.iter().flat_map(|run| run.items.iter().map(move |mark| (run, mark)));
         let why = |(run, mark): (&OfRun<Mark>, &Mark)| {
@@ -229,7 +229,7 @@ impl Done {
         };
         let broken: Vec<String> = marks.filter(|(_, mark)| mark.kind == "error").map(why).collect();
         let name = outside::shown(&results.manifest.name);
-        broken.iter().for_each(|why| console.tell(&format!("error: {name}: a run broke off: {why}")));
+        broken.iter().for_each(|why| console.tell(&format!("error: {name}: a run was aborted: {why}")));
         let verdicts = verdicts(&results.manifest.expect, &results.manifest.strategies, &results.runs);
         Done { results, verdicts, broken, dir: None }
     }

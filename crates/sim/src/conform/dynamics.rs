@@ -10,7 +10,7 @@ use super::Ties;
 use super::compare::{self, Check, normal, sorted};
 use super::input::{EventWire, Recorded, ServiceWire, availability};
 
-/// Steps of a life at most: what takes more goes in circles.
+/// Steps of a life at most: what takes more makes no progress.
 const MOST_STEPS: usize = 100_000;
 
 /// Replays a scenario and compares every recorded property.
@@ -155,7 +155,9 @@ impl<'a> Run<'a> {
                 break;
             }
             if step == MOST_STEPS {
-                return Err(format!("duration_ns: more than {MOST_STEPS} steps until {next} ns: it goes in circles"));
+                return Err(format!(
+                    "duration_ns: more than {MOST_STEPS} steps until {next} ns: the life makes no progress"
+                ));
             }
             if next > self.now {
                 self.end_of_instant();

@@ -17,7 +17,7 @@ use rand_chacha::ChaCha8Rng;
 use sched::spec::ContainerSpec;
 use sched::{DesiredState, Span, TaskState, Time};
 
-use self::health::{Condition, Course};
+use self::health::{HealthOutcome, HealthPlan};
 use super::cores::Cores;
 use super::links::LinkImpairment;
 use super::overlay::OverlayModel;
@@ -38,9 +38,9 @@ pub struct Behaviour {
     /// From the start until their health checks find them well; `None` is at once.
     pub warm_up: Option<Law>,
     /// From the start until their health checks find them ill; `None` is never.
-    pub sick: Option<Law>,
+    pub unhealthy_after: Option<Law>,
     /// Whether the probes of an ill container hang until their timeout instead of failing at once.
-    pub hangs: bool,
+    pub probe_hangs: bool,
 }
 
 impl Behaviour {
@@ -212,7 +212,7 @@ struct Rest {
     exit_code: i32,
     stop_code: i32,
     /// What its probes find, if it has a health check.
-    course: Option<Course>,
+    course: Option<HealthOutcome>,
 }
 
 impl Life {
@@ -238,13 +238,13 @@ impl Life {
         let accept = model.accept.sample(rng);
         let (attach, detach) = (overlay.attach.sample(rng), overlay.detach.sample(rng));
         let mut drawn = |law: Option<Law>| law.map(|law| law.sample(rng));
-        let condition = Condition {
+        let plan = HealthPlan {
             ready: drawn(behaviour.warm_up).unwrap_or_default(),
-            sick: drawn(behaviour.sick),
-            hangs: behaviour.hangs,
+            unhealthy_after: drawn(behaviour.unhealthy_after),
+            probe_hangs: behaviour.probe_hangs,
         };
         let (stop, stop_code) = if stop < grace { (stop, behaviour.stop_code) } else { (grace + kill, KILLED) };
-        let course = health::course(spec, condition);
+        let course = health::course(spec, plan);
         let rest = Rest { accept, halt, attach, detach, notice, exit, exit_code, stop_code, course };
         Life { create, start, stop, rest }
     }
@@ -256,7 +256,7 @@ pub struct Agents {
     model: DaemonModel,
     overlay: OverlayModel,
     seeds: Seeds,
-    nodes: Vec<Node>,
+    nodes: Vec<Daemon>,
     /// By number of the task; `None` for those that never came to an agent or are gone.
     containers: Vec<Option<Container>>,
     /// Reports on their way into the manager's store, by time of the commit; how many commits were announced, and when
@@ -280,7 +280,7 @@ const SHORT: usize = 64;
 /// What every message touches stands in the first line, what few do behind it.
 #[derive(Clone, Debug)]
 #[repr(C, align(64))]
-struct Node {
+struct Daemon {
     /// Counts losses of the link to the manager, and those of power: what was under way before is void.
     link: u32,
     cycle: u32,
@@ -430,7 +430,7 @@ impl Agents {
         names: impl Iterator<Item = &'n str>,
         seeds: Seeds,
     ) -> Self {
-        let node = |name| Node {
+        let node = |name| Daemon {
             link: 0,
             cycle: 0,
             alive: true,
@@ -508,17 +508,17 @@ impl Agents {
 
     /// The manager wants something else of a task. Tasks that no agent has are none of its business.
     pub fn desire<E: From<Event>>(&mut self, cx: &mut Context<E>, task: TaskNo, desired: DesiredState) {
-        let Some(it) = self.container(task) else { return };
-        it.wanted = Some(desired);
-        let node = it.node as usize;
+        let Some(container) = self.container(task) else { return };
+        container.wanted = Some(desired);
+        let node = container.node as usize;
         self.send(cx, node, Assignment::Desired(task, desired));
     }
 
     /// The manager forgets a task: its container goes, whatever it does, as soon as its node hears of it.
     pub fn remove<E: From<Event>>(&mut self, cx: &mut Context<E>, task: TaskNo) {
-        let Some(it) = self.container(task) else { return };
-        it.wanted = None;
-        let node = it.node as usize;
+        let Some(container) = self.container(task) else { return };
+        container.wanted = None;
+        let node = container.node as usize;
         if self.nodes[node].connected {
             self.send(cx, node, Assignment::Remove(task));
         } else if !self.nodes[node].alive {
@@ -528,11 +528,13 @@ impl Agents {
 
     /// The image of a task is on its node.
     pub fn pulled<E: From<Event>>(&mut self, cx: &mut Context<E>, task: TaskNo) {
-        let Some(it) = self.container(task).filter(|it| it.phase == Phase::Pulling) else { return };
+        let Some(container) = self.container(task).filter(|container| container.phase == Phase::Pulling) else {
+            return;
+        };
         let now = cx.now();
-        if now < it.clock {
-            let rest = it.clock - now;
-            it.wait(cx, task, Phase::Resuming, rest);
+        if now < container.clock {
+            let rest = container.clock - now;
+            container.wait(cx, task, Phase::Resuming, rest);
         } else {
             self.create(cx, task);
         }
@@ -540,31 +542,31 @@ impl Agents {
 
     /// The image of a task cannot be had.
     pub fn not_pulled<E: From<Event>>(&mut self, cx: &mut Context<E>, task: TaskNo, error: Arc<str>) {
-        if let Some(it) = self.container(task).filter(|it| it.phase == Phase::Pulling) {
-            it.phase = Phase::Idle;
+        if let Some(container) = self.container(task).filter(|container| container.phase == Phase::Pulling) {
+            container.phase = Phase::Idle;
             self.report(cx, task, TaskState::Rejected, Some(error));
         }
     }
 
     /// The node of a task is attached to its networks.
     pub fn attached<E: From<Event>>(&mut self, cx: &mut Context<E>, task: TaskNo) {
-        let Some(it) = self.container(task) else { return };
-        it.attached = true;
-        if it.phase == Phase::Attaching {
-            it.timer += 1;
+        let Some(container) = self.container(task) else { return };
+        container.attached = true;
+        if container.phase == Phase::Attaching {
+            container.timer += 1;
             self.pull(cx, task);
         }
     }
 
     /// A machine loses power: its containers are gone, its agent is silent, what was sent to it is lost.
     pub fn power_off<E: From<Event>>(&mut self, cx: &mut Context<E>, node: usize) {
-        let it = &mut self.nodes[node];
-        it.cycle += 1;
-        it.alive = false;
+        let daemon = &mut self.nodes[node];
+        daemon.cycle += 1;
+        daemon.alive = false;
         self.unlink(node);
         for task in self.tasks_on(node) {
             self.lose(cx, task);
-            if self.containers[task.row()].as_ref().is_some_and(|it| it.wanted.is_none()) {
+            if self.containers[task.row()].as_ref().is_some_and(|container| container.wanted.is_none()) {
                 self.discard(cx, task);
             }
         }
@@ -582,12 +584,12 @@ impl Agents {
             return;
         }
         if keeps {
-            let it = &mut self.nodes[node];
-            it.cycle += 1;
-            it.alive = false;
+            let daemon = &mut self.nodes[node];
+            daemon.cycle += 1;
+            daemon.alive = false;
             self.unlink(node);
             for task in self.tasks_on(node) {
-                if self.containers[task.row()].as_ref().is_some_and(|it| it.phase != Phase::Running) {
+                if self.containers[task.row()].as_ref().is_some_and(|container| container.phase != Phase::Running) {
                     self.lose(cx, task);
                 }
             }
@@ -599,47 +601,47 @@ impl Agents {
     }
 
     fn boot<E: From<Event>>(&mut self, cx: &mut Context<E>, node: usize, law: Law) {
-        let it = &self.nodes[node];
-        let mut rng = self.seeds.stream(Stream::Boot, part(it.entity, u64::from(it.cycle)));
-        cx.after(law.sample(&mut rng), Event::Booted { node: node as u32, cycle: it.cycle });
+        let daemon = &self.nodes[node];
+        let mut rng = self.seeds.stream(Stream::Boot, part(daemon.entity, u64::from(daemon.cycle)));
+        cx.after(law.sample(&mut rng), Event::Booted { node: node as u32, cycle: daemon.cycle });
     }
 
     /// A node's network breaks. Its containers go on; its agent notices by a heartbeat that is not answered, and calls from
     /// then on. Until then one that is mute still gets assignments, and the reports of one that is deaf still arrive.
     pub fn cut<E: From<Event>>(&mut self, cx: &mut Context<E>, node: usize, period: Span, fault: NetworkFault) {
-        let it = &mut self.nodes[node];
-        if it.fault.replace(fault).is_some() {
+        let daemon = &mut self.nodes[node];
+        if daemon.fault.replace(fault).is_some() {
             return self.unlink(node);
         }
-        let was_connected = it.connected;
+        let was_connected = daemon.connected;
         if was_connected {
-            let mut rng = self.seeds.stream(Stream::Link, part(it.entity, u64::from(it.link)));
+            let mut rng = self.seeds.stream(Stream::Link, part(daemon.entity, u64::from(daemon.link)));
             let beat = Span::from_secs_f64(unit(&mut rng) * period.as_secs_f64());
-            it.calls = cx.now() + beat + TIMEOUT;
+            daemon.calls = cx.now() + beat + TIMEOUT;
         }
         if fault != NetworkFault::TxLost || !was_connected {
             self.unlink(node);
         }
-        let it = &mut self.nodes[node];
+        let daemon = &mut self.nodes[node];
         if fault != NetworkFault::Isolated && was_connected {
-            it.connected = true;
-            cx.at(it.calls, Event::GivenUp { node: node as u32, link: it.link });
+            daemon.connected = true;
+            cx.at(daemon.calls, Event::GivenUp { node: node as u32, link: daemon.link });
         }
     }
 
     /// A node's network is whole again. A session that the agent still believes in goes on at once.
     pub fn mend<E: From<Event>>(&mut self, cx: &mut Context<E>, node: usize) {
-        let it = &mut self.nodes[node];
-        if it.fault.take().is_none() || !it.alive {
+        let daemon = &mut self.nodes[node];
+        if daemon.fault.take().is_none() || !daemon.alive {
             return;
         }
-        if it.connected {
+        if daemon.connected {
             self.unlink(node);
         }
-        let it = &self.nodes[node];
-        let mut rng = self.seeds.stream(Stream::Link, part(it.entity, u64::from(it.link)));
-        let next = session::next_call(it.calls, cx.now(), self.overlay.unreachable, &mut rng);
-        cx.at(next, Event::Booted { node: node as u32, cycle: it.cycle });
+        let daemon = &self.nodes[node];
+        let mut rng = self.seeds.stream(Stream::Link, part(daemon.entity, u64::from(daemon.link)));
+        let next = session::next_call(daemon.calls, cx.now(), self.overlay.unreachable, &mut rng);
+        cx.at(next, Event::Booted { node: node as u32, cycle: daemon.cycle });
     }
 
     /// Whether the agent of a node runs and its network is whole.
@@ -665,28 +667,30 @@ impl Agents {
 
     /// The process of a task is killed. Says whether there was one.
     pub fn kill<E: From<Event>>(&mut self, cx: &mut Context<E>, task: TaskNo) -> bool {
-        let Some(it) = self.container(task).filter(|it| it.process >= Process::Lives) else { return false };
-        let end = if it.known >= Some(DesiredState::Shutdown) { End::Stopped } else { End::Killed };
+        let Some(container) = self.container(task).filter(|container| container.process >= Process::Lives) else {
+            return false;
+        };
+        let end = if container.known >= Some(DesiredState::Shutdown) { End::Stopped } else { End::Killed };
         self.end(cx, task, end);
         true
     }
 
     /// The session of a node is gone, with all that was on its way.
     fn unlink(&mut self, node: usize) {
-        let it = &mut self.nodes[node];
-        it.link += 1;
-        it.connected = false;
-        it.sent.clear();
-        it.outbox.clear();
+        let daemon = &mut self.nodes[node];
+        daemon.link += 1;
+        daemon.connected = false;
+        daemon.sent.clear();
+        daemon.outbox.clear();
     }
 
     /// The engine is lost under a container.
     fn lose<E: From<Event>>(&mut self, cx: &mut Context<E>, task: TaskNo) {
-        let it = self.containers[task.row()].as_mut().expect("a node's tasks have containers");
-        it.timer += 1;
-        it.phase = Phase::Idle;
-        let is_lost = it.known.is_some() && !it.state.is_terminal();
-        let process = std::mem::replace(&mut it.process, if is_lost { Process::Lost } else { Process::None });
+        let container = self.containers[task.row()].as_mut().expect("a node's tasks have containers");
+        container.timer += 1;
+        container.phase = Phase::Idle;
+        let is_lost = container.known.is_some() && !container.state.is_terminal();
+        let process = std::mem::replace(&mut container.process, if is_lost { Process::Lost } else { Process::None });
         if let Some(cores) = &mut self.cores {
             cores.cancel(cx.now(), task);
         }
@@ -702,7 +706,7 @@ impl Agents {
     pub fn handle<E: From<Event>>(&mut self, cx: &mut Context<E>, event: Event) {
         match event {
             Event::Step { task, timer } => {
-                if self.container(task).is_some_and(|it| it.timer == timer) {
+                if self.container(task).is_some_and(|container| container.timer == timer) {
                     self.step_over(cx, task);
                 }
             }
@@ -739,17 +743,17 @@ impl Agents {
 
     /// Goes on with a task if nothing is under way for it (SwarmKit `agent/exec/controller.go`, `Do`).
     fn step<E: From<Event>>(&mut self, cx: &mut Context<E>, task: TaskNo) {
-        let Some(it) = self.container(task) else { return };
-        if it.state.is_terminal() {
+        let Some(container) = self.container(task) else { return };
+        if container.state.is_terminal() {
             return;
         }
-        if it.known >= Some(DesiredState::Shutdown) {
-            match it.phase {
+        if container.known >= Some(DesiredState::Shutdown) {
+            match container.phase {
                 Phase::Cancelled | Phase::Leaving | Phase::Stopping | Phase::Halting | Phase::Noticing => {}
                 Phase::Idle => self.leave(cx, task),
                 phase => {
-                    let node = it.node as usize;
-                    it.wait(cx, task, Phase::Cancelled, STEP_RETRY);
+                    let node = container.node as usize;
+                    container.wait(cx, task, Phase::Cancelled, STEP_RETRY);
                     if phase == Phase::Pulling {
                         cx.tell(Fact::ImageUnwanted(task, node));
                     }
@@ -760,17 +764,17 @@ impl Agents {
             }
             return;
         }
-        match (it.phase, it.state) {
+        match (container.phase, container.state) {
             (Phase::Idle, TaskState::Assigned) => {
-                let accept = it.rest().accept;
+                let accept = container.rest().accept;
                 if accept == Span::ZERO {
                     self.prepare(cx, task);
                 } else {
                     self.work(cx, task, Phase::Accepting, accept);
                 }
             }
-            (Phase::Idle, TaskState::Ready) if it.known > Some(DesiredState::Ready) => {
-                let start = if it.joins { it.start + it.rest().attach } else { it.start };
+            (Phase::Idle, TaskState::Ready) if container.known > Some(DesiredState::Ready) => {
+                let start = if container.joins { container.start + container.rest().attach } else { container.start };
                 self.work(cx, task, Phase::Starting, start);
                 self.report(cx, task, TaskState::Starting, None);
             }
@@ -780,10 +784,10 @@ impl Agents {
 
     /// Begins with the networks of a task.
     fn prepare<E: From<Event>>(&mut self, cx: &mut Context<E>, task: TaskNo) {
-        let Some(it) = self.container(task) else { return };
-        let attached = it.attached;
+        let Some(container) = self.container(task) else { return };
+        let attached = container.attached;
         if !attached {
-            it.wait(cx, task, Phase::Attaching, ATTACHMENT_WAIT);
+            container.wait(cx, task, Phase::Attaching, ATTACHMENT_WAIT);
         }
         self.report(cx, task, TaskState::Preparing, None);
         if attached {
@@ -794,12 +798,12 @@ impl Agents {
     /// The manager wants a task that is being prepared to run. That breaks off the step that is under way: the wait for
     /// the networks has failed then, any other step is tried again after a second (SwarmKit `agent/task.go`).
     pub(super) fn disturb<E: From<Event>>(&mut self, cx: &mut Context<E>, task: TaskNo) {
-        let Some(it) = self.container(task) else { return };
-        match it.phase {
+        let Some(container) = self.container(task) else { return };
+        match container.phase {
             Phase::Attaching => self.not_attached(cx, task),
-            Phase::Pulling => it.clock = cx.now() + STEP_RETRY,
+            Phase::Pulling => container.clock = cx.now() + STEP_RETRY,
             Phase::Creating | Phase::Resuming => {
-                it.wait(cx, task, Phase::Resuming, STEP_RETRY);
+                container.wait(cx, task, Phase::Resuming, STEP_RETRY);
                 if let Some(cores) = &mut self.cores {
                     cores.cancel(cx.now(), task);
                 }
@@ -809,30 +813,30 @@ impl Agents {
     }
 
     fn not_attached<E: From<Event>>(&mut self, cx: &mut Context<E>, task: TaskNo) {
-        let Some(it) = self.container(task) else { return };
-        it.phase = Phase::Idle;
-        it.timer += 1;
+        let Some(container) = self.container(task) else { return };
+        container.phase = Phase::Idle;
+        container.timer += 1;
         let error = "node is missing network attachments, ip addresses may be exhausted".into();
         self.report(cx, task, TaskState::Rejected, Some(error));
     }
 
     fn create<E: From<Event>>(&mut self, cx: &mut Context<E>, task: TaskNo) {
-        let Some(it) = self.container(task) else { return };
-        let create = it.create;
+        let Some(container) = self.container(task) else { return };
+        let create = container.create;
         self.work(cx, task, Phase::Creating, create);
     }
 
     fn pull<E: From<Event>>(&mut self, cx: &mut Context<E>, task: TaskNo) {
-        let Some(it) = self.container(task) else { return };
-        it.phase = Phase::Pulling;
-        let node = it.node as usize;
+        let Some(container) = self.container(task) else { return };
+        container.phase = Phase::Pulling;
+        let node = container.node as usize;
         cx.tell(Fact::ImageWanted(task, node));
     }
 
     /// What was under way for a task is done.
     fn step_over<E: From<Event>>(&mut self, cx: &mut Context<E>, task: TaskNo) {
-        let Some(it) = self.container(task) else { return };
-        match std::mem::replace(&mut it.phase, Phase::Idle) {
+        let Some(container) = self.container(task) else { return };
+        match std::mem::replace(&mut container.phase, Phase::Idle) {
             Phase::Idle | Phase::Pulling => unreachable!("nothing is timed"),
             Phase::Accepting => self.prepare(cx, task),
             Phase::Attaching => self.not_attached(cx, task),
@@ -843,21 +847,21 @@ impl Agents {
                 self.step(cx, task);
             }
             Phase::Starting => {
-                it.process = Process::Lives;
-                it.clock = cx.now();
-                let rest = it.rest();
+                container.process = Process::Lives;
+                container.clock = cx.now();
+                let rest = container.rest();
                 match rest.course {
                     None => self.run(cx, task),
                     Some(course) => {
                         let probed = [course.healthy, course.unhealthy, rest.exit];
                         let first = probed.into_iter().flatten().min().expect("probes find one or the other");
-                        it.wait(cx, task, Phase::Probing, first);
+                        container.wait(cx, task, Phase::Probing, first);
                     }
                 }
             }
             Phase::Probing => {
-                let age = cx.now() - it.clock;
-                if it.rest().course.is_some_and(|it| it.healthy == Some(age)) {
+                let age = cx.now() - container.clock;
+                if container.rest().course.is_some_and(|course| course.healthy == Some(age)) {
                     self.run(cx, task);
                 } else {
                     self.run_out(cx, task);
@@ -867,7 +871,7 @@ impl Agents {
             Phase::Cancelled => self.leave(cx, task),
             Phase::Leaving => self.stop(cx, task),
             Phase::Stopping => {
-                let end = it.end;
+                let end = container.end;
                 self.end(cx, task, end);
             }
             Phase::Halting => self.notice(cx, task),
@@ -877,17 +881,17 @@ impl Agents {
 
     /// A container serves, and does until it ends by itself or its probes find it unhealthy.
     fn run<E: From<Event>>(&mut self, cx: &mut Context<E>, task: TaskNo) {
-        let Some(it) = self.container(task) else { return };
-        it.process = Process::Serves;
-        it.phase = Phase::Running;
-        let Rest { course, exit, .. } = it.rest();
-        let end = match (course.and_then(|it| it.unhealthy), exit) {
+        let Some(container) = self.container(task) else { return };
+        container.process = Process::Serves;
+        container.phase = Phase::Running;
+        let Rest { course, exit, .. } = container.rest();
+        let end = match (course.and_then(|course| course.unhealthy), exit) {
             (Some(ill), Some(exit)) => Some(ill.min(exit)),
             (ill, exit) => ill.or(exit),
         };
         if let Some(end) = end {
-            let rest = Span::from_nanos(end.as_nanos().saturating_sub((cx.now() - it.clock).as_nanos()));
-            it.wait(cx, task, Phase::Running, rest);
+            let rest = Span::from_nanos(end.as_nanos().saturating_sub((cx.now() - container.clock).as_nanos()));
+            container.wait(cx, task, Phase::Running, rest);
         }
         cx.tell(Fact::Started(task));
         self.report(cx, task, TaskState::Running, None);
@@ -895,12 +899,12 @@ impl Agents {
 
     /// A container ends by itself, or is unhealthy: then the engine's agent stops it.
     fn run_out<E: From<Event>>(&mut self, cx: &mut Context<E>, task: TaskNo) {
-        let Some(it) = self.container(task) else { return };
-        let age = cx.now() - it.clock;
-        match it.rest().exit {
+        let Some(container) = self.container(task) else { return };
+        let age = cx.now() - container.clock;
+        match container.rest().exit {
             Some(after) if after <= age => self.end(cx, task, End::Exited),
             _ => {
-                it.end = End::Unhealthy;
+                container.end = End::Unhealthy;
                 self.leave(cx, task);
             }
         }
@@ -909,10 +913,10 @@ impl Agents {
     /// Takes a task out of the load balancing, where its networks have time to forget it.
     fn leave<E: From<Event>>(&mut self, cx: &mut Context<E>, task: TaskNo) {
         let leave = self.overlay.leave;
-        let Some(it) = self.container(task) else { return };
-        let (serves, joins) = (it.process == Process::Serves, it.joins);
+        let Some(container) = self.container(task) else { return };
+        let (serves, joins) = (container.process == Process::Serves, container.joins);
         if joins {
-            it.wait(cx, task, Phase::Leaving, leave);
+            container.wait(cx, task, Phase::Leaving, leave);
         }
         if serves {
             cx.tell(Fact::Leaving(task));
@@ -924,31 +928,31 @@ impl Agents {
 
     /// Sends the stop signal, if there is a process to receive it.
     fn stop<E: From<Event>>(&mut self, cx: &mut Context<E>, task: TaskNo) {
-        let Some(it) = self.container(task) else { return };
-        if it.state < TaskState::Starting {
-            it.phase = Phase::Idle;
+        let Some(container) = self.container(task) else { return };
+        if container.state < TaskState::Starting {
+            container.phase = Phase::Idle;
             self.report(cx, task, TaskState::Shutdown, None);
         } else {
-            let (stop, node) = (it.stop, it.node as usize);
+            let (stop, node) = (container.stop, container.node as usize);
             let stop = times(stop, self.nodes[node].slow);
-            let it = self.containers[task.row()].as_mut().expect("as above");
-            it.wait(cx, task, Phase::Stopping, stop);
+            let container = self.containers[task.row()].as_mut().expect("as above");
+            container.wait(cx, task, Phase::Stopping, stop);
         }
     }
 
     /// The process of a container is over; its agent will know.
     fn end<E: From<Event>>(&mut self, cx: &mut Context<E>, task: TaskNo, end: End) {
-        let Some(it) = self.container(task) else { return };
-        it.end = end;
-        it.phase = Phase::Idle;
-        it.timer += 1;
-        let Rest { halt, detach, .. } = it.rest();
+        let Some(container) = self.container(task) else { return };
+        container.end = end;
+        container.phase = Phase::Idle;
+        container.timer += 1;
+        let Rest { halt, detach, .. } = container.rest();
         let halt = match end {
             End::Exited | End::Killed => Span::ZERO,
-            End::Stopped | End::Unhealthy if it.joins => halt + detach,
+            End::Stopped | End::Unhealthy if container.joins => halt + detach,
             End::Stopped | End::Unhealthy => halt,
         };
-        if std::mem::replace(&mut it.process, Process::None) == Process::Serves {
+        if std::mem::replace(&mut container.process, Process::None) == Process::Serves {
             cx.tell(Fact::Ended(task));
         }
         if halt == Span::ZERO {
@@ -960,19 +964,19 @@ impl Agents {
 
     /// It takes the agent a moment to notice.
     fn notice<E: From<Event>>(&mut self, cx: &mut Context<E>, task: TaskNo) {
-        let Some(it) = self.container(task) else { return };
-        let notice = it.rest().notice;
+        let Some(container) = self.container(task) else { return };
+        let notice = container.rest().notice;
         if notice == Span::ZERO {
             return self.noticed(cx, task);
         }
-        it.wait(cx, task, Phase::Noticing, notice);
+        container.wait(cx, task, Phase::Noticing, notice);
     }
 
     /// The agent knows that a process is over.
     fn noticed<E: From<Event>>(&mut self, cx: &mut Context<E>, task: TaskNo) {
-        let Some(it) = self.container(task) else { return };
-        let Rest { exit_code, stop_code, .. } = it.rest();
-        let (code, why) = match it.end {
+        let Some(container) = self.container(task) else { return };
+        let Rest { exit_code, stop_code, .. } = container.rest();
+        let (code, why) = match container.end {
             End::Stopped => return self.report(cx, task, TaskState::Shutdown, None),
             End::Exited => (exit_code, ""),
             End::Killed => (KILLED, ""),
@@ -987,13 +991,13 @@ impl Agents {
 
     /// A step of a task that keeps a processor busy.
     fn work<E: From<Event>>(&mut self, cx: &mut Context<E>, task: TaskNo, phase: Phase, work: Span) {
-        let Some(it) = self.containers.get_mut(task.row()).and_then(Option::as_mut) else { return };
-        let work = times(work, self.nodes[it.node as usize].slow);
+        let Some(container) = self.containers.get_mut(task.row()).and_then(Option::as_mut) else { return };
+        let work = times(work, self.nodes[container.node as usize].slow);
         match &mut self.cores {
-            None => it.wait(cx, task, phase, work),
+            None => container.wait(cx, task, phase, work),
             Some(cores) => {
-                it.phase = phase;
-                it.timer += 1;
+                container.phase = phase;
+                container.timer += 1;
                 cores.begin(cx.now(), task, work);
                 self.await_cores(cx);
             }
@@ -1026,11 +1030,11 @@ impl Agents {
 
     /// Removes a container, whatever it does.
     fn discard<E: From<Event>>(&mut self, cx: &mut Context<E>, task: TaskNo) {
-        let Some(it) = self.containers.get_mut(task.row()).and_then(Option::take) else { return };
+        let Some(container) = self.containers.get_mut(task.row()).and_then(Option::take) else { return };
         if let Some(cores) = &mut self.cores {
             cores.cancel(cx.now(), task);
         }
-        let node = &mut self.nodes[it.node as usize];
+        let node = &mut self.nodes[container.node as usize];
         node.gone += 1;
         if node.tasks.len() <= SHORT || node.gone * 2 > node.tasks.len() {
             #[cfg(test)]
@@ -1038,10 +1042,10 @@ impl Agents {
             node.tasks.retain(|task| self.containers[task.row()].is_some());
             node.gone = 0;
         }
-        if it.phase == Phase::Pulling {
-            cx.tell(Fact::ImageUnwanted(task, it.node as usize));
+        if container.phase == Phase::Pulling {
+            cx.tell(Fact::ImageUnwanted(task, container.node as usize));
         }
-        if it.process == Process::Serves {
+        if container.process == Process::Serves {
             cx.tell(Fact::Ended(task));
         }
     }
@@ -1049,7 +1053,7 @@ impl Agents {
 
 impl Container {
     fn rest(&self) -> Rest {
-        self.rare.as_ref().map_or(Rest::default(), |it| it.rest)
+        self.rare.as_ref().map_or(Rest::default(), |rare| rare.rest)
     }
 
     fn error(&self) -> Option<&Arc<str>> {
@@ -1144,7 +1148,7 @@ mod tests {
                         Fact::Ended(task) => format!("ended {}", task.0),
                         Fact::AgentCalled(node) => format!("registered {node}"),
                         Fact::Reported { task, state, error, .. } => {
-                            let error = error.map(|it| format!(" {it}")).unwrap_or_default();
+                            let error = error.map(|error| format!(" {error}")).unwrap_or_default();
                             format!("report {} {state}{error}", task.0)
                         }
                         other => panic!("{other:?}"),
@@ -1220,7 +1224,7 @@ mod tests {
                 lab.until(10.0);
                 lab.desire(first, DesiredState::Shutdown);
                 lab.desire(second, DesiredState::Shutdown);
-                let ended: Vec<_> = lab.until(30.0).into_iter().filter(|it| it.contains("ended")).collect();
+                let ended: Vec<_> = lab.until(30.0).into_iter().filter(|line| line.contains("ended")).collect();
                 assert_eq!(ended, ["14.101s ended 1", "21.101s ended 0"]);
             },
         );
@@ -1272,7 +1276,7 @@ mod tests {
                 let spec = ContainerSpec { health: Some(health), ..ContainerSpec::default() };
                 lab.assign(DesiredState::Running, false, &spec, Behaviour::default());
             }
-            let started: Vec<_> = lab.until(60.0).into_iter().filter(|it| it.contains("started")).collect();
+            let started: Vec<_> = lab.until(60.0).into_iter().filter(|line| line.contains("started")).collect();
             assert_eq!(started, ["0.701s started 2", "5.701s started 1", "30.701s started 0"]);
         });
     }
@@ -1369,7 +1373,7 @@ mod tests {
                 lab.run_one();
             }
             let log = lab.until(0.15);
-            assert_eq!(log.iter().filter(|it| it.starts_with("0.1s report")).count(), 100);
+            assert_eq!(log.iter().filter(|line| line.starts_with("0.1s report")).count(), 100);
         });
     }
 
@@ -1388,7 +1392,7 @@ mod tests {
                 assert_eq!(lab.until(60.0), ["9.701s ended 0"], "nobody hears of it");
                 lab.agents.mend(&mut lab.cx, 0);
                 let log = lab.until(80.0);
-                let words: Vec<&str> = log.iter().map(|it| it.split_once(' ').unwrap().1).collect();
+                let words: Vec<&str> = log.iter().map(|line| line.split_once(' ').unwrap().1).collect();
                 assert_eq!(
                     words,
                     [
@@ -1445,9 +1449,9 @@ mod tests {
                 log = lab.until(20.0);
                 lab.desire(second, DesiredState::Shutdown);
                 log.extend(lab.until(40.0));
-                log.iter_mut().for_each(|it| *it = it.split_once(' ').unwrap().1.to_string());
+                log.iter_mut().for_each(|line| *line = line.split_once(' ').unwrap().1.to_string());
                 lab.agents.mend(&mut lab.cx, 0);
-                assert!(lab.until(60.0).iter().any(|it| it.ends_with("report 2 Shutdown")), "it catches up");
+                assert!(lab.until(60.0).iter().any(|line| line.ends_with("report 2 Shutdown")), "it catches up");
             });
             log
         };
@@ -1467,7 +1471,7 @@ mod tests {
                     lab.agents.restart(&mut lab.cx, 0, keeps);
                     let log = lab.until(20.0);
                     assert_eq!(log.last().unwrap(), &format!("7.1s report 0 {report}"));
-                    assert_eq!(log.iter().any(|it| it.contains("ended")), !keeps);
+                    assert_eq!(log.iter().any(|line| line.contains("ended")), !keeps);
                 },
             );
         }
@@ -1499,7 +1503,7 @@ mod tests {
         };
         let spec = ContainerSpec { health: Some(health), ..ContainerSpec::default() };
         let secs = |secs| Law::Fixed(Span::from_secs(secs));
-        let sick = Behaviour { sick: Some(secs(5)), ..Behaviour::default() };
+        let sick = Behaviour { unhealthy_after: Some(secs(5)), ..Behaviour::default() };
         // Started at 0.701 s; probes fail 5 and 6 s later. On an overlay it leaves for two seconds.
         for (behaviour, reported, words) in [
             (
@@ -1540,7 +1544,7 @@ mod tests {
             let behaviour = Behaviour { warm_up: never, stop_code: 1, ..Behaviour::default() };
             lab.assign(DesiredState::Running, false, &spec, behaviour);
             let log = lab.until(30.0);
-            assert!(!log.iter().any(|it| it.contains("started") || it.contains("Running")), "{log:?}");
+            assert!(!log.iter().any(|line| line.contains("started") || line.contains("Running")), "{log:?}");
             assert_eq!(
                 log.last().unwrap(),
                 "4.1s report 0 Failed task: non-zero exit (1): dockerexec: unhealthy container"
@@ -1556,7 +1560,7 @@ mod tests {
                 for _ in 0..4 {
                     lab.run_one();
                 }
-                let started: Vec<_> = lab.until(10.0).into_iter().filter(|it| it.contains("started")).collect();
+                let started: Vec<_> = lab.until(10.0).into_iter().filter(|line| line.contains("started")).collect();
                 // Four creations of 0.2 s on two cores take 0.4 s, four starts of 0.4 s take 0.8 s.
                 assert_eq!(started, ["1.301s started 0", "1.301s started 1", "1.301s started 2", "1.301s started 3"]);
             },
@@ -1593,7 +1597,7 @@ mod tests {
             lab.until(10.0);
             // Every other one first, so that the oldest are not always at hand.
             let (even, odd): (Vec<TaskNo>, Vec<TaskNo>) =
-                tasks.iter().copied().partition(|it: &TaskNo| it.0.is_multiple_of(2));
+                tasks.iter().copied().partition(|task: &TaskNo| task.0.is_multiple_of(2));
             for task in even {
                 lab.agents.remove(&mut lab.cx, task);
             }

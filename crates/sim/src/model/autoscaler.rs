@@ -100,7 +100,7 @@ impl Autoscalers {
             (0..plan.nodes.len()).map(state).collect()
         };
         let machines = plans.iter().map(states).collect();
-        let entities = plans.iter().map(|it| entity(&it.pool)).collect();
+        let entities = plans.iter().map(|plan| entity(&plan.pool)).collect();
         Autoscalers { plans: plans.into(), machines, entities, orders: 0, seeds }
     }
 
@@ -122,25 +122,26 @@ impl Autoscalers {
     ) {
         let plans = Arc::clone(&self.plans);
         let (plan, now) = (&plans[row], cx.now());
-        let seen = |node: usize| cluster.binary_search_by_key(&node, |it| it.node).ok().map(|place| &cluster[place]);
+        let seen =
+            |node: usize| cluster.binary_search_by_key(&node, |machine| machine.node).ok().map(|place| &cluster[place]);
         let states = &mut self.machines[row];
         for (state, &node) in states.iter_mut().zip(&plan.nodes) {
             match (*state, seen(node)) {
-                (State::Leaving, Some(it)) if !it.occupied => {
+                (State::Leaving, Some(machine)) if !machine.occupied => {
                     cx.tell(Fact::MachineEmpty(node));
                     *state = State::Away;
                 }
-                (State::Coming, Some(it)) if it.ready => *state = State::There(None),
+                (State::Coming, Some(machine)) if machine.ready => *state = State::There(None),
                 (State::Leaving | State::There(_), None) => *state = State::Away,
                 _ => {}
             }
         }
         let old = |since: Time| plan.pending_for <= now.since(since);
-        let mut wanted: Vec<Room> = waiting.iter().filter(|it| old(it.1)).map(|it| it.0).collect();
-        wanted.retain(|it| fits(*it, plan.room));
-        let coming = states.iter().filter(|it| **it == State::Coming).count();
+        let mut wanted: Vec<Room> = waiting.iter().filter(|task| old(task.1)).map(|task| task.0).collect();
+        wanted.retain(|room| fits(*room, plan.room));
+        let coming = states.iter().filter(|state| **state == State::Coming).count();
         let more = machines_for(wanted, plan.room).saturating_sub(coming);
-        let ordered: Vec<usize> = (0..states.len()).filter(|it| states[*it] == State::Away).take(more).collect();
+        let ordered: Vec<usize> = (0..states.len()).filter(|row| states[*row] == State::Away).take(more).collect();
         for number in ordered {
             states[number] = State::Coming;
             let node = plan.nodes[number];
@@ -158,15 +159,16 @@ impl Autoscalers {
     fn give_back<E>(&mut self, cx: &mut Context<E>, row: usize, cluster: &[Machine], busy: bool) {
         let (plan, states) = (&self.plans[row], &mut self.machines[row]);
         let now = cx.now();
-        let stays = |it: &State| matches!(it, State::There(_) | State::Coming);
-        let mut left = states.iter().filter(|it| stays(it)).count();
+        let stays = |state: &State| matches!(state, State::There(_) | State::Coming);
+        let mut left = states.iter().filter(|state| stays(state)).count();
         let busy = busy || states.contains(&State::Coming);
         let mut gone: Vec<usize> = Vec::new();
         let mut moved = false;
         for (number, &node) in plan.nodes.iter().enumerate() {
             let State::There(since) = states[number] else { continue };
-            let machine = cluster.binary_search_by_key(&node, |it| it.node).ok().map(|place| &cluster[place]);
-            let unneeded = machine.filter(|it| !busy && it.ready && is_unneeded(it, plan.below, cluster, &gone));
+            let machine = cluster.binary_search_by_key(&node, |machine| machine.node).ok().map(|place| &cluster[place]);
+            let unneeded =
+                machine.filter(|machine| !busy && machine.ready && is_unneeded(machine, plan.below, cluster, &gone));
             let Some(machine) = unneeded else {
                 states[number] = State::There(None);
                 continue;
@@ -199,7 +201,7 @@ fn machines_for(mut wanted: Vec<Room>, room: Room) -> usize {
         if last != Some(wants) {
             (last, from) = (Some(wants), 0);
         }
-        from += bins[from..].iter().take_while(|it| !fits(wants, **it)).count();
+        from += bins[from..].iter().take_while(|bin| !fits(wants, **bin)).count();
         if from == bins.len() {
             bins.push(room);
         }
@@ -213,18 +215,19 @@ fn is_unneeded(machine: &Machine, below: f64, cluster: &[Machine], gone: &[usize
     if machine.movable.is_empty() {
         return true;
     }
-    let sum = machine.movable.iter().fold((0, 0), |sum: Room, it| (sum.0 + it.0, sum.1 + it.1));
+    let sum = machine.movable.iter().fold((0, 0), |sum: Room, task| (sum.0 + task.0, sum.1 + task.1));
     let share = |part: i64, whole: i64| if whole > 0 { part as f64 / whole as f64 } else { 0.0 };
     if share(sum.0, machine.capacity.0).max(share(sum.1, machine.capacity.1)) >= below {
         return false;
     }
-    let others = cluster.iter().filter(|it| it.ready && it.node != machine.node && !gone.contains(&it.node));
-    let mut room: Vec<Room> = others.map(|it| it.free).collect();
+    let others =
+        cluster.iter().filter(|other| other.ready && other.node != machine.node && !gone.contains(&other.node));
+    let mut room: Vec<Room> = others.map(|other| other.free).collect();
     let mut movable = machine.movable.clone();
     movable.sort_unstable_by(|a, b| b.cmp(a));
-    movable.into_iter().all(|wants| match room.iter_mut().find(|it| fits(wants, **it)) {
-        Some(it) => {
-            *it = (it.0 - wants.0, it.1 - wants.1);
+    movable.into_iter().all(|wants| match room.iter_mut().find(|room| fits(wants, **room)) {
+        Some(free) => {
+            *free = (free.0 - wants.0, free.1 - wants.1);
             true
         }
         None => false,
@@ -253,7 +256,7 @@ mod tests {
 
     fn machine(node: usize, movable: &[i64]) -> Machine {
         let used: i64 = movable.iter().sum();
-        let movable: Vec<Room> = movable.iter().map(|it| (*it, 1)).collect();
+        let movable: Vec<Room> = movable.iter().map(|room| (*room, 1)).collect();
         let occupied = !movable.is_empty();
         Machine { node, ready: true, capacity: (4, 100), free: (4 - used, 90), movable, occupied }
     }
@@ -269,12 +272,12 @@ mod tests {
         scalers.start(&mut cx);
         let waiting: Vec<(Room, Time)> = vec![((3, 1), Time::ZERO), ((3, 1), Time::ZERO), ((9, 1), Time::ZERO)];
         let mut log = Vec::new();
-        while let Some((now, event)) = cx.pop().filter(|it| it.0 < Time::ZERO + Span::from_secs(115)) {
+        while let Some((now, event)) = cx.pop().filter(|next| next.0 < Time::ZERO + Span::from_secs(115)) {
             match event {
                 Event::Look(row) => scalers.look(&mut cx, row as usize, &[machine(1, &[4])], &waiting),
                 Event::Provisioned { node, .. } => cx.tell(Fact::MachineProvisioned(node as usize)),
             }
-            log.extend(cx.take_facts().into_iter().map(|it| (now.as_secs_f64(), it)));
+            log.extend(cx.take_facts().into_iter().map(|fact| (now.as_secs_f64(), fact)));
         }
         // They have waited for long enough at the second look; the third is too large for any machine.
         let ordered = [(20.0, Fact::MachineOrdered(2)), (20.0, Fact::MachineOrdered(3))];
@@ -291,9 +294,11 @@ mod tests {
         let mut cx: Context<Event> = Context::new();
         scalers.start(&mut cx);
         let mut log = Vec::new();
-        while let Some((now, Event::Look(row))) = cx.pop().filter(|it| it.0 <= Time::ZERO + Span::from_secs(seconds)) {
+        while let Some((now, Event::Look(row))) =
+            cx.pop().filter(|next| next.0 <= Time::ZERO + Span::from_secs(seconds))
+        {
             scalers.look(&mut cx, row as usize, cluster, &[]);
-            log.extend(cx.take_facts().into_iter().map(|it| (now.as_secs_f64(), it)));
+            log.extend(cx.take_facts().into_iter().map(|fact| (now.as_secs_f64(), fact)));
         }
         log
     }

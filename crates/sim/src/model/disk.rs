@@ -40,19 +40,19 @@ impl Disks {
         }
         self.uses += 1;
         for &layer in layers.iter() {
-            let it = &mut self.nodes[node].layers[layer as usize];
-            it.1 = self.uses;
-            it.2 += 1;
+            let entry = &mut self.nodes[node].layers[layer as usize];
+            entry.1 = self.uses;
+            entry.2 += 1;
         }
         self.held.insert(task, (node, Arc::clone(layers)));
     }
 
     /// A layer is there. The layers that have to go for it are added to `gone`.
     pub fn keep(&mut self, node: usize, layer: u32, bytes: u64, gone: &mut Vec<u32>) {
-        let it = &mut self.nodes[node];
-        it.layers[layer as usize].0 = Some(bytes);
-        it.bytes += bytes;
-        it.shrink(self.limit, gone);
+        let disk = &mut self.nodes[node];
+        disk.layers[layer as usize].0 = Some(bytes);
+        disk.bytes += bytes;
+        disk.shrink(self.limit, gone);
     }
 
     /// A task uses nothing any more. Its node, and what goes there.
@@ -70,9 +70,9 @@ impl Disks {
 
     /// A disk is lost; tasks still hold what they need.
     pub fn clear(&mut self, node: usize) {
-        let it = &mut self.nodes[node];
-        it.bytes = 0;
-        it.layers.iter_mut().for_each(|layer| layer.0 = None);
+        let disk = &mut self.nodes[node];
+        disk.bytes = 0;
+        disk.layers.iter_mut().for_each(|layer| layer.0 = None);
     }
 }
 
@@ -85,8 +85,8 @@ impl Disk {
 
     fn shrink(&mut self, limit: u64, gone: &mut Vec<u32>) {
         while self.bytes > limit {
-            let free = self.layers.iter().enumerate().filter(|(_, it)| it.0.is_some() && it.2 == 0);
-            let Some((layer, _)) = free.min_by_key(|(_, it)| it.1) else { return };
+            let free = self.layers.iter().enumerate().filter(|(_, layer)| layer.0.is_some() && layer.2 == 0);
+            let Some((layer, _)) = free.min_by_key(|(_, layer)| layer.1) else { return };
             self.bytes -= self.layers[layer].0.take().unwrap_or(0);
             gone.push(layer as u32);
         }

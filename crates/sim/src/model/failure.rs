@@ -33,7 +33,7 @@ pub struct FailurePlan {
     /// Name of the crews; plans whose crews have the same name share them.
     pub crew: Option<String>,
     /// Whether every unit is new at the start; otherwise its up time has been going on for ever.
-    pub new: bool,
+    pub starts_fresh: bool,
     /// How long before a failure it is announced; then the nodes are drained.
     pub notice: Option<Span>,
     /// Whether failures come in bursts.
@@ -53,7 +53,7 @@ impl Default for FailurePlan {
             repair: Law::Fixed(Span::from_secs(3600)),
             crews: None,
             crew: None,
-            new: false,
+            starts_fresh: false,
             notice: None,
             burst: None,
             log: None,
@@ -81,16 +81,16 @@ pub struct FailureUnit {
     pub nodes: Vec<usize>,
 }
 
-/// The next turn of a process, unless another came before it: a notice, a failure, or the end of a repair.
+/// The next transition of a process, unless another came before it: a notice, a failure, or the end of a repair.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Turn {
+pub struct Transition {
     process: u32,
     serial: u32,
 }
 
-/// What a turn was.
+/// What a transition was.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Happening {
+pub enum FailureEvent {
     /// It was announced that the unit will fail.
     Noticed,
     /// The unit failed.
@@ -101,7 +101,7 @@ pub enum Happening {
 
 /// A machine changed its state.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Change {
+pub struct PowerChange {
     /// Row of the node.
     pub node: usize,
     /// Whether it has power now.
@@ -137,7 +137,7 @@ struct Process {
     fails: Time,
     noticed: bool,
     /// Whether the failure is part of a burst: then it does not begin another.
-    drawn_in: bool,
+    in_burst: bool,
     /// Outages of its log so far.
     outages: usize,
     rng: ChaCha8Rng,
@@ -147,24 +147,24 @@ impl Failures {
     /// Every node is up. The chance of a unit belongs to its name and that of its plan.
     pub fn new(plans: &[FailurePlan], nodes: usize, seeds: Seeds) -> Self {
         let (mut processes, mut rows) = (Vec::new(), Vec::new());
-        for (plan, it) in plans.iter().enumerate() {
+        for (row, plan) in plans.iter().enumerate() {
             let begin = processes.len();
-            processes.extend(it.units.iter().enumerate().map(|(unit, failing)| Process {
-                plan,
+            processes.extend(plan.units.iter().enumerate().map(|(unit, failing)| Process {
+                plan: row,
                 unit,
                 serial: 0,
                 broken: false,
                 fails: Time::ZERO,
                 noticed: false,
-                drawn_in: false,
+                in_burst: false,
                 outages: 0,
-                rng: seeds.stream(Stream::Failure, part(entity(&it.name), entity(&failing.name))),
+                rng: seeds.stream(Stream::Failure, part(entity(&plan.name), entity(&failing.name))),
             }));
             rows.push(begin..processes.len());
         }
         // Whose crews have a name takes those of the first plan that names them.
-        let same = |it: &FailurePlan| plans.iter().position(|other| it.crew.is_some() && other.crew == it.crew);
-        let teams = plans.iter().enumerate().map(|(row, it)| same(it).unwrap_or(row)).collect();
+        let same = |plan: &FailurePlan| plans.iter().position(|other| plan.crew.is_some() && other.crew == plan.crew);
+        let teams = plans.iter().enumerate().map(|(row, plan)| same(plan).unwrap_or(row)).collect();
         Failures {
             plans: plans.into(),
             teams,
@@ -172,28 +172,28 @@ impl Failures {
             rows,
             broken: vec![0; nodes],
             switched_off: vec![false; nodes],
-            crews: plans.iter().map(|it| (it.crews.unwrap_or(u64::MAX), VecDeque::new())).collect(),
+            crews: plans.iter().map(|plan| (plan.crews.unwrap_or(u64::MAX), VecDeque::new())).collect(),
         }
     }
 
     /// Schedules the first failure of every process. Unless its units are new, a process has been going on for ever and is
     /// found whole: the first up time is what is left of one, so that failures do not bunch at the start.
-    pub fn start<E: From<Turn>>(&mut self, cx: &mut Context<E>) {
+    pub fn start<E: From<Transition>>(&mut self, cx: &mut Context<E>) {
         for row in 0..self.processes.len() {
             self.schedule(cx, row, true);
         }
     }
 
-    /// A turn is due. The nodes that changed their state are added to `changes`; the answer says what happened to its
+    /// A transition is due. The nodes that changed their state are added to `changes`; the answer says what happened to its
     /// [unit](Failures::unit).
-    pub fn handle<E: From<Turn>>(
+    pub fn handle<E: From<Transition>>(
         &mut self,
         cx: &mut Context<E>,
-        turn: Turn,
-        changes: &mut Vec<Change>,
-    ) -> Option<Happening> {
-        let process = &mut self.processes[turn.process as usize];
-        if process.serial != turn.serial {
+        transition: Transition,
+        changes: &mut Vec<PowerChange>,
+    ) -> Option<FailureEvent> {
+        let process = &mut self.processes[transition.process as usize];
+        if process.serial != transition.serial {
             return None;
         }
         let plans = Arc::clone(&self.plans);
@@ -201,18 +201,18 @@ impl Failures {
         let unit = &plan.units[process.unit];
         if !process.broken && !process.noticed && plan.notice.is_some() {
             process.noticed = true;
-            cx.at(process.fails, turn);
-            return Some(Happening::Noticed);
+            cx.at(process.fails, transition);
+            return Some(FailureEvent::Noticed);
         }
         process.broken = !process.broken;
         let broken = process.broken;
         if broken {
-            self.break_down(cx, turn.process);
+            self.break_down(cx, transition.process);
         } else {
             process.outages += 1;
             let row = self.teams[process.plan];
             self.crews[row].0 += 1;
-            self.schedule(cx, turn.process as usize, false);
+            self.schedule(cx, transition.process as usize, false);
             self.repair(cx, row);
         }
         let powered: &[usize] = if plan.fault.is_none() { &unit.nodes } else { &[] };
@@ -220,43 +220,43 @@ impl Failures {
             let was_up = self.is_up(node);
             self.broken[node] = if broken { self.broken[node] + 1 } else { self.broken[node] - 1 };
             if was_up != self.is_up(node) {
-                changes.push(Change { node, up: !was_up });
+                changes.push(PowerChange { node, up: !was_up });
             }
         }
-        Some(if broken { Happening::Failed } else { Happening::Repaired })
+        Some(if broken { FailureEvent::Failed } else { FailureEvent::Repaired })
     }
 
     /// Schedules the next failure of a process, or its notice.
-    fn schedule<E: From<Turn>>(&mut self, cx: &mut Context<E>, row: usize, first: bool) {
-        let it = &mut self.processes[row];
-        let plan = &self.plans[it.plan];
-        it.fails = match &plan.log {
-            Some(log) => match log[it.unit].get(it.outages) {
+    fn schedule<E: From<Transition>>(&mut self, cx: &mut Context<E>, row: usize, first: bool) {
+        let process = &mut self.processes[row];
+        let plan = &self.plans[process.plan];
+        process.fails = match &plan.log {
+            Some(log) => match log[process.unit].get(process.outages) {
                 Some(outage) => outage.0.max(cx.now()),
                 None => return,
             },
-            None if first && !plan.new => cx.now() + plan.up.residual(&mut it.rng),
-            None => cx.now() + plan.up.sample(&mut it.rng),
+            None if first && !plan.starts_fresh => cx.now() + plan.up.residual(&mut process.rng),
+            None => cx.now() + plan.up.sample(&mut process.rng),
         };
-        (it.noticed, it.drawn_in) = (false, false);
-        it.serial += 1;
+        (process.noticed, process.in_burst) = (false, false);
+        process.serial += 1;
         let notice = plan.notice.unwrap_or_default();
-        let at = cx.now().max(Time::from_nanos(it.fails.as_nanos().saturating_sub(notice.as_nanos())));
-        cx.at(at, Turn { process: row as u32, serial: it.serial });
+        let at = cx.now().max(Time::from_nanos(process.fails.as_nanos().saturating_sub(notice.as_nanos())));
+        cx.at(at, Transition { process: row as u32, serial: process.serial });
     }
 
     /// A process is broken: it waits for a crew, and may draw others in.
-    fn break_down<E: From<Turn>>(&mut self, cx: &mut Context<E>, process: u32) {
-        let it = &mut self.processes[process as usize];
-        let row = it.plan;
+    fn break_down<E: From<Transition>>(&mut self, cx: &mut Context<E>, process: u32) {
+        let broken = &mut self.processes[process as usize];
+        let row = broken.plan;
         let team = self.teams[row];
         self.crews[team].1.push_back(process);
         let plan = &self.plans[row];
         if let Some(burst) = &plan.burst
-            && !it.drawn_in
-            && unit(&mut it.rng) < burst.chance
+            && !broken.in_burst
+            && unit(&mut broken.rng) < burst.chance
         {
-            let mut rng = it.rng.clone();
+            let mut rng = broken.rng.clone();
             // At least one more; geometric with the mean of the others.
             let stop = 1.0 / (burst.size - 1.0).max(1.0);
             let mut others = 1;
@@ -268,9 +268,9 @@ impl Failures {
                 let chosen = whole.swap_remove(below(&mut rng, whole.len() as u64) as usize);
                 let after = Span::from_secs_f64(unit(&mut rng) * burst.within.as_secs_f64());
                 let other = &mut self.processes[chosen];
-                (other.noticed, other.drawn_in) = (true, true);
+                (other.noticed, other.in_burst) = (true, true);
                 other.serial += 1;
-                cx.after(after, Turn { process: chosen as u32, serial: other.serial });
+                cx.after(after, Transition { process: chosen as u32, serial: other.serial });
             }
             self.processes[process as usize].rng = rng;
         }
@@ -278,55 +278,55 @@ impl Failures {
     }
 
     /// A free crew begins with the next broken process that waits for it.
-    fn repair<E: From<Turn>>(&mut self, cx: &mut Context<E>, team: usize) {
+    fn repair<E: From<Transition>>(&mut self, cx: &mut Context<E>, team: usize) {
         let (free, waiting) = &mut self.crews[team];
         if *free == 0 {
             return;
         }
         let Some(next) = waiting.pop_front() else { return };
         *free -= 1;
-        let it = &mut self.processes[next as usize];
-        let plan = &self.plans[it.plan];
+        let process = &mut self.processes[next as usize];
+        let plan = &self.plans[process.plan];
         let repair = match &plan.log {
-            Some(log) => log[it.unit][it.outages].1,
-            None => plan.repair.sample(&mut it.rng),
+            Some(log) => log[process.unit][process.outages].1,
+            None => plan.repair.sample(&mut process.rng),
         };
-        it.serial += 1;
-        cx.after(repair, Turn { process: next, serial: it.serial });
+        process.serial += 1;
+        cx.after(repair, Transition { process: next, serial: process.serial });
     }
 
     /// The script switches nodes off or on. Switching on does not repair what else is broken.
-    pub fn switch(&mut self, nodes: &[usize], on: bool, changes: &mut Vec<Change>) {
+    pub fn switch(&mut self, nodes: &[usize], on: bool, changes: &mut Vec<PowerChange>) {
         for &node in nodes {
             let was_up = self.is_up(node);
             self.switched_off[node] = !on;
             if was_up != self.is_up(node) {
-                changes.push(Change { node, up: !was_up });
+                changes.push(PowerChange { node, up: !was_up });
             }
         }
     }
 
     /// The rows of the plan and the unit that a process belongs to.
-    pub fn rows(&self, turn: Turn) -> (u32, u32) {
-        let process = &self.processes[turn.process as usize];
+    pub fn rows(&self, transition: Transition) -> (u32, u32) {
+        let process = &self.processes[transition.process as usize];
         (process.plan as u32, process.unit as u32)
     }
 
     /// The unit of a process.
-    pub fn unit(&self, turn: Turn) -> &FailureUnit {
-        let process = &self.processes[turn.process as usize];
+    pub fn unit(&self, transition: Transition) -> &FailureUnit {
+        let process = &self.processes[transition.process as usize];
         &self.plans[process.plan].units[process.unit]
     }
 
     /// What breaks in a process and the row of the process; `None` is the power of its machines.
-    pub fn fault(&self, turn: Turn) -> Option<(NetworkFault, usize)> {
-        let row = turn.process as usize;
+    pub fn fault(&self, transition: Transition) -> Option<(NetworkFault, usize)> {
+        let row = transition.process as usize;
         self.plans[self.processes[row].plan].fault.map(|fault| (fault, row))
     }
 
     /// Whether failures of a process are announced.
-    pub fn announces(&self, turn: Turn) -> bool {
-        self.plans[self.processes[turn.process as usize].plan].notice.is_some()
+    pub fn announces(&self, transition: Transition) -> bool {
+        self.plans[self.processes[transition.process as usize].plan].notice.is_some()
     }
 
     /// Whether a node has power.
@@ -351,15 +351,15 @@ mod tests {
     /// All changes of a node until `end`.
     fn history(plans: &[FailurePlan], node: usize, end: Time) -> Vec<(Time, bool)> {
         let mut failures = Failures::new(plans, 4, Seeds::of(9, 1));
-        let mut cx: Context<Turn> = Context::new();
+        let mut cx: Context<Transition> = Context::new();
         failures.start(&mut cx);
         let (mut changes, mut history) = (Vec::new(), Vec::new());
-        while let Some((now, turn)) = cx.pop() {
+        while let Some((now, transition)) = cx.pop() {
             if end < now {
                 break;
             }
-            failures.handle(&mut cx, turn, &mut changes);
-            history.extend(changes.drain(..).filter(|it| it.node == node).map(|it| (now, it.up)));
+            failures.handle(&mut cx, transition, &mut changes);
+            history.extend(changes.drain(..).filter(|change| change.node == node).map(|change| (now, change.up)));
         }
         history
     }
@@ -396,15 +396,20 @@ mod tests {
     fn repairs_wait_for_a_crew_in_the_order_of_failure() {
         let fixed = |secs| Law::Fixed(Span::from_secs(secs));
         let units = vec![unit_of("a", &[0]), unit_of("b", &[1]), unit_of("c", &[2])];
-        let plans =
-            [FailurePlan { up: fixed(100), repair: fixed(10), crews: Some(1), new: true, ..plan("node", units) }];
+        let plans = [FailurePlan {
+            up: fixed(100),
+            repair: fixed(10),
+            crews: Some(1),
+            starts_fresh: true,
+            ..plan("node", units)
+        }];
         let mut failures = Failures::new(&plans, 3, Seeds::of(1, 1));
-        let mut cx: Context<Turn> = Context::new();
+        let mut cx: Context<Transition> = Context::new();
         failures.start(&mut cx);
         let (mut changes, mut ups) = (Vec::new(), Vec::new());
-        while let Some((now, turn)) = cx.pop().filter(|it| it.0 < Time::ZERO + Span::from_secs(150)) {
-            failures.handle(&mut cx, turn, &mut changes);
-            ups.extend(changes.drain(..).filter(|it| it.up).map(|it| (now.as_secs_f64(), it.node)));
+        while let Some((now, transition)) = cx.pop().filter(|next| next.0 < Time::ZERO + Span::from_secs(150)) {
+            failures.handle(&mut cx, transition, &mut changes);
+            ups.extend(changes.drain(..).filter(|change| change.up).map(|change| (now.as_secs_f64(), change.node)));
         }
         assert_eq!(ups, [(110.0, 0), (120.0, 1), (130.0, 2)]);
     }
@@ -417,7 +422,7 @@ mod tests {
             repair: fixed(repair),
             crews: Some(1),
             crew: Some("hands".into()),
-            new: true,
+            starts_fresh: true,
             ..plan(name, vec![unit_of(name, &[node])])
         };
         let told = story(&[of("slow", 0, 100, 50), of("fast", 1, 110, 1)], 2, 152);
@@ -427,12 +432,12 @@ mod tests {
     /// Everything that happens until `end`: `100 Failed a`.
     fn story(plans: &[FailurePlan], nodes: usize, end: u64) -> Vec<String> {
         let mut failures = Failures::new(plans, nodes, Seeds::of(1, 1));
-        let mut cx: Context<Turn> = Context::new();
+        let mut cx: Context<Transition> = Context::new();
         failures.start(&mut cx);
         let (mut changes, mut log) = (Vec::new(), Vec::new());
-        while let Some((now, turn)) = cx.pop().filter(|it| it.0 <= Time::ZERO + Span::from_secs(end)) {
-            if let Some(what) = failures.handle(&mut cx, turn, &mut changes) {
-                let unit = failures.unit(turn);
+        while let Some((now, transition)) = cx.pop().filter(|next| next.0 <= Time::ZERO + Span::from_secs(end)) {
+            if let Some(what) = failures.handle(&mut cx, transition, &mut changes) {
+                let unit = failures.unit(transition);
                 log.push(format!("{} {what:?} {}", now.as_secs_f64(), unit.name));
             }
         }
@@ -442,47 +447,50 @@ mod tests {
     #[test]
     fn a_log_is_replayed_and_a_reclaim_is_announced() {
         let secs = Span::from_secs;
-        let at = |it| Time::ZERO + secs(it);
+        let at = |seconds| Time::ZERO + secs(seconds);
         let log = vec![vec![(at(10), secs(5)), (at(30), secs(1))], vec![(at(12), secs(100))]];
         let units = vec![unit_of("a", &[0]), unit_of("b", &[1])];
         let replay = [FailurePlan { log: Some(log), ..plan("log", units) }];
         let told = ["10 Failed a", "12 Failed b", "15 Repaired a", "30 Failed a", "31 Repaired a", "112 Repaired b"];
         assert_eq!(story(&replay, 2, 1000), told);
-        let fixed = |it| Law::Fixed(secs(it));
+        let fixed = |seconds| Law::Fixed(secs(seconds));
         let (up, repair, notice) = (fixed(100), fixed(10), Some(secs(30)));
-        let spot = [FailurePlan { up, repair, notice, new: true, ..plan("spot", vec![unit_of("a", &[0])]) }];
+        let spot = [FailurePlan { up, repair, notice, starts_fresh: true, ..plan("spot", vec![unit_of("a", &[0])]) }];
         assert_eq!(story(&spot, 1, 190), ["70 Noticed a", "100 Failed a", "110 Repaired a", "180 Noticed a"]);
     }
 
     #[test]
     fn a_unit_that_has_been_there_fails_within_what_is_left_of_an_up_time_and_a_new_one_after_a_whole() {
         let fixed = |secs| Law::Fixed(Span::from_secs(secs));
-        let first = |new: bool| -> Vec<f64> {
-            let units = (0..1000).map(|it| unit_of(&format!("n{it}"), &[])).collect();
-            let plans = [FailurePlan { up: fixed(100), repair: fixed(1000), new, ..plan("node", units) }];
+        let first = |starts_fresh: bool| -> Vec<f64> {
+            let units = (0..1000).map(|number| unit_of(&format!("n{number}"), &[])).collect();
+            let plans = [FailurePlan { up: fixed(100), repair: fixed(1000), starts_fresh, ..plan("node", units) }];
             let told = story(&plans, 0, 500);
-            told.iter().map(|it| it.split(' ').next().and_then(|at| at.parse().ok()).expect("a time")).collect()
+            told.iter().map(|line| line.split(' ').next().and_then(|at| at.parse().ok()).expect("a time")).collect()
         };
         assert_eq!(first(true), vec![100.0; 1000]);
         // Uniform up to the whole: mean 50, standard deviation 100 / sqrt(12), and that of the mean 0.9.
         let left = first(false);
-        assert!(left.len() == 1000 && left.iter().all(|it| (0.0..=100.0).contains(it)), "{left:?}");
+        assert!(left.len() == 1000 && left.iter().all(|seconds| (0.0..=100.0).contains(seconds)), "{left:?}");
         let mean = left.iter().sum::<f64>() / 1000.0;
         assert!((mean - 50.0).abs() < 3.0 && left[10] < 5.0 && 95.0 < left[989], "{mean}");
     }
 
     #[test]
     fn a_burst_draws_others_in() {
-        let units: Vec<FailureUnit> = (0..40).map(|it| unit_of(&format!("n{it}"), &[it])).collect();
+        let units: Vec<FailureUnit> = (0..40).map(|number| unit_of(&format!("n{number}"), &[number])).collect();
         let burst = Some(Burst { chance: 1.0, size: 4.0, within: Span::from_secs(120) });
         // Repairs are short, so that a burst finds the others whole.
         let up = Law::Exponential { mean: Span::from_secs(360_000) };
         let plans = [FailurePlan { burst, up, ..plan("node", units) }];
         let log = story(&plans, 40, 100_000_000);
-        let failed: Vec<f64> =
-            log.iter().filter(|it| it.contains("Failed")).filter_map(|it| it.split(' ').next()?.parse().ok()).collect();
+        let failed: Vec<f64> = log
+            .iter()
+            .filter(|line| line.contains("Failed"))
+            .filter_map(|line| line.split(' ').next()?.parse().ok())
+            .collect();
         let alone = story(&[FailurePlan { burst: None, ..plans[0].clone() }], 40, 100_000_000);
-        let alone = alone.iter().filter(|it| it.contains("Failed")).count() as f64;
+        let alone = alone.iter().filter(|line| line.contains("Failed")).count() as f64;
         // One begins it and three follow; the clocks of those that follow begin anew.
         let ratio = failed.len() as f64 / alone;
         assert!((3.8..4.2).contains(&ratio), "{ratio}");
@@ -492,24 +500,24 @@ mod tests {
     fn a_node_is_up_when_no_cause_holds_it_down() {
         let plans = [plan("node", vec![unit_of("a", &[0])]), plan("rack", vec![unit_of("rack=1", &[0, 1])])];
         let mut failures = Failures::new(&plans, 2, Seeds::of(1, 1));
-        let mut cx: Context<Turn> = Context::new();
+        let mut cx: Context<Transition> = Context::new();
         let mut changes = Vec::new();
-        let down = |node| Change { node, up: false };
-        let up = |node| Change { node, up: true };
+        let down = |node| PowerChange { node, up: false };
+        let up = |node| PowerChange { node, up: true };
 
-        let turn = |process, serial| Turn { process, serial };
+        let transition = |process, serial| Transition { process, serial };
         failures.start(&mut cx);
-        let failed = failures.handle(&mut cx, turn(0, 1), &mut changes);
-        assert_eq!((failed, failures.unit(turn(0, 1))), (Some(Happening::Failed), &plans[0].units[0]));
-        assert_eq!(failures.handle(&mut cx, turn(0, 1), &mut changes), None, "that was the last turn");
+        let failed = failures.handle(&mut cx, transition(0, 1), &mut changes);
+        assert_eq!((failed, failures.unit(transition(0, 1))), (Some(FailureEvent::Failed), &plans[0].units[0]));
+        assert_eq!(failures.handle(&mut cx, transition(0, 1), &mut changes), None, "that was the last transition");
         assert_eq!(std::mem::take(&mut changes), [down(0)]);
-        failures.handle(&mut cx, turn(1, 1), &mut changes);
+        failures.handle(&mut cx, transition(1, 1), &mut changes);
         assert_eq!(std::mem::take(&mut changes), [down(1)], "node 0 is down already");
         failures.switch(&[0, 1], false, &mut changes);
         failures.switch(&[0], false, &mut changes);
-        let repaired = failures.handle(&mut cx, turn(0, 2), &mut changes);
-        assert_eq!((repaired, failures.unit(turn(0, 2))), (Some(Happening::Repaired), &plans[0].units[0]));
-        failures.handle(&mut cx, turn(1, 2), &mut changes);
+        let repaired = failures.handle(&mut cx, transition(0, 2), &mut changes);
+        assert_eq!((repaired, failures.unit(transition(0, 2))), (Some(FailureEvent::Repaired), &plans[0].units[0]));
+        failures.handle(&mut cx, transition(1, 2), &mut changes);
         assert_eq!(changes, [], "the script still holds both");
         failures.switch(&[1, 0], true, &mut changes);
         assert_eq!(changes, [up(1), up(0)]);

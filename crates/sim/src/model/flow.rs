@@ -23,7 +23,7 @@ pub struct Flows {
     uplink: f64,
     /// The same of the line to each rack.
     racks: Vec<f64>,
-    nodes: Vec<Node>,
+    nodes: Vec<Interface>,
     classes: Vec<Class>,
     by_key: BTreeMap<Key, usize>,
     /// Classes that have flows from the registry, by what their nodes' interfaces allow a flow, least first; those that are
@@ -47,7 +47,7 @@ pub struct Flows {
 }
 
 #[derive(Clone, Debug)]
-struct Node {
+struct Interface {
     /// Bytes per second; `None` is no limit.
     bandwidth: Option<u64>,
     rack: usize,
@@ -109,9 +109,11 @@ impl Flows {
     pub fn new(uplink: Option<u64>, nodes: impl Iterator<Item = Option<u64>>) -> Flows {
         let lane = Lane { class: usize::MAX, flows: Vec::new() };
         Flows {
-            uplink: uplink.map_or(f64::INFINITY, |it| it as f64),
+            uplink: uplink.map_or(f64::INFINITY, |uplink| uplink as f64),
             racks: vec![f64::INFINITY],
-            nodes: nodes.map(|bandwidth| Node { bandwidth, rack: 0, lanes: [lane.clone(), lane.clone()] }).collect(),
+            nodes: nodes
+                .map(|bandwidth| Interface { bandwidth, rack: 0, lanes: [lane.clone(), lane.clone()] })
+                .collect(),
             classes: Vec::new(),
             by_key: BTreeMap::new(),
             order: Vec::new(),
@@ -131,7 +133,7 @@ impl Flows {
 
     /// Puts the nodes into racks, given by number, each behind a line of so many bytes per second.
     pub fn with_racks(mut self, racks: &[usize], line: u64) -> Flows {
-        self.racks = vec![line as f64; racks.iter().max().map_or(1, |it| it + 1)];
+        self.racks = vec![line as f64; racks.iter().max().map_or(1, |rack| rack + 1)];
         for (node, &rack) in self.nodes.iter_mut().zip(racks) {
             node.rack = rack;
         }
@@ -190,8 +192,8 @@ impl Flows {
             let class = &self.classes[row];
             // Times are whole nanoseconds: what is left for less than one is done.
             let reached = class.clock + class.rate * 1e-9 + class.clock * 1e-15;
-            let marks = class.marks.iter().take_while(|it| f64::from_bits(it.0) <= reached);
-            finished.extend(marks.map(|it| (row, it.1)));
+            let marks = class.marks.iter().take_while(|mark| f64::from_bits(mark.0) <= reached);
+            finished.extend(marks.map(|mark| (row, mark.1)));
         }
         // Classes in order of creation, and within one in order of their marks.
         finished.sort_by_key(|&(class, _)| class);
@@ -207,8 +209,8 @@ impl Flows {
     /// Bytes per second over the uplink; flows without any limit take no time and do not count.
     pub fn total_rate(&mut self) -> f64 {
         self.share();
-        let classes = self.order.iter().map(|&it| &self.classes[it]);
-        classes.filter(|it| it.rate.is_finite()).map(|it| it.rate * it.marks.len() as f64).sum()
+        let classes = self.order.iter().map(|&row| &self.classes[row]);
+        classes.filter(|class| class.rate.is_finite()).map(|class| class.rate * class.marks.len() as f64).sum()
     }
 
     fn advance(&mut self, now: Time) {
@@ -265,12 +267,12 @@ impl Flows {
             let class = self.class(node, counts, lane);
             self.nodes[node].lanes[lane].class = class;
             for (id, left) in moving[lane].drain(..) {
-                let it = &mut self.classes[class];
-                if it.marks.is_empty() {
-                    it.clock = 0.0;
+                let entry = &mut self.classes[class];
+                if entry.marks.is_empty() {
+                    entry.clock = 0.0;
                 }
-                let mark = it.clock + left;
-                it.marks.insert((mark.to_bits(), id));
+                let mark = entry.clock + left;
+                entry.marks.insert((mark.to_bits(), id));
                 self.flows[id.0 as usize].mark = mark;
                 self.nodes[node].lanes[lane].flows.push(id);
             }
@@ -285,13 +287,13 @@ impl Flows {
     }
 
     fn class(&mut self, node: usize, counts: [usize; 2], lane: usize) -> usize {
-        let Node { bandwidth, rack, .. } = self.nodes[node];
+        let Interface { bandwidth, rack, .. } = self.nodes[node];
         // Without a limit it makes no difference how many there are.
-        let key = bandwidth.map_or((u64::MAX, rack, [0, 0], lane), |it| (it, rack, counts, lane));
+        let key = bandwidth.map_or((u64::MAX, rack, [0, 0], lane), |width| (width, rack, counts, lane));
         if let Some(&class) = self.by_key.get(&key) {
             return class;
         }
-        let width = bandwidth.map_or(f64::INFINITY, |it| it as f64);
+        let width = bandwidth.map_or(f64::INFINITY, |width| width as f64);
         let cap = width / (counts[0] + counts[1]) as f64;
         let beside = match (lane, counts[0]) {
             (0, _) => None,
@@ -384,16 +386,16 @@ mod tests {
         while !rising.is_empty() {
             let level = |(capacity, crossing): &(Option<u64>, Vec<usize>)| {
                 let capacity = (*capacity)? as f64;
-                let stopped: f64 = crossing.iter().filter(|it| !rising.contains(it)).map(|&it| rates[it]).sum();
-                let count = crossing.iter().filter(|it| rising.contains(it)).count();
+                let stopped: f64 = crossing.iter().filter(|flow| !rising.contains(flow)).map(|&flow| rates[flow]).sum();
+                let count = crossing.iter().filter(|flow| rising.contains(flow)).count();
                 (count > 0).then(|| (capacity - stopped) / count as f64)
             };
             let lowest = links.iter().filter_map(|link| Some((level(link)?, link))).min_by(|a, b| a.0.total_cmp(&b.0));
             let Some((level, (_, crossing))) = lowest else { break };
-            for &flow in crossing.iter().filter(|it| rising.contains(it)) {
+            for &flow in crossing.iter().filter(|flow| rising.contains(flow)) {
                 rates[flow] = level;
             }
-            rising.retain(|it| !crossing.contains(it));
+            rising.retain(|flow| !crossing.contains(flow));
         }
         rates
     }
@@ -407,11 +409,11 @@ mod tests {
         flows: &[(usize, Source)],
     ) -> Vec<(Option<u64>, Vec<usize>)> {
         let those = |crosses: &dyn Fn(&(usize, Source)) -> bool| {
-            (0..flows.len()).filter(|&it| crosses(&flows[it])).collect::<Vec<_>>()
+            (0..flows.len()).filter(|&row| crosses(&flows[row])).collect::<Vec<_>>()
         };
-        let mut links = vec![(uplink, those(&|it| it.1 == Source::Registry))];
-        links.extend((0..3).map(|rack| (line, those(&|it| it.1 == Source::Registry && racks[it.0] == rack))));
-        links.extend((0..bandwidths.len()).map(|node| (bandwidths[node], those(&|it| it.0 == node))));
+        let mut links = vec![(uplink, those(&|flow| flow.1 == Source::Registry))];
+        links.extend((0..3).map(|rack| (line, those(&|flow| flow.1 == Source::Registry && racks[flow.0] == rack))));
+        links.extend((0..bandwidths.len()).map(|node| (bandwidths[node], those(&|flow| flow.0 == node))));
         links
     }
 
@@ -422,14 +424,14 @@ mod tests {
     }
 
     fn bandwidth() -> impl Strategy<Value = Option<u64>> {
-        prop_oneof![1 => Just(None), 3 => (1..20u64).prop_map(|it| Some(it * MB)), 2 => Just(Some(10 * MB))]
+        prop_oneof![1 => Just(None), 3 => (1..20u64).prop_map(|rate| Some(rate * MB)), 2 => Just(Some(10 * MB))]
     }
 
     proptest! {
         #[test]
         fn rates_and_times_are_those_of_progressive_filling(
             uplink in bandwidth(),
-            line in prop_oneof![Just(None), (1..20u64).prop_map(|it| Some(it * MB))],
+            line in prop_oneof![Just(None), (1..20u64).prop_map(|rate| Some(rate * MB))],
             bandwidths in prop::collection::vec(bandwidth(), 1..6),
             racks in prop::collection::vec(0..3usize, 6),
             starts in prop::collection::vec(((0..6usize, prop::bool::weighted(0.3)), 1..50_000_000u64, 0..3_000u64), 1..25),
@@ -446,15 +448,15 @@ mod tests {
                 ((node % bandwidths.len(), source), bytes, Span::from_millis(pause))
             });
             let mut next_start = starts.next();
-            let mut start_at = now + next_start.map_or(Span::ZERO, |it| it.2);
+            let mut start_at = now + next_start.map_or(Span::ZERO, |start| start.2);
             while !model.is_empty() || next_start.is_some() {
-                let crossing: Vec<(usize, Source)> = model.iter().map(|it| it.0).collect();
+                let crossing: Vec<(usize, Source)> = model.iter().map(|flow| flow.0).collect();
                 let rates = oracle(model.len(), &links(uplink, line, &racks, &bandwidths, &crossing));
-                for (it, expected) in model.iter().zip(&rates) {
-                    let got = rate(&mut flows, it.2);
+                for (flow, expected) in model.iter().zip(&rates) {
+                    let got = rate(&mut flows, flow.2);
                     prop_assert!(got == *expected || (got / expected - 1.0).abs() < 1e-9, "{got} instead of {expected}");
                 }
-                let first = model.iter().zip(&rates).map(|(it, rate)| if rate.is_finite() { it.1 / rate } else { 0.0 }).min_by(f64::total_cmp);
+                let first = model.iter().zip(&rates).map(|(flow, rate)| if rate.is_finite() { flow.1 / rate } else { 0.0 }).min_by(f64::total_cmp);
                 let due = flows.next_at();
                 prop_assert_eq!(due.is_some(), first.is_some());
                 if let (Some(due), Some(secs)) = (due, first) {
@@ -464,8 +466,8 @@ mod tests {
                 let starts_first = next_start.is_some() && due.is_none_or(|due| start_at < due);
                 let then = if starts_first { start_at } else { due.unwrap() };
                 let secs = (then - now).as_secs_f64();
-                for (it, rate) in model.iter_mut().zip(&rates) {
-                    it.1 = if rate.is_finite() { it.1 - rate * secs } else { 0.0 };
+                for (flow, rate) in model.iter_mut().zip(&rates) {
+                    flow.1 = if rate.is_finite() { flow.1 - rate * secs } else { 0.0 };
                 }
                 now = then;
                 if starts_first {
@@ -473,13 +475,13 @@ mod tests {
                     let id = flows.start(now, node, source, bytes, 0);
                     model.push(((node, source), bytes as f64, id));
                     next_start = starts.next();
-                    start_at = now + next_start.map_or(Span::ZERO, |it| it.2);
+                    start_at = now + next_start.map_or(Span::ZERO, |start| start.2);
                 } else {
                     let mut done = Vec::new();
                     flows.complete(now, &mut done);
                     let before = model.len();
                     let free = flows.free.clone();
-                    model.retain(|it| !free.contains(&it.2));
+                    model.retain(|flow| !free.contains(&flow.2));
                     prop_assert!(!done.is_empty());
                     prop_assert_eq!(before - model.len(), done.len());
                 }
@@ -544,7 +546,7 @@ mod tests {
         }
         let times = finish(flows);
         assert_eq!(times.len(), 1000);
-        assert!(times.iter().all(|it| it.1 == 7.0));
+        assert!(times.iter().all(|time| time.1 == 7.0));
     }
 
     #[test]
@@ -570,7 +572,7 @@ mod tests {
         let mut flows = Flows::new(Some(10 * MB), [None, None, None].into_iter()).with_racks(&[0, 0, 1], 4 * MB);
         let ids: Vec<FlowId> =
             (0..3).map(|node| flows.start(Time::ZERO, node, Source::Registry, 12 * MB, node as u32)).collect();
-        assert_eq!(ids.iter().map(|&it| rate(&mut flows, it)).collect::<Vec<_>>(), [2e6, 2e6, 4e6]);
+        assert_eq!(ids.iter().map(|&id| rate(&mut flows, id)).collect::<Vec<_>>(), [2e6, 2e6, 4e6]);
         assert_eq!(flows.total_rate(), 8e6);
     }
 

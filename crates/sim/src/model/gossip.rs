@@ -140,39 +140,39 @@ impl Gossip {
         reaches: impl Fn(usize, usize) -> bool,
     ) {
         let Some(interval) = self.model.interval else { return };
-        let it = &mut self.news[round.news as usize];
-        it.rounds += 1;
-        let nodes = it.heard.len();
-        let members = Arc::clone(&it.members);
+        let piece = &mut self.news[round.news as usize];
+        piece.rounds += 1;
+        let nodes = piece.heard.len();
+        let members = Arc::clone(&piece.members);
         let reaches = |one: usize, other: usize| reaches(members[one], members[other]);
-        let before = it.knowing.len();
+        let before = piece.knowing.len();
         let fanout = (self.model.fanout as usize).min(nodes - 1);
         let retransmits = self.model.retransmits(nodes);
-        let sync = self.model.sync.as_nanos().checked_div(interval.as_nanos()).filter(|&it| it > 0);
-        let is_sync = sync.is_some_and(|every| u64::from(it.rounds) % every == 0);
-        for teller in it.knowing.clone() {
-            let told = u64::from(it.rounds - 1 - it.heard[teller as usize].unwrap_or(0)) * fanout as u64;
+        let sync = self.model.sync.as_nanos().checked_div(interval.as_nanos()).filter(|&rounds| rounds > 0);
+        let is_sync = sync.is_some_and(|every| u64::from(piece.rounds) % every == 0);
+        for teller in piece.knowing.clone() {
+            let told = u64::from(piece.rounds - 1 - piece.heard[teller as usize].unwrap_or(0)) * fanout as u64;
             let left = retransmits.map_or(fanout, |limit| fanout.min(limit.saturating_sub(told) as usize));
-            it.tell(teller as usize, left, nodes, &reaches);
+            piece.tell(teller as usize, left, nodes, &reaches);
         }
         if is_sync {
             // Everybody compares tables with somebody, in both directions.
             for node in 0..nodes {
-                let other = it.other(node, nodes);
-                if (it.heard[node].is_some() || it.heard[other].is_some()) && reaches(node, other) {
-                    it.hear(node);
-                    it.hear(other);
+                let other = piece.other(node, nodes);
+                if (piece.heard[node].is_some() || piece.heard[other].is_some()) && reaches(node, other) {
+                    piece.hear(node);
+                    piece.hear(other);
                 }
             }
         }
-        if let Some(subject) = it.subject {
-            let new = it.knowing[before..].iter().map(|place| it.members[*place as usize]);
+        if let Some(subject) = piece.subject {
+            let new = piece.knowing[before..].iter().map(|place| piece.members[*place as usize]);
             new.for_each(|node| cx.tell(subject.heard_by(node)));
         }
-        if it.knowing.len() == nodes {
-            cx.tell(Fact::NewsSpread(it.rounds, cx.now() - it.since));
+        if piece.knowing.len() == nodes {
+            cx.tell(Fact::NewsSpread(piece.rounds, cx.now() - piece.since));
             self.free.push(round.news);
-            (it.heard, it.knowing) = (Vec::new(), Vec::new());
+            (piece.heard, piece.knowing) = (Vec::new(), Vec::new());
         } else {
             cx.after(interval, round);
         }
@@ -226,7 +226,7 @@ mod tests {
         while let Some((_, round)) = cx.pop() {
             gossip.handle(&mut cx, round, |_, _| true);
         }
-        let rounds = cx.take_facts().into_iter().filter_map(|it| match it {
+        let rounds = cx.take_facts().into_iter().filter_map(|fact| match fact {
             Fact::NewsSpread(rounds, _) => Some(f64::from(rounds)),
             _ => None,
         });
@@ -299,6 +299,6 @@ mod tests {
         let once = GossipModel { retransmit: 1, sync: Span::from_secs(30), ..unlimited(1) };
         // Told three times each, the news does not reach everybody before the tables are compared, every 150 rounds.
         let rounds = each(&once, 200, 20);
-        assert!(rounds.iter().all(|it| it % 150.0 == 0.0), "{rounds:?}");
+        assert!(rounds.iter().all(|round| round % 150.0 == 0.0), "{rounds:?}");
     }
 }

@@ -64,12 +64,12 @@ const AHEAD: u32 = 1000;
 #[derive(Clone, Debug)]
 pub struct Heartbeats {
     model: HeartbeatModel,
-    nodes: Vec<Node>,
+    nodes: Vec<Watch>,
     seeds: Seeds,
 }
 
 #[derive(Clone, Debug)]
-struct Node {
+struct Watch {
     entity: u64,
     /// Counts registrations: an expiry of an earlier session is void.
     session: u32,
@@ -95,7 +95,7 @@ impl Heartbeats {
     /// Every node has a session. The chance of a node belongs to its name.
     pub fn new<'n>(model: &HeartbeatModel, names: impl Iterator<Item = &'n str>, seeds: Seeds) -> Self {
         let node =
-            |name| Node { entity: entity(name), session: 0, silent: false, since: Time::ZERO, crashes: 0, weak: None };
+            |name| Watch { entity: entity(name), session: 0, silent: false, since: Time::ZERO, crashes: 0, weak: None };
         let nodes = names.map(node).collect();
         Heartbeats { model: model.clone(), nodes, seeds }
     }
@@ -103,49 +103,49 @@ impl Heartbeats {
     /// A node falls silent, at once or after its next heartbeat, which still arrives; if it already is, because it did not
     /// come back so far, nothing changes.
     pub fn silent<E: From<Expired>>(&mut self, cx: &mut Context<E>, node: usize, once_more: bool) {
-        let it = &mut self.nodes[node];
-        if std::mem::replace(&mut it.silent, true) {
+        let watch = &mut self.nodes[node];
+        if std::mem::replace(&mut watch.silent, true) {
             return;
         }
-        if it.weak.is_some() {
-            it.session += 1; // What its link would do does not matter any more.
+        if watch.weak.is_some() {
+            watch.session += 1; // What its link would do does not matter any more.
         }
-        it.crashes += 1;
+        watch.crashes += 1;
         // One more heartbeat is heard within a period.
         let longest = self.model.period + self.model.jitter;
-        it.since = if once_more { cx.now() + longest } else { cx.now() };
-        let mut rng = self.seeds.stream(Stream::Heartbeat, part(it.entity, it.crashes));
+        watch.since = if once_more { cx.now() + longest } else { cx.now() };
+        let mut rng = self.seeds.stream(Stream::Heartbeat, part(watch.entity, watch.crashes));
         let after = if once_more { late_expiry(&self.model, &mut rng) } else { expiry(&self.model, &mut rng) };
         let after = after + self.model.slack + look(&self.model, &mut rng);
-        cx.after(after, Expired { node: node as u32, session: it.session });
+        cx.after(after, Expired { node: node as u32, session: watch.session });
     }
 
     /// There is no leader who would wait for anybody.
     pub fn forget(&mut self) {
-        for it in &mut self.nodes {
-            it.session += 1;
+        for watch in &mut self.nodes {
+            watch.session += 1;
         }
     }
 
     /// A new leader waits for a node that it never heard of, for twice as long as for others (SwarmKit `AddUnknown`).
     pub fn unknown<E: From<Expired>>(&mut self, cx: &mut Context<E>, node: usize) {
-        let it = &mut self.nodes[node];
-        it.session += 1;
-        it.silent = true;
-        it.since = cx.now();
-        it.crashes += 1;
-        let mut rng = self.seeds.stream(Stream::Heartbeat, part(it.entity, it.crashes));
+        let watch = &mut self.nodes[node];
+        watch.session += 1;
+        watch.silent = true;
+        watch.since = cx.now();
+        watch.crashes += 1;
+        let mut rng = self.seeds.stream(Stream::Heartbeat, part(watch.entity, watch.crashes));
         let grace = Span::from_secs_f64(2.0 * f64::from(self.model.grace) * period(&self.model, &mut rng));
         let grace = self.model.unknown.unwrap_or(grace);
-        cx.after(grace, Expired { node: node as u32, session: it.session });
+        cx.after(grace, Expired { node: node as u32, session: watch.session });
     }
 
     /// A node registers (again). Its first heartbeat follows at once.
     pub fn registered<E: From<Lost>>(&mut self, cx: &mut Context<E>, node: usize) {
-        let it = &mut self.nodes[node];
-        it.session += 1;
-        it.silent = false;
-        if let Some(weak) = &mut it.weak {
+        let watch = &mut self.nodes[node];
+        watch.session += 1;
+        watch.silent = false;
+        if let Some(weak) = &mut watch.weak {
             let grace = f64::from(self.model.grace) * period(&self.model, &mut weak.rng);
             weak.expires = cx.now() + Span::from_secs_f64(grace);
             self.look_ahead(cx, node, cx.now());
@@ -160,18 +160,18 @@ impl Heartbeats {
         impairment: Option<LinkImpairment>,
     ) {
         let seeds = self.seeds;
-        let it = &mut self.nodes[node];
-        if !it.silent {
-            it.session += 1;
+        let watch = &mut self.nodes[node];
+        if !watch.silent {
+            watch.session += 1;
         }
-        let Some(impairment) = impairment else { return it.weak = None };
-        let rng = it.weak.take().map_or_else(|| seeds.stream(Stream::Beat, it.entity), |it| it.rng);
+        let Some(impairment) = impairment else { return watch.weak = None };
+        let rng = watch.weak.take().map_or_else(|| seeds.stream(Stream::Beat, watch.entity), |weak| weak.rng);
         let mut weak = Box::new(Weak { impairment, rng, expires: Time::ZERO, lost: false });
         let now = cx.now();
         let (period, past) = (long_period(&self.model, &mut weak.rng), unit(&mut weak.rng));
         weak.expires = now + Span::from_secs_f64(period * (f64::from(self.model.grace) - past));
-        it.weak = Some(weak);
-        if !it.silent {
+        watch.weak = Some(weak);
+        if !watch.silent {
             self.look_ahead(cx, node, now + Span::from_secs_f64(period * (1.0 - past)));
         }
     }
@@ -179,23 +179,23 @@ impl Heartbeats {
     /// A heartbeat of a node is lost, and it will be marked down unless it registers in time: its agent will give up the
     /// session.
     pub fn lost<E: From<Lost> + From<Expired>>(&mut self, cx: &mut Context<E>, lost: Lost) -> Option<usize> {
-        let it = &mut self.nodes[lost.node as usize];
-        let weak = it.weak.as_ref().filter(|_| it.session == lost.session && !it.silent)?;
+        let watch = &mut self.nodes[lost.node as usize];
+        let weak = watch.weak.as_ref().filter(|_| watch.session == lost.session && !watch.silent)?;
         if !weak.lost {
             self.look_ahead(cx, lost.node as usize, cx.now());
             return None;
         }
-        it.silent = true;
-        it.since = cx.now();
-        let slack = self.model.slack + look(&self.model, &mut self.seeds.stream(Stream::Heartbeat, it.entity));
-        cx.at(weak.expires.max(cx.now()) + slack, Expired { node: lost.node, session: it.session });
+        watch.silent = true;
+        watch.since = cx.now();
+        let slack = self.model.slack + look(&self.model, &mut self.seeds.stream(Stream::Heartbeat, watch.entity));
+        cx.at(weak.expires.max(cx.now()) + slack, Expired { node: lost.node, session: watch.session });
         Some(lost.node as usize)
     }
 
     /// Looks which of the heartbeats from `at` on is the next that gets no answer.
     fn look_ahead<E: From<Lost>>(&mut self, cx: &mut Context<E>, node: usize, mut at: Time) {
-        let it = &mut self.nodes[node];
-        let Some(weak) = &mut it.weak else { return };
+        let watch = &mut self.nodes[node];
+        let Some(weak) = &mut watch.weak else { return };
         let mut count = 0;
         weak.lost = loop {
             if weak.impairment.misses(&mut weak.rng) {
@@ -209,14 +209,14 @@ impl Heartbeats {
                 break false;
             }
         };
-        cx.at(at, Lost { node: node as u32, session: it.session });
+        cx.at(at, Lost { node: node as u32, session: watch.session });
     }
 
     /// Nodes of which at least one heartbeat is overdue, as the managers know.
     pub fn late(&self, now: Time) -> impl Iterator<Item = usize> + '_ {
         let longest = self.model.period + self.model.jitter;
         let nodes = self.nodes.iter().enumerate();
-        nodes.filter(move |(_, it)| it.silent && it.since + longest <= now).map(|(node, _)| node)
+        nodes.filter(move |(_, watch)| watch.silent && watch.since + longest <= now).map(|(node, _)| node)
     }
 
     /// The node that is to be marked down, unless it registered in the meantime.
@@ -282,7 +282,7 @@ mod tests {
         drawn.sort_by(f64::total_cmp);
         let n = drawn.len() as f64;
         let mean = drawn.iter().sum::<f64>() / n;
-        let sd = (drawn.iter().map(|it| (it - mean) * (it - mean)).sum::<f64>() / n).sqrt();
+        let sd = (drawn.iter().map(|seconds| (seconds - mean) * (seconds - mean)).sum::<f64>() / n).sqrt();
         assert!((mean - 12.5417).abs() < 0.01, "{mean}");
         assert!((sd - 1.6196).abs() < 0.01, "{sd}");
         for (p, expected) in [(0.01, 9.447), (0.05, 10.0), (0.5, 12.5), (0.95, 15.275), (0.99, 15.952)] {
@@ -325,7 +325,7 @@ mod tests {
             }
             let found = drawn.iter().sum::<f64>() / drawn.len() as f64;
             assert!((found - mean).abs() < 0.15, "{found} instead of {mean}");
-            assert!(drawn.iter().all(|it| (least..=most).contains(it)), "{mean}");
+            assert!(drawn.iter().all(|seconds| (least..=most).contains(seconds)), "{mean}");
         }
     }
 
@@ -345,14 +345,14 @@ mod tests {
     }
 
     impl From<Lost> for Both {
-        fn from(it: Lost) -> Both {
-            Both::Lost(it)
+        fn from(lost: Lost) -> Both {
+            Both::Lost(lost)
         }
     }
 
     impl From<Expired> for Both {
-        fn from(it: Expired) -> Both {
-            Both::Expired(it)
+        fn from(expired: Expired) -> Both {
+            Both::Expired(expired)
         }
     }
 
@@ -364,14 +364,14 @@ mod tests {
         let late = Law::Exponential { mean: Span::from_secs(1) };
         beats.degrade_link(&mut cx, 0, Some(LinkImpairment { loss: 0.1, delay: late }));
         let (mut lost, mut marked) = (0, 0);
-        while let Some((now, event)) = cx.pop().filter(|it| it.0 < Time::ZERO + Span::from_secs(1_000_000)) {
+        while let Some((now, event)) = cx.pop().filter(|next| next.0 < Time::ZERO + Span::from_secs(1_000_000)) {
             match event {
-                Both::Lost(it) if beats.lost(&mut cx, it).is_some() => {
+                Both::Lost(beat) if beats.lost(&mut cx, beat).is_some() => {
                     lost += 1;
                     // It registers at once, and is not marked down.
                     beats.registered(&mut cx, 0);
                 }
-                Both::Expired(it) => marked += usize::from(beats.handle(it).is_some()),
+                Both::Expired(expired) => marked += usize::from(beats.handle(expired).is_some()),
                 Both::Lost(_) => {}
             }
             assert!(now >= cx.now());
@@ -393,8 +393,8 @@ mod tests {
         beats.unknown(&mut cx, 0);
         beats.unknown(&mut cx, 1);
         beats.registered(&mut cx, 1);
-        let marked = |(now, it): (Time, Both)| match it {
-            Both::Expired(it) => beats.handle(it).map(|node| (node, now.as_secs_f64())),
+        let marked = |(now, event): (Time, Both)| match event {
+            Both::Expired(expired) => beats.handle(expired).map(|node| (node, now.as_secs_f64())),
             Both::Lost(_) => None,
         };
         let marked: Vec<_> = std::iter::from_fn(|| cx.pop()).filter_map(marked).collect();
@@ -410,8 +410,8 @@ mod tests {
         beats.silent(&mut cx, 1, false);
         beats.silent(&mut cx, 1, false);
         beats.registered(&mut cx, 0);
-        let marked = |(_, it): (Time, Both)| match it {
-            Both::Expired(it) => beats.handle(it),
+        let marked = |(_, event): (Time, Both)| match event {
+            Both::Expired(expired) => beats.handle(expired),
             Both::Lost(_) => None,
         };
         let marked: Vec<_> = std::iter::from_fn(|| cx.pop()).filter_map(marked).collect();

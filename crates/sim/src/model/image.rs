@@ -50,12 +50,12 @@ pub struct RegistryModel {
     /// Round-trip time to it; a pull costs two for the manifest and one per layer.
     pub latency: Span,
     /// Bytes per second that a node unpacks; `None` is unlimited.
-    pub unpack: Option<u64>,
+    pub unpack_rate: Option<u64>,
     /// Layers that one daemon downloads at a time (moby: 3).
-    pub downloads: u32,
+    pub max_downloads: u32,
     /// Bytes per second at which a node copies what is below for every layer and container (storage driver `vfs`); `None`
     /// makes no copies.
-    pub copy: Option<u64>,
+    pub copy_rate: Option<u64>,
     /// Label of the nodes that says in which rack they are.
     pub rack: String,
     /// Bytes per second of the line to each rack; `None` is unlimited.
@@ -65,10 +65,10 @@ pub struct RegistryModel {
     /// How many pulls the registry allows each node; `None` is without limit.
     pub limit: Option<PullLimit>,
     /// Bytes of unpacked layers that a node keeps beyond those in use; `None` keeps everything, as Docker does.
-    pub cache: Option<u64>,
+    pub cache_bytes: Option<u64>,
     /// Whether a task without its image says why the pull failed, or only that there is no such image (Docker up to
     /// version 20.10).
-    pub tells: bool,
+    pub reports_pull_errors: bool,
 }
 
 impl Default for RegistryModel {
@@ -76,15 +76,15 @@ impl Default for RegistryModel {
         RegistryModel {
             bandwidth: Some(1_250_000_000),
             latency: Span::from_millis(1),
-            unpack: Some(150_000_000),
-            downloads: 3,
-            copy: None,
+            unpack_rate: Some(150_000_000),
+            max_downloads: 3,
+            copy_rate: None,
             rack: "rack".into(),
             rack_bandwidth: None,
             mirror: Mirror::None,
             limit: None,
-            cache: None,
-            tells: true,
+            cache_bytes: None,
+            reports_pull_errors: true,
         }
     }
 }
@@ -181,7 +181,7 @@ pub struct Images {
     circles: Vec<Circle>,
     /// Whether the registry answers.
     answers: bool,
-    nodes: Vec<Node>,
+    nodes: Vec<Store>,
     cached: Cached,
     /// What the disks keep, if they do not keep everything.
     disks: Option<Disks>,
@@ -234,7 +234,7 @@ struct Size {
 /// What every pull touches stands in the first line.
 #[derive(Clone, Debug)]
 #[repr(C, align(64))]
-struct Node {
+struct Store {
     transfers: Vec<u32>,
     /// Downloads that may still begin.
     slots: u32,
@@ -380,21 +380,21 @@ impl Images {
             names.insert(Reference::name_of(&name).into(), contents.len() as u32);
             contents.push(Content { name, is_known: true, layers, missing: image.missing, corrupt });
         }
-        let node = || Node {
-            slots: model.downloads.max(1),
+        let node = || Store {
+            slots: model.max_downloads.max(1),
             waiting: VecDeque::new(),
             transfers: Vec::new(),
             circle: 0,
             linked: true,
             asked: VecDeque::new(),
         };
-        let nodes: Vec<Node> = (0..bandwidths.len()).map(|_| node()).collect();
+        let nodes: Vec<Store> = (0..bandwidths.len()).map(|_| node()).collect();
         let mut cached = Cached::new(nodes.len(), layers.len());
         for (image, content) in images.iter().zip(&contents) {
-            let present = image.present.iter().flat_map(|&node| content.layers.iter().map(move |it| (node, *it)));
+            let present = image.present.iter().flat_map(|&node| content.layers.iter().map(move |layer| (node, *layer)));
             present.for_each(|(node, layer)| cached.keep(node, layer));
         }
-        let mut disks = model.cache.map(|limit| Disks::new(limit, nodes.len(), layers.len()));
+        let mut disks = model.cache_bytes.map(|limit| Disks::new(limit, nodes.len(), layers.len()));
         if let Some(disks) = &mut disks {
             for node in 0..nodes.len() {
                 for layer in (0..layers.len() as u32).filter(|layer| cached.has(node, *layer)).collect::<Vec<_>>() {
@@ -451,7 +451,7 @@ impl Images {
             disks.hold(task, node, layers);
         }
         let local = !missed && image.contains('@');
-        if local && self.model.copy.is_none() {
+        if local && self.model.copy_rate.is_none() {
             return self.tell_ready(cx, task);
         }
         self.serial += 1;
@@ -498,7 +498,7 @@ impl Images {
     pub fn missing(&self, node: usize) -> impl Iterator<Item = (&Arc<str>, u64)> {
         let lacks = move |layer: &&u32| !self.cached.has(node, **layer);
         let bytes = |layer: &u32| self.layers[*layer as usize].packed;
-        self.contents.iter().map(move |it| (&it.name, it.layers.iter().filter(lacks).map(bytes).sum()))
+        self.contents.iter().map(move |content| (&content.name, content.layers.iter().filter(lacks).map(bytes).sum()))
     }
 
     fn note_changed(&mut self, node: usize) {
@@ -608,7 +608,7 @@ impl Images {
         if !keep_cache {
             self.cached.clear(node);
             self.note_changed(node);
-            self.disks.iter_mut().for_each(|it| it.clear(node));
+            self.disks.iter_mut().for_each(|disk| disk.clear(node));
         }
         self.settle(cx);
     }
@@ -645,7 +645,7 @@ impl Images {
                     *(if near { &mut self.totals.near } else { &mut self.totals.sent }) += bytes;
                 }
                 // They arrived together: what becomes of one must not take another for one that still flows.
-                done.iter().for_each(|&it| self.transfers[it as usize].stage = Stage::Arrived);
+                done.iter().for_each(|&transfer| self.transfers[transfer as usize].stage = Stage::Arrived);
                 for transfer in done.drain(..) {
                     self.fetched(cx, transfer, true);
                     self.arrived(cx, transfer);
@@ -684,7 +684,8 @@ impl Images {
     /// Whether a layer can come to its node.
     fn can_come(&self, transfer: u32) -> bool {
         let Transfer { node, layer, .. } = self.transfers[transfer as usize];
-        let is_near = || self.circles.get(self.nodes[node].circle as usize).is_some_and(|it| it.has.contains(&layer));
+        let is_near =
+            || self.circles.get(self.nodes[node].circle as usize).is_some_and(|circle| circle.has.contains(&layer));
         self.nodes[node].linked && (self.answers || is_near())
     }
 
@@ -698,21 +699,21 @@ impl Images {
 
     /// A layer begins to flow, from near if it is there; if it is on its way to somebody near, it waits for that.
     fn send(&mut self, now: Time, transfer: u32) {
-        let it = &mut self.transfers[transfer as usize];
-        let bytes = self.layers[it.layer as usize].packed;
+        let download = &mut self.transfers[transfer as usize];
+        let bytes = self.layers[download.layer as usize].packed;
         let mut source = Source::Registry;
-        if let Some(circle) = self.circles.get_mut(self.nodes[it.node].circle as usize) {
-            if circle.has.contains(&it.layer) {
+        if let Some(circle) = self.circles.get_mut(self.nodes[download.node].circle as usize) {
+            if circle.has.contains(&download.layer) {
                 source = Source::Near;
-            } else if let Some((_, followers)) = circle.fetching.get_mut(&it.layer) {
+            } else if let Some((_, followers)) = circle.fetching.get_mut(&download.layer) {
                 followers.push(transfer);
-                it.stage = Stage::Following;
+                download.stage = Stage::Following;
                 return;
             } else {
-                circle.fetching.insert(it.layer, (transfer, Vec::new()));
+                circle.fetching.insert(download.layer, (transfer, Vec::new()));
             }
         }
-        it.stage = Stage::Flowing(self.flows.start(now, it.node, source, bytes, transfer));
+        download.stage = Stage::Flowing(self.flows.start(now, download.node, source, bytes, transfer));
     }
 
     /// A transfer does not flow any more, because its layer `came` or because it broke off. Whoever waited for it goes on.
@@ -723,7 +724,7 @@ impl Images {
             circle.has.insert(layer);
         }
         let followers = match circle.fetching.get(&layer) {
-            Some(&(fetcher, _)) if fetcher == transfer => circle.fetching.remove(&layer).map(|it| it.1),
+            Some(&(fetcher, _)) if fetcher == transfer => circle.fetching.remove(&layer).map(|entry| entry.1),
             _ => None,
         };
         for follower in followers.unwrap_or_default() {
@@ -739,8 +740,8 @@ impl Images {
         let (node, image) = (node as usize, &self.contents[image as usize]);
         if !(self.answers && self.nodes[node].linked) {
             let name = &*image.name;
-            let first = name.split('/').next().filter(|it| *it != name && it.contains(['.', ':']));
-            let host = first.filter(|it| !it.ends_with("docker.io")).unwrap_or("registry-1.docker.io");
+            let first = name.split('/').next().filter(|part| *part != name && part.contains(['.', ':']));
+            let host = first.filter(|host| !host.ends_with("docker.io")).unwrap_or("registry-1.docker.io");
             return Some(format!("Get \"https://{host}/v2/\": dial tcp: connect: connection refused"));
         }
         if let Some(limit) = self.model.limit {
@@ -769,7 +770,8 @@ impl Images {
         if image.is_known && !image.missing && is_there() {
             return self.copy(cx, pull);
         }
-        let error = if self.model.tells { error.into() } else { format!("No such image: {}", image.name).into() };
+        let error =
+            if self.model.reports_pull_errors { error.into() } else { format!("No such image: {}", image.name).into() };
         self.drop_pull(cx, pull);
         self.release(task);
         if task.0 < NOBODY {
@@ -781,9 +783,9 @@ impl Images {
     fn copy<E: From<Event>>(&mut self, cx: &mut Context<E>, pull: u32) {
         let Pull { task, serial, image, .. } = self.pulls[pull as usize];
         // What is for nobody is no container's.
-        let Some(rate) = self.model.copy.filter(|_| task.0 < NOBODY) else { return self.done(cx, pull) };
+        let Some(rate) = self.model.copy_rate.filter(|_| task.0 < NOBODY) else { return self.done(cx, pull) };
         let layers = self.contents[image as usize].layers.iter();
-        let bytes: u64 = layers.map(|&it| self.layers[it as usize].unpacked).sum();
+        let bytes: u64 = layers.map(|&layer| self.layers[layer as usize].unpacked).sum();
         cx.after(Span::from_secs_f64(bytes as f64 / rate as f64), Event::Copied { pull, serial });
     }
 
@@ -829,12 +831,12 @@ impl Images {
 
     /// A download failed. It keeps its slot until it is tried again; at last its pulls fail.
     fn retry<E: From<Event>>(&mut self, cx: &mut Context<E>, transfer: u32) {
-        let it = &mut self.transfers[transfer as usize];
-        it.stage = Stage::Requested;
-        it.attempts += 1;
-        if it.attempts < ATTEMPTS {
-            let wait = Span::from_nanos(RETRY.as_nanos() * u64::from(it.attempts));
-            cx.after(wait, Event::Sending { transfer, serial: it.serial });
+        let download = &mut self.transfers[transfer as usize];
+        download.stage = Stage::Requested;
+        download.attempts += 1;
+        if download.attempts < ATTEMPTS {
+            let wait = Span::from_nanos(RETRY.as_nanos() * u64::from(download.attempts));
+            cx.after(wait, Event::Sending { transfer, serial: download.serial });
             return;
         }
         self.give_up(cx, transfer, "connection refused");
@@ -870,7 +872,7 @@ impl Images {
 
     fn transfer(&self, node: usize, layer: u32) -> Option<u32> {
         let mut transfers = self.nodes[node].transfers.iter().copied();
-        transfers.find(|&it| self.transfers[it as usize].layer == layer)
+        transfers.find(|&other| self.transfers[other as usize].layer == layer)
     }
 
     fn order(&mut self, node: usize, layer: u32) -> u32 {
@@ -900,10 +902,10 @@ impl Images {
 
     /// Downloads begin as long as the daemon has slots.
     fn fill_slots<E: From<Event>>(&mut self, cx: &mut Context<E>, node: usize) {
-        let it = &mut self.nodes[node];
-        while it.slots > 0 {
-            let Some(transfer) = it.waiting.pop_front() else { return };
-            it.slots -= 1;
+        let store = &mut self.nodes[node];
+        while store.slots > 0 {
+            let Some(transfer) = store.waiting.pop_front() else { return };
+            store.slots -= 1;
             let Transfer { serial, stage, .. } = &mut self.transfers[transfer as usize];
             *stage = Stage::Requested;
             cx.after(self.model.latency, Event::Sending { transfer, serial: *serial });
@@ -927,14 +929,14 @@ impl Images {
 
     /// What arrived must match its digest; if not, it is not tried again.
     fn verify<E: From<Event>>(&mut self, cx: &mut Context<E>, transfer: u32) {
-        let it = &self.transfers[transfer as usize];
+        let download = &self.transfers[transfer as usize];
         let is_corrupt = |pull: &u32| {
             let image = self.pulls[*pull as usize].image;
-            self.contents[image as usize].corrupt == Some(it.layer)
+            self.contents[image as usize].corrupt == Some(download.layer)
         };
-        let digest = &self.digests[it.layer as usize];
+        let digest = &self.digests[download.layer as usize];
         let error = format!("filesystem layer verification failed for digest {digest}");
-        for pull in it.pulls.iter().filter(is_corrupt).collect::<Vec<_>>() {
+        for pull in download.pulls.iter().filter(is_corrupt).collect::<Vec<_>>() {
             self.do_without(cx, pull, &error);
         }
     }
@@ -943,20 +945,20 @@ impl Images {
     fn unpack<E: From<Event>>(&mut self, cx: &mut Context<E>, pull: u32, transfer: u32) {
         let Pull { image, next, .. } = self.pulls[pull as usize];
         let below = self.contents[image as usize].layers[..next as usize].iter();
-        let below: u64 = below.map(|&it| self.layers[it as usize].unpacked).sum();
-        let it = &mut self.transfers[transfer as usize];
-        it.stage = Stage::Unpacking;
-        let bytes = self.layers[it.layer as usize].unpacked;
+        let below: u64 = below.map(|&layer| self.layers[layer as usize].unpacked).sum();
+        let download = &mut self.transfers[transfer as usize];
+        download.stage = Stage::Unpacking;
+        let bytes = self.layers[download.layer as usize].unpacked;
         let time = |bytes: u64, rate: Option<u64>| {
             rate.map_or(Span::ZERO, |rate| Span::from_secs_f64(bytes as f64 / rate as f64))
         };
-        let time = time(below, self.model.copy) + time(bytes, self.model.unpack);
-        cx.after(time, Event::Unpacked { transfer, serial: it.serial });
+        let time = time(below, self.model.copy_rate) + time(bytes, self.model.unpack_rate);
+        cx.after(time, Event::Unpacked { transfer, serial: download.serial });
     }
 
     fn unpacked<E: From<Event>>(&mut self, cx: &mut Context<E>, transfer: u32) {
-        let it = &mut self.transfers[transfer as usize];
-        let (node, layer, mut pulls) = (it.node, it.layer, std::mem::take(&mut it.pulls));
+        let download = &mut self.transfers[transfer as usize];
+        let (node, layer, mut pulls) = (download.node, download.layer, std::mem::take(&mut download.pulls));
         self.cached.keep(node, layer);
         self.note_changed(node);
         if let Some(disks) = &mut self.disks {
@@ -978,12 +980,12 @@ impl Images {
 
     /// Takes a pull past the layers that are there, and unpacks its next one if that has arrived.
     fn go_on<E: From<Event>>(&mut self, cx: &mut Context<E>, pull: u32) {
-        let it = &mut self.pulls[pull as usize];
-        let (node, layers) = (it.node as usize, &self.contents[it.image as usize].layers);
-        while layers.get(it.next as usize).is_some_and(|&layer| self.cached.has(node, layer)) {
-            it.next += 1;
+        let progress = &mut self.pulls[pull as usize];
+        let (node, layers) = (progress.node as usize, &self.contents[progress.image as usize].layers);
+        while layers.get(progress.next as usize).is_some_and(|&layer| self.cached.has(node, layer)) {
+            progress.next += 1;
         }
-        let (missed, since) = (it.missed, it.since);
+        let (missed, since) = (progress.missed, progress.since);
         match self.next_layer(pull) {
             None => {
                 if missed {
@@ -1001,13 +1003,13 @@ impl Images {
     }
 
     fn drop_pull<E: From<Event>>(&mut self, cx: &mut Context<E>, pull: u32) {
-        let it = &mut self.pulls[pull as usize];
-        let Pull { task, node, image, serial, .. } = *it;
+        let progress = &mut self.pulls[pull as usize];
+        let Pull { task, node, image, serial, .. } = *progress;
         let node = node as usize;
-        it.serial = 0;
+        progress.serial = 0;
         self.free_pulls.push(pull);
         self.pulling.remove(&(node as u32, task));
-        if std::mem::take(&mut it.for_nobody) {
+        if std::mem::take(&mut progress.for_nobody) {
             self.release(task);
         }
         if self.nodes[node].transfers.is_empty() {
@@ -1015,17 +1017,17 @@ impl Images {
         }
         let layers = Arc::clone(&self.contents[image as usize].layers);
         for transfer in self.nodes[node].transfers.clone() {
-            let it = &mut self.transfers[transfer as usize];
-            if !layers.contains(&it.layer) {
+            let download = &mut self.transfers[transfer as usize];
+            if !layers.contains(&download.layer) {
                 continue;
             }
-            if !it.pulls.remove(serial) {
+            if !download.pulls.remove(serial) {
                 continue;
             }
-            let stage = it.stage;
+            let stage = download.stage;
             let mut it_broke_off = false;
             match stage {
-                Stage::Waiting => self.nodes[node].waiting.retain(|&it| it != transfer),
+                Stage::Waiting => self.nodes[node].waiting.retain(|&other| other != transfer),
                 Stage::Requested => self.nodes[node].slots += 1,
                 Stage::Following => self.nodes[node].slots += 1,
                 Stage::Flowing(flow) => {
@@ -1043,17 +1045,17 @@ impl Images {
     }
 
     fn forget(&mut self, transfer: u32) {
-        let it = &mut self.transfers[transfer as usize];
-        it.serial = 0;
-        it.stage = Stage::Unpacking;
-        let (layer, node) = (it.layer, it.node);
+        let download = &mut self.transfers[transfer as usize];
+        download.serial = 0;
+        download.stage = Stage::Unpacking;
+        let (layer, node) = (download.layer, download.node);
         if let Some((_, followers)) =
-            self.circles.get_mut(self.nodes[node].circle as usize).and_then(|it| it.fetching.get_mut(&layer))
+            self.circles.get_mut(self.nodes[node].circle as usize).and_then(|circle| circle.fetching.get_mut(&layer))
         {
-            followers.retain(|&it| it != transfer);
+            followers.retain(|&other| other != transfer);
         }
-        let it = &self.transfers[transfer as usize];
-        self.nodes[it.node].transfers.retain(|&it| it != transfer);
+        let download = &self.transfers[transfer as usize];
+        self.nodes[download.node].transfers.retain(|&other| other != transfer);
         self.free_transfers.push(transfer);
     }
 
@@ -1109,7 +1111,7 @@ mod tests {
         RegistryModel {
             bandwidth: Some(10 * MB),
             latency: Span::from_millis(100),
-            unpack: Some(20 * MB),
+            unpack_rate: Some(20 * MB),
             ..RegistryModel::default()
         }
     }
@@ -1219,7 +1221,7 @@ mod tests {
 
     #[test]
     fn a_daemon_downloads_a_few_layers_at_a_time() {
-        let model = RegistryModel { downloads: 1, unpack: None, ..registry() };
+        let model = RegistryModel { max_downloads: 1, unpack_rate: None, ..registry() };
         let images = [image("web", &[("a", 10), ("b", 10), ("c", 10)])];
         let mut lab = Lab::new(&model, &images);
         lab.pull(0, 0, "web");
@@ -1229,7 +1231,7 @@ mod tests {
 
     #[test]
     fn a_cancelled_pull_leaves_what_others_want() {
-        let model = RegistryModel { unpack: None, latency: Span::ZERO, ..registry() };
+        let model = RegistryModel { unpack_rate: None, latency: Span::ZERO, ..registry() };
         let images = [image("web", &[("base", 20), ("app", 20)]), image("api", &[("base", 20)])];
         let mut lab = Lab::new(&model, &images);
         lab.pull(0, 0, "web");
@@ -1243,7 +1245,7 @@ mod tests {
 
     #[test]
     fn a_cancelled_download_gives_its_slot_to_the_next() {
-        let model = RegistryModel { downloads: 1, unpack: None, latency: Span::ZERO, ..registry() };
+        let model = RegistryModel { max_downloads: 1, unpack_rate: None, latency: Span::ZERO, ..registry() };
         let images = [image("web", &[("a", 100)]), image("api", &[("b", 10)])];
         let mut lab = Lab::new(&model, &images);
         lab.pull(0, 0, "web");
@@ -1275,7 +1277,7 @@ mod tests {
 
     #[test]
     fn loss_of_power_breaks_off_and_may_cost_the_cache() {
-        let model = RegistryModel { unpack: None, latency: Span::ZERO, ..registry() };
+        let model = RegistryModel { unpack_rate: None, latency: Span::ZERO, ..registry() };
         let images = [image("web", &[("base", 10)]), image("api", &[("base", 10), ("more", 100)])];
         let mut lab = Lab::new(&model, &images);
         lab.pull(0, 0, "web");
@@ -1294,7 +1296,7 @@ mod tests {
 
     #[test]
     fn two_nodes_share_the_uplink() {
-        let model = RegistryModel { unpack: None, latency: Span::ZERO, ..registry() };
+        let model = RegistryModel { unpack_rate: None, latency: Span::ZERO, ..registry() };
         let images = [image("web", &[("base", 10)])];
         let mut lab = Lab::new(&model, &images);
         lab.pull(0, 0, "web");
@@ -1326,7 +1328,7 @@ mod tests {
 
     #[test]
     fn an_older_engine_only_says_that_there_is_no_such_image() {
-        let model = RegistryModel { tells: false, ..registry() };
+        let model = RegistryModel { reports_pull_errors: false, ..registry() };
         let images = [Image { missing: true, ..image("nope:1", &[]) }];
         let mut lab = Lab::new(&model, &images);
         lab.pull(0, 0, "nope:1");
@@ -1336,7 +1338,7 @@ mod tests {
 
     #[test]
     fn a_download_that_breaks_off_is_tried_five_times() {
-        let model = RegistryModel { unpack: None, latency: Span::ZERO, ..registry() };
+        let model = RegistryModel { unpack_rate: None, latency: Span::ZERO, ..registry() };
         let images = [image("web", &[("base", 100)])];
         let mut lab = Lab::new(&model, &images);
         lab.pull(0, 0, "web");
@@ -1358,7 +1360,7 @@ mod tests {
 
     #[test]
     fn a_layer_that_does_not_match_its_digest_is_refused_at_once() {
-        let model = RegistryModel { unpack: None, latency: Span::ZERO, ..registry() };
+        let model = RegistryModel { unpack_rate: None, latency: Span::ZERO, ..registry() };
         let images =
             [Image { corrupt: Some(1), ..image("web", &[("base", 10), ("app", 10)]) }, image("api", &[("base", 10)])];
         let mut lab = Lab::new(&model, &images);
@@ -1379,7 +1381,7 @@ mod tests {
         }
         lab.pull(2, 0, "b");
         lab.pull(3, 1, "b");
-        assert_eq!(lab.until(50.0).iter().map(|it| it.0).collect::<Vec<_>>(), [0, 1, 3]);
+        assert_eq!(lab.until(50.0).iter().map(|entry| entry.0).collect::<Vec<_>>(), [0, 1, 3]);
         let failed = lab.failed();
         assert!(failed[0].1.starts_with("toomanyrequests: "), "{failed:?}");
         lab.until(100.0);
@@ -1389,7 +1391,7 @@ mod tests {
 
     #[test]
     fn what_is_present_from_the_beginning_is_copied_for_each_container_if_the_driver_does() {
-        let model = RegistryModel { copy: Some(10 * MB), latency: Span::ZERO, ..registry() };
+        let model = RegistryModel { copy_rate: Some(10 * MB), latency: Span::ZERO, ..registry() };
         let images = [Image { present: vec![0], ..image("web@sha256:1", &[("base", 20)]) }];
         let mut lab = Lab::new(&model, &images);
         lab.pull(0, 0, "web@sha256:1");
@@ -1400,7 +1402,7 @@ mod tests {
 
     #[test]
     fn what_one_node_has_fetched_the_others_of_its_rack_get_from_near() {
-        let model = RegistryModel { unpack: None, latency: Span::ZERO, mirror: Mirror::Rack, ..registry() };
+        let model = RegistryModel { unpack_rate: None, latency: Span::ZERO, mirror: Mirror::Rack, ..registry() };
         let images = [image("web", &[("base", 20)])];
         let mut lab = Lab {
             images: Images::new(&model, &images, (0..4).map(|_| Some(20 * MB))).with_racks(&[0, 0, 0, 1]),
@@ -1412,14 +1414,14 @@ mod tests {
         }
         // The first of each rack share the uplink of 10 MB/s for 4 s; the others then take a second each.
         let mut times = lab.until(60.0);
-        times.sort_by_key(|it| it.0);
+        times.sort_by_key(|entry| entry.0);
         assert_eq!(times, [(0, 4.0), (1, 5.0), (2, 5.0), (3, 4.0)]);
         assert_eq!((lab.images.totals().sent, lab.images.totals().near), (40 * MB, 40 * MB));
     }
 
     #[test]
     fn who_waits_for_a_fetch_that_breaks_off_fetches_itself() {
-        let model = RegistryModel { unpack: None, latency: Span::ZERO, mirror: Mirror::Rack, ..registry() };
+        let model = RegistryModel { unpack_rate: None, latency: Span::ZERO, mirror: Mirror::Rack, ..registry() };
         let images = [image("web", &[("base", 20)])];
         let mut lab = Lab {
             images: Images::new(&model, &images, [None, None, None].into_iter()).with_racks(&[0, 0, 0]),
@@ -1438,7 +1440,7 @@ mod tests {
 
     #[test]
     fn a_driver_that_copies_does_so_for_every_layer() {
-        let model = RegistryModel { copy: Some(10 * MB), bandwidth: None, latency: Span::ZERO, ..registry() };
+        let model = RegistryModel { copy_rate: Some(10 * MB), bandwidth: None, latency: Span::ZERO, ..registry() };
         let images = [image("web", &[("base", 10), ("app", 10)])];
         let mut lab = Lab::new(&model, &images);
         lab.pull(0, 0, "web");

@@ -80,7 +80,7 @@ enum State {
 }
 
 #[derive(Clone, Debug)]
-struct Node {
+struct Joiner {
     entity: u64,
     /// How it joins; one without a plan was there from the beginning, and joins again as the worker or manager that it was.
     plan: Option<usize>,
@@ -124,7 +124,7 @@ impl Attempts {
 pub struct Joins {
     model: ManagersModel,
     plans: Arc<[JoinPlan]>,
-    nodes: Vec<Node>,
+    nodes: Vec<Joiner>,
     /// For each plan, how many of its nodes came by themselves, and its chance.
     came: Vec<(usize, ChaCha8Rng)>,
     /// How often the tokens of workers and managers were rotated.
@@ -140,7 +140,7 @@ impl Joins {
         names: impl Iterator<Item = &'n str>,
         seeds: Seeds,
     ) -> Self {
-        let node = |name| Node {
+        let node = |name| Joiner {
             entity: entity(name),
             plan: None,
             state: State::There,
@@ -149,14 +149,15 @@ impl Joins {
             restart: RESTART.0,
             attempts: None,
         };
-        let mut nodes: Vec<Node> = names.map(node).collect();
+        let mut nodes: Vec<Joiner> = names.map(node).collect();
         for (row, plan) in plans.iter().enumerate() {
             for node in &plan.nodes[plan.present..] {
                 nodes[*node].state = State::Away;
             }
             plan.nodes.iter().for_each(|node| nodes[*node].plan = Some(row));
         }
-        let came = plans.iter().map(|it| (it.present, seeds.stream(Stream::Join, part(entity(&it.pool), 1)))).collect();
+        let came =
+            plans.iter().map(|plan| (plan.present, seeds.stream(Stream::Join, part(entity(&plan.pool), 1)))).collect();
         Joins { model: model.clone(), plans: plans.into(), nodes, came, rotations: [0; 2], seeds }
     }
 
@@ -176,14 +177,14 @@ impl Joins {
 
     /// `docker swarm join` on a node, by its plan.
     pub fn begin<E: From<Event>>(&mut self, cx: &mut Context<E>, node: usize) {
-        let it = &mut self.nodes[node];
-        match it.state {
+        let joiner = &mut self.nodes[node];
+        match joiner.state {
             State::There => cx.tell(Fact::JoinRefused(node, ALREADY)),
             State::Asking => {}
             State::Away => {
-                it.state = State::Asking;
-                it.attempt += 1;
-                cx.after(Span::ZERO, Event::Ask { node: node as u32, attempt: it.attempt });
+                joiner.state = State::Asking;
+                joiner.attempt += 1;
+                cx.after(Span::ZERO, Event::Ask { node: node as u32, attempt: joiner.attempt });
             }
         }
     }
@@ -288,8 +289,8 @@ impl Joins {
     }
 
     fn ask<E: From<Event>>(&mut self, cx: &mut Context<E>, row: usize, lead: bool) {
-        let it = &mut self.nodes[row];
-        let plan = it.plan.map(|plan| &self.plans[plan]);
+        let joiner = &mut self.nodes[row];
+        let plan = joiner.plan.map(|plan| &self.plans[plan]);
         let valid = match plan {
             Some(JoinPlan { token: None, .. }) => false,
             Some(plan) => {
@@ -301,16 +302,19 @@ impl Joins {
         let refusal = if !lead { Some(NO_LEADER) } else { (!valid).then_some(REFUSED) };
         if let Some(refusal) = refusal {
             cx.tell(Fact::JoinRefused(row, refusal));
-            match plan.and_then(|it| it.retry) {
-                Some(retry) => cx.after(retry, Event::Ask { node: row as u32, attempt: it.attempt }),
-                None => it.state = State::Away,
+            match plan.and_then(|plan| plan.retry) {
+                Some(retry) => cx.after(retry, Event::Ask { node: row as u32, attempt: joiner.attempt }),
+                None => joiner.state = State::Away,
             }
             return;
         }
-        (it.state, it.restart) = (State::There, RESTART.0);
+        (joiner.state, joiner.restart) = (State::There, RESTART.0);
         cx.tell(Fact::NodeCreated(row));
-        let mut rng = self.seeds.stream(Stream::Join, part(part(it.entity, 0), u64::from(it.attempt)));
-        cx.after(self.model.certificate.sample(&mut rng), Event::Certified { node: row as u32, attempt: it.attempt });
+        let mut rng = self.seeds.stream(Stream::Join, part(part(joiner.entity, 0), u64::from(joiner.attempt)));
+        cx.after(
+            self.model.certificate.sample(&mut rng),
+            Event::Certified { node: row as u32, attempt: joiner.attempt },
+        );
     }
 
     /// What the token of a node makes of it; one that was there before joins again as a worker.
@@ -350,10 +354,10 @@ mod tests {
     fn run(joins: &mut Joins, cx: &mut Context<Event>, end: u64, lead: u64) -> Vec<(f64, Fact)> {
         let mut log = Vec::new();
         let now = cx.now();
-        log.extend(cx.take_facts().into_iter().map(|it| (now.as_secs_f64(), it)));
-        while let Some((now, event)) = cx.pop().filter(|it| it.0 <= at(end)) {
+        log.extend(cx.take_facts().into_iter().map(|fact| (now.as_secs_f64(), fact)));
+        while let Some((now, event)) = cx.pop().filter(|next| next.0 <= at(end)) {
             joins.handle(cx, event, at(lead) <= now, |_| true);
-            log.extend(cx.take_facts().into_iter().map(|it| (now.as_secs_f64(), it)));
+            log.extend(cx.take_facts().into_iter().map(|fact| (now.as_secs_f64(), fact)));
         }
         log
     }
@@ -424,7 +428,7 @@ mod tests {
         let (mut count, mut log) = (0, Vec::new());
         let last = Event::Ask { node: 0, attempt: u32::MAX };
         cx.at(end, last);
-        while let Some((now, event)) = cx.pop().filter(|it| it.1 != last) {
+        while let Some((now, event)) = cx.pop().filter(|next| next.1 != last) {
             count += 1;
             joins.handle(cx, event, leads, |_| true);
             log.extend(cx.take_facts().into_iter().map(|fact| (now.as_secs_f64(), fact)));

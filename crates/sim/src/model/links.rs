@@ -75,7 +75,7 @@ impl Links {
 
     /// All that the script broke of a node's network is whole again.
     pub fn mend(&mut self, now: Time, node: usize) {
-        self.nodes[node].breaks.retain(|it| PROCESSES <= it.1.0);
+        self.nodes[node].breaks.retain(|fault| PROCESSES <= fault.1.0);
         self.look(now, node);
     }
 
@@ -103,12 +103,12 @@ impl Links {
             return Some(node);
         }
         let count = self.nodes.len();
-        (node..node + count).map(|it| it % count).find(|it| self.nodes[*it].fault.is_none())
+        (node..node + count).map(|node| node % count).find(|node| self.nodes[*node].fault.is_none())
     }
 
     fn look(&mut self, now: Time, node: usize) {
-        let it = &mut self.nodes[node];
-        let has = |fault: NetworkFault| it.breaks.iter().any(|one| one.0 == fault);
+        let entry = &mut self.nodes[node];
+        let has = |fault: NetworkFault| entry.breaks.iter().any(|one| one.0 == fault);
         let fault = match (has(NetworkFault::Isolated), has(NetworkFault::TxLost), has(NetworkFault::RxLost)) {
             (true, ..) | (_, true, true) => Some(NetworkFault::Isolated),
             (_, true, _) => Some(NetworkFault::TxLost),
@@ -116,12 +116,12 @@ impl Links {
             _ => None,
         };
         let splits: Vec<Cause> =
-            it.breaks.iter().filter(|one| one.0 == NetworkFault::Partitioned).map(|one| one.1).collect();
+            entry.breaks.iter().filter(|one| one.0 == NetworkFault::Partitioned).map(|one| one.1).collect();
         let next = self.sides.len() as u32;
         let side = *self.sides.entry(splits).or_insert(next);
-        if (it.fault, it.side) != (fault, side) {
-            let was_broken = it.fault.is_some() || it.side != 0;
-            (it.fault, it.side, it.since) = (fault, side, now);
+        if (entry.fault, entry.side) != (fault, side) {
+            let was_broken = entry.fault.is_some() || entry.side != 0;
+            (entry.fault, entry.side, entry.since) = (fault, side, now);
             let is_broken = fault.is_some() || side != 0;
             self.broken = self.broken + usize::from(is_broken) - usize::from(was_broken);
         }

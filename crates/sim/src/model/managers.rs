@@ -111,9 +111,9 @@ impl Managers {
     /// All managers (row and name of their nodes) are up, and the first leads.
     pub fn new<'n>(model: &ManagersModel, members: impl Iterator<Item = (usize, &'n str)>, seeds: Seeds) -> Self {
         let members: Vec<Member> = members.map(|(node, name)| Member::new(node, name, true)).collect();
-        let leader = members.first().map(|it| it.node);
+        let leader = members.first().map(|member| member.node);
         let window = model.tick.as_secs_f64() * f64::from(model.election);
-        let phase = members.first().map_or(0, |it| part(it.entity, u64::MAX));
+        let phase = members.first().map_or(0, |member| part(member.entity, u64::MAX));
         Managers {
             model: model.clone(),
             members,
@@ -142,16 +142,16 @@ impl Managers {
 
     /// Whether a node is a member of Raft.
     pub fn is_member(&self, node: usize) -> bool {
-        self.members.iter().any(|it| it.node == node)
+        self.members.iter().any(|member| member.node == node)
     }
 
     /// A machine lost power, or its engine will be up after `boot`.
     pub fn power<E: From<Event>>(&mut self, cx: &mut Context<E>, node: usize, up: bool, boot: impl FnOnce() -> Span) {
-        let Some(it) = self.members.iter_mut().find(|it| it.node == node) else { return };
-        it.cycle += 1;
+        let Some(member) = self.members.iter_mut().find(|member| member.node == node) else { return };
+        member.cycle += 1;
         if up {
-            cx.after(boot(), Event::Back { node: node as u32, cycle: it.cycle });
-        } else if std::mem::replace(&mut it.up, false) {
+            cx.after(boot(), Event::Back { node: node as u32, cycle: member.cycle });
+        } else if std::mem::replace(&mut member.up, false) {
             self.count(cx);
         }
     }
@@ -159,8 +159,8 @@ impl Managers {
     /// The network puts every manager on a side, or on none.
     pub fn link<E: From<Event>>(&mut self, cx: &mut Context<E>, side_of: impl Fn(usize) -> Option<u32>) {
         let mut changed = false;
-        for it in &mut self.members {
-            changed |= std::mem::replace(&mut it.side, side_of(it.node)) != it.side;
+        for member in &mut self.members {
+            changed |= std::mem::replace(&mut member.side, side_of(member.node)) != member.side;
         }
         if changed {
             self.count(cx);
@@ -187,9 +187,9 @@ impl Managers {
                 }
             }
             Event::Back { node, cycle } => {
-                let same = |it: &&mut Member| it.node == node as usize && it.cycle == cycle;
-                if let Some(it) = self.members.iter_mut().find(same) {
-                    it.up = true;
+                let same = |member: &&mut Member| member.node == node as usize && member.cycle == cycle;
+                if let Some(member) = self.members.iter_mut().find(same) {
+                    member.up = true;
                     self.count(cx);
                 }
             }
@@ -198,7 +198,7 @@ impl Managers {
 
     /// A node becomes a manager, at once a member that is up.
     pub fn promote<E: From<Event>>(&mut self, cx: &mut Context<E>, node: usize, name: &str, up: bool) {
-        if !self.members.is_empty() && self.members.iter().all(|it| it.node != node) {
+        if !self.members.is_empty() && self.members.iter().all(|member| member.node != node) {
             self.members.push(Member::new(node, name, up));
             self.count(cx);
         }
@@ -206,17 +206,17 @@ impl Managers {
 
     /// A manager becomes a worker; if it led, another takes over at once. Refused if too few of the others were left.
     pub fn demote<E: From<Event>>(&mut self, cx: &mut Context<E>, node: usize) -> Result<(), &'static str> {
-        let Some(row) = self.members.iter().position(|it| it.node == node) else { return Ok(()) };
+        let Some(row) = self.members.iter().position(|member| member.node == node) else { return Ok(()) };
         if self.members.len() == 1 {
             return Err("attempting to demote the last manager of the swarm");
         }
-        let side = self.members.iter().find(|it| Some(it.node) == self.leader).and_then(|it| it.side);
-        let others = || self.members.iter().filter(|it| it.node != node && it.up && it.side == side);
+        let side = self.members.iter().find(|member| Some(member.node) == self.leader).and_then(|member| member.side);
+        let others = || self.members.iter().filter(|member| member.node != node && member.up && member.side == side);
         // SwarmKit `CanRemoveMember`: a majority of those that remain must be reachable.
         if others().count() < (self.members.len() - 1) / 2 + 1 {
             return Err("can't remove member from the raft: this would result in a loss of quorum");
         }
-        let heir = others().next().map(|it| it.node);
+        let heir = others().next().map(|other| other.node);
         self.members.remove(row);
         if self.leader == Some(node) {
             self.leader = None;
@@ -236,25 +236,27 @@ impl Managers {
         self.vacancy += 1;
         self.stall += 1;
         cx.tell(Fact::LeaderElected(node));
-        let side = self.members.iter().find(|it| it.node == node).and_then(|it| it.side);
-        for it in self.members.iter_mut().filter(|it| it.up && it.side == side) {
-            it.apart = None;
+        let side = self.members.iter().find(|member| member.node == node).and_then(|member| member.side);
+        for member in self.members.iter_mut().filter(|member| member.up && member.side == side) {
+            member.apart = None;
         }
     }
 
     /// Looks whether there is a majority, and whether somebody leads it.
     fn count<E: From<Event>>(&mut self, cx: &mut Context<E>) {
         let now = cx.now();
-        let size = |side: u32| self.members.iter().filter(|it| it.up && it.side == Some(side)).count();
-        let majority = self.members.iter().filter_map(|it| it.side).find(|side| size(*side) * 2 > self.members.len());
+        let size = |side: u32| self.members.iter().filter(|member| member.up && member.side == Some(side)).count();
+        let majority =
+            self.members.iter().filter_map(|member| member.side).find(|side| size(*side) * 2 > self.members.len());
         // Alone, one needs no network.
         let alone = self.members.len() == 1 && self.members[0].up;
         let is_majority = majority.is_some() || alone;
         if std::mem::replace(&mut self.majority, is_majority) != is_majority {
             cx.tell(Fact::Majority(is_majority));
         }
-        let leader = self.leader.and_then(|leader| self.members.iter().find(|it| it.node == leader && it.up));
-        let side = leader.and_then(|it| it.side);
+        let leader =
+            self.leader.and_then(|leader| self.members.iter().find(|member| member.node == leader && member.up));
+        let side = leader.and_then(|leader| leader.side);
         let decides = leader.is_some() && (alone || side.is_some() && side == majority);
         if leader.is_none() && self.leader.take().is_some() {
             cx.tell(Fact::LeaderLost);
@@ -273,8 +275,8 @@ impl Managers {
             cx.tell(Fact::LeaderLost);
         }
         let side = if alone { self.members[0].side } else { majority };
-        let waits = |it: &&Member| !self.decides && is_majority && it.up && it.side == side;
-        let waiting: Vec<usize> = self.members.iter().filter(waits).map(|it| it.node).collect();
+        let waits = |member: &&Member| !self.decides && is_majority && member.up && member.side == side;
+        let waiting: Vec<usize> = self.members.iter().filter(waits).map(|member| member.node).collect();
         if waiting != self.waiting {
             // Whoever stood for election before a majority was there, or lost his machine, stands again.
             self.vacancy += 1;
@@ -296,31 +298,34 @@ impl Managers {
     fn is_toppled(&mut self, now: Time, side: Option<u32>) -> bool {
         let mut risen = self.term;
         for row in 0..self.members.len() {
-            let it = &self.members[row];
-            let hears = it.up && (it.side == side && side.is_some() || Some(it.node) == self.leader);
+            let member = &self.members[row];
+            let hears = member.up && (member.side == side && side.is_some() || Some(member.node) == self.leader);
             if hears {
-                if let Some(since) = it.apart {
-                    risen = risen.max(it.term + self.in_vain(it, now - since));
+                if let Some(since) = member.apart {
+                    risen = risen.max(member.term + self.in_vain(member, now - since));
                 }
-                let it = &mut self.members[row];
-                (it.apart, it.term) = (None, self.term);
+                let member = &mut self.members[row];
+                (member.apart, member.term) = (None, self.term);
             } else {
-                let it = &mut self.members[row];
-                it.behind |= self.decides;
-                it.apart = if it.up { it.apart.or(Some(now)) } else { None };
+                let member = &mut self.members[row];
+                member.behind |= self.decides;
+                member.apart = if member.up { member.apart.or(Some(now)) } else { None };
             }
         }
         let is_toppled = std::mem::replace(&mut self.term, risen) < risen;
         if self.decides && !is_toppled {
             // The leader sends what they missed to all that hear it.
-            self.members.iter_mut().filter(|it| it.apart.is_none() && it.up).for_each(|it| it.behind = false);
+            self.members
+                .iter_mut()
+                .filter(|member| member.apart.is_none() && member.up)
+                .for_each(|member| member.behind = false);
         }
         is_toppled
     }
 
     /// How often a manager that hears nobody stands for election within a time.
-    fn in_vain(&self, it: &Member, span: Span) -> u64 {
-        let mut rng = self.seeds.stream(Stream::Election, part(part(it.entity, it.term), u64::MAX));
+    fn in_vain(&self, member: &Member, span: Span) -> u64 {
+        let mut rng = self.seeds.stream(Stream::Election, part(part(member.entity, member.term), u64::MAX));
         let ticks = u64::from(self.model.election);
         let (mut left, mut times) = (span.as_nanos() / self.model.tick.as_nanos().max(1), 0);
         loop {
@@ -337,16 +342,16 @@ impl Managers {
     /// others for one of them. Nobody who missed a decision gets the vote of one who did not.
     fn campaign<E: From<Event>>(&mut self, cx: &mut Context<E>) {
         let ticks = u64::from(self.model.election);
-        let voters = self.members.iter().filter(|it| self.waiting.contains(&it.node));
+        let voters = self.members.iter().filter(|member| self.waiting.contains(&member.node));
         // etcd raft: uniform from `election` to twice as many, less one.
-        let patient = voters.map(|it| {
-            let mut rng = self.seeds.stream(Stream::Election, part(it.entity, u64::from(self.vacancy)));
-            (ticks + below_by_remainder(&mut rng, ticks), it.node, it.behind, rng)
+        let patient = voters.map(|voter| {
+            let mut rng = self.seeds.stream(Stream::Election, part(voter.entity, u64::from(self.vacancy)));
+            (ticks + below_by_remainder(&mut rng, ticks), voter.node, voter.behind, rng)
         });
         let mut patient: Vec<_> = patient.collect();
-        patient.sort_by_key(|it| (it.0, it.1));
-        let Some(least) = patient.first().map(|it| it.0) else { return };
-        let count = patient.iter().filter(|it| it.0 == least).count();
+        patient.sort_by_key(|entry| (entry.0, entry.1));
+        let Some(least) = patient.first().map(|entry| entry.0) else { return };
+        let count = patient.iter().filter(|entry| entry.0 == least).count();
         let (candidates, others) = patient.split_at_mut(count);
         let mut votes = vec![1; count];
         for (_, _, is_behind, rng) in others {
@@ -378,13 +383,13 @@ mod tests {
         let mut log = Vec::new();
         let mut note = |cx: &mut Context<Event>| {
             let now = cx.now().as_secs_f64();
-            log.extend(cx.take_facts().into_iter().map(|it| (now, it)));
+            log.extend(cx.take_facts().into_iter().map(|fact| (now, fact)));
         };
         note(cx);
         // An event that has nothing to say, to stop at.
         let last = Event::StepDown { stall: u32::MAX };
         cx.at(Time::ZERO + Span::from_secs(end), last);
-        while let Some((_, event)) = cx.pop().filter(|it| it.1 != last) {
+        while let Some((_, event)) = cx.pop().filter(|next| next.1 != last) {
             managers.handle(cx, event);
             note(cx);
         }
@@ -444,7 +449,10 @@ mod tests {
         managers.link(&mut cx, sides(&[]));
         assert!(managers.lead());
         let log = drain(&mut managers, &mut cx, 100);
-        assert_eq!(log.into_iter().map(|it| it.1).collect::<Vec<_>>(), [Fact::Majority(true), Fact::LeaderResumed]);
+        assert_eq!(
+            log.into_iter().map(|entry| entry.1).collect::<Vec<_>>(),
+            [Fact::Majority(true), Fact::LeaderResumed]
+        );
     }
 
     #[test]
@@ -479,7 +487,7 @@ mod tests {
             assert!(managers.lead() && cx.take_facts().is_empty(), "two of three go on");
             drain(&mut managers, &mut cx, ticks);
             managers.link(&mut cx, |_| Some(0));
-            drain(&mut managers, &mut cx, 200).into_iter().map(|it| it.1).collect::<Vec<_>>()
+            drain(&mut managers, &mut cx, 200).into_iter().map(|entry| entry.1).collect::<Vec<_>>()
         };
         assert_eq!(back_after(9), [], "it did not lose patience yet");
         assert!(matches!(back_after(20)[..], [Fact::LeaderLost, Fact::LeaderElected(_)]), "{:?}", back_after(20));

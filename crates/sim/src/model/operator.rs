@@ -108,8 +108,8 @@ impl Operators {
     pub fn handle<E: From<Turn>>(&mut self, cx: &mut Context<E>, turn: Turn, replicas: u64) -> Option<Order> {
         let row = turn.0 as usize;
         let plans = Arc::clone(&self.plans);
-        let (plan, it) = (&plans[row], &mut self.states[row]);
-        let mut below = |end: u64| below(&mut it.wishes, end);
+        let (plan, state) = (&plans[row], &mut self.states[row]);
+        let mut below = |end: u64| below(&mut state.wishes, end);
         let order = match &plan.habit {
             Habit::Scale { min, max, step: None } => Some(Order::Scale(plan.service, min + below(max - min + 1))),
             Habit::Scale { min, max, step: Some(step) } => {
@@ -119,13 +119,13 @@ impl Operators {
                 Some(Order::Scale(plan.service, to.clamp(*min, *max)))
             }
             Habit::Release { good, bad, chance } => {
-                let versions = if unit(&mut it.wishes) < *chance { bad } else { good };
-                it.count += 1;
-                Some(Order::Release(plan.service, versions[(it.count - 1) % versions.len()].clone()))
+                let versions = if unit(&mut state.wishes) < *chance { bad } else { good };
+                state.count += 1;
+                Some(Order::Release(plan.service, versions[(state.count - 1) % versions.len()].clone()))
             }
         };
         self.schedule(cx, row, cx.now());
-        order.filter(|it| *it != Order::Scale(plan.service, replicas))
+        order.filter(|order| *order != Order::Scale(plan.service, replicas))
     }
 
     fn schedule<E: From<Turn>>(&mut self, cx: &mut Context<E>, row: usize, after: Time) {

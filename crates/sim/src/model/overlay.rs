@@ -151,7 +151,8 @@ impl Overlay {
             return;
         }
         let published = spec.endpoint.ports.iter().any(|port| port.mode == PublishMode::Ingress);
-        let named = spec.task.networks.iter().filter_map(|name| self.names.get(name).copied()).filter(|&it| it != 0);
+        let named =
+            spec.task.networks.iter().filter_map(|name| self.names.get(name).copied()).filter(|&network| network != 0);
         let networks: Arc<[usize]> = published.then_some(0).into_iter().chain(named).collect();
         let virtual_ips = spec.endpoint.mode == EndpointMode::Vip;
         let mut ports = [0; 3];
@@ -169,7 +170,7 @@ impl Overlay {
     pub fn remove_service<E>(&mut self, cx: &mut Context<E>, id: ServiceId) {
         let Some(service) = self.services.remove(&id) else { return };
         if service.has_ports {
-            (0..3).for_each(|it| self.ports[it] += service.ports[it]);
+            (0..3).for_each(|kind| self.ports[kind] += service.ports[kind]);
         }
         if let (true, Some(addresses)) = (service.virtual_ips, service.addresses) {
             free(&mut self.networks, &service.networks, &addresses);
@@ -179,13 +180,15 @@ impl Overlay {
 
     /// Whether a task of the service joins an overlay network.
     pub fn joins(&self, service: ServiceId) -> bool {
-        self.services.get(&service).is_some_and(|it| !it.networks.is_empty())
+        self.services.get(&service).is_some_and(|service| !service.networks.is_empty())
     }
 
     /// A task is created. The answer says whether it has its addresses; if not, [`Fact::Allocated`]
     /// tells when it has them.
     pub fn create(&mut self, id: TaskNo, service: ServiceId) -> bool {
-        let Some(networks) = self.services.get(&service).map(|it| Arc::clone(&it.networks)) else { return true };
+        let Some(networks) = self.services.get(&service).map(|service| Arc::clone(&service.networks)) else {
+            return true;
+        };
         if networks.is_empty() {
             return true;
         }
@@ -203,12 +206,12 @@ impl Overlay {
     pub fn assign(&mut self, id: TaskNo, node: usize) -> bool {
         let Some(task) = self.tasks.get_mut(&id) else { return true };
         task.node = Some(node);
-        for &network in task.networks.iter() {
-            let it = &mut self.networks[network];
-            if !it.balance(node) {
-                self.in_need.insert((network, node));
+        for &row in task.networks.iter() {
+            let network = &mut self.networks[row];
+            if !network.balance(node) {
+                self.in_need.insert((row, node));
             }
-            it.nodes.entry(node).or_default().tasks.push(id);
+            network.nodes.entry(node).or_default().tasks.push(id);
         }
         is_attached(&self.networks, &task.networks, node)
     }
@@ -221,7 +224,7 @@ impl Overlay {
         if let Some(node) = task.node {
             for &network in task.networks.iter() {
                 if let Some(balancer) = self.networks[network].nodes.get_mut(&node) {
-                    balancer.tasks.retain(|&it| it != id);
+                    balancer.tasks.retain(|&other| other != id);
                 }
             }
         }
@@ -249,7 +252,7 @@ impl Overlay {
                 }
             }
         }
-        let networks: BTreeSet<usize> = ended.iter().flat_map(|it| it.networks.iter().copied()).collect();
+        let networks: BTreeSet<usize> = ended.iter().flat_map(|task| task.networks.iter().copied()).collect();
         self.retry(cx, &networks.into_iter().collect::<Vec<_>>());
     }
 
@@ -266,18 +269,18 @@ impl Overlay {
     }
 
     /// Gives a node what its tasks need of a network, or takes from it what they do not need any more.
-    fn look_at<E>(&mut self, cx: &mut Context<E>, network: usize, node: usize) {
-        let it = &mut self.networks[network];
-        let Some(balancer) = it.nodes.get(&node) else { return };
+    fn look_at<E>(&mut self, cx: &mut Context<E>, row: usize, node: usize) {
+        let network = &mut self.networks[row];
+        let Some(balancer) = network.nodes.get(&node) else { return };
         if balancer.tasks.is_empty() {
             // Every node keeps its place on the ingress network.
-            if network != 0 {
-                it.leave(node);
-                self.in_need.remove(&(network, node));
+            if row != 0 {
+                network.leave(node);
+                self.in_need.remove(&(row, node));
             }
-        } else if balancer.address.is_none() && it.balance(node) {
-            self.in_need.remove(&(network, node));
-            let tasks = self.networks[network].nodes[&node].tasks.iter();
+        } else if balancer.address.is_none() && network.balance(node) {
+            self.in_need.remove(&(row, node));
+            let tasks = self.networks[row].nodes[&node].tasks.iter();
             tasks.filter(|id| self.is_attached(**id)).for_each(|&id| cx.tell(Fact::Attached(id)));
         }
     }
@@ -296,7 +299,7 @@ impl Overlay {
 
     /// The largest number of addresses of one network that were ever in use at a time, gateway included.
     pub fn addresses_peak(&self) -> u32 {
-        self.networks.iter().filter_map(|it| it.subnet.as_ref()).map(Subnet::peak).max().unwrap_or(0)
+        self.networks.iter().filter_map(|network| network.subnet.as_ref()).map(Subnet::peak).max().unwrap_or(0)
     }
 
     /// Addresses of `networks` were released: services first, then tasks in order of creation.
@@ -309,7 +312,7 @@ impl Overlay {
         }
         let mut given = Vec::new();
         for &id in &self.waiting {
-            if networks.iter().all(|&it| self.networks[it].is_full()) {
+            if networks.iter().all(|&row| self.networks[row].is_full()) {
                 break;
             }
             let task = self.tasks.get_mut(&id).expect("a waiting task is a task");
@@ -326,7 +329,7 @@ impl Overlay {
     fn is_attached(&self, id: TaskNo) -> bool {
         self.tasks
             .get(&id)
-            .is_some_and(|it| it.node.is_some_and(|node| is_attached(&self.networks, &it.networks, node)))
+            .is_some_and(|task| task.node.is_some_and(|node| is_attached(&self.networks, &task.networks, node)))
     }
 }
 
@@ -336,7 +339,7 @@ const INGRESS: &str = "ingress";
 const PORTS: (u16, u16) = (30_000, 32_767);
 
 fn is_attached(networks: &[Network], joined: &[usize], node: usize) -> bool {
-    joined.iter().all(|&it| networks[it].nodes.get(&node).is_some_and(|it| it.address.is_some()))
+    joined.iter().all(|&network| networks[network].nodes.get(&node).is_some_and(|balancer| balancer.address.is_some()))
 }
 
 fn free(networks: &mut [Network], joined: &[usize], addresses: &[u32]) {
@@ -365,8 +368,8 @@ fn allocate(networks: &mut [Network], joined: &[usize]) -> Option<Vec<u32>> {
 impl Service {
     /// Ports first, then addresses; without ports it gets none.
     fn allocate(&mut self, networks: &mut [Network], ports: &mut [u32; 3]) {
-        if !self.has_ports && (0..3).all(|it| self.ports[it] <= ports[it]) {
-            (0..3).for_each(|it| ports[it] -= self.ports[it]);
+        if !self.has_ports && (0..3).all(|kind| self.ports[kind] <= ports[kind]) {
+            (0..3).for_each(|kind| ports[kind] -= self.ports[kind]);
             self.has_ports = true;
         }
         if self.addresses.is_none() && self.has_ports {
@@ -378,7 +381,7 @@ impl Service {
 impl Attached {
     /// A task waits for its service's virtual addresses too.
     fn allocate(&mut self, services: &BTreeMap<ServiceId, Service>, networks: &mut [Network]) -> bool {
-        let is_ready = services.get(&self.service).is_some_and(|it| it.addresses.is_some());
+        let is_ready = services.get(&self.service).is_some_and(|service| service.addresses.is_some());
         if self.addresses.is_none() && is_ready {
             self.addresses = allocate(networks, &self.networks);
         }
@@ -398,7 +401,7 @@ impl Network {
 
     /// A node does not need its load balancer any more.
     fn leave(&mut self, node: usize) {
-        let address = self.nodes.remove(&node).and_then(|it| it.address);
+        let address = self.nodes.remove(&node).and_then(|balancer| balancer.address);
         if let (Some(address), Some(subnet)) = (address, &mut self.subnet) {
             subnet.free(address);
         }
@@ -428,7 +431,8 @@ mod tests {
     fn networks_take_the_lowest_free_subnets_after_ingress() {
         let plans = [network("front", None), network("given", Some((0x0A00_0200, 24))), network("back", None)];
         let overlay = Overlay::new(&model(), &plans, 0);
-        let starts: Vec<u32> = overlay.networks.iter().map(|it| it.subnet.as_ref().unwrap().start()).collect();
+        let starts: Vec<u32> =
+            overlay.networks.iter().map(|network| network.subnet.as_ref().unwrap().start()).collect();
         assert_eq!(starts, [0x0A00_0000, 0x0A00_0100, 0x0A00_0200, 0x0A00_0300]);
     }
 
@@ -436,7 +440,7 @@ mod tests {
     fn a_pool_that_is_used_up_gives_no_subnet() {
         let small = OverlayModel { pool: (0x0A00_0000, 23), ..model() };
         let overlay = Overlay::new(&small, &[network("a", None), network("b", None)], 0);
-        let has: Vec<bool> = overlay.networks.iter().map(|it| it.subnet.is_some()).collect();
+        let has: Vec<bool> = overlay.networks.iter().map(|network| network.subnet.is_some()).collect();
         assert_eq!(has, [true, true, false]);
     }
 
@@ -468,7 +472,7 @@ mod tests {
     fn what_finds_no_address_waits_until_one_is_released() {
         let service = ServiceId::from_index(0);
         let mut overlay = small(1);
-        let created: Vec<bool> = (0..6).map(|it| overlay.create(TaskNo(it), service)).collect();
+        let created: Vec<bool> = (0..6).map(|task| overlay.create(TaskNo(task), service)).collect();
         // One address is the service's own.
         assert_eq!(created, [true, true, true, true, false, false]);
         let mut cx: Context<()> = Context::new();
@@ -495,10 +499,10 @@ mod tests {
         let service = ServiceId::from_index(0);
         let fails = |together: &[u32]| {
             let mut overlay = small(1);
-            (0..6).for_each(|it| _ = overlay.create(TaskNo(it), service));
-            (0..4).for_each(|it| _ = overlay.assign(TaskNo(it), it as usize / 2));
+            (0..6).for_each(|task| _ = overlay.create(TaskNo(task), service));
+            (0..4).for_each(|task| _ = overlay.assign(TaskNo(task), task as usize / 2));
             let mut cx: Context<()> = Context::new();
-            together.iter().for_each(|&it| overlay.release(TaskNo(it)));
+            together.iter().for_each(|&task| overlay.release(TaskNo(task)));
             overlay.give_out(&mut cx);
             cx.take_facts()
         };
@@ -511,7 +515,7 @@ mod tests {
     fn a_node_in_need_is_looked_at_when_one_of_its_tasks_stirs() {
         let service = ServiceId::from_index(0);
         let mut overlay = small(1);
-        (0..4).for_each(|it| _ = overlay.create(TaskNo(it), service));
+        (0..4).for_each(|task| _ = overlay.create(TaskNo(task), service));
         overlay.assign(TaskNo(0), 0);
         let mut cx: Context<()> = Context::new();
         overlay.release(TaskNo(3));
@@ -541,7 +545,7 @@ mod tests {
         spec.task.networks = vec!["large".into(), "small".into()];
         spec.endpoint.mode = EndpointMode::DnsRoundRobin;
         overlay.add_service(ServiceId::from_index(0), &spec);
-        let allocated = (0..7).filter(|&it| overlay.create(TaskNo(it), ServiceId::from_index(0))).count();
+        let allocated = (0..7).filter(|&task| overlay.create(TaskNo(task), ServiceId::from_index(0))).count();
         assert_eq!(allocated, 5);
         let used = |network: usize| overlay.networks[network].subnet.as_ref().unwrap().used();
         assert_eq!((used(1), used(2)), (6, 6), "five tasks and the gateway in both");

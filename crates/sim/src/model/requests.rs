@@ -175,11 +175,14 @@ impl Requests {
         let from = if self.gossips { now } else { now + self.lag(plan, task, 0) };
         let load = &mut self.loads[plan];
         // Those that nobody sends anything to any more are forgotten.
-        if load.endpoints.iter().filter(|it| it.until < now).count() > load.endpoints.len() / 2 {
-            load.endpoints.iter().filter(|it| it.until < now).for_each(|it| _ = self.places.remove(&it.task));
-            load.endpoints.retain(|it| now <= it.until);
-            for (place, it) in load.endpoints.iter().enumerate() {
-                self.places.insert(it.task, (plan, place));
+        if load.endpoints.iter().filter(|endpoint| endpoint.until < now).count() > load.endpoints.len() / 2 {
+            load.endpoints
+                .iter()
+                .filter(|endpoint| endpoint.until < now)
+                .for_each(|endpoint| _ = self.places.remove(&endpoint.task));
+            load.endpoints.retain(|endpoint| now <= endpoint.until);
+            for (place, endpoint) in load.endpoints.iter().enumerate() {
+                self.places.insert(endpoint.task, (plan, place));
             }
         }
         self.places.insert(task, (plan, load.endpoints.len()));
@@ -202,9 +205,9 @@ impl Requests {
     pub fn leaving(&mut self, now: Time, task: TaskNo) {
         let Some(&(plan, place)) = self.places.get(&task) else { return };
         let until = if self.gossips { Time::MAX } else { now + self.lag(plan, task, 1) };
-        let it = &mut self.loads[plan].endpoints[place];
-        it.left = true;
-        it.until = it.until.min(until);
+        let endpoint = &mut self.loads[plan].endpoints[place];
+        endpoint.left = true;
+        endpoint.until = endpoint.until.min(until);
     }
 
     /// A task does not serve any more; `lost` says whether its machine went with it, so that nobody takes it out of the
@@ -217,29 +220,29 @@ impl Requests {
             false if self.gossips => Time::MAX,
             false => now + self.lag(plan, task, 1),
         };
-        let it = &mut self.loads[plan].endpoints[place];
-        it.until = it.until.min(until);
-        it.serves = false;
-        for (came, answered) in it.queue.drain(..) {
+        let endpoint = &mut self.loads[plan].endpoints[place];
+        endpoint.until = endpoint.until.min(until);
+        endpoint.serves = false;
+        for (came, answered) in endpoint.queue.drain(..) {
             cx.tell(if answered <= now { Fact::RequestServed(answered - came) } else { Fact::RequestFailed });
         }
-        !lost && !it.left
+        !lost && !endpoint.left
     }
 
     /// A node hears by gossip that a task serves, or does not any more.
     pub fn heard(&mut self, now: Time, task: TaskNo, serves: bool, node: usize) {
         let Some(&(plan, place)) = self.places.get(&task).filter(|_| self.gossips) else { return };
-        let it = &mut self.loads[plan].endpoints[place];
-        it.heard[node][usize::from(!serves)] = true;
-        if !serves && it.heard.iter().all(|it| it[1]) {
-            it.until = it.until.min(now);
+        let endpoint = &mut self.loads[plan].endpoints[place];
+        endpoint.heard[node][usize::from(!serves)] = true;
+        if !serves && endpoint.heard.iter().all(|heard| heard[1]) {
+            endpoint.until = endpoint.until.min(now);
         }
     }
 
     /// Everything that is answered by now is told.
     pub fn settle<E>(&mut self, cx: &mut Context<E>) {
-        for it in self.loads.iter_mut().flat_map(|load| &mut load.endpoints) {
-            it.answer(cx);
+        for endpoint in self.loads.iter_mut().flat_map(|load| &mut load.endpoints) {
+            endpoint.answer(cx);
         }
     }
 
@@ -250,7 +253,7 @@ impl Requests {
 
     fn schedule<E: From<Event>>(&mut self, cx: &mut Context<E>, row: usize) {
         let now = cx.now();
-        if let Some(next) = self.loads[row].clock.next(&self.plans[row].process, now).filter(|it| *it < Time::MAX) {
+        if let Some(next) = self.loads[row].clock.next(&self.plans[row].process, now).filter(|at| *at < Time::MAX) {
             cx.at(next, Event::Request(row as u32));
         }
     }
@@ -267,22 +270,22 @@ impl Requests {
         };
         let (count, begin) = (load.endpoints.len(), load.next[node]);
         let listed = |place: &usize| {
-            let it = &load.endpoints[*place];
-            let is_known = it.heard.get(node).is_none_or(|it| it[0] && !it[1]);
-            let is_suspect = network.apart(node, it.node).is_some_and(|since| since + suspicion <= now);
-            is_known && it.from <= now && now < it.until && !is_suspect
+            let endpoint = &load.endpoints[*place];
+            let is_known = endpoint.heard.get(node).is_none_or(|heard| heard[0] && !heard[1]);
+            let is_suspect = network.apart(node, endpoint.node).is_some_and(|since| since + suspicion <= now);
+            is_known && endpoint.from <= now && now < endpoint.until && !is_suspect
         };
         let Some(place) = (begin..begin + count).map(|place| place % count).find(listed) else {
             return cx.tell(Fact::RequestFailed);
         };
         load.next[node] = place + 1;
-        let it = &mut load.endpoints[place];
-        if !it.serves || network.apart(node, it.node).is_some() {
+        let endpoint = &mut load.endpoints[place];
+        if !endpoint.serves || network.apart(node, endpoint.node).is_some() {
             return cx.tell(Fact::RequestFailed);
         }
-        it.answer(cx);
-        it.free = it.free.max(now) + takes;
-        it.queue.push_back((now, it.free));
+        endpoint.answer(cx);
+        endpoint.free = endpoint.free.max(now) + takes;
+        endpoint.queue.push_back((now, endpoint.free));
     }
 
     /// The rule of Kubernetes' horizontal autoscaler: as many replicas as make the load of each what it shall be, unless it
@@ -296,10 +299,10 @@ impl Requests {
         let exact = if (ratio - 1.0).abs() <= scaler.band { replicas } else { (replicas as f64 * ratio).ceil() as u64 };
         let wanted = exact.clamp(scaler.min, scaler.max);
         load.wanted.push_back((now, wanted));
-        while load.wanted.front().is_some_and(|it| it.0 + scaler.down_after < now) {
+        while load.wanted.front().is_some_and(|entry| entry.0 + scaler.down_after < now) {
             load.wanted.pop_front();
         }
-        let wanted = load.wanted.iter().map(|it| it.1).max().unwrap_or(wanted).min(wanted.max(replicas));
+        let wanted = load.wanted.iter().map(|entry| entry.1).max().unwrap_or(wanted).min(wanted.max(replicas));
         if wanted != replicas {
             cx.tell(Fact::ReplicasWanted { plan: row as u32, replicas: wanted });
         }
@@ -309,7 +312,7 @@ impl Requests {
 impl Endpoint {
     fn answer<E>(&mut self, cx: &mut Context<E>) {
         let now = cx.now();
-        while let Some((came, answered)) = self.queue.front().copied().filter(|it| it.1 <= now) {
+        while let Some((came, answered)) = self.queue.front().copied().filter(|next| next.1 <= now) {
             cx.tell(Fact::RequestServed(answered - came));
             self.queue.pop_front();
         }
@@ -376,7 +379,7 @@ mod tests {
             facts.extend(facts_at(at, |cx| requests.request(cx, 0, network)));
         }
         facts.extend(facts_at(Time::ZERO + Span::from_secs(1000), |cx| requests.settle(cx)));
-        facts.into_iter().filter(|it| *it == Fact::RequestFailed).count()
+        facts.into_iter().filter(|fact| *fact == Fact::RequestFailed).count()
     }
 
     #[test]
@@ -421,7 +424,7 @@ mod tests {
             requests.handle(cx, event, replicas, &Whole);
         }
         let answers = cx.take_facts();
-        let failed = answers.iter().filter(|it| **it == Fact::RequestFailed).count();
+        let failed = answers.iter().filter(|fact| **fact == Fact::RequestFailed).count();
         (answers.len() - failed, failed)
     }
 
@@ -479,7 +482,7 @@ mod tests {
         let mut look = |at: Time, replicas: u64, load: f64| {
             requests.loads[0].work = load * 15.0 * replicas as f64;
             let facts = facts_at(at, |cx| requests.look(cx, 0, replicas));
-            facts.into_iter().next().map(|it| match it {
+            facts.into_iter().next().map(|fact| match fact {
                 Fact::ReplicasWanted { replicas, .. } => replicas,
                 other => panic!("{other:?}"),
             })

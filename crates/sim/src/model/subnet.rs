@@ -154,7 +154,7 @@ mod tests {
                     };
                     // Nearest free address going up from the previous one, around the end.
                     let ring = |from: u32, distance: u32| start + 1 + (from - start - 1 + distance) % (size - 2);
-                    let expected = (1..).map(|distance| ring(previous, distance)).find(|it| !held.contains(it));
+                    let expected = (1..).map(|distance| ring(previous, distance)).find(|address| !held.contains(address));
                     prop_assert_eq!(Some(address), expected);
                     prop_assert!(start < address && address < start + size - 1);
                     held.push(address);

@@ -243,13 +243,13 @@ impl Workload {
         match event {
             Event::Arrival(row) => {
                 let row = row as usize;
-                let it = &mut self.streams[row];
+                let stream = &mut self.streams[row];
                 let listed = match &self.plans[row].process {
-                    ArrivalProcess::Listed(rows) => Some(rows[it.clock.listed]),
+                    ArrivalProcess::Listed(rows) => Some(rows[stream.clock.listed]),
                     _ => None,
                 };
-                it.clock.came();
-                for _ in 0..sample(self.plans[row].batch, &mut it.kinds) {
+                stream.clock.came();
+                for _ in 0..sample(self.plans[row].batch, &mut stream.kinds) {
                     self.arrive(cx, row, listed);
                 }
                 self.schedule(cx, row, cx.now());
@@ -260,33 +260,33 @@ impl Workload {
 
     /// What arrived.
     pub fn arrival(&self, job: JobNo) -> Arrival<'_> {
-        let it = &self.jobs[job.row()];
+        let entry = &self.jobs[job.row()];
         Arrival {
-            kind: &self.plans[it.plan as usize].kinds[it.kind as usize],
-            number: it.number,
-            run: it.listed.and_then(|it| it.run),
-            replicas: it.listed.and_then(|it| it.replicas),
+            kind: &self.plans[entry.plan as usize].kinds[entry.kind as usize],
+            number: entry.number,
+            run: entry.listed.and_then(|listed| listed.run),
+            replicas: entry.listed.and_then(|listed| listed.replicas),
         }
     }
 
     /// It was created. A job is over when `completions` of its tasks have completed.
     pub fn submitted<E: From<Event>>(&mut self, cx: &mut Context<E>, job: JobNo, completions: Option<u64>) {
-        let it = &mut self.jobs[job.row()];
-        it.left = completions;
-        let plan = it.plan as usize;
+        let entry = &mut self.jobs[job.row()];
+        entry.left = completions;
+        let plan = entry.plan as usize;
         if let Some(lifetime) = &self.plans[plan].lifetime {
-            let mut rng = self.seeds.stream(Stream::Arrival, part(part(self.streams[plan].entity, 2), it.number));
+            let mut rng = self.seeds.stream(Stream::Arrival, part(part(self.streams[plan].entity, 2), entry.number));
             cx.after(lifetime.sample(&mut rng), Event::Expiry(job));
         }
     }
 
     /// A task of it completed.
     pub fn completed<E: From<Event>>(&mut self, cx: &mut Context<E>, job: JobNo) {
-        let it = &mut self.jobs[job.row()];
-        if let Some(left) = &mut it.left {
+        let entry = &mut self.jobs[job.row()];
+        if let Some(left) = &mut entry.left {
             *left -= 1;
             if *left == 0 {
-                it.left = None;
+                entry.left = None;
                 self.over(cx, job);
             }
         }
@@ -294,12 +294,12 @@ impl Workload {
 
     /// It is over; another may come to its place.
     pub fn over<E: From<Event>>(&mut self, cx: &mut Context<E>, job: JobNo) {
-        let it = &mut self.jobs[job.row()];
-        if std::mem::replace(&mut it.over, true) {
+        let entry = &mut self.jobs[job.row()];
+        if std::mem::replace(&mut entry.over, true) {
             return;
         }
         cx.tell(Fact::JobOver(job));
-        if let Some(line) = self.plans[it.plan as usize].queue {
+        if let Some(line) = self.plans[entry.plan as usize].queue {
             let line = &mut self.lines[line];
             match line.waiters.pop_front() {
                 Some(next) => cx.tell(Fact::JobDue(next)),
@@ -310,16 +310,16 @@ impl Workload {
 
     fn arrive<E: From<Event>>(&mut self, cx: &mut Context<E>, row: usize, listed: Option<Listed>) {
         let plan = &self.plans[row];
-        let it = &mut self.streams[row];
-        if plan.limit.is_some_and(|limit| limit <= it.count) {
+        let stream = &mut self.streams[row];
+        if plan.limit.is_some_and(|limit| limit <= stream.count) {
             return;
         }
-        it.count += 1;
-        let point = unit(&mut it.kinds) * it.weights.last().copied().unwrap_or_default();
-        let kind = it.weights.partition_point(|sum| *sum <= point).min(plan.kinds.len() - 1);
+        stream.count += 1;
+        let point = unit(&mut stream.kinds) * stream.weights.last().copied().unwrap_or_default();
+        let kind = stream.weights.partition_point(|sum| *sum <= point).min(plan.kinds.len() - 1);
         let job = JobNo(self.jobs.len() as u32);
         let (plan_row, kind) = (row as u32, kind as u32);
-        self.jobs.push(Job { plan: plan_row, kind, number: it.count, listed, left: None, over: false });
+        self.jobs.push(Job { plan: plan_row, kind, number: stream.count, listed, left: None, over: false });
         cx.tell(Fact::JobArrived(job));
         let Some(line) = plan.queue.map(|line| &mut self.lines[line]) else {
             return cx.tell(Fact::JobDue(job));
@@ -337,11 +337,11 @@ impl Workload {
 
     fn schedule<E: From<Event>>(&mut self, cx: &mut Context<E>, row: usize, after: Time) {
         let plan = &self.plans[row];
-        let it = &mut self.streams[row];
-        if plan.limit.is_some_and(|limit| limit <= it.count) {
+        let stream = &mut self.streams[row];
+        if plan.limit.is_some_and(|limit| limit <= stream.count) {
             return;
         }
-        let Some(next) = it.clock.next(&plan.process, after) else { return };
+        let Some(next) = stream.clock.next(&plan.process, after) else { return };
         if plan.until.is_none_or(|until| next <= until) && next < Time::MAX {
             cx.at(next, Event::Arrival(row as u32));
         }

@@ -76,10 +76,22 @@ pub(super) fn failures(
             }
             let own = table.read("crews", |value| value.count(1..=1_000_000));
             let (crews, crew) = crew.map_or((own, None), |it| (Some(it.1), Some(it.0)));
-            let new = table.read("start", |value| value.choice(STARTS)).unwrap_or(false);
+            let starts_fresh = table.read("start", |value| value.choice(STARTS)).unwrap_or(false);
             let notice = table.read("notice", Value::duration);
             let burst = table.read("burst", burst);
-            plans.push(FailurePlan { name, units, fault, up, repair, crews, crew, new, notice, burst, log: None });
+            plans.push(FailurePlan {
+                name,
+                units,
+                fault,
+                up,
+                repair,
+                crews,
+                crew,
+                starts_fresh,
+                notice,
+                burst,
+                log: None,
+            });
         }
     }
     plans

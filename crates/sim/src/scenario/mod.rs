@@ -143,7 +143,7 @@ pub enum Action {
     Up(Vec<usize>),
     /// Networks of machines break; their containers run on.
     Break(NetworkFault, Vec<usize>),
-    /// Networks of machines are whole again, as far as the script broke them.
+    /// Networks of machines are repaired, as far as the script broke them.
     Mend(Vec<usize>),
     /// Engines are started anew; with `true` their containers live on.
     Restart(Vec<usize>, bool),

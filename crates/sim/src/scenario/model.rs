@@ -192,8 +192,8 @@ fn registry(table: &Table<'_>, base: RegistryModel) -> RegistryModel {
         RegistryModel {
             bandwidth: None,
             latency: Span::ZERO,
-            unpack: None,
-            copy: None,
+            unpack_rate: None,
+            copy_rate: None,
             rack_bandwidth: None,
             limit: None,
             ..base
@@ -205,15 +205,15 @@ fn registry(table: &Table<'_>, base: RegistryModel) -> RegistryModel {
     RegistryModel {
         bandwidth: table.read("bandwidth", Value::rate).unwrap_or(base.bandwidth),
         latency: table.read("latency", Value::duration).unwrap_or(base.latency),
-        unpack: table.read("unpack", Value::rate).unwrap_or(base.unpack),
-        downloads: downloads.and_then(|count| u32::try_from(count).ok()).unwrap_or(base.downloads),
-        copy: table.read("copy", Value::rate).unwrap_or(base.copy),
+        unpack_rate: table.read("unpack", Value::rate).unwrap_or(base.unpack_rate),
+        max_downloads: downloads.and_then(|count| u32::try_from(count).ok()).unwrap_or(base.max_downloads),
+        copy_rate: table.read("copy", Value::rate).unwrap_or(base.copy_rate),
         rack: table.read("rack", Value::text).map_or(base.rack, str::to_string),
         rack_bandwidth: table.read("rack_bandwidth", Value::rate).unwrap_or(base.rack_bandwidth),
         mirror: table.read("mirror", |value| value.choice(MIRRORS)).unwrap_or(base.mirror),
-        cache: table.read("cache", Value::bytes).or(base.cache),
+        cache_bytes: table.read("cache", Value::bytes).or(base.cache_bytes),
         limit: table.read("limit", limit).or(base.limit),
-        tells: table.read("pull_errors", Value::boolean).unwrap_or(base.tells),
+        reports_pull_errors: table.read("pull_errors", Value::boolean).unwrap_or(base.reports_pull_errors),
     }
 }
 

@@ -96,7 +96,7 @@ fn read(path: &Path, text: &str, table: &Table<'_>) -> Scenario {
     let duration = given.unwrap_or(CENTURY);
     let models = model::models(table);
     // Whose registry takes no time has no slow line to it either.
-    let ideal = models.registry.latency == Span::ZERO && models.registry.unpack.is_none();
+    let ideal = models.registry.latency == Span::ZERO && models.registry.unpack_rate.is_none();
     let pools = table.tables("pool", pool::POOL);
     let mut nodes = pool::nodes(&pools, ideal);
     let mut joins = join::joins(&pools, &mut nodes, Time::ZERO + duration);

@@ -343,8 +343,8 @@ fn behaviour(table: &Table<'_>, memory: i64) -> Behaviour {
     }
     if let Some(health) = table.read("health", |value| value.table(HEALTH)) {
         behaviour.warm_up = health.read("ready", Value::law);
-        behaviour.sick = health.read("sick", Value::law);
-        behaviour.hangs = health.read("hangs", Value::boolean).unwrap_or(false);
+        behaviour.unhealthy_after = health.read("sick", Value::law);
+        behaviour.probe_hangs = health.read("hangs", Value::boolean).unwrap_or(false);
     }
     behaviour
 }

@@ -271,7 +271,8 @@ fn strategy(
         let name = value.text()?;
         let good = |c: char| c.is_ascii_alphanumeric() || "-_+() =".contains(c);
         if name.is_empty() || 64 < name.len() || !name.chars().all(good) || name.trim() != name {
-            return value.expected("a name of 1 to 64 letters, digits, blanks and `-_+()=`");
+            return value
+                .expected("a name of 1 to 64 letters, digits, blanks and `-_+()=`, without a blank at its ends");
         }
         Some(name.to_string())
     });
@@ -279,7 +280,7 @@ fn strategy(
     let domain = table.read("domain", |value| label(value, labels));
     if let Some(value) = table.get("domain").filter(|_| placement != DOMAINS) {
         value.complain(format!("only the placement strategy `{DOMAINS}` has a domain"));
-    } else if placement == DOMAINS && domain.is_none() && !labels.contains(DEFAULT_DOMAIN) {
+    } else if placement == DOMAINS && table.get("domain").is_none() && !labels.contains(DEFAULT_DOMAIN) {
         table.get("placement").iter().for_each(|value| {
             value.complain_with(
                 format!("no node has the label `{DEFAULT_DOMAIN}`"),

@@ -13,7 +13,7 @@ use super::control::Records;
 use crate::engine::rng::{Seeds, Stream, part};
 use crate::fact::{Fact, NetworkFault, TaskNo};
 use crate::model::agent::{Agents, Exit, Life};
-use crate::model::failure::{self, Change, Failures, Happening};
+use crate::model::failure::{self, FailureEvent, Failures, PowerChange};
 use crate::model::gossip::{Gossip, Subject};
 use crate::model::image::{Images, Totals};
 use crate::model::links::{Cause, LinkImpairment, Links};
@@ -38,7 +38,7 @@ pub(super) struct Fabric {
     gossip: Gossip,
     pub(super) requests: Requests,
     // A buffer.
-    changes: Vec<Change>,
+    changes: Vec<PowerChange>,
 }
 
 /// Requests go by the links of the nodes.
@@ -220,23 +220,23 @@ impl Fabric {
     }
 
     /// A process of failure takes its turn.
-    pub(super) fn fail(&mut self, cx: &mut Cx, turn: failure::Turn) {
-        let Some(happening) = self.failures.handle(cx, turn, &mut self.changes) else { return };
-        let (plan, row) = self.failures.rows(turn);
-        let unit = self.failures.unit(turn).clone();
-        if happening == Happening::Noticed {
+    pub(super) fn fail(&mut self, cx: &mut Cx, transition: failure::Transition) {
+        let Some(event) = self.failures.handle(cx, transition, &mut self.changes) else { return };
+        let (plan, row) = self.failures.rows(transition);
+        let unit = self.failures.unit(transition).clone();
+        if event == FailureEvent::Noticed {
             cx.note("notice", format!("{} will fail", unit.name));
             return cx.tell(Fact::FailureNoticed { plan, unit: row });
         }
-        let failed = happening == Happening::Failed;
-        if let Some((fault, process)) = self.failures.fault(turn) {
+        let failed = event == FailureEvent::Failed;
+        if let Some((fault, process)) = self.failures.fault(transition) {
             let kind = if failed { "network broken" } else { "network repaired" };
             cx.note(kind, format!("{} {kind}", unit.name));
             self.set_links(cx, &unit.nodes, fault, Cause::process(process), failed);
         } else {
             self.power(cx, failed, Some(&unit.name));
         }
-        if happening == Happening::Repaired {
+        if event == FailureEvent::Repaired {
             cx.tell(Fact::FailureRepaired { plan, unit: row });
         }
     }
@@ -262,7 +262,7 @@ impl Fabric {
             };
             cx.note(kind, label);
         }
-        self.changes.drain(..).for_each(|Change { node, up }| cx.tell(Fact::Power { node, up }));
+        self.changes.drain(..).for_each(|PowerChange { node, up }| cx.tell(Fact::Power { node, up }));
     }
 
     /// Networks of nodes break, or that break of theirs is over.

@@ -186,7 +186,7 @@ fn a_run_that_broke_off_is_reported_and_ends_with_one() {
         })
     });
     assert_eq!(said.end, End::Failed);
-    assert!(said.err.contains("a run broke off: spread, replication 2: too many events"), "{}", said.err);
+    assert!(said.err.contains("a run was aborted: spread, replication 2: too many events"), "{}", said.err);
     assert!(said.out.contains("(n=2)"), "{}", said.out);
 }
 
@@ -246,7 +246,7 @@ fn a_report_of_runs_that_broke_off_ends_with_one() {
     let report: report::Args = self::args(&[&place.path("results/small"), "--no-plots"]);
     let said = said(|console| report::run(&report, console));
     assert_eq!(said.end, End::Failed);
-    assert!(said.err.contains("a run broke off: spread, replication 1: too\\u{1b}[2J many"), "{}", said.err);
+    assert!(said.err.contains("a run was aborted: spread, replication 1: too\\u{1b}[2J many"), "{}", said.err);
 }
 
 #[test]

@@ -445,7 +445,7 @@ fn a_model_can_be_ideal_except_for_what_is_said() {
         "duration = \"1m\"\n[registry]\nideal = true\nlatency = \"2ms\"\n[daemon]\nideal = true\n[overlay]\nideal = true\n",
     );
     let models = &scenario.models;
-    assert_eq!((models.registry.bandwidth, models.registry.unpack), (None, None));
+    assert_eq!((models.registry.bandwidth, models.registry.unpack_rate), (None, None));
     assert_eq!(models.registry.latency, Span::from_millis(2));
     assert_eq!((models.daemon.start, models.daemon.status_batch), (Law::Fixed(Span::ZERO), Span::ZERO));
     assert_eq!((models.overlay.latency, models.overlay.leave), (Law::Fixed(Span::ZERO), Span::ZERO));

@@ -236,7 +236,7 @@ fn nodes_share_the_registry_and_tasks_of_a_node_share_layers() {
     scenario.images =
         vec![Image { name: "web".into(), layers: vec![layer("a", 30 * MB), layer("b", 20 * MB)], ..Image::default() }];
     scenario.models.registry =
-        RegistryModel { bandwidth: Some(10 * MB), latency: Span::ZERO, unpack: None, ..RegistryModel::default() };
+        RegistryModel { bandwidth: Some(10 * MB), latency: Span::ZERO, unpack_rate: None, ..RegistryModel::default() };
     scenario.services = vec![service("web", 4)];
     let outcome = run(&scenario);
     assert_eq!(is(&outcome, "pulled_bytes"), 100e6);

@@ -10,7 +10,7 @@ use super::{Area, Mean, Observer, Once, Record, Service};
 use crate::metrics::{METRICS, NodeRow, Outcome, TaskRow};
 use crate::model::image::Totals;
 
-/// Marks that are kept of a run that broke off.
+/// Marks that are kept of an aborted run.
 const MARKS_MAX: usize = 1000;
 
 impl Observer {
@@ -127,7 +127,7 @@ impl Observer {
         self.give_up(now, None)
     }
 
-    /// The run broke off, for a reason: there are no values.
+    /// The run was aborted, for a reason: there are no values.
     pub fn give_up(mut self, now: Time, reason: Option<String>) -> Outcome {
         if let Some(reason) = &reason {
             self.outcome.marks.truncate(MARKS_MAX);

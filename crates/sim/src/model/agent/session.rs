@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rand_chacha::ChaCha8Rng;
 use sched::{DesiredState, Span, TaskState, Time};
 
-use super::{Agents, Assignment, Commit, CommitNo, Event, LOST, Node, Process, Report, exit_error};
+use super::{Agents, Assignment, Commit, CommitNo, Daemon, Event, LOST, Process, Report, exit_error};
 use crate::engine::chance::unit;
 use crate::engine::law::Law;
 use crate::engine::rng::{Stream, part};
@@ -40,27 +40,27 @@ pub(super) fn next_call(first: Time, now: Time, unreachable: Span, rng: &mut Cha
 impl Agents {
     /// The dispatcher queues an assignment. It goes out after some quiet, or with as many as fit.
     pub(super) fn send<E: From<Event>>(&mut self, cx: &mut Context<E>, node: usize, assignment: Assignment) {
-        let it = &mut self.nodes[node];
-        if !it.connected || it.fault == Some(NetworkFault::RxLost) {
+        let daemon = &mut self.nodes[node];
+        if !daemon.connected || daemon.fault == Some(NetworkFault::RxLost) {
             return; // The complete set of the next session will tell.
         }
-        it.outbox.push(assignment);
-        it.changed = cx.now();
-        if it.outbox.len() == 1 {
-            cx.after(self.model.assignment_batch, Event::Quiet { node: node as u32, link: it.link });
-        } else if it.outbox.len() == ASSIGNMENTS_MAX {
+        daemon.outbox.push(assignment);
+        daemon.changed = cx.now();
+        if daemon.outbox.len() == 1 {
+            cx.after(self.model.assignment_batch, Event::Quiet { node: node as u32, link: daemon.link });
+        } else if daemon.outbox.len() == ASSIGNMENTS_MAX {
             self.post(cx, node);
         }
     }
 
     pub(super) fn send_if_quiet<E: From<Event>>(&mut self, cx: &mut Context<E>, node: usize) {
-        let it = &self.nodes[node];
-        if it.outbox.is_empty() {
+        let daemon = &self.nodes[node];
+        if daemon.outbox.is_empty() {
             return;
         }
-        let due = it.changed + self.model.assignment_batch;
+        let due = daemon.changed + self.model.assignment_batch;
         if cx.now() < due {
-            cx.at(due, Event::Quiet { node: node as u32, link: it.link });
+            cx.at(due, Event::Quiet { node: node as u32, link: daemon.link });
         } else {
             self.post(cx, node);
         }
@@ -68,9 +68,9 @@ impl Agents {
 
     fn post<E: From<Event>>(&mut self, cx: &mut Context<E>, node: usize) {
         let arrival = self.arrival_down(cx.now(), node);
-        let it = &mut self.nodes[node];
-        it.sent.push_back(std::mem::take(&mut it.outbox));
-        cx.at(arrival, Event::Assignments { node: node as u32, link: it.link });
+        let daemon = &mut self.nodes[node];
+        daemon.sent.push_back(std::mem::take(&mut daemon.outbox));
+        cx.at(arrival, Event::Assignments { node: node as u32, link: daemon.link });
     }
 
     pub(super) fn take_assignments<E: From<Event>>(&mut self, cx: &mut Context<E>, node: usize) {
@@ -78,15 +78,15 @@ impl Agents {
         for assignment in batch.drain(..) {
             match assignment {
                 Assignment::Assign(task, desired) => {
-                    if let Some(it) = self.container(task) {
-                        it.known = it.known.max(Some(desired));
+                    if let Some(container) = self.container(task) {
+                        container.known = container.known.max(Some(desired));
                         self.step(cx, task);
                     }
                 }
                 Assignment::Desired(task, desired) => {
-                    if let Some(it) = self.container(task) {
-                        let raised = it.known < Some(desired);
-                        it.known = it.known.max(Some(desired));
+                    if let Some(container) = self.container(task) {
+                        let raised = container.known < Some(desired);
+                        container.known = container.known.max(Some(desired));
                         if raised && desired < DesiredState::Shutdown {
                             self.disturb(cx, task);
                         }
@@ -105,12 +105,12 @@ impl Agents {
 
     /// An agent calls the manager, if its network lets it.
     pub(super) fn call<E: From<Event>>(&mut self, cx: &mut Context<E>, node: usize) {
-        let it = &mut self.nodes[node];
-        it.alive = true;
-        if it.fault.is_some() {
-            it.calls = cx.now();
-        } else if !it.connected {
-            let link = it.link;
+        let daemon = &mut self.nodes[node];
+        daemon.alive = true;
+        if daemon.fault.is_some() {
+            daemon.calls = cx.now();
+        } else if !daemon.connected {
+            let link = daemon.link;
             let arrival = self.arrival_up(cx.now(), node);
             cx.at(arrival, Event::Registered { node: node as u32, link });
         }
@@ -119,12 +119,12 @@ impl Agents {
     /// An agent gives up its session. If its network is not broken, it calls until a call gets through.
     pub(super) fn give_up<E: From<Event>>(&mut self, cx: &mut Context<E>, node: usize) {
         self.unlink(node);
-        let it = &self.nodes[node];
-        if it.fault.is_some() {
+        let daemon = &self.nodes[node];
+        if daemon.fault.is_some() {
             return;
         }
-        let loss = it.weak.as_ref().map_or(0.0, |it| it.loss);
-        let mut rng = self.seeds.stream(Stream::Link, part(it.entity, u64::from(it.link)));
+        let loss = daemon.weak.as_ref().map_or(0.0, |impairment| impairment.loss);
+        let mut rng = self.seeds.stream(Stream::Link, part(daemon.entity, u64::from(daemon.link)));
         let (mut at, mut backoff) = (cx.now(), Span::ZERO);
         loop {
             backoff = (BACKOFF_BASE + backoff + backoff).min(BACKOFF_MAX);
@@ -134,7 +134,7 @@ impl Agents {
             }
             at += self.overlay.unreachable;
         }
-        cx.at(at, Event::Booted { node: node as u32, cycle: it.cycle });
+        cx.at(at, Event::Booted { node: node as u32, cycle: daemon.cycle });
     }
 
     /// The agent has a session. It reports what it knows of the tasks that it had: a container that the loss of its engine
@@ -145,22 +145,22 @@ impl Agents {
         cx.tell(Fact::AgentCalled(node));
         let keep_cache = self.model.keep_cache;
         for task in self.tasks_on(node) {
-            let it = self.containers[task.row()].as_mut().expect("a node's tasks have containers");
-            if it.known.is_none() {
+            let container = self.containers[task.row()].as_mut().expect("a node's tasks have containers");
+            if container.known.is_none() {
                 continue;
             }
-            if it.process != Process::Lost {
-                if it.state > TaskState::Assigned {
-                    let (state, error) = (it.state, it.error().cloned());
+            if container.process != Process::Lost {
+                if container.state > TaskState::Assigned {
+                    let (state, error) = (container.state, container.error().cloned());
                     self.report(cx, task, state, error);
                 }
                 continue;
             }
-            it.process = Process::None;
-            if it.state >= TaskState::Starting {
+            container.process = Process::None;
+            if container.state >= TaskState::Starting {
                 self.report(cx, task, TaskState::Failed, Some(exit_error(LOST, "")));
-            } else if it.state < TaskState::Ready || !keep_cache {
-                it.state = TaskState::Assigned;
+            } else if container.state < TaskState::Ready || !keep_cache {
+                container.state = TaskState::Assigned;
             }
         }
         let arrival = self.arrival_down(cx.now(), node);
@@ -169,12 +169,12 @@ impl Agents {
 
     pub(super) fn take_complete_set<E: From<Event>>(&mut self, cx: &mut Context<E>, node: usize) {
         for task in self.tasks_on(node) {
-            let it = self.containers[task.row()].as_mut().expect("a node's tasks have containers");
-            if it.wanted.is_none() {
+            let container = self.containers[task.row()].as_mut().expect("a node's tasks have containers");
+            if container.wanted.is_none() {
                 self.discard(cx, task);
                 continue;
             }
-            it.known = it.wanted;
+            container.known = container.wanted;
             self.step(cx, task);
         }
     }
@@ -188,10 +188,10 @@ impl Agents {
         state: TaskState,
         error: Option<Arc<str>>,
     ) {
-        let it = self.containers[task.row()].as_mut().expect("who reports exists");
-        it.state = state;
-        it.set_error(error.clone());
-        let (node, pending) = (it.node as usize, it.report);
+        let container = self.containers[task.row()].as_mut().expect("who reports exists");
+        container.state = state;
+        container.set_error(error.clone());
+        let (node, pending) = (container.node as usize, container.report);
         if !self.nodes[node].connected || self.nodes[node].fault == Some(NetworkFault::TxLost) {
             return; // The next session begins with it.
         }
@@ -231,20 +231,20 @@ impl Agents {
 
     /// When a message to an agent arrives.
     fn arrival_down(&mut self, now: Time, node: usize) -> Time {
-        let it = &mut self.nodes[node];
-        it.down = it.down.max(now + it.latency(&self.overlay.latency));
-        it.down
+        let daemon = &mut self.nodes[node];
+        daemon.down = daemon.down.max(now + daemon.latency(&self.overlay.latency));
+        daemon.down
     }
 
     /// When a message from an agent arrives.
     pub(super) fn arrival_up(&mut self, now: Time, node: usize) -> Time {
-        let it = &mut self.nodes[node];
-        it.up = it.up.max(now + it.latency(&self.overlay.latency));
-        it.up
+        let daemon = &mut self.nodes[node];
+        daemon.up = daemon.up.max(now + daemon.latency(&self.overlay.latency));
+        daemon.up
     }
 }
 
-impl Node {
+impl Daemon {
     /// What a message takes.
     fn latency(&mut self, law: &Law) -> Span {
         let latency = law.sample(&mut self.latency);
