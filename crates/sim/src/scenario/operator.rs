@@ -1,6 +1,6 @@
 //! `[[scaling]]` and `[[release]]`: what operators do to services by chance.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sched::spec::Mode;
 use sched::{Reference, Span, Time};
@@ -29,33 +29,35 @@ pub(super) fn operators(
     duration: Span,
 ) -> Vec<OperatorPlan> {
     let mut plans: Vec<OperatorPlan> = Vec::new();
+    let rows: Rows<'_> = services.iter().enumerate().map(|(row, service)| (&*service.spec.name, row)).collect();
     // Two of a kind would have the same chance.
-    let complain_twice = |table: &Table<'_>, name: &str| {
+    let complain_twice = |table: &Table<'_>| {
         let message = format!("there is already a `{}` of this service", table.path);
-        table.get("service").filter(|it| it.as_text() == Some(name)).iter().for_each(|it| it.complain(&message));
+        table.get("service").iter().for_each(|service| service.complain(&message));
     };
+    let mut scaled = BTreeSet::new();
     for table in scenario.tables("scaling", SCALING) {
         let min = table.read("min", |value| value.count(0..=TASKS)).unwrap_or(1);
         let max = table.need("max", |value| value.count(min..=TASKS));
         let step = table.read("step", |value| value.count(1..=TASKS));
         let habit = Habit::Scale { min, max: max.unwrap_or(min), step };
-        let Some(plan) = plan(&table, services, habit) else { continue };
+        let Some(plan) = plan(&table, services, &rows, habit) else { continue };
         if !matches!(services[plan.service].spec.mode, Mode::Replicated { .. }) {
             table.get("service").iter().for_each(|it| it.complain("only replicated services can be scaled"));
         }
-        plans.iter().for_each(|other| complain_twice(&table, &other.name));
+        if !scaled.insert(plan.service) {
+            complain_twice(&table);
+        }
         plans.push(plan);
     }
-    let scaled = plans.len();
+    let mut released = BTreeSet::new();
     for table in scenario.tables("release", RELEASE) {
         let chance = table.read("bad", |value| value.number(0.0..=1.0)).unwrap_or(BAD);
         let exit = table.read("exits", exits);
         let size = table.read("size", image::bytes);
         let versions = table.read("versions", |value| value.count(1..=VERSIONS));
-        let Some(mut plan) = plan(&table, services, Habit::Release { good: Vec::new(), bad: Vec::new(), chance })
-        else {
-            continue;
-        };
+        let habit = Habit::Release { good: Vec::new(), bad: Vec::new(), chance };
+        let Some(mut plan) = plan(&table, services, &rows, habit) else { continue };
         let often = duration.as_nanos() / typical(&plan.every).as_nanos().max(1);
         let versions = versions.unwrap_or((2 * often + 10).min(VERSIONS));
         let name = &services[plan.service].spec.task.container.image;
@@ -72,19 +74,23 @@ pub(super) fn operators(
         };
         let (good, bad) = (add("r", base.exit), add("bad", Some(exit)));
         plan.habit = Habit::Release { good, bad, chance };
-        plans[scaled..].iter().for_each(|other| complain_twice(&table, &other.name));
+        if !released.insert(plan.service) {
+            complain_twice(&table);
+        }
         plans.push(plan);
     }
     plans
 }
 
-fn plan(table: &Table<'_>, services: &[ServicePlan], habit: Habit) -> Option<OperatorPlan> {
+/// Services by name.
+type Rows<'s> = BTreeMap<&'s str, usize>;
+
+fn plan(table: &Table<'_>, services: &[ServicePlan], rows: &Rows<'_>, habit: Habit) -> Option<OperatorPlan> {
     let service = table.need("service", |value| {
         let name = value.text()?;
-        let row = services.iter().position(|it| it.spec.name == name);
+        let row = rows.get(name).copied();
         if row.is_none() {
-            let names = services.iter().map(|it| it.spec.name.as_str());
-            value.complain_with(format!("no service `{name}`"), value.sink.suggest(name, names));
+            value.complain_with(format!("no service `{name}`"), value.sink.suggest(name, rows.keys().copied()));
         }
         row
     });

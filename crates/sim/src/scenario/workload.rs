@@ -50,13 +50,14 @@ pub(super) fn requests(
 ) -> Vec<RequestPlan> {
     let rows: BTreeMap<&str, usize> = services.iter().enumerate().map(|(row, it)| (&*it.spec.name, row)).collect();
     let mut plans: Vec<RequestPlan> = Vec::new();
+    let mut asked = BTreeSet::new();
     for table in scenario.tables("requests", REQUESTS) {
         let service = table.need("service", |value| {
             let name = value.text()?;
             let row = rows.get(name).copied();
             if row.is_none() {
                 value.complain_with(format!("no service `{name}`"), value.sink.suggest(name, rows.keys().copied()));
-            } else if plans.iter().any(|it| it.name == name) {
+            } else if asked.contains(name) {
                 value.complain(format!("there are already requests to `{name}`"));
             }
             row
@@ -65,6 +66,7 @@ pub(super) fn requests(
         let takes = table.need("takes", Value::law);
         let autoscale = table.read("autoscale", autoscale);
         let (Some(service), Some(process), Some(takes)) = (service, process, takes) else { continue };
+        asked.insert(services[service].spec.name.as_str());
         let scalable = matches!(services[service].spec.mode, sched::spec::Mode::Replicated { .. });
         if let Some(value) = table.get("autoscale").filter(|_| !scalable) {
             value.complain("only replicated services can be scaled");
@@ -149,9 +151,10 @@ pub(super) fn workload(
 
 fn queues(tables: &[Table<'_>]) -> Vec<QueuePlan> {
     let mut queues: Vec<QueuePlan> = Vec::new();
+    let mut names = BTreeSet::new();
     for table in tables {
         let Some(name) = table.need("name", Value::text) else { continue };
-        if queues.iter().any(|it| it.name == name) {
+        if !names.insert(name.to_string()) {
             table.complain(format!("there is already a queue `{name}`"));
         }
         queues.push(QueuePlan {
