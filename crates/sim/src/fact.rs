@@ -40,9 +40,9 @@ impl JobNo {
 /// Why a task is not further, or how it ended.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Reason {
-    /// Nothing is to be said.
+    /// There is nothing to say.
     None,
-    /// The task's own.
+    /// What the task itself says.
     Own(Arc<str>),
     /// It finds no node, for the reason that [`Fact::TasksExplained`] said last of this version of its service.
     Shared {
@@ -125,7 +125,7 @@ pub enum Fact {
     Majority(bool),
     /// The leader does not reach a majority any more, and can decide nothing.
     LeaderStalled,
-    /// It does again before it stepped down.
+    /// The leader reaches a majority again before it stepped down.
     LeaderResumed,
     /// There is no leader any more.
     LeaderLost,
@@ -146,7 +146,7 @@ pub enum Fact {
     LinksChanged(Arc<[usize]>),
     /// A node and the leader do not reach each other any more, or in one direction only, as said here.
     Unreachable(usize, NetworkFault),
-    /// They do again.
+    /// A node and the leader reach each other again.
     Reachable(usize),
     /// The failure of a unit is announced. Plans and units are rows of the scenario.
     FailureNoticed {
@@ -166,7 +166,7 @@ pub enum Fact {
     // What agents do.
     /// A task needs its image on a node.
     ImageWanted(TaskNo, usize),
-    /// It does not need it any more.
+    /// A task does not need its image on a node any more.
     ImageUnwanted(TaskNo, usize),
     /// All layers of the image of a task are on its node.
     ImageReady(TaskNo),
@@ -200,8 +200,8 @@ pub enum Fact {
     /// The node of a task is attached to the task's networks.
     Attached(TaskNo),
 
-    // News and requests.
-    /// A node heard that a task serves, or does not any more.
+    // Gossip and requests.
+    /// A node heard that a task serves, or that it does not any more.
     NewsHeard {
         /// Which task.
         task: TaskNo,
@@ -225,17 +225,17 @@ pub enum Fact {
     },
 
     // Jobs and services that arrive.
-    /// One arrived.
+    /// A job or service arrived.
     JobArrived(JobNo),
-    /// It was turned away: its line was full.
+    /// A job was turned away: its queue was full.
     JobLost(JobNo),
-    /// It is to be created.
+    /// What arrived is to be created.
     JobDue(JobNo),
-    /// The first of its containers, or another, runs.
+    /// A container of what arrived runs, the first or another.
     JobStarted(JobNo),
-    /// It is over, and to be removed.
+    /// What arrived is over, and to be removed.
     JobOver(JobNo),
-    /// It is removed.
+    /// What arrived is removed.
     JobDone(JobNo),
 
     // Nodes that come and go.
@@ -346,7 +346,7 @@ impl<E> Context<E> {
         self.facts.pop_front()
     }
 
-    /// All of them.
+    /// All facts that nobody has taken yet.
     #[cfg(test)]
     pub fn take_facts(&mut self) -> Vec<Fact> {
         self.facts.drain(..).collect()

@@ -193,12 +193,12 @@ pub struct Life {
     start: Span,
     /// From the stop signal to the end of the process.
     stop: Span,
-    rest: Rest,
+    rest: RareTimings,
 }
 
-/// What is nothing for most tasks.
+/// Timings that are zero for most tasks.
 #[derive(Clone, Copy, PartialEq, Default, Debug)]
-struct Rest {
+struct RareTimings {
     accept: Span,
     /// What the engine does to stop it when the process is over.
     halt: Span,
@@ -245,7 +245,7 @@ impl Life {
         };
         let (stop, stop_code) = if stop < grace { (stop, behaviour.stop_code) } else { (grace + kill, KILLED) };
         let course = health::course(spec, plan);
-        let rest = Rest { accept, halt, attach, detach, notice, exit, exit_code, stop_code, course };
+        let rest = RareTimings { accept, halt, attach, detach, notice, exit, exit_code, stop_code, course };
         Life { create, start, stop, rest }
     }
 }
@@ -304,7 +304,7 @@ struct Daemon {
     entity: u64,
     /// Everything takes so many times as long.
     slow: f64,
-    /// Since when the agent calls in vain, or will if the network stays cut.
+    /// Since when the calls of the agent get no answer, or will get none if the network stays cut.
     calls: Time,
 }
 
@@ -349,7 +349,7 @@ const _: () = assert!(size_of::<Option<Container>>() == 64);
 /// What few containers have.
 #[derive(Clone, Default, Debug)]
 struct Rare {
-    rest: Rest,
+    rest: RareTimings,
     /// What its newest report says went wrong.
     error: Option<Arc<str>>,
 }
@@ -491,7 +491,7 @@ impl Agents {
             start,
             stop,
             clock: Time::ZERO,
-            rare: (rest != Rest::default()).then(|| Box::new(Rare { rest, error: None })),
+            rare: (rest != RareTimings::default()).then(|| Box::new(Rare { rest, error: None })),
             report: None,
             state: TaskState::Assigned,
             known: None,
@@ -629,7 +629,7 @@ impl Agents {
         }
     }
 
-    /// A node's network is whole again. A session that the agent still believes in goes on at once.
+    /// A node's network is repaired. A session that the agent still believes in goes on at once.
     pub fn mend<E: From<Event>>(&mut self, cx: &mut Context<E>, node: usize) {
         let daemon = &mut self.nodes[node];
         if daemon.fault.take().is_none() || !daemon.alive {
@@ -644,7 +644,7 @@ impl Agents {
         cx.at(next, Event::Booted { node: node as u32, cycle: daemon.cycle });
     }
 
-    /// Whether the agent of a node runs and its network is whole.
+    /// Whether the agent of a node runs and its network is intact.
     pub fn hears(&self, node: usize) -> bool {
         self.nodes[node].alive && self.nodes[node].fault.is_none()
     }
@@ -795,7 +795,7 @@ impl Agents {
         }
     }
 
-    /// The manager wants a task that is being prepared to run. That breaks off the step that is under way: the wait for
+    /// The manager wants a task that is being prepared to run. That aborts the step that is under way: the wait for
     /// the networks has failed then, any other step is tried again after a second (SwarmKit `agent/task.go`).
     pub(super) fn disturb<E: From<Event>>(&mut self, cx: &mut Context<E>, task: TaskNo) {
         let Some(container) = self.container(task) else { return };
@@ -884,7 +884,7 @@ impl Agents {
         let Some(container) = self.container(task) else { return };
         container.process = Process::Serves;
         container.phase = Phase::Running;
-        let Rest { course, exit, .. } = container.rest();
+        let RareTimings { course, exit, .. } = container.rest();
         let end = match (course.and_then(|course| course.unhealthy), exit) {
             (Some(ill), Some(exit)) => Some(ill.min(exit)),
             (ill, exit) => ill.or(exit),
@@ -946,7 +946,7 @@ impl Agents {
         container.end = end;
         container.phase = Phase::Idle;
         container.timer += 1;
-        let Rest { halt, detach, .. } = container.rest();
+        let RareTimings { halt, detach, .. } = container.rest();
         let halt = match end {
             End::Exited | End::Killed => Span::ZERO,
             End::Stopped | End::Unhealthy if container.joins => halt + detach,
@@ -975,7 +975,7 @@ impl Agents {
     /// The agent knows that a process is over.
     fn noticed<E: From<Event>>(&mut self, cx: &mut Context<E>, task: TaskNo) {
         let Some(container) = self.container(task) else { return };
-        let Rest { exit_code, stop_code, .. } = container.rest();
+        let RareTimings { exit_code, stop_code, .. } = container.rest();
         let (code, why) = match container.end {
             End::Stopped => return self.report(cx, task, TaskState::Shutdown, None),
             End::Exited => (exit_code, ""),
@@ -1052,8 +1052,8 @@ impl Agents {
 }
 
 impl Container {
-    fn rest(&self) -> Rest {
-        self.rare.as_ref().map_or(Rest::default(), |rare| rare.rest)
+    fn rest(&self) -> RareTimings {
+        self.rare.as_ref().map_or(RareTimings::default(), |rare| rare.rest)
     }
 
     fn error(&self) -> Option<&Arc<str>> {

@@ -13,15 +13,15 @@ use crate::fact::TaskNo;
 pub struct Disks {
     limit: u64,
     nodes: Vec<Disk>,
-    /// What tasks hold: node and layers.
-    held: BTreeMap<TaskNo, (usize, Arc<[u32]>)>,
+    /// What tasks pin: node and layers.
+    pinned: BTreeMap<TaskNo, (usize, Arc<[u32]>)>,
     uses: u64,
 }
 
 #[derive(Clone, Debug)]
 struct Disk {
     bytes: u64,
-    /// For each layer, its size if it is there, its last use, and how many tasks hold it.
+    /// For each layer, its size if it is there, its last use, and how many tasks pin it.
     layers: Vec<(Option<u64>, u64, u32)>,
 }
 
@@ -29,14 +29,14 @@ impl Disks {
     /// Empty disks of which images may fill `limit` bytes.
     pub fn new(limit: u64, nodes: usize, layers: usize) -> Disks {
         let disk = Disk { bytes: 0, layers: vec![(None, 0, 0); layers] };
-        Disks { limit, nodes: vec![disk; nodes], held: BTreeMap::new(), uses: 0 }
+        Disks { limit, nodes: vec![disk; nodes], pinned: BTreeMap::new(), uses: 0 }
     }
 
     /// A task uses these layers from now on, whether they are there yet or not. One that asks again, because its pull broke
-    /// off, holds them once.
-    pub fn hold(&mut self, task: TaskNo, node: usize, layers: &Arc<[u32]>) {
-        if let Some((node, layers)) = self.held.remove(&task) {
-            self.nodes[node].let_go(&layers);
+    /// off, pins them once.
+    pub fn pin(&mut self, task: TaskNo, node: usize, layers: &Arc<[u32]>) {
+        if let Some((node, layers)) = self.pinned.remove(&task) {
+            self.nodes[node].unpin(&layers);
         }
         self.uses += 1;
         for &layer in layers.iter() {
@@ -44,31 +44,31 @@ impl Disks {
             entry.1 = self.uses;
             entry.2 += 1;
         }
-        self.held.insert(task, (node, Arc::clone(layers)));
+        self.pinned.insert(task, (node, Arc::clone(layers)));
     }
 
-    /// A layer is there. The layers that have to go for it are added to `gone`.
-    pub fn keep(&mut self, node: usize, layer: u32, bytes: u64, gone: &mut Vec<u32>) {
+    /// A layer is there. The layers that have to make room for it are added to `evicted`.
+    pub fn insert(&mut self, node: usize, layer: u32, bytes: u64, evicted: &mut Vec<u32>) {
         let disk = &mut self.nodes[node];
         disk.layers[layer as usize].0 = Some(bytes);
         disk.bytes += bytes;
-        disk.shrink(self.limit, gone);
+        disk.shrink(self.limit, evicted);
     }
 
-    /// A task uses nothing any more. Its node, and what goes there.
-    pub fn release(&mut self, task: TaskNo, gone: &mut Vec<u32>) -> Option<usize> {
-        let (node, layers) = self.held.remove(&task)?;
-        self.nodes[node].let_go(&layers);
-        self.nodes[node].shrink(self.limit, gone);
+    /// A task uses nothing any more. Its node, and what is evicted there.
+    pub fn release(&mut self, task: TaskNo, evicted: &mut Vec<u32>) -> Option<usize> {
+        let (node, layers) = self.pinned.remove(&task)?;
+        self.nodes[node].unpin(&layers);
+        self.nodes[node].shrink(self.limit, evicted);
         Some(node)
     }
 
-    /// Where a task holds what it needs.
+    /// The node on which a task pins what it needs.
     pub fn node_of(&self, task: TaskNo) -> Option<usize> {
-        Some(self.held.get(&task)?.0)
+        Some(self.pinned.get(&task)?.0)
     }
 
-    /// A disk is lost; tasks still hold what they need.
+    /// A disk is lost; tasks still pin what they need.
     pub fn clear(&mut self, node: usize) {
         let disk = &mut self.nodes[node];
         disk.bytes = 0;
@@ -77,18 +77,18 @@ impl Disks {
 }
 
 impl Disk {
-    fn let_go(&mut self, layers: &[u32]) {
+    fn unpin(&mut self, layers: &[u32]) {
         for &layer in layers {
             self.layers[layer as usize].2 -= 1;
         }
     }
 
-    fn shrink(&mut self, limit: u64, gone: &mut Vec<u32>) {
+    fn shrink(&mut self, limit: u64, evicted: &mut Vec<u32>) {
         while self.bytes > limit {
             let free = self.layers.iter().enumerate().filter(|(_, layer)| layer.0.is_some() && layer.2 == 0);
             let Some((layer, _)) = free.min_by_key(|(_, layer)| layer.1) else { return };
             self.bytes -= self.layers[layer].0.take().unwrap_or(0);
-            gone.push(layer as u32);
+            evicted.push(layer as u32);
         }
     }
 }
@@ -98,21 +98,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_used_least_recently_goes_unless_somebody_holds_it() {
+    fn what_was_used_least_recently_is_evicted_unless_a_task_pins_it() {
         let mut disks = Disks::new(2, 1, 4);
-        let mut gone = Vec::new();
+        let mut evicted = Vec::new();
         let mut use_one = |disks: &mut Disks, task: u32, layer: u32, there: bool| {
-            disks.hold(TaskNo(task), 0, &Arc::from([layer]));
+            disks.pin(TaskNo(task), 0, &Arc::from([layer]));
             if !there {
-                disks.keep(0, layer, 1, &mut gone);
+                disks.insert(0, layer, 1, &mut evicted);
             }
-            std::mem::take(&mut gone)
+            std::mem::take(&mut evicted)
         };
         use_one(&mut disks, 0, 0, false);
         use_one(&mut disks, 1, 1, false);
         let mut freed = Vec::new();
         assert_eq!(disks.release(TaskNo(1), &mut freed), Some(0));
-        assert_eq!(use_one(&mut disks, 2, 2, false), [1], "0 is older, but a task holds it");
+        assert_eq!(use_one(&mut disks, 2, 2, false), [1], "0 is older, but a task pins it");
         disks.release(TaskNo(0), &mut freed);
         disks.release(TaskNo(2), &mut freed);
         assert_eq!(freed, [0; 0], "what fits stays");
@@ -123,15 +123,15 @@ mod tests {
     }
 
     #[test]
-    fn who_asks_twice_holds_once() {
+    fn a_task_that_asks_twice_pins_its_layers_once() {
         let mut disks = Disks::new(0, 1, 1);
-        let mut gone = Vec::new();
+        let mut evicted = Vec::new();
         for _ in 0..2 {
-            disks.hold(TaskNo(0), 0, &Arc::from([0]));
+            disks.pin(TaskNo(0), 0, &Arc::from([0]));
         }
-        disks.keep(0, 0, 1, &mut gone);
-        assert_eq!((disks.node_of(TaskNo(0)), gone.len()), (Some(0), 0));
-        disks.release(TaskNo(0), &mut gone);
-        assert_eq!((disks.node_of(TaskNo(0)), gone), (None, vec![0]));
+        disks.insert(0, 0, 1, &mut evicted);
+        assert_eq!((disks.node_of(TaskNo(0)), evicted.len()), (Some(0), 0));
+        disks.release(TaskNo(0), &mut evicted);
+        assert_eq!((disks.node_of(TaskNo(0)), evicted), (None, vec![0]));
     }
 }

@@ -95,7 +95,7 @@ pub enum FailureEvent {
     Noticed,
     /// The unit failed.
     Failed,
-    /// The unit is whole again.
+    /// The unit is repaired.
     Repaired,
 }
 
@@ -177,7 +177,7 @@ impl Failures {
     }
 
     /// Schedules the first failure of every process. Unless its units are new, a process has been going on for ever and is
-    /// found whole: the first up time is what is left of one, so that failures do not bunch at the start.
+    /// found intact: the first up time is what is left of one, so that failures do not bunch at the start.
     pub fn start<E: From<Transition>>(&mut self, cx: &mut Context<E>) {
         for row in 0..self.processes.len() {
             self.schedule(cx, row, true);
@@ -263,9 +263,10 @@ impl Failures {
             while unit(&mut rng) >= stop {
                 others += 1;
             }
-            let mut whole: Vec<usize> = self.rows[row].clone().filter(|other| !self.processes[*other].broken).collect();
-            for _ in 0..others.min(whole.len()) {
-                let chosen = whole.swap_remove(below(&mut rng, whole.len() as u64) as usize);
+            let mut intact: Vec<usize> =
+                self.rows[row].clone().filter(|other| !self.processes[*other].broken).collect();
+            for _ in 0..others.min(intact.len()) {
+                let chosen = intact.swap_remove(below(&mut rng, intact.len() as u64) as usize);
                 let after = Span::from_secs_f64(unit(&mut rng) * burst.within.as_secs_f64());
                 let other = &mut self.processes[chosen];
                 (other.noticed, other.in_burst) = (true, true);

@@ -1,5 +1,5 @@
 //! Transfers as fluid flows that share capacity max-min fairly: one uplink that flows from the registry cross, perhaps a
-//! line to each rack, and one interface per node. Local flows cross the interface of their node only.
+//! uplink of each rack, and one interface per node. Local flows cross the interface of their node only.
 //!
 //! Flows of one kind to a node always run at the same rate, so do those of nodes of the same bandwidth and rack with as
 //! many flows; such flows form a class. A change recomputes the rates of the classes, not of the flows: within a class a
@@ -21,7 +21,7 @@ pub struct FlowId(u32);
 pub struct Flows {
     /// Bytes per second; infinite if there is no limit.
     uplink: f64,
-    /// The same of the line to each rack.
+    /// The same of the uplink of each rack.
     racks: Vec<f64>,
     nodes: Vec<Interface>,
     classes: Vec<Class>,
@@ -70,7 +70,7 @@ struct Class {
     rack: usize,
     /// What the interface allows each flow, if all of its flows get the same.
     cap: f64,
-    /// What the line to the rack allows too.
+    /// What the uplink of the rack allows too.
     limit: f64,
     /// What each flow gets.
     rate: f64,
@@ -98,10 +98,10 @@ struct Flow {
 /// Where a flow comes from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Source {
-    /// The registry: it crosses the uplink and the line to the rack.
+    /// The registry: it crosses the uplink of the registry and that of the rack.
     Registry,
-    /// Somebody near: only the node's interface matters.
-    Near,
+    /// A mirror or another node: only the node's interface matters.
+    Peer,
 }
 
 impl Flows {
@@ -131,9 +131,9 @@ impl Flows {
         }
     }
 
-    /// Puts the nodes into racks, given by number, each behind a line of so many bytes per second.
-    pub fn with_racks(mut self, racks: &[usize], line: u64) -> Flows {
-        self.racks = vec![line as f64; racks.iter().max().map_or(1, |rack| rack + 1)];
+    /// Puts the nodes into racks, given by number, each behind an uplink of so many bytes per second.
+    pub fn with_racks(mut self, racks: &[usize], uplink: u64) -> Flows {
+        self.racks = vec![uplink as f64; racks.iter().max().map_or(1, |rack| rack + 1)];
         for (node, &rack) in self.nodes.iter_mut().zip(racks) {
             node.rack = rack;
         }
@@ -143,7 +143,7 @@ impl Flows {
     /// A flow of `bytes` to a node begins; `tag` comes back when it is done.
     pub fn start(&mut self, now: Time, node: usize, source: Source, bytes: u64, tag: u32) -> FlowId {
         self.advance(now);
-        let lane = usize::from(source == Source::Near);
+        let lane = usize::from(source == Source::Peer);
         let flow = Flow { node: node as u32, lane, bytes, mark: 0.0, tag };
         let id = self.free.pop().unwrap_or(FlowId(self.flows.len() as u32));
         if id.0 as usize == self.flows.len() {
@@ -167,8 +167,8 @@ impl Flows {
         bytes - (left.round() as u64).min(bytes)
     }
 
-    /// Whether a flow comes from near.
-    pub fn is_near(&self, id: FlowId) -> bool {
+    /// Whether a flow comes from a mirror or another node.
+    pub fn is_from_peer(&self, id: FlowId) -> bool {
         self.flows[id.0 as usize].lane != 0
     }
 
@@ -315,8 +315,8 @@ impl Flows {
         class
     }
 
-    /// Progressive filling, if anything changed: whoever cannot take an equal share of a line gets what it can take, from the
-    /// least on; the others share the rest. The line to each rack first, then the uplink with what the racks' lines allow;
+    /// Progressive filling, if anything changed: whoever cannot take an equal share of a link gets what it can take, from the
+    /// least on; the others share the rest. The uplink of each rack first, then that of the registry with what those allow;
     /// local flows take what is left of the interface.
     fn share(&mut self) {
         if !std::mem::take(&mut self.is_stale) {
@@ -403,7 +403,7 @@ mod tests {
     /// The links of flows given by node and source.
     fn links(
         uplink: Option<u64>,
-        line: Option<u64>,
+        rack_uplink: Option<u64>,
         racks: &[usize],
         bandwidths: &[Option<u64>],
         flows: &[(usize, Source)],
@@ -412,7 +412,9 @@ mod tests {
             (0..flows.len()).filter(|&row| crosses(&flows[row])).collect::<Vec<_>>()
         };
         let mut links = vec![(uplink, those(&|flow| flow.1 == Source::Registry))];
-        links.extend((0..3).map(|rack| (line, those(&|flow| flow.1 == Source::Registry && racks[flow.0] == rack))));
+        links.extend(
+            (0..3).map(|rack| (rack_uplink, those(&|flow| flow.1 == Source::Registry && racks[flow.0] == rack))),
+        );
         links.extend((0..bandwidths.len()).map(|node| (bandwidths[node], those(&|flow| flow.0 == node))));
         links
     }
@@ -431,27 +433,27 @@ mod tests {
         #[test]
         fn rates_and_times_are_those_of_progressive_filling(
             uplink in bandwidth(),
-            line in prop_oneof![Just(None), (1..20u64).prop_map(|rate| Some(rate * MB))],
+            rack_uplink in prop_oneof![Just(None), (1..20u64).prop_map(|rate| Some(rate * MB))],
             bandwidths in prop::collection::vec(bandwidth(), 1..6),
             racks in prop::collection::vec(0..3usize, 6),
             starts in prop::collection::vec(((0..6usize, prop::bool::weighted(0.3)), 1..50_000_000u64, 0..3_000u64), 1..25),
         ) {
             let mut flows = Flows::new(uplink, bandwidths.iter().copied());
-            if let Some(line) = line {
-                flows = flows.with_racks(&racks[..bandwidths.len()], line);
+            if let Some(rack_uplink) = rack_uplink {
+                flows = flows.with_racks(&racks[..bandwidths.len()], rack_uplink);
             }
             // The model: (node and source, bytes left, id), brought forward from change to change.
             let mut model: Vec<((usize, Source), f64, FlowId)> = Vec::new();
             let mut now = Time::ZERO;
-            let mut starts = starts.into_iter().map(|((node, near), bytes, pause)| {
-                let source = if near { Source::Near } else { Source::Registry };
+            let mut starts = starts.into_iter().map(|((node, is_local), bytes, pause)| {
+                let source = if is_local { Source::Peer } else { Source::Registry };
                 ((node % bandwidths.len(), source), bytes, Span::from_millis(pause))
             });
             let mut next_start = starts.next();
             let mut start_at = now + next_start.map_or(Span::ZERO, |start| start.2);
             while !model.is_empty() || next_start.is_some() {
                 let crossing: Vec<(usize, Source)> = model.iter().map(|flow| flow.0).collect();
-                let rates = oracle(model.len(), &links(uplink, line, &racks, &bandwidths, &crossing));
+                let rates = oracle(model.len(), &links(uplink, rack_uplink, &racks, &bandwidths, &crossing));
                 for (flow, expected) in model.iter().zip(&rates) {
                     let got = rate(&mut flows, flow.2);
                     prop_assert!(got == *expected || (got / expected - 1.0).abs() < 1e-9, "{got} instead of {expected}");
@@ -568,7 +570,7 @@ mod tests {
 
     #[test]
     fn the_line_to_a_rack_holds_its_nodes_back() {
-        // Two nodes behind one line of 4 MB/s, the third behind its own.
+        // Two nodes behind one uplink of 4 MB/s, the third behind its own.
         let mut flows = Flows::new(Some(10 * MB), [None, None, None].into_iter()).with_racks(&[0, 0, 1], 4 * MB);
         let ids: Vec<FlowId> =
             (0..3).map(|node| flows.start(Time::ZERO, node, Source::Registry, 12 * MB, node as u32)).collect();
@@ -580,8 +582,8 @@ mod tests {
     fn a_local_flow_takes_what_is_left_of_the_interface() {
         let mut flows = Flows::new(Some(2 * MB), [Some(10 * MB)].into_iter());
         let far = flows.start(Time::ZERO, 0, Source::Registry, 4 * MB, 1);
-        let near = flows.start(Time::ZERO, 0, Source::Near, 16 * MB, 2);
-        assert_eq!((rate(&mut flows, far), rate(&mut flows, near)), (2e6, 8e6));
+        let local = flows.start(Time::ZERO, 0, Source::Peer, 16 * MB, 2);
+        assert_eq!((rate(&mut flows, far), rate(&mut flows, local)), (2e6, 8e6));
         assert_eq!(flows.total_rate(), 2e6);
         assert_eq!(finish(flows), [(1, 2.0), (2, 2.0)]);
     }

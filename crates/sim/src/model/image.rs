@@ -58,9 +58,9 @@ pub struct RegistryModel {
     pub copy_rate: Option<u64>,
     /// Label of the nodes that says in which rack they are.
     pub rack: String,
-    /// Bytes per second of the line to each rack; `None` is unlimited.
+    /// Bytes per second of the uplink of each rack; `None` is unlimited.
     pub rack_bandwidth: Option<u64>,
-    /// Who gets layers from near instead of from the registry.
+    /// Who gets layers from a mirror instead of from the registry.
     pub mirror: Mirror,
     /// How many pulls the registry allows each node; `None` is without limit.
     pub limit: Option<PullLimit>,
@@ -89,7 +89,7 @@ impl Default for RegistryModel {
     }
 }
 
-/// What one node has fetched, others get from near: only their own interface limits that.
+/// What one node has fetched, others get from a mirror or from that node: only their own interface limits that.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Mirror {
     /// Everybody fetches from the registry.
@@ -157,8 +157,8 @@ pub enum Event {
 pub struct Totals {
     /// Bytes that the registry sent, broken-off transfers included.
     pub sent: u64,
-    /// Bytes that nodes got from near, broken-off transfers included.
-    pub near: u64,
+    /// Bytes that nodes got from a mirror or from each other, broken-off transfers included.
+    pub from_peer: u64,
     /// Compressed bytes of all layers that pulls needed when they began.
     pub needed: u64,
     /// Those of them that were on the node already.
@@ -178,7 +178,7 @@ pub struct Images {
     /// they were asked for.
     names: BTreeMap<Arc<str>, u32>,
     /// Nodes that give each other what one of them has pulled, if any do.
-    circles: Vec<Circle>,
+    groups: Vec<MirrorGroup>,
     /// Whether the registry answers.
     answers: bool,
     nodes: Vec<Store>,
@@ -204,9 +204,9 @@ pub struct Images {
     done: Vec<u32>,
 }
 
-/// Nodes near each other: what one of them has fetched from the registry the others get from near.
+/// Nodes that share layers: what one of them has fetched from the registry the others get from there.
 #[derive(Clone, Debug, Default)]
-struct Circle {
+struct MirrorGroup {
     has: BTreeSet<u32>,
     /// Layers that one of them fetches, and the transfers that wait for it.
     fetching: BTreeMap<u32, (u32, Vec<u32>)>,
@@ -231,15 +231,15 @@ struct Size {
     unpacked: u64,
 }
 
-/// What every pull touches stands in the first line.
+/// What every pull touches stands in the first cache line.
 #[derive(Clone, Debug)]
 #[repr(C, align(64))]
 struct Store {
     transfers: Vec<u32>,
     /// Downloads that may still begin.
     slots: u32,
-    /// Its circle.
-    circle: u32,
+    /// The group of nodes with which it shares layers.
+    group: u32,
     /// Whether its network carries anything.
     linked: bool,
     /// Transfers that wait for a slot.
@@ -349,7 +349,7 @@ enum Stage {
     Waiting,
     Requested,
     Flowing(FlowId),
-    /// It waits for the same layer on its way to somebody near.
+    /// It waits for the same layer on its way to another node of the group.
     Following,
     Arrived,
     Unpacking,
@@ -384,7 +384,7 @@ impl Images {
             slots: model.max_downloads.max(1),
             waiting: VecDeque::new(),
             transfers: Vec::new(),
-            circle: 0,
+            group: 0,
             linked: true,
             asked: VecDeque::new(),
         };
@@ -398,9 +398,9 @@ impl Images {
         if let Some(disks) = &mut disks {
             for node in 0..nodes.len() {
                 for layer in (0..layers.len() as u32).filter(|layer| cached.has(node, *layer)).collect::<Vec<_>>() {
-                    let mut gone = Vec::new();
-                    disks.keep(node, layer, layers[layer as usize].unpacked, &mut gone);
-                    gone.into_iter().for_each(|layer| cached.lose(node, layer));
+                    let mut evicted = Vec::new();
+                    disks.insert(node, layer, layers[layer as usize].unpacked, &mut evicted);
+                    evicted.into_iter().for_each(|layer| cached.lose(node, layer));
                 }
             }
         }
@@ -413,7 +413,7 @@ impl Images {
             digests,
             contents,
             names,
-            circles: Vec::new(),
+            groups: Vec::new(),
             answers: true,
             pulls: Vec::new(),
             free_pulls: Vec::new(),
@@ -448,7 +448,7 @@ impl Images {
             }
         }
         if let Some(disks) = &mut self.disks {
-            disks.hold(task, node, layers);
+            disks.pin(task, node, layers);
         }
         let local = !missed && image.contains('@');
         if local && self.model.copy_rate.is_none() {
@@ -531,25 +531,25 @@ impl Images {
         row
     }
 
-    /// Puts the nodes into racks, given by number: behind a line each, if the model has one, and giving each other what
+    /// Puts the nodes into racks, given by number: behind an uplink each, if the model has one, and giving each other what
     /// they have pulled, if the model says so.
     pub fn with_racks(mut self, racks: &[usize]) -> Self {
-        if let Some(line) = self.model.rack_bandwidth {
-            self.flows = self.flows.with_racks(racks, line);
+        if let Some(uplink) = self.model.rack_bandwidth {
+            self.flows = self.flows.with_racks(racks, uplink);
         }
-        let circle = |rack: usize| match self.model.mirror {
+        let group = |rack: usize| match self.model.mirror {
             Mirror::None => None,
             Mirror::Rack => Some(rack),
             Mirror::All => Some(0),
         };
         for (row, rack) in racks.iter().enumerate() {
-            let Some(circle) = circle(*rack) else { break };
-            if self.circles.len() <= circle {
-                self.circles.resize_with(circle + 1, Circle::default);
+            let Some(group) = group(*rack) else { break };
+            if self.groups.len() <= group {
+                self.groups.resize_with(group + 1, MirrorGroup::default);
             }
-            self.nodes[row].circle = circle as u32;
+            self.nodes[row].group = group as u32;
             let has = (0..self.layers.len() as u32).filter(|&layer| self.cached.has(row, layer));
-            self.circles[circle].has.extend(has);
+            self.groups[group].has.extend(has);
         }
         self
     }
@@ -563,12 +563,12 @@ impl Images {
             self.pulls[pull as usize].for_nobody = true;
             return;
         }
-        let mut gone = Vec::new();
-        if let Some(node) = disks.release(task, &mut gone) {
-            if let Some(changed) = self.changed.as_mut().filter(|_| !gone.is_empty()) {
+        let mut evicted = Vec::new();
+        if let Some(node) = disks.release(task, &mut evicted) {
+            if let Some(changed) = self.changed.as_mut().filter(|_| !evicted.is_empty()) {
                 changed.insert(node);
             }
-            gone.into_iter().for_each(|layer| self.cached.lose(node, layer));
+            evicted.into_iter().for_each(|layer| self.cached.lose(node, layer));
         }
     }
 
@@ -581,7 +581,7 @@ impl Images {
         self.settle(cx);
     }
 
-    /// A node's network is cut or whole again.
+    /// A node's network is cut or repaired.
     pub fn link<E: From<Event>>(&mut self, cx: &mut Context<E>, node: usize, linked: bool) {
         self.nodes[node].linked = linked;
         self.break_off(cx, node);
@@ -640,9 +640,9 @@ impl Images {
                 self.flows.complete(cx.now(), &mut done);
                 for &transfer in &done {
                     let Transfer { stage, layer, .. } = self.transfers[transfer as usize];
-                    let near = matches!(stage, Stage::Flowing(flow) if self.flows.is_near(flow));
+                    let from_peer = matches!(stage, Stage::Flowing(flow) if self.flows.is_from_peer(flow));
                     let bytes = self.layers[layer as usize].packed;
-                    *(if near { &mut self.totals.near } else { &mut self.totals.sent }) += bytes;
+                    *(if from_peer { &mut self.totals.from_peer } else { &mut self.totals.sent }) += bytes;
                 }
                 // They arrived together: what becomes of one must not take another for one that still flows.
                 done.iter().for_each(|&transfer| self.transfers[transfer as usize].stage = Stage::Arrived);
@@ -684,9 +684,9 @@ impl Images {
     /// Whether a layer can come to its node.
     fn can_come(&self, transfer: u32) -> bool {
         let Transfer { node, layer, .. } = self.transfers[transfer as usize];
-        let is_near =
-            || self.circles.get(self.nodes[node].circle as usize).is_some_and(|circle| circle.has.contains(&layer));
-        self.nodes[node].linked && (self.answers || is_near())
+        let has_peer =
+            || self.groups.get(self.nodes[node].group as usize).is_some_and(|group| group.has.contains(&layer));
+        self.nodes[node].linked && (self.answers || has_peer())
     }
 
     fn try_to_send<E: From<Event>>(&mut self, cx: &mut Context<E>, transfer: u32) {
@@ -697,20 +697,20 @@ impl Images {
         }
     }
 
-    /// A layer begins to flow, from near if it is there; if it is on its way to somebody near, it waits for that.
+    /// A layer begins to flow, from the group if somebody there has it; if it is on its way to one of them, it waits for that.
     fn send(&mut self, now: Time, transfer: u32) {
         let download = &mut self.transfers[transfer as usize];
         let bytes = self.layers[download.layer as usize].packed;
         let mut source = Source::Registry;
-        if let Some(circle) = self.circles.get_mut(self.nodes[download.node].circle as usize) {
-            if circle.has.contains(&download.layer) {
-                source = Source::Near;
-            } else if let Some((_, followers)) = circle.fetching.get_mut(&download.layer) {
+        if let Some(group) = self.groups.get_mut(self.nodes[download.node].group as usize) {
+            if group.has.contains(&download.layer) {
+                source = Source::Peer;
+            } else if let Some((_, followers)) = group.fetching.get_mut(&download.layer) {
                 followers.push(transfer);
                 download.stage = Stage::Following;
                 return;
             } else {
-                circle.fetching.insert(download.layer, (transfer, Vec::new()));
+                group.fetching.insert(download.layer, (transfer, Vec::new()));
             }
         }
         download.stage = Stage::Flowing(self.flows.start(now, download.node, source, bytes, transfer));
@@ -719,12 +719,12 @@ impl Images {
     /// A transfer does not flow any more, because its layer `came` or because it broke off. Whoever waited for it goes on.
     fn fetched<E: From<Event>>(&mut self, cx: &mut Context<E>, transfer: u32, came: bool) {
         let Transfer { node, layer, .. } = self.transfers[transfer as usize];
-        let Some(circle) = self.circles.get_mut(self.nodes[node].circle as usize) else { return };
+        let Some(group) = self.groups.get_mut(self.nodes[node].group as usize) else { return };
         if came {
-            circle.has.insert(layer);
+            group.has.insert(layer);
         }
-        let followers = match circle.fetching.get(&layer) {
-            Some(&(fetcher, _)) if fetcher == transfer => circle.fetching.remove(&layer).map(|entry| entry.1),
+        let followers = match group.fetching.get(&layer) {
+            Some(&(fetcher, _)) if fetcher == transfer => group.fetching.remove(&layer).map(|entry| entry.1),
             _ => None,
         };
         for follower in followers.unwrap_or_default() {
@@ -824,9 +824,9 @@ impl Images {
 
     /// Breaks a flow off and counts what it got.
     fn count(&mut self, now: Time, flow: FlowId) {
-        let near = self.flows.is_near(flow);
+        let from_peer = self.flows.is_from_peer(flow);
         let got = self.flows.cancel(now, flow);
-        *(if near { &mut self.totals.near } else { &mut self.totals.sent }) += got;
+        *(if from_peer { &mut self.totals.from_peer } else { &mut self.totals.sent }) += got;
     }
 
     /// A download failed. It keeps its slot until it is tried again; at last its pulls fail.
@@ -962,9 +962,9 @@ impl Images {
         self.cached.keep(node, layer);
         self.note_changed(node);
         if let Some(disks) = &mut self.disks {
-            let mut gone = Vec::new();
-            disks.keep(node, layer, self.layers[layer as usize].unpacked, &mut gone);
-            gone.into_iter().for_each(|layer| self.cached.lose(node, layer));
+            let mut evicted = Vec::new();
+            disks.insert(node, layer, self.layers[layer as usize].unpacked, &mut evicted);
+            evicted.into_iter().for_each(|layer| self.cached.lose(node, layer));
         }
         self.forget(transfer);
         pulls.iter().for_each(|pull| self.go_on(cx, pull));
@@ -1050,7 +1050,7 @@ impl Images {
         download.stage = Stage::Unpacking;
         let (layer, node) = (download.layer, download.node);
         if let Some((_, followers)) =
-            self.circles.get_mut(self.nodes[node].circle as usize).and_then(|circle| circle.fetching.get_mut(&layer))
+            self.groups.get_mut(self.nodes[node].group as usize).and_then(|group| group.fetching.get_mut(&layer))
         {
             followers.retain(|&other| other != transfer);
         }
@@ -1344,7 +1344,7 @@ mod tests {
         lab.pull(0, 0, "web");
         lab.until(4.0);
         lab.images.switch(&mut lab.cx, false);
-        // Broken off at 4 s; tried in vain at 9 s; at 19 s the registry is back and sends it from the beginning.
+        // Broken off at 4 s; tried without success at 9 s; at 19 s the registry is back and sends it from the beginning.
         lab.until(12.0);
         lab.images.switch(&mut lab.cx, true);
         assert_eq!(lab.until(60.0), [(0, 29.0)]);
@@ -1401,7 +1401,7 @@ mod tests {
     }
 
     #[test]
-    fn what_one_node_has_fetched_the_others_of_its_rack_get_from_near() {
+    fn what_one_node_has_fetched_the_others_of_its_rack_get_from_its_mirror() {
         let model = RegistryModel { unpack_rate: None, latency: Span::ZERO, mirror: Mirror::Rack, ..registry() };
         let images = [image("web", &[("base", 20)])];
         let mut lab = Lab {
@@ -1416,7 +1416,7 @@ mod tests {
         let mut times = lab.until(60.0);
         times.sort_by_key(|entry| entry.0);
         assert_eq!(times, [(0, 4.0), (1, 5.0), (2, 5.0), (3, 4.0)]);
-        assert_eq!((lab.images.totals().sent, lab.images.totals().near), (40 * MB, 40 * MB));
+        assert_eq!((lab.images.totals().sent, lab.images.totals().from_peer), (40 * MB, 40 * MB));
     }
 
     #[test]

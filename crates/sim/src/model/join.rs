@@ -229,7 +229,7 @@ impl Joins {
     }
 
     /// One of the model's own events is due. `lead` says whether there is a leader, `linked` whether the network of a node
-    /// is whole.
+    /// is intact.
     pub fn handle<E: From<Event>>(
         &mut self,
         cx: &mut Context<E>,

@@ -1,6 +1,6 @@
 //! Links: who reaches whom while networks are broken.
 //!
-//! Each break of a node's network has a cause, the script or a process of failure, and is whole when its last cause is gone.
+//! Each break of a node's network has a cause, the script or a process of failure, and is repaired when its last cause is gone.
 //! Nodes that the same splits separate from the rest are on one side and reach each other. Knows nothing of managers,
 //! agents or users: the world asks it on their behalf.
 
@@ -58,7 +58,7 @@ struct Link {
 }
 
 impl Links {
-    /// All is whole.
+    /// No network is broken.
     pub fn new(nodes: usize) -> Links {
         let link = |_| Link { breaks: BTreeSet::new(), fault: None, side: 0, since: Time::ZERO };
         Links { nodes: (0..nodes).map(link).collect(), sides: BTreeMap::from([(Vec::new(), 0)]), broken: 0 }
@@ -73,7 +73,7 @@ impl Links {
         }
     }
 
-    /// All that the script broke of a node's network is whole again.
+    /// All that the script broke of a node's network is repaired.
     pub fn mend(&mut self, now: Time, node: usize) {
         self.nodes[node].breaks.retain(|fault| PROCESSES <= fault.1.0);
         self.look(now, node);

@@ -4,9 +4,9 @@
 //! leader for a random number of ticks stands for election, and is elected if a majority votes for it; who stands within the
 //! same tick splits the votes, and if nobody has a majority all wait anew. A leader that does not reach a majority decides
 //! nothing. It looks every ten ticks whether it heard of one, and steps down if not; if the majority is back before, it goes
-//! on as if nothing had been. A manager that the network kept from the others has stood in vain meanwhile, so that its term
-//! is higher: when it is back, the leader gives way to an election. Without a manager in the scenario there is one that
-//! never fails.
+//! on as if nothing had been. A manager that the network kept from the others has campaigned without success meanwhile, so
+//! that its term is higher: when it is back, the leader gives way to an election. Without a manager in the scenario there
+//! is one that never fails.
 
 use sched::{Span, Time};
 
@@ -216,14 +216,14 @@ impl Managers {
         if others().count() < (self.members.len() - 1) / 2 + 1 {
             return Err("can't remove member from the raft: this would result in a loss of quorum");
         }
-        let heir = others().next().map(|other| other.node);
+        let successor = others().next().map(|other| other.node);
         self.members.remove(row);
         if self.leader == Some(node) {
             self.leader = None;
             cx.tell(Fact::LeaderLost);
-            if let Some(heir) = heir {
+            if let Some(successor) = successor {
                 self.term += 1;
-                self.elect(cx, heir);
+                self.elect(cx, successor);
             }
         }
         self.count(cx);
@@ -248,7 +248,7 @@ impl Managers {
         let size = |side: u32| self.members.iter().filter(|member| member.up && member.side == Some(side)).count();
         let majority =
             self.members.iter().filter_map(|member| member.side).find(|side| size(*side) * 2 > self.members.len());
-        // Alone, one needs no network.
+        // A single manager needs no network.
         let alone = self.members.len() == 1 && self.members[0].up;
         let is_majority = majority.is_some() || alone;
         if std::mem::replace(&mut self.majority, is_majority) != is_majority {
@@ -266,11 +266,11 @@ impl Managers {
                 cx.tell(Fact::LeaderResumed);
             } else {
                 cx.tell(Fact::LeaderStalled);
-                cx.after(self.patience_of_the_leader(now), Event::StepDown { stall: self.stall });
+                cx.after(self.check_quorum_timeout(now), Event::StepDown { stall: self.stall });
             }
         }
         self.decides = decides;
-        if self.is_toppled(now, side) {
+        if self.is_deposed(now, side) {
             (self.leader, self.decides) = (None, false);
             cx.tell(Fact::LeaderLost);
         }
@@ -278,7 +278,7 @@ impl Managers {
         let waits = |member: &&Member| !self.decides && is_majority && member.up && member.side == side;
         let waiting: Vec<usize> = self.members.iter().filter(waits).map(|member| member.node).collect();
         if waiting != self.waiting {
-            // Whoever stood for election before a majority was there, or lost his machine, stands again.
+            // Whoever stood for election before a majority was there, or lost its machine, stands again.
             self.vacancy += 1;
             self.waiting = waiting;
             self.campaign(cx);
@@ -287,22 +287,22 @@ impl Managers {
 
     /// A leader looks every ten ticks whether it heard of a majority since it looked last: it steps down when it looks for
     /// the second time (etcd raft `MsgCheckQuorum`).
-    fn patience_of_the_leader(&self, now: Time) -> Span {
+    fn check_quorum_timeout(&self, now: Time) -> Span {
         let window = self.model.tick.as_nanos().saturating_mul(u64::from(self.model.election));
         let past = ((now - self.since) + self.looked).as_nanos() % window;
         Span::from_nanos(((window - past) % window).saturating_add(window))
     }
 
-    /// Notes who hears the leader. Whoever comes back with a higher term topples it (etcd raft answers the heartbeat of a
+    /// Notes who hears the leader. Whoever comes back with a higher term deposes it (etcd raft answers the heartbeat of a
     /// leader of a lower term, so that it becomes a follower).
-    fn is_toppled(&mut self, now: Time, side: Option<u32>) -> bool {
+    fn is_deposed(&mut self, now: Time, side: Option<u32>) -> bool {
         let mut risen = self.term;
         for row in 0..self.members.len() {
             let member = &self.members[row];
             let hears = member.up && (member.side == side && side.is_some() || Some(member.node) == self.leader);
             if hears {
                 if let Some(since) = member.apart {
-                    risen = risen.max(member.term + self.in_vain(member, now - since));
+                    risen = risen.max(member.term + self.failed_campaigns(member, now - since));
                 }
                 let member = &mut self.members[row];
                 (member.apart, member.term) = (None, self.term);
@@ -312,47 +312,47 @@ impl Managers {
                 member.apart = if member.up { member.apart.or(Some(now)) } else { None };
             }
         }
-        let is_toppled = std::mem::replace(&mut self.term, risen) < risen;
-        if self.decides && !is_toppled {
+        let is_deposed = std::mem::replace(&mut self.term, risen) < risen;
+        if self.decides && !is_deposed {
             // The leader sends what they missed to all that hear it.
             self.members
                 .iter_mut()
                 .filter(|member| member.apart.is_none() && member.up)
                 .for_each(|member| member.behind = false);
         }
-        is_toppled
+        is_deposed
     }
 
     /// How often a manager that hears nobody stands for election within a time.
-    fn in_vain(&self, member: &Member, span: Span) -> u64 {
+    fn failed_campaigns(&self, member: &Member, span: Span) -> u64 {
         let mut rng = self.seeds.stream(Stream::Election, part(part(member.entity, member.term), u64::MAX));
         let ticks = u64::from(self.model.election);
         let (mut left, mut times) = (span.as_nanos() / self.model.tick.as_nanos().max(1), 0);
         loop {
-            let patience = ticks + below_by_remainder(&mut rng, ticks);
-            if left < patience {
+            let timeout = ticks + below_by_remainder(&mut rng, ticks);
+            if left < timeout {
                 return times;
             }
-            left -= patience;
+            left -= timeout;
             times += 1;
         }
     }
 
-    /// Managers wait, each for so many ticks; the first to lose patience stand and vote for themselves, the
+    /// Managers wait, each for so many ticks; the first whose ticks are over stand and vote for themselves, the
     /// others for one of them. Nobody who missed a decision gets the vote of one who did not.
     fn campaign<E: From<Event>>(&mut self, cx: &mut Context<E>) {
         let ticks = u64::from(self.model.election);
         let voters = self.members.iter().filter(|member| self.waiting.contains(&member.node));
         // etcd raft: uniform from `election` to twice as many, less one.
-        let patient = voters.map(|voter| {
+        let timeouts = voters.map(|voter| {
             let mut rng = self.seeds.stream(Stream::Election, part(voter.entity, u64::from(self.vacancy)));
             (ticks + below_by_remainder(&mut rng, ticks), voter.node, voter.behind, rng)
         });
-        let mut patient: Vec<_> = patient.collect();
-        patient.sort_by_key(|entry| (entry.0, entry.1));
-        let Some(least) = patient.first().map(|entry| entry.0) else { return };
-        let count = patient.iter().filter(|entry| entry.0 == least).count();
-        let (candidates, others) = patient.split_at_mut(count);
+        let mut timeouts: Vec<_> = timeouts.collect();
+        timeouts.sort_by_key(|entry| (entry.0, entry.1));
+        let Some(least) = timeouts.first().map(|entry| entry.0) else { return };
+        let count = timeouts.iter().filter(|entry| entry.0 == least).count();
+        let (candidates, others) = timeouts.split_at_mut(count);
         let mut votes = vec![1; count];
         for (_, _, is_behind, rng) in others {
             let choice = if count == 1 { 0 } else { below_by_remainder(rng, count as u64) as usize };
@@ -478,7 +478,7 @@ mod tests {
     }
 
     #[test]
-    fn who_stood_in_vain_topples_the_leader_when_it_is_back() {
+    fn who_campaigned_without_success_deposes_the_leader_when_it_is_back() {
         let model = ManagersModel::default();
         let back_after = |ticks: u64| {
             let mut managers = three(&model);
@@ -489,7 +489,7 @@ mod tests {
             managers.link(&mut cx, |_| Some(0));
             drain(&mut managers, &mut cx, 200).into_iter().map(|entry| entry.1).collect::<Vec<_>>()
         };
-        assert_eq!(back_after(9), [], "it did not lose patience yet");
+        assert_eq!(back_after(9), [], "it did not lose timeout yet");
         assert!(matches!(back_after(20)[..], [Fact::LeaderLost, Fact::LeaderElected(_)]), "{:?}", back_after(20));
     }
 

@@ -1,4 +1,4 @@
-//! What users bring while a cluster runs: services and jobs that arrive by chance or from a list, lines in which jobs
+//! What users bring while a cluster runs: services and jobs that arrive by chance or from a list, queues in which jobs
 //! wait to be submitted, and the end of what was brought.
 //!
 //! Arrivals are exogenous: when they come, of which kind they are and how long they run depends on the scenario and the
@@ -112,7 +112,7 @@ pub enum Batch {
     Geometric(f64),
 }
 
-/// A line for jobs, first come, first served.
+/// A queue for jobs, first come, first served.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct QueuePlan {
     /// The user's name for it.
@@ -137,7 +137,7 @@ pub enum Event {
 pub struct Workload {
     plans: Arc<[ArrivalPlan]>,
     streams: Vec<Arrivals>,
-    lines: Vec<Line>,
+    queues: Vec<JobQueue>,
     jobs: Vec<Job>,
     seeds: Seeds,
 }
@@ -162,11 +162,11 @@ pub struct Clock {
     listed: usize,
     /// Whether it is in a burst, and until when this or the calm lasts.
     bursting: bool,
-    turn: Time,
+    next_change: Time,
 }
 
 #[derive(Clone, Debug)]
-struct Line {
+struct JobQueue {
     running: u64,
     waiting: u64,
     inside: u64,
@@ -216,7 +216,7 @@ impl Workload {
                 count: 0,
             }
         };
-        let line = |plan: &QueuePlan| Line {
+        let queue = |plan: &QueuePlan| JobQueue {
             running: plan.running.unwrap_or(u64::MAX),
             waiting: plan.waiting.unwrap_or(u64::MAX),
             inside: 0,
@@ -225,7 +225,7 @@ impl Workload {
         Workload {
             plans: plans.into(),
             streams: plans.iter().map(stream).collect(),
-            lines: queues.iter().map(line).collect(),
+            queues: queues.iter().map(queue).collect(),
             jobs: Vec::new(),
             seeds,
         }
@@ -299,11 +299,11 @@ impl Workload {
             return;
         }
         cx.tell(Fact::JobOver(job));
-        if let Some(line) = self.plans[entry.plan as usize].queue {
-            let line = &mut self.lines[line];
-            match line.waiters.pop_front() {
+        if let Some(queue) = self.plans[entry.plan as usize].queue {
+            let queue = &mut self.queues[queue];
+            match queue.waiters.pop_front() {
                 Some(next) => cx.tell(Fact::JobDue(next)),
-                None => line.inside -= 1,
+                None => queue.inside -= 1,
             }
         }
     }
@@ -321,14 +321,14 @@ impl Workload {
         let (plan_row, kind) = (row as u32, kind as u32);
         self.jobs.push(Job { plan: plan_row, kind, number: stream.count, listed, left: None, over: false });
         cx.tell(Fact::JobArrived(job));
-        let Some(line) = plan.queue.map(|line| &mut self.lines[line]) else {
+        let Some(queue) = plan.queue.map(|queue| &mut self.queues[queue]) else {
             return cx.tell(Fact::JobDue(job));
         };
-        if line.inside < line.running {
-            line.inside += 1;
+        if queue.inside < queue.running {
+            queue.inside += 1;
             cx.tell(Fact::JobDue(job));
-        } else if (line.waiters.len() as u64) < line.waiting {
-            line.waiters.push_back(job);
+        } else if (queue.waiters.len() as u64) < queue.waiting {
+            queue.waiters.push_back(job);
         } else {
             self.jobs[job.row()].over = true;
             cx.tell(Fact::JobLost(job));
@@ -355,9 +355,9 @@ impl Clock {
             times: seeds.stream(Stream::Arrival, part(entity, 0)),
             thinning: seeds.stream(Stream::Arrival, part(entity, 4)),
             listed: 0,
-            // The first calm begins when the first turn is due.
+            // The first calm begins at the first change.
             bursting: true,
-            turn: from,
+            next_change: from,
         }
     }
 
@@ -386,18 +386,18 @@ impl Clock {
                 }
             }
             ArrivalProcess::Bursty { calm, burst, calm_for, burst_for } => {
-                // Both laws are memoryless: at a turn the time to the next arrival is drawn afresh.
+                // Both laws are memoryless: at a change the time to the next arrival is drawn afresh.
                 let mut at = after;
                 loop {
-                    if at == self.turn {
+                    if at == self.next_change {
                         self.bursting = !self.bursting;
-                        self.turn = at + draw(if self.bursting { *burst_for } else { *calm_for });
+                        self.next_change = at + draw(if self.bursting { *burst_for } else { *calm_for });
                     }
                     let next = at + draw(if self.bursting { *burst } else { *calm });
-                    if next < self.turn || next == Time::MAX {
+                    if next < self.next_change || next == Time::MAX {
                         return Some(next);
                     }
-                    at = self.turn;
+                    at = self.next_change;
                 }
             }
         }

@@ -73,7 +73,7 @@ impl Observer {
             ("addresses_peak", Some(f64::from(addresses_peak))),
             ("update_duration_s", self.window.updates.mean()),
             ("duplicate_seconds", Some(integral(&mut self.window.duplicates) / 1e9)),
-            ("near_bytes", Some((pulled.near - self.window.pulled_before.near) as f64)),
+            ("near_bytes", Some((pulled.from_peer - self.window.pulled_before.from_peer) as f64)),
             ("nodes_final", Some(self.window.members.value as f64)),
             ("nodes_mean", ratio(integral(&mut self.window.members), span as f64)),
             ("nodes_down_mean", ratio(integral(&mut self.window.down), span as f64)),

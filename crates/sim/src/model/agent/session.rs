@@ -17,7 +17,7 @@ pub(super) const ASSIGNMENTS_MAX: usize = 100;
 const BACKOFF_BASE: Span = Span::from_millis(100);
 const BACKOFF_MAX: Span = Span::from_secs(8);
 
-/// When an agent that calls in vain since `first` calls next, seen from `now`. A call that cannot reach anybody takes
+/// When an agent whose calls have had no answer since `first` calls next, seen from `now`. A call that cannot reach anybody takes
 /// `unreachable` to fail; one that is under way gets through. Before `first` the agent still has its session.
 pub(super) fn next_call(first: Time, now: Time, unreachable: Span, rng: &mut ChaCha8Rng) -> Time {
     if now < first {
