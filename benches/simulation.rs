@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use cpu_time::ThreadTime;
 use criterion::{BenchmarkId, Criterion, Throughput};
+use sched::{Span, Time};
 use sim::metrics::{METRICS, Outcome};
 use sim::scenario::{self, Scenario};
-use sim::world::World;
+use sim::simulation::Simulation;
 
 /// Ten thousand tasks that end by themselves and start again, on a thousand nodes that fail.
 const CHURN: &str = r#"
@@ -58,8 +59,15 @@ fn churn() -> Arc<Scenario> {
     scenario::parse(Path::new("churn.toml"), CHURN).expect("a good scenario").into()
 }
 
+/// A thousand nodes that run thirty thousand tasks.
+fn fork() -> Arc<Scenario> {
+    let text = "duration = \"20m\"\n[[pool]]\nname = \"node\"\ncount = 1000\n\
+                [[service]]\nname = \"web\"\ncount = 10\nimage = \"web\"\nreplicas = 3000\n";
+    scenario::parse(Path::new("fork.toml"), text).expect("a good scenario").into()
+}
+
 fn run(scenario: &Arc<Scenario>) -> Outcome {
-    let outcome = World::new(scenario, "spread", 1).expect("a strategy of the list").run();
+    let outcome = Simulation::new(Arc::clone(scenario), "spread", 1).expect("a strategy of the list").finish();
     assert_eq!(outcome.failed, None);
     outcome
 }
@@ -106,6 +114,11 @@ fn main() {
         group.throughput(Throughput::Elements(events as u64));
         group.bench_function(BenchmarkId::from_parameter(name), |bencher| bencher.iter(|| run(scenario)));
     }
+    let mut forked = Simulation::new(fork(), "spread", 1).expect("a strategy of the list");
+    forked.run_until(Time::ZERO + Span::from_secs(600));
+    assert_eq!(forked.service("web-1").expect("it was created").running, 3000);
+    group.throughput(Throughput::Elements(1));
+    group.bench_function("fork, 1,000 nodes, 30k tasks", |bencher| bencher.iter_with_large_drop(|| forked.clone()));
     group.finish();
     criterion.final_summary();
 }

@@ -383,7 +383,7 @@ impl Cluster {
     }
 
     /// Services of a name that were not removed: one, unless the API was passed by.
-    pub(crate) fn services_named<'a>(&'a self, name: &'a str) -> impl Iterator<Item = ServiceId> + 'a {
+    pub fn services_named<'a>(&'a self, name: &'a str) -> impl Iterator<Item = ServiceId> + 'a {
         let first = (name.to_owned(), ServiceId::from_index(0));
         self.names.range(first..).take_while(move |(other, _)| other == name).map(|(_, id)| *id)
     }

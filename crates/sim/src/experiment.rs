@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use crate::metrics::{METRICS, Mark, Outcome};
 use crate::report::results::Sieve;
 use crate::scenario::Scenario;
-use crate::world::World;
+use crate::simulation::Simulation;
 
 /// One run of a plan.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -55,7 +55,7 @@ pub fn execute(scenario: &Scenario, plan: &[Run], jobs: usize, done: &(dyn Fn(&O
 }
 
 fn simulate(scenario: &Arc<Scenario>, run: &Run) -> Result<Outcome, String> {
-    Ok(World::new(scenario, &run.strategy, run.replication)?.run())
+    Ok(Simulation::new(Arc::clone(scenario), &run.strategy, run.replication)?.finish())
 }
 
 fn failed(run: &Run, reason: String) -> Outcome {

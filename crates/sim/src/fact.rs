@@ -324,6 +324,11 @@ impl<E> Context<E> {
         self.queue.pop()
     }
 
+    /// When the next event is due.
+    pub fn next_at(&self) -> Option<Time> {
+        self.queue.next_at()
+    }
+
     /// Number of events to come.
     pub fn pending(&self) -> usize {
         self.queue.len()

@@ -1,7 +1,9 @@
 //! A discrete-event simulator of Docker Swarm clusters.
 //!
-//! The way through: [`scenario`] reads what the user wrote, [`experiment`] plans and runs it, [`world`] is one run:
-//! `sched`'s manager surrounded by the [`model`]s on the [`engine`], observed by [`metrics`]; [`stats`] and [`report`]
+//! [`simulation::Simulation`] is the front door: one run, which can be stepped, read, changed by orders and cloned.
+//!
+//! The way through: [`scenario`] reads what the user wrote, [`experiment`] plans and runs it, one [`simulation`] after the
+//! other: `sched`'s manager surrounded by the [`model`]s on the [`engine`], observed by [`metrics`]; [`stats`] and [`report`]
 //! turn outcomes into CSV, pictures and pages; [`compose`] reads Docker stack files; [`cli`] is `simctl`.
 //! [`outside`] is how all of them open files and show foreign text.
 
@@ -9,6 +11,7 @@ pub mod bench;
 pub mod cli;
 pub mod compose;
 pub mod conform;
+pub mod digest;
 pub mod engine;
 pub mod experiment;
 pub mod fact;
@@ -17,5 +20,6 @@ pub mod model;
 pub mod outside;
 pub mod report;
 pub mod scenario;
+pub mod simulation;
 pub mod stats;
-pub mod world;
+mod world;

@@ -4,7 +4,7 @@
 //! them. An event is handled by the model that it belongs to; what happens is told as [facts](crate::fact), of which each
 //! goes to the observers, to the fabric and to control, in the order in which they were told. When nothing is left to be
 //! taken, what became known together reaches the manager together, and what the manager decides is told in its turn. The
-//! world itself decides nothing.
+//! world itself decides nothing. [`Simulation`](crate::simulation::Simulation) is the way in from outside.
 
 mod control;
 mod fabric;
@@ -16,6 +16,7 @@ use sched::{Span, Time};
 
 use self::control::Control;
 use self::fabric::Fabric;
+use crate::digest::Digest;
 use crate::engine::rng::Seeds;
 use crate::fact::{Context, Fact};
 use crate::metrics::Outcome;
@@ -70,6 +71,8 @@ enum Event {
     Deadline,
     /// A row of the scenario's services is submitted.
     Deploy(u32),
+    /// Nothing: somebody stops the run here to look at it.
+    Pause,
     /// A row of the scenario's script is due.
     Script(u32),
     WarmedUp,
@@ -113,12 +116,13 @@ struct Ending {
 
 /// A run. A clone goes on as its original would.
 #[derive(Clone)]
-pub struct World {
+pub(crate) struct World {
     scenario: Arc<Scenario>,
     cx: Cx,
     control: Control,
     fabric: Fabric,
     observer: Observer,
+    digest: Digest,
     events: u64,
     /// The time of the last event, and how many came before it at that time, of which there may be so many.
     instant: Time,
@@ -143,6 +147,7 @@ impl World {
             control,
             fabric,
             observer: Observer::new(Arc::clone(scenario), strategy, replication),
+            digest: Digest::NOTHING,
             events: 0,
             instant: Time::ZERO,
             at_once: 0,
@@ -217,6 +222,44 @@ impl World {
                 self.bytes_max >> 20
             )
         })
+    }
+
+    /// Handles everything that is due up to a time, and lets time pass until then.
+    pub fn run_until(&mut self, time: Time) {
+        let last = Time::ZERO + self.scenario.duration;
+        while self.ending.is_none() && self.cx.next_at().is_some_and(|next| next <= time) {
+            self.step();
+        }
+        if self.ending.is_none() && self.cx.now() < time && time < last {
+            // What is pending is later, so this is the next event; it is not counted, and nobody hears of it.
+            self.cx.at(time, Event::Pause);
+            self.cx.pop();
+        }
+    }
+
+    /// When the next event is due; nothing comes after the end.
+    pub fn next_at(&self) -> Option<Time> {
+        if self.ending.is_some() { None } else { self.cx.next_at() }
+    }
+
+    /// The time of the last event, or that until which the run was let run.
+    pub fn now(&self) -> Time {
+        self.ending.as_ref().map_or(self.cx.now(), |ending| ending.at)
+    }
+
+    /// Events so far.
+    pub fn events(&self) -> u64 {
+        self.events
+    }
+
+    /// What happened so far, in 128 bits.
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// What the run is about.
+    pub fn scenario(&self) -> &Arc<Scenario> {
+        &self.scenario
     }
 
     /// What came of the run.
@@ -303,6 +346,7 @@ impl World {
                     cx.after(scenario.sample, Event::Sample);
                 }
             }
+            Event::Pause => {}
             Event::End => unreachable!("the loop ends there"),
         }
         self.settle(now);
@@ -334,9 +378,10 @@ impl World {
 
     /// Takes facts until nothing more happens now.
     fn settle(&mut self, now: Time) {
-        let World { cx, control, fabric, observer, .. } = self;
+        let World { cx, control, fabric, observer, digest, .. } = self;
         loop {
             while let Some(fact) = cx.take_fact() {
+                digest.see(now, &fact);
                 observer.see(now, &fact);
                 fabric.take(cx, &fact, control.records());
                 control.take(cx, fact, &fabric.links);
@@ -353,6 +398,64 @@ impl World {
             }
         }
         control.arm(cx);
+    }
+}
+
+// What can be read.
+impl World {
+    /// The manager's tables.
+    pub fn cluster(&self) -> &sched::Cluster {
+        self.control.cluster()
+    }
+
+    /// Row of the node that leads and can decide.
+    pub fn leader(&self) -> Option<usize> {
+        self.control.managers.leader().filter(|_| self.control.managers.lead())
+    }
+
+    /// Whether anybody can decide.
+    pub fn is_led(&self) -> bool {
+        self.control.managers.lead()
+    }
+
+    /// Whether the manager has a record of a node.
+    pub fn is_there(&self, node: usize) -> bool {
+        self.control.is_there(node)
+    }
+
+    /// Whether a machine has power.
+    pub fn has_power(&self, node: usize) -> bool {
+        self.control.has_power(node)
+    }
+
+    /// Whether the agent of a node has a session with the managers, as far as it knows.
+    pub fn is_connected(&self, node: usize) -> bool {
+        self.fabric.agents.is_connected(node)
+    }
+
+    /// The number of a task by which the models know it.
+    pub fn number(&self, task: sched::TaskId) -> crate::fact::TaskNo {
+        self.control.number(task)
+    }
+
+    /// What an agent is doing for a task.
+    pub fn doing(&self, task: crate::fact::TaskNo) -> Option<agent::Doing> {
+        self.fabric.agents.doing(task)
+    }
+
+    /// Containers with a process on a node, whoever knows of them.
+    pub fn processes(&self, node: usize) -> usize {
+        self.fabric.agents.processes(node)
+    }
+
+    /// Name, subnet and addresses in use of every network.
+    pub fn networks(&self) -> Vec<(&str, Option<(u32, u8)>, u32)> {
+        self.fabric.networks()
+    }
+
+    /// Images that are wholly on a node.
+    pub fn images(&self, node: usize) -> Vec<&Arc<str>> {
+        self.fabric.images.missing(node).filter(|(_, bytes)| *bytes == 0).map(|(name, _)| name).collect()
     }
 }
 

@@ -81,6 +81,19 @@ impl<E> Queue<E> {
         Time::from_nanos(self.now)
     }
 
+    /// When the next event is due, if any is pending.
+    pub fn next_at(&self) -> Option<Time> {
+        if let Some(entry) = self.front.last() {
+            return Some(Time::from_nanos(entry.at));
+        }
+        if self.behind != NONE {
+            return Some(self.now());
+        }
+        let level = self.occupied.iter().position(|&slots| slots != 0)?;
+        let slot = level * SLOTS + self.occupied[level].trailing_zeros() as usize;
+        Some(Time::from_nanos(self.slots[slot].earliest))
+    }
+
     /// Number of pending events.
     pub fn len(&self) -> usize {
         self.len
@@ -220,6 +233,8 @@ mod tests {
                     number += 1;
                 }
                 for _ in 0..pops {
+                    let next = model.first_key_value().map(|((at, _), _)| Time::from_nanos(*at));
+                    prop_assert_eq!(queue.next_at(), next);
                     let expected = model.pop_first().map(|((at, _), event)| (Time::from_nanos(at), event));
                     prop_assert_eq!(queue.pop(), expected);
                 }

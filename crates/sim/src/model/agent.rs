@@ -354,6 +354,27 @@ struct Rare {
     error: Option<Arc<str>>,
 }
 
+/// What an agent is doing for a task, for people who look.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Doing {
+    /// Nothing: it waits for the manager, or the task has ended.
+    Nothing,
+    /// It takes the task up, or waits for networks.
+    Preparing,
+    /// It waits for the image.
+    Pulling,
+    /// It creates the container.
+    Creating,
+    /// It starts the process.
+    Starting,
+    /// It waits for the health check to find the container well.
+    Probing,
+    /// The container serves.
+    Running,
+    /// The container is being stopped.
+    Stopping,
+}
+
 /// Counts commits in the order in which they were announced, from one.
 type CommitNo = NonZeroU32;
 
@@ -647,6 +668,33 @@ impl Agents {
     /// Whether the agent of a node runs and its network is intact.
     pub fn hears(&self, node: usize) -> bool {
         self.nodes[node].alive && self.nodes[node].fault.is_none()
+    }
+
+    /// Whether the agent of a node believes that it has a session.
+    pub fn is_connected(&self, node: usize) -> bool {
+        self.nodes[node].connected
+    }
+
+    /// What an agent is doing for a task; `None` if no agent has it.
+    pub fn doing(&self, task: TaskNo) -> Option<Doing> {
+        let it = self.containers.get(task.row())?.as_ref()?;
+        Some(match it.phase {
+            Phase::Idle => Doing::Nothing,
+            Phase::Accepting | Phase::Attaching => Doing::Preparing,
+            Phase::Pulling => Doing::Pulling,
+            Phase::Resuming | Phase::Creating => Doing::Creating,
+            Phase::Starting => Doing::Starting,
+            Phase::Probing => Doing::Probing,
+            Phase::Running => Doing::Running,
+            Phase::Cancelled | Phase::Leaving | Phase::Stopping | Phase::Halting | Phase::Noticing => Doing::Stopping,
+        })
+    }
+
+    /// Containers with a process on a node.
+    pub fn processes(&self, node: usize) -> usize {
+        let lives =
+            |task: &&TaskNo| self.containers[task.row()].as_ref().is_some_and(|it| it.process >= Process::Lives);
+        self.nodes[node].tasks.iter().filter(lives).count()
     }
 
     /// A node's link to the manager is weak from now on, or sound.

@@ -297,6 +297,16 @@ impl Overlay {
         self.retry(cx, &[0]);
     }
 
+    /// Every network by name: its subnet as (address, prefix length), if the pool had one, and the addresses in use.
+    pub fn networks(&self) -> Vec<(&str, Option<(u32, u8)>, u32)> {
+        let subnet = |it: &Network| it.subnet.as_ref().map(|subnet| (subnet.start(), subnet.length()));
+        let used = |it: &Network| it.subnet.as_ref().map_or(0, Subnet::used);
+        self.names
+            .iter()
+            .map(|(name, row)| (name.as_str(), subnet(&self.networks[*row]), used(&self.networks[*row])))
+            .collect()
+    }
+
     /// The largest number of addresses of one network that were ever in use at a time, gateway included.
     pub fn addresses_peak(&self) -> u32 {
         self.networks.iter().filter_map(|network| network.subnet.as_ref()).map(Subnet::peak).max().unwrap_or(0)

@@ -72,6 +72,11 @@ impl Subnet {
         self.start
     }
 
+    /// Bits of the prefix.
+    pub fn length(&self) -> u8 {
+        32 - self.size.max(1).ilog2() as u8
+    }
+
     /// Addresses in use, the gateway's included.
     pub fn used(&self) -> u32 {
         self.used

@@ -171,6 +171,21 @@ impl Control {
         self.joins.is_there(node)
     }
 
+    /// The manager's tables.
+    pub(super) fn cluster(&self) -> &Cluster {
+        self.manager.cluster()
+    }
+
+    /// Whether a machine has power.
+    pub(super) fn has_power(&self, node: usize) -> bool {
+        self.powered[node]
+    }
+
+    /// The number of a task of the manager's.
+    pub(super) fn number(&self, task: TaskId) -> TaskNo {
+        self.numbers[task.row()]
+    }
+
     /// Services of the manager so far.
     pub(super) fn services_created(&self) -> usize {
         self.origins.len()

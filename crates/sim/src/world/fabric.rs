@@ -90,6 +90,11 @@ impl Fabric {
         (self.images.into_totals(), self.overlay.addresses_peak())
     }
 
+    /// Name, subnet and addresses in use of every network.
+    pub(super) fn networks(&self) -> Vec<(&str, Option<(u32, u8)>, u32)> {
+        self.overlay.networks()
+    }
+
     /// Acts on a fact.
     pub(super) fn take(&mut self, cx: &mut Cx, fact: &Fact, records: Records<'_>) {
         match fact {

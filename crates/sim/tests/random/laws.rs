@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
-use std::sync::Once;
+use std::sync::{Arc, Once};
 
 use sched::TaskState;
 use sim::experiment::{execute, plan};
@@ -15,6 +15,7 @@ use sim::report::results::Results;
 use sim::report::table;
 use sim::scenario::{Scenario, parse};
 
+use super::driven;
 use super::generator::Case;
 use super::recount::recount;
 
@@ -76,6 +77,9 @@ pub fn check(case: &Case, folder: &Path) -> Result<Kept, Broken> {
         }
         laws_of_run(&scenario, outcome)?;
     }
+    let scenario = Arc::new(scenario);
+    let chosen = &plan[text.len() % plan.len()];
+    driven::check(&scenario, chosen, text.len() as u64)?;
     let events = outcomes.iter().map(|it| value(it, "events").unwrap_or(0.0)).sum();
     let again = execute(&scenario, &plan, 2, &|_| {});
     let manifest = Manifest::of(&scenario, text.as_bytes(), "simctl run".into());

@@ -14,6 +14,7 @@
 
 mod dice;
 mod document;
+mod driven;
 mod generator;
 mod laws;
 mod recount;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use sim::scenario::{self, Scenario};
-use sim::world::World;
+use sim::simulation::Simulation;
 
 /// The shipped incidents use every model: managers and gossip, broken networks, registries, jobs, autoscalers, joins.
 fn incidents() -> Vec<PathBuf> {
@@ -17,8 +17,8 @@ fn incidents() -> Vec<PathBuf> {
     files
 }
 
-fn world(scenario: &Arc<Scenario>, replication: u32) -> World {
-    World::new(scenario, &scenario.strategies[0], replication).expect("a strategy of the list")
+fn world(scenario: &Arc<Scenario>, replication: u32) -> Simulation {
+    Simulation::new(Arc::clone(scenario), &scenario.strategies[0], replication).expect("a strategy of the list")
 }
 
 #[test]
@@ -36,8 +36,8 @@ fn a_run_cloned_at_random_moments_ends_as_its_original() {
         while counted.step() {
             events += 1;
         }
-        let whole = counted.run();
-        assert_eq!(whole, world(&scenario, 1).run(), "{}", file.display());
+        let whole = counted.finish();
+        assert_eq!(whole, world(&scenario, 1).finish(), "{}", file.display());
         let mut moments: Vec<u64> = (0..3).map(|_| rng.next_u64() % (events + 1)).collect();
         moments.sort_unstable();
         let mut original = world(&scenario, 1);
@@ -48,8 +48,8 @@ fn a_run_cloned_at_random_moments_ends_as_its_original() {
                 done += 1;
             }
             let clone = may_go_to_another_thread(original.clone());
-            assert_eq!(clone.run(), whole, "a clone after {done} events of {}", file.display());
+            assert_eq!(clone.finish(), whole, "a clone after {done} events of {}", file.display());
         }
-        assert_eq!(original.run(), whole, "the original of clones of {}", file.display());
+        assert_eq!(original.finish(), whole, "the original of clones of {}", file.display());
     }
 }

@@ -1,0 +1,287 @@
+//! A run in 128 bits: two runs have the same digest if the same things happened in them at the same times.
+//!
+//! Every fact goes in with its time, and every order with its answer. What is for people only (marks, points of the series)
+//! does not, and neither does who looked at the run or when it was stopped: so a run that was driven by hand has the digest
+//! of the same orders in a file. It tells runs apart and is no defence against malice.
+
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::str::FromStr;
+
+use sched::Time;
+use sched::spec::{Mode, ServiceSpec};
+
+use crate::fact::{Fact, Reason};
+
+/// An odd number without a pattern: the golden ratio in 128 bits.
+const FACTOR: u128 = 0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835;
+
+/// What happened so far. Written as 32 hexadecimal digits.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Digest(u128);
+
+impl Digest {
+    /// Nothing has happened.
+    pub const NOTHING: Digest = Digest(0x243f_6a88_85a3_08d3_1319_8a2e_0370_7344);
+
+    /// One word more. Every word leads to another digest.
+    #[inline]
+    fn mix(&mut self, word: u64) {
+        self.0 = (self.0 ^ u128::from(word)).wrapping_mul(FACTOR).rotate_left(61);
+    }
+
+    /// Something happened.
+    #[inline]
+    pub(crate) fn see(&mut self, now: Time, fact: &Fact) {
+        if matches!(fact, Fact::Note(_) | Fact::Sampled(_)) {
+            return;
+        }
+        self.mix(now.as_nanos());
+        std::mem::discriminant(fact).hash(self);
+        match fact {
+            Fact::Note(_) | Fact::Sampled(_) => {}
+            Fact::Service { service, spec, quorum } => {
+                service.hash(self);
+                quorum.hash(self);
+                specification(spec, self);
+            }
+            Fact::ServiceRemoved(service) => service.hash(self),
+            Fact::UpdateStatus(service, status) => {
+                service.hash(self);
+                if let Some(status) = status {
+                    self.mix(status.state as u64);
+                    status.message.hash(self);
+                }
+            }
+            Fact::TaskCreated { task, service, slot, desired } => {
+                self.mix(u64::from(task.0));
+                service.hash(self);
+                slot.hash(self);
+                self.mix(*desired as u64);
+            }
+            Fact::TaskPromoted(task, slot) => {
+                self.mix(u64::from(task.0));
+                slot.hash(self);
+            }
+            Fact::TaskAssigned(task, node) | Fact::ImageWanted(task, node) | Fact::ImageUnwanted(task, node) => {
+                self.mix(u64::from(task.0) << 32 | *node as u64);
+            }
+            Fact::TaskWanted(task, desired) => self.mix(u64::from(task.0) << 8 | *desired as u64),
+            Fact::TaskRecord { task, state, desired, reason } => {
+                self.mix(u64::from(task.0) << 16 | (*state as u64) << 8 | *desired as u64);
+                match reason {
+                    Reason::None => {}
+                    Reason::Own(text) => text.hash(self),
+                    Reason::Shared { version } => self.mix(*version),
+                }
+            }
+            Fact::TasksExplained { service, version, text } => {
+                service.hash(self);
+                self.mix(*version);
+                text.hash(self);
+            }
+            Fact::Reported { task, at, state, error } => {
+                self.mix(u64::from(task.0) << 8 | *state as u64);
+                self.mix(at.as_nanos());
+                if let Some(error) = error {
+                    error.hash(self);
+                }
+            }
+            Fact::ImageFailed(task, error) => {
+                self.mix(u64::from(task.0));
+                error.hash(self);
+            }
+            Fact::TaskRemoved(task)
+            | Fact::ImageReady(task)
+            | Fact::Prepared(task)
+            | Fact::Started(task)
+            | Fact::Leaving(task)
+            | Fact::Ended(task)
+            | Fact::Allocated(task)
+            | Fact::Attached(task) => self.mix(u64::from(task.0)),
+            Fact::ImageOrdered(node, image) => {
+                self.mix(*node as u64);
+                image.hash(self);
+            }
+            Fact::NodeEligible(node, yes) | Fact::NodeMember(node, yes) => {
+                self.mix((*node as u64) << 1 | u64::from(*yes))
+            }
+            Fact::Power { node, up } => self.mix((*node as u64) << 1 | u64::from(*up)),
+            Fact::NodeDetected(node)
+            | Fact::NodeRegistered(node)
+            | Fact::NodeRemoved(node)
+            | Fact::LeaderElected(node)
+            | Fact::EngineRestarted(node)
+            | Fact::Reachable(node)
+            | Fact::AgentCalled(node)
+            | Fact::NodeCreated(node)
+            | Fact::ManagerJoined(node)
+            | Fact::NodeCertified(node)
+            | Fact::MachineOrdered(node)
+            | Fact::MachineProvisioned(node)
+            | Fact::MachineUnneeded(node)
+            | Fact::MachineEmpty(node) => self.mix(*node as u64),
+            Fact::Majority(there) => self.mix(u64::from(*there)),
+            Fact::LeaderStalled | Fact::LeaderResumed | Fact::LeaderLost | Fact::RequestFailed => {}
+            Fact::LinksChanged(nodes) => nodes.hash(self),
+            Fact::Unreachable(node, fault) => self.mix((*node as u64) << 8 | *fault as u64),
+            Fact::FailureNoticed { plan, unit } | Fact::FailureRepaired { plan, unit } => {
+                self.mix(u64::from(*plan) << 32 | u64::from(*unit));
+            }
+            Fact::NewsHeard { task, serves, node } => {
+                self.mix(u64::from(task.0));
+                self.mix((*node as u64) << 1 | u64::from(*serves));
+            }
+            Fact::NewsSpread(rounds, span) => {
+                self.mix(u64::from(*rounds));
+                self.mix(span.as_nanos());
+            }
+            Fact::RequestServed(span) => self.mix(span.as_nanos()),
+            Fact::ReplicasWanted { plan, replicas } => {
+                self.mix(u64::from(*plan));
+                self.mix(*replicas);
+            }
+            Fact::JobArrived(job) | Fact::JobLost(job) | Fact::JobDue(job) => self.mix(u64::from(job.0)),
+            Fact::JobStarted(job) | Fact::JobOver(job) | Fact::JobDone(job) => self.mix(u64::from(job.0)),
+            Fact::JoinRefused(node, why) => {
+                self.mix(*node as u64);
+                why.hash(self);
+            }
+        }
+    }
+}
+
+/// What decides over the tasks of a service.
+fn specification(spec: &ServiceSpec, digest: &mut Digest) {
+    spec.name.hash(digest);
+    spec.labels.hash(digest);
+    match spec.mode {
+        Mode::Replicated { replicas } => digest.mix(replicas),
+        Mode::ReplicatedJob { max_concurrent, total_completions } => {
+            digest.mix(max_concurrent);
+            digest.mix(total_completions);
+        }
+        Mode::Global | Mode::GlobalJob => {}
+    }
+    let task = &spec.task;
+    task.container.image.hash(digest);
+    task.container.env.hash(digest);
+    task.container.files.hash(digest);
+    task.networks.hash(digest);
+    task.placement.constraints.hash(digest);
+    task.placement.preferences.hash(digest);
+    digest.mix(task.placement.max_replicas);
+    digest.mix(task.force_update);
+    for resources in [&task.reservations, &task.limits] {
+        digest.mix(resources.nano_cpus.cast_unsigned());
+        digest.mix(resources.memory.cast_unsigned());
+    }
+    spec.endpoint.ports.iter().for_each(|port| digest.mix(u64::from(port.published) << 16 | u64::from(port.target)));
+}
+
+impl Hasher for Digest {
+    fn write(&mut self, bytes: &[u8]) {
+        for chunk in bytes.chunks(8) {
+            let mut word = [0; 8];
+            word[..chunk.len()].copy_from_slice(chunk);
+            self.mix(u64::from_le_bytes(word));
+        }
+    }
+
+    fn write_u8(&mut self, number: u8) {
+        self.mix(u64::from(number));
+    }
+
+    fn write_u32(&mut self, number: u32) {
+        self.mix(u64::from(number));
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        self.mix(number);
+    }
+
+    fn write_usize(&mut self, number: usize) {
+        self.mix(number as u64);
+    }
+
+    fn write_isize(&mut self, number: isize) {
+        self.mix(number as u64);
+    }
+
+    fn finish(&self) -> u64 {
+        (self.0 >> 64) as u64 ^ self.0 as u64
+    }
+}
+
+impl Default for Digest {
+    fn default() -> Self {
+        Digest::NOTHING
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromStr for Digest {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Digest, String> {
+        let is_one = text.len() == 32 && text.bytes().all(|it| it.is_ascii_hexdigit());
+        let number = is_one.then(|| u128::from_str_radix(text, 16).ok()).flatten();
+        number.map(Digest).ok_or_else(|| format!("expected 32 hexadecimal digits, found \"{text}\""))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fact::TaskNo;
+
+    fn of(facts: &[(u64, Fact)]) -> Digest {
+        let mut digest = Digest::NOTHING;
+        facts.iter().for_each(|(at, fact)| digest.see(Time::from_nanos(*at), fact));
+        digest
+    }
+
+    #[test]
+    fn another_fact_time_or_order_is_another_digest() {
+        let (one, two) = (Fact::Started(TaskNo(1)), Fact::Ended(TaskNo(1)));
+        let all = [
+            of(&[]),
+            of(&[(1, one.clone())]),
+            of(&[(2, one.clone())]),
+            of(&[(1, two.clone())]),
+            of(&[(1, Fact::Started(TaskNo(2)))]),
+            of(&[(1, one.clone()), (1, two.clone())]),
+            of(&[(1, two), (1, one)]),
+        ];
+        for (row, digest) in all.iter().enumerate() {
+            assert!(all[..row].iter().all(|it| it != digest), "{row}");
+        }
+    }
+
+    #[test]
+    fn what_is_said_to_people_does_not_count() {
+        let (mut said, silent) = (Digest::NOTHING, Digest::NOTHING);
+        said.see(Time::ZERO, &Fact::Sampled(3.0));
+        assert_eq!(said, silent);
+    }
+
+    #[test]
+    fn a_digest_is_read_as_it_is_written() {
+        let digest = of(&[(7, Fact::RequestFailed)]);
+        assert_eq!(digest.to_string().parse(), Ok(digest));
+        for wrong in ["", "abc", "+0000000000000000000000000000001", "z0000000000000000000000000000000"] {
+            assert!(wrong.parse::<Digest>().is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,293 @@
+//! One run that can be stopped, read and forked: the front door of this crate.
+//!
+//! A [`Simulation`] owns all that it needs. It goes on by [`Simulation::step`] or [`Simulation::run_until`] and ends with
+//! [`Simulation::finish`]; in between everything can be read, and reading changes nothing: a run that is stepped, looked at
+//! and cloned at any moments comes out like one that is run through, to the last byte.
+//!
+//! ```
+//! use std::path::Path;
+//! use sched::{Span, Time};
+//! use sim::simulation::Simulation;
+//!
+//! let text = r#"
+//! duration = "10m"
+//! [[pool]]
+//! name = "node"
+//! count = 3
+//! [[service]]
+//! name = "web"
+//! image = "nginx"
+//! replicas = 6
+//! "#;
+//! let scenario = sim::scenario::parse(Path::new("three.toml"), text).expect("a good scenario");
+//! let mut run = Simulation::new(scenario, "spread", 1)?;
+//! run.run_until(Time::ZERO + Span::from_secs(60));
+//! assert_eq!(run.service("web").expect("it was created").running, 6);
+//! assert!(run.nodes().all(|node| node.processes == 2));
+//!
+//! // Two futures from here.
+//! let other = run.clone();
+//! assert_eq!(other.digest(), run.digest());
+//! assert_eq!(other.finish(), run.finish());
+//! # Ok::<(), String>(())
+//! ```
+
+use std::sync::Arc;
+
+use sched::cluster::UpdateStatus;
+use sched::spec::{Mode, NodeSpec, ServiceSpec};
+use sched::{Cluster, DesiredState, NodeId, Row, ServiceId, TaskId, TaskState, Time};
+
+use crate::digest::Digest;
+use crate::metrics::Outcome;
+pub use crate::model::agent::Doing;
+use crate::scenario::Scenario;
+use crate::world::World;
+
+/// A run of a scenario. A clone takes memory as the state does, and goes on as its original would.
+#[derive(Clone)]
+pub struct Simulation {
+    world: World,
+}
+
+/// A node of the scenario, as it is now.
+#[derive(Clone, Debug)]
+pub struct Node {
+    /// Row in [`Scenario::nodes`].
+    pub row: usize,
+    /// As the manager knows it; as it would join, if it is not in the cluster.
+    pub spec: Arc<NodeSpec>,
+    /// Whether the manager has a record of it.
+    pub is_there: bool,
+    /// Whether its machine has power.
+    pub has_power: bool,
+    /// Whether its agent believes that it has a session with the managers.
+    pub is_connected: bool,
+    /// Whether the manager on it leads.
+    pub leads: bool,
+    /// Containers whose process lives, whether the manager knows of them or not.
+    pub processes: usize,
+}
+
+/// A service, as the manager knows it.
+#[derive(Clone, Debug)]
+pub struct Service {
+    /// Which.
+    pub id: ServiceId,
+    /// Its specification.
+    pub spec: Arc<ServiceSpec>,
+    /// Tasks that it shall have; of a global service those that it has.
+    pub wanted: u64,
+    /// Tasks that are wanted and run, as the manager knows.
+    pub running: u64,
+    /// How its last update is, if there was one.
+    pub update: Option<UpdateStatus>,
+}
+
+/// The record of a task, as `docker service ps` has it, and what its agent is doing.
+#[derive(Clone, Debug)]
+pub struct Task {
+    /// Which.
+    pub id: TaskId,
+    /// `service.slot`, or `service.node` of a global service.
+    pub name: String,
+    /// Counts the tasks of its slot, from 1: those before it are its history.
+    pub instance: u32,
+    /// Its image.
+    pub image: String,
+    /// Row of its node, once it has one.
+    pub node: Option<usize>,
+    /// What is wanted of it, and how far it is as the manager knows.
+    pub desired: DesiredState,
+    /// See there.
+    pub state: TaskState,
+    /// Since when.
+    pub since: Time,
+    /// When it was created.
+    pub created: Time,
+    /// Why it is not further, or how it ended.
+    pub error: Option<Arc<str>>,
+    /// What its agent is doing for it, if any agent has it.
+    pub doing: Option<Doing>,
+}
+
+/// An overlay network.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Network {
+    /// Full name.
+    pub name: String,
+    /// Address and prefix length, if the pool had a subnet for it.
+    pub subnet: Option<(u32, u8)>,
+    /// Addresses in use, the gateway's included.
+    pub used: u32,
+}
+
+impl Simulation {
+    /// The scenario's cluster at its beginning, under one of its strategies or a placement strategy. Replications count from 1.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such strategy.
+    pub fn new(scenario: impl Into<Arc<Scenario>>, strategy: &str, replication: u32) -> Result<Simulation, String> {
+        World::new(&scenario.into(), strategy, replication).map(|world| Simulation { world })
+    }
+
+    /// Handles the next event. Says whether the run goes on: after the end of the scenario, or when it is given up because
+    /// it makes no progress, it does not.
+    pub fn step(&mut self) -> bool {
+        self.world.step()
+    }
+
+    /// Handles everything that is due up to and at a time, and lets time pass until then. Not beyond the end.
+    pub fn run_until(&mut self, time: Time) {
+        self.world.run_until(time);
+    }
+
+    /// When the next event is due; `None` after the end.
+    pub fn next_at(&self) -> Option<Time> {
+        self.world.next_at()
+    }
+
+    /// The time of the run.
+    pub fn now(&self) -> Time {
+        self.world.now()
+    }
+
+    /// Events that were handled so far.
+    pub fn events(&self) -> u64 {
+        self.world.events()
+    }
+
+    /// Everything that happened so far in 128 bits. When the run was stopped and who looked makes no difference.
+    pub fn digest(&self) -> Digest {
+        self.world.digest()
+    }
+
+    /// Runs on to the end of the scenario. A run that makes no progress, or keeps too much, ends early, and
+    /// [`Outcome::failed`] says so.
+    pub fn finish(self) -> Outcome {
+        self.world.run()
+    }
+}
+
+// Reads. None of them changes anything.
+impl Simulation {
+    /// What the run is about.
+    pub fn scenario(&self) -> &Scenario {
+        self.world.scenario()
+    }
+
+    /// The tables of the manager: what it knows, which may not be what is.
+    pub fn cluster(&self) -> &Cluster {
+        self.world.cluster()
+    }
+
+    /// Name of the node whose manager leads and can decide; `None` without managers of the scenario too, where one that
+    /// never fails decides, see [`Simulation::is_led`].
+    pub fn leader(&self) -> Option<&str> {
+        self.world.leader().map(|row| self.name(row))
+    }
+
+    /// Whether anybody can decide.
+    pub fn is_led(&self) -> bool {
+        self.world.is_led()
+    }
+
+    /// Every node of the scenario, those too that are not in the cluster.
+    pub fn nodes(&self) -> impl Iterator<Item = Node> + '_ {
+        let leader = self.world.leader();
+        (0..self.scenario().nodes.len()).map(move |row| Node {
+            row,
+            spec: Arc::clone(&self.cluster().nodes()[NodeId::from_index(row)].spec),
+            is_there: self.world.is_there(row),
+            has_power: self.world.has_power(row),
+            is_connected: self.world.is_connected(row),
+            leads: leader == Some(row),
+            processes: self.world.processes(row),
+        })
+    }
+
+    /// A node by its name.
+    pub fn node(&self, name: &str) -> Option<Node> {
+        let row = self.row(name)?;
+        self.nodes().nth(row)
+    }
+
+    /// Every service that was not removed, in order of creation.
+    pub fn services(&self) -> impl Iterator<Item = Service> + '_ {
+        let ids = self.cluster().services().ids();
+        ids.filter_map(|id| self.service_of(id))
+    }
+
+    /// A service by its name.
+    pub fn service(&self, name: &str) -> Option<Service> {
+        let id = self.cluster().services_named(name).next()?;
+        self.service_of(id)
+    }
+
+    /// The records of a service's tasks, slot by slot, each slot from the oldest to the newest: `docker service ps`.
+    pub fn tasks(&self, service: &str) -> Vec<Task> {
+        let id = self.cluster().services_named(service).next();
+        let service = id.and_then(|id| self.cluster().service(id));
+        service.into_iter().flat_map(|service| service.tasks()).filter_map(|task| self.task(task)).collect()
+    }
+
+    /// The records of the tasks on a node: `docker node ps`.
+    pub fn tasks_on(&self, node: &str) -> Vec<Task> {
+        let Some(row) = self.row(node) else { return Vec::new() };
+        self.cluster().tasks_on(NodeId::from_index(row)).filter_map(|task| self.task(task)).collect()
+    }
+
+    /// A task, unless its record is deleted.
+    pub fn task(&self, id: TaskId) -> Option<Task> {
+        let cluster = self.cluster();
+        let task = cluster.task(id)?;
+        Some(Task {
+            id,
+            name: cluster.task_name(id),
+            instance: task.instance,
+            image: task.spec.task.container.image.clone(),
+            node: task.node.map(Row::index),
+            desired: task.desired,
+            state: task.state,
+            since: cluster.since(task),
+            created: task.created,
+            error: cluster.error(task).cloned(),
+            doing: self.world.doing(self.world.number(id)),
+        })
+    }
+
+    /// Every overlay network, by name.
+    pub fn networks(&self) -> Vec<Network> {
+        let network = |(name, subnet, used): (&str, _, _)| Network { name: name.to_string(), subnet, used };
+        self.world.networks().into_iter().map(network).collect()
+    }
+
+    /// Names of the images all of whose layers are on a node.
+    pub fn images(&self, node: &str) -> Vec<Arc<str>> {
+        self.row(node).map_or_else(Vec::new, |row| self.world.images(row).into_iter().cloned().collect())
+    }
+
+    fn name(&self, row: usize) -> &str {
+        &self.scenario().nodes[row].spec.id
+    }
+
+    fn row(&self, name: &str) -> Option<usize> {
+        self.scenario().nodes.iter().position(|node| node.spec.id == name)
+    }
+
+    fn service_of(&self, id: ServiceId) -> Option<Service> {
+        let cluster = self.cluster();
+        let service = cluster.service(id).filter(|service| !service.removed)?;
+        let tasks = || service.tasks().filter_map(|task| cluster.task(task));
+        let is_wanted = |task: &&sched::Task| task.desired <= DesiredState::Complete;
+        let wanted = match service.spec.mode {
+            Mode::Replicated { replicas } => replicas,
+            Mode::ReplicatedJob { total_completions, .. } => total_completions,
+            Mode::Global | Mode::GlobalJob => tasks().filter(is_wanted).count() as u64,
+        };
+        let runs = |task: &sched::Task| task.state == TaskState::Running && is_wanted(&task);
+        let running = tasks().filter(|task| runs(task)).count() as u64;
+        Some(Service { id, spec: Arc::clone(&service.spec), wanted, running, update: service.update_status.clone() })
+    }
+}
