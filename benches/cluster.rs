@@ -79,7 +79,7 @@ impl Bench {
             task.placement.constraints = vec!["node.labels.zone!=z0".into(), "node.labels.disk==ssd".into()];
         }
         if kind == Kind::Spread {
-            task.placement.preferences = ["zone", "rack", "class"].map(|it| format!("node.labels.{it}")).to_vec();
+            task.placement.preferences = ["zone", "rack", "class"].map(|label| format!("node.labels.{label}")).to_vec();
         }
         self.manager.create_unchecked(self.now, spec, &mut self.out)
     }

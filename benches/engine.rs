@@ -224,7 +224,7 @@ fn compare() {
             }
         }
         let done = engines.each_ref().map(|engine| engine.done());
-        assert!(done.iter().all(|it| *it == done[0]), "the engines did other work: {done:?}");
+        assert!(done.iter().all(|work| *work == done[0]), "the engines did other work: {done:?}");
         let ratio = |other: usize| median(rounds[0].iter().zip(&rounds[other]).map(|(ours, theirs)| theirs / ours));
         let cell = |row: &Vec<f64>| {
             let least = row.iter().copied().reduce(f64::min).unwrap_or(f64::NAN);

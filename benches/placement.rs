@@ -184,7 +184,7 @@ fn placement(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("placement");
     group.sample_size(10).warm_up_time(Duration::from_millis(300)).measurement_time(Duration::from_secs(1));
     // Without `--bench` this is a test, to which the largest cluster adds nothing but time.
-    let columns = if std::env::args().any(|it| it == "--bench") { NODES.len() } else { NODES.len() - 1 };
+    let columns = if std::env::args().any(|arg| arg == "--bench") { NODES.len() } else { NODES.len() - 1 };
     for (column, nodes) in NODES.into_iter().enumerate().take(columns) {
         let mut open: Option<(&str, u8, Bench)> = None;
         for (name, strategy, fill, services, tasks, kind, digests) in CASES {

@@ -344,7 +344,7 @@ impl Cluster {
 
     /// Every task record, in order of rows.
     pub fn tasks(&self) -> impl Iterator<Item = (TaskId, &Task)> {
-        self.tasks.iter().enumerate().filter_map(|(row, it)| match it {
+        self.tasks.iter().enumerate().filter_map(|(row, entry)| match entry {
             TaskRow::Taken(task) => Some((TaskId { row: row as u32, generation: task.generation }, task)),
             TaskRow::Free(_) => None,
         })

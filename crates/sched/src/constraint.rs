@@ -62,7 +62,7 @@ impl Constraint {
         if is("node.id") {
             self.holds(&node.id)
         } else if is("node.hostname") {
-            self.holds(description.map_or("", |it| &it.hostname))
+            self.holds(description.map_or("", |description| &description.hostname))
         } else if is("node.ip") {
             self.holds_for_address(node.address.as_deref().unwrap_or(""))
         } else if is("node.role") {
@@ -71,9 +71,9 @@ impl Constraint {
                 Role::Manager => "manager",
             })
         } else if is("node.platform.os") {
-            self.holds(description.map_or("", |it| &it.platform.os))
+            self.holds(description.map_or("", |description| &description.platform.os))
         } else if is("node.platform.arch") {
-            self.holds(description.map_or("", |it| &it.platform.architecture))
+            self.holds(description.map_or("", |description| &description.platform.architecture))
         } else {
             label(&self.key, node).is_some_and(|value| self.holds(value))
         }
@@ -84,12 +84,12 @@ impl Constraint {
     }
 
     fn holds_for_address(&self, address: &str) -> bool {
-        let address = address.parse::<IpAddr>().ok().map(|it| it.to_canonical());
+        let address = address.parse::<IpAddr>().ok().map(|address| address.to_canonical());
         if let Ok(wanted) = self.value.parse::<IpAddr>() {
             return (address == Some(wanted.to_canonical())) == self.equal;
         }
         match parse_subnet(&self.value) {
-            Some((network, bits)) => address.is_some_and(|it| contains(network, bits, it)) == self.equal,
+            Some((network, bits)) => address.is_some_and(|address| contains(network, bits, address)) == self.equal,
             None => false,
         }
     }

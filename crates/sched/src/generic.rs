@@ -111,16 +111,18 @@ pub(crate) fn check(total: &[GenericResource], held: &[&GenericResource], free: 
     kinds.sort_unstable();
     kinds.dedup();
     for kind in kinds {
-        let total: Vec<&Units> = total.iter().filter(|it| it.kind == kind).map(|it| &it.units).collect();
-        let held = held.iter().filter(|it| it.kind == kind).map(|it| &it.units);
-        let mut free: Vec<&Units> = free.iter().filter(|it| it.kind == kind).map(|it| &it.units).collect();
+        let total: Vec<&Units> =
+            total.iter().filter(|resource| resource.kind == kind).map(|resource| &resource.units).collect();
+        let held = held.iter().filter(|resource| resource.kind == kind).map(|resource| &resource.units);
+        let mut free: Vec<&Units> =
+            free.iter().filter(|resource| resource.kind == kind).map(|resource| &resource.units).collect();
         if let [Units::Count(total)] = total[..] {
             let amount = |units: &Units| if let Units::Count(count) = units { i128::from(*count) } else { 0 };
             let (held, free): (i128, i128) = (held.map(amount).sum(), free.into_iter().map(amount).sum());
             assert_eq!(free, i128::from(*total) - held, "units of {kind} that are free, of {total}");
-        } else if total.iter().all(|it| matches!(it, Units::Named(_))) {
+        } else if total.iter().all(|units| matches!(units, Units::Named(_))) {
             let held: Vec<&Units> = held.collect();
-            let mut left: Vec<&Units> = total.into_iter().filter(|it| !held.contains(it)).collect();
+            let mut left: Vec<&Units> = total.into_iter().filter(|units| !held.contains(units)).collect();
             left.sort_unstable();
             free.sort_unstable();
             // One that is declared twice is taken twice and given back once.

@@ -157,8 +157,11 @@ fn is_component(component: &str) -> bool {
     let is_word = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
     let bytes = component.as_bytes();
     let has_ends = bytes.first().copied().is_some_and(is_word) && bytes.last().copied().is_some_and(is_word);
-    let separators = component.split(|c: char| c.is_ascii() && is_word(c as u8)).filter(|it| !it.is_empty());
-    has_ends && separators.into_iter().all(|it| matches!(it, "." | "_" | "__") || it.bytes().all(|b| b == b'-'))
+    let separators = component.split(|c: char| c.is_ascii() && is_word(c as u8)).filter(|part| !part.is_empty());
+    has_ends
+        && separators
+            .into_iter()
+            .all(|separator| matches!(separator, "." | "_" | "__") || separator.bytes().all(|b| b == b'-'))
 }
 
 fn is_tag(tag: &str) -> bool {

@@ -142,7 +142,7 @@ impl Slots {
         if record.oldest == Some(task) {
             record.oldest = others.as_ref().map(|others| others[0]);
         }
-        record.others = others.filter(|it| it.len() > 1 || (it[0] != task && record.oldest != Some(it[0])));
+        record.others = others.filter(|tasks| tasks.len() > 1 || (tasks[0] != task && record.oldest != Some(tasks[0])));
         if let Some(others) = &mut record.others {
             others.retain(|other| *other != task && Some(*other) != record.oldest);
         }

@@ -70,7 +70,7 @@ fn a_driver_that_is_killed_at_any_moment_loses_nothing() {
     lab.start();
     lab.wait_for("the update is over", |manager| {
         let status = manager.cluster().services().iter().find_map(|(_, service)| service.update_status.clone());
-        running(manager) == [("web", 4)].into() && status.is_some_and(|it| it.state == UpdateState::Completed)
+        running(manager) == [("web", 4)].into() && status.is_some_and(|status| status.state == UpdateState::Completed)
     });
     lab.wait_for("records of the other service are gone", |manager| manager.cluster().services().len() == 1);
     lab.let_run();
@@ -137,7 +137,8 @@ impl Lab {
         let Ok(entries) = fs::read_dir(self.folder.join("tasks")) else { return 0 };
         let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
         let numbers = paths.filter_map(|path| Some(fs::read_to_string(path).ok()?.trim().to_owned()));
-        let mut numbers: Vec<String> = numbers.filter(|it| !it.is_empty() && !self.killed.contains(it)).collect();
+        let mut numbers: Vec<String> =
+            numbers.filter(|number| !number.is_empty() && !self.killed.contains(number)).collect();
         numbers.sort();
         if numbers.is_empty() {
             return 0;
@@ -170,7 +171,8 @@ impl Lab {
         let (manager, mut seen) = (self.manager(), BTreeSet::<(_, Slot)>::new());
         for (task, number, lives) in self.containers() {
             let record = manager.cluster().task(task.parse().expect("a task"));
-            let runs = record.is_some_and(|it| it.state == TaskState::Running && it.desired == DesiredState::Running);
+            let runs = record
+                .is_some_and(|record| record.state == TaskState::Running && record.desired == DesiredState::Running);
             assert_eq!(lives, runs, "task {task}");
             if let Some(record) = record.filter(|_| lives) {
                 seen.insert((record.service, record.slot));
@@ -203,7 +205,7 @@ impl Drop for Lab {
             if living.is_empty() {
                 break;
             }
-            living.iter().filter(|it| !it.1.is_empty()).for_each(|it| kill(it.1.trim()));
+            living.iter().filter(|entry| !entry.1.is_empty()).for_each(|entry| kill(entry.1.trim()));
             sleep(Duration::from_millis(20));
         }
         let _ = fs::remove_dir_all(&self.folder);
@@ -240,7 +242,8 @@ fn running(manager: &Manager) -> BTreeMap<&str, usize> {
 /// Tasks that were ever created beside the first of each slot.
 fn restarts(manager: &Manager) -> u64 {
     let cluster = manager.cluster();
-    let newest = |(_, tasks)| Some(Iterator::filter_map(tasks, |id| cluster.task(id)).map(|it| it.instance).max()? - 1);
+    let newest =
+        |(_, tasks)| Some(Iterator::filter_map(tasks, |id| cluster.task(id)).map(|task| task.instance).max()? - 1);
     let slots = cluster.services().iter().flat_map(|(_, service)| service.slots.iter().filter_map(newest));
     slots.map(u64::from).sum()
 }

@@ -20,7 +20,7 @@ const STEPS: usize = 5000;
 #[test]
 fn nothing_that_a_driver_sends_makes_the_manager_panic() {
     let (mut refused, mut assigned) = (0, 0);
-    for (seed, strategy) in (0..).zip(STRATEGIES.iter().flat_map(|it| [it; 3])) {
+    for (seed, strategy) in (0..).zip(STRATEGIES.iter().flat_map(|entry| [entry; 3])) {
         let mut storm = Storm::new(strategy.name, seed);
         for step in 0..STEPS {
             storm.step();

@@ -64,9 +64,9 @@ impl Backoffs {
 
     pub(super) fn load(text: &str) -> Result<Backoffs, String> {
         let numbers: Vec<u64> = state::numbers(text)?;
-        let one = |it: &[u64]| {
-            let key = (ServiceId::from_index(it[0] as usize), slot_of(it[1], it[2]));
-            (key, Ends { count: it[3] as u32, started: Time::from_nanos(it[4]) })
+        let one = |numbers: &[u64]| {
+            let key = (ServiceId::from_index(numbers[0] as usize), slot_of(numbers[1], numbers[2]));
+            (key, Ends { count: numbers[3] as u32, started: Time::from_nanos(numbers[4]) })
         };
         Ok(Backoffs { ends: numbers.chunks_exact(5).map(one).collect() })
     }

@@ -47,7 +47,7 @@ impl Domains {
         values.extend(nodes.ids().map(value));
         values.sort_unstable();
         values.dedup();
-        self.of = nodes.ids().map(|node| values.partition_point(|it| *it < value(node)) as u32).collect();
+        self.of = nodes.ids().map(|node| values.partition_point(|other| *other < value(node)) as u32).collect();
         self.count = values.len();
     }
 

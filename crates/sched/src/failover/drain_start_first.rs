@@ -140,10 +140,14 @@ impl Failover for DrainStartFirst {
     fn load(&mut self, text: &str) -> Result<(), String> {
         let (draining, moving) = text.split_once(';').ok_or("no two lists")?;
         let pairs: Vec<u64> = state::numbers(draining)?;
-        let pairs = pairs.chunks_exact(2).map(|it| (NodeId::from_index(it[0] as usize), Time::from_nanos(it[1])));
+        let pairs = pairs
+            .chunks_exact(2)
+            .map(|numbers| (NodeId::from_index(numbers[0] as usize), Time::from_nanos(numbers[1])));
         self.draining = pairs.collect();
         let triples: Vec<u32> = state::numbers(moving)?;
-        let triple = |it: &[u32]| (TaskId { row: it[0], generation: it[1] }, ServiceId::from_index(it[2] as usize));
+        let triple = |numbers: &[u32]| {
+            (TaskId { row: numbers[0], generation: numbers[1] }, ServiceId::from_index(numbers[2] as usize))
+        };
         self.moving = triples.chunks_exact(3).map(triple).collect();
         Ok(())
     }

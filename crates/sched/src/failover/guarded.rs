@@ -134,9 +134,9 @@ impl Guarded {
         let mut counts = vec![(0, 0); self.domains.count()];
         for (id, node) in view.cluster().nodes().iter() {
             if !node.removed && node.spec.availability == Availability::Active {
-                let it = &mut counts[self.domains.of(id)];
-                it.0 += u64::from(view.is_down(id) || view.is_late(id));
-                it.1 += 1;
+                let entry = &mut counts[self.domains.of(id)];
+                entry.0 += u64::from(view.is_down(id) || view.is_late(id));
+                entry.1 += 1;
             }
         }
         counts
@@ -265,7 +265,7 @@ impl Failover for Guarded {
         self.queues.clear();
         let time = |word: &str| match word {
             "-" => Ok(None),
-            word => word.parse().map(|it| Some(Time::from_nanos(it))).map_err(|_| format!("{word:?} is no time")),
+            word => word.parse().map(|nanos| Some(Time::from_nanos(nanos))).map_err(|_| format!("{word:?} is no time")),
         };
         for list in lists {
             let mut words = list.splitn(5, ' ');
@@ -287,10 +287,10 @@ impl Guarded {
         self.domains.refresh(view);
         for queue in before.into_values() {
             for node in queue.nodes {
-                let it = self.queues.entry(self.domains.of(node)).or_default();
-                it.nodes.push(node);
-                (it.last, it.troubled) = (it.last.max(queue.last), it.troubled.or(queue.troubled));
-                it.calm = it.calm.max(queue.calm);
+                let target = self.queues.entry(self.domains.of(node)).or_default();
+                target.nodes.push(node);
+                (target.last, target.troubled) = (target.last.max(queue.last), target.troubled.or(queue.troubled));
+                target.calm = target.calm.max(queue.calm);
             }
         }
     }

@@ -163,9 +163,9 @@ impl Kubernetes {
         let mut counts = vec![(0, 0); self.zones.count()];
         for (id, node) in view.cluster().nodes().iter() {
             if !node.removed && node.spec.availability != Availability::Drain {
-                let it = &mut counts[self.zones.of(id)];
-                it.0 += u64::from(view.is_down(id));
-                it.1 += 1;
+                let entry = &mut counts[self.zones.of(id)];
+                entry.0 += u64::from(view.is_down(id));
+                entry.1 += 1;
             }
         }
         counts
@@ -356,7 +356,7 @@ impl Failover for Kubernetes {
         let [queue, last, tainted, draining, backoffs] = lists[..] else { return Err("not five lists".into()) };
         let node = |row: u64| NodeId::from_index(row as usize);
         let pairs = |text| -> Result<Vec<(u64, u64)>, String> {
-            Ok(state::numbers::<u64>(text)?.chunks_exact(2).map(|it| (it[0], it[1])).collect())
+            Ok(state::numbers::<u64>(text)?.chunks_exact(2).map(|numbers| (numbers[0], numbers[1])).collect())
         };
         self.queue = pairs(queue)?.into_iter().map(|(at, row)| (Time::from_nanos(at), node(row))).collect();
         self.last = pairs(last)?.into_iter().map(|(zone, at)| (zone as usize, Time::from_nanos(at))).collect();

@@ -287,11 +287,11 @@ impl Failover for Nomad {
     fn load(&mut self, text: &str) -> Result<(), String> {
         let lists: Vec<&str> = text.split(';').collect();
         let [draining, moving, restarts, moves] = lists[..] else { return Err("not four lists".into()) };
-        let pair = |it: &[u64]| (NodeId::from_index(it[0] as usize), Time::from_nanos(it[1]));
+        let pair = |numbers: &[u64]| (NodeId::from_index(numbers[0] as usize), Time::from_nanos(numbers[1]));
         self.draining = state::numbers::<u64>(draining)?.chunks_exact(2).map(pair).collect();
-        let one = |it: &[u64]| {
-            let task = TaskId { row: it[0] as u32, generation: it[1] as u32 };
-            (task, (ServiceId::from_index(it[2] as usize), Time::from_nanos(it[3])))
+        let one = |numbers: &[u64]| {
+            let task = TaskId { row: numbers[0] as u32, generation: numbers[1] as u32 };
+            (task, (ServiceId::from_index(numbers[2] as usize), Time::from_nanos(numbers[3])))
         };
         self.moving = state::numbers::<u64>(moving)?.chunks_exact(4).map(one).collect();
         self.restarts = Backoffs::load(restarts)?;

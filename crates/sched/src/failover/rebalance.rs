@@ -100,15 +100,15 @@ impl Rebalance {
         // Records of tasks may be deleted before their moves are over.
         self.moving.retain(|task, _| view.cluster().task(*task).is_some());
         while self.active && ((self.moving.len() + self.watched.len()) as u64) < self.parallelism {
-            let Some((task, it)) = self.next_move(view) else {
+            let Some((task, next)) = self.next_move(view) else {
                 if self.moving.is_empty() && self.watched.is_empty() {
                     self.active = false;
                     self.failed.clear();
                 }
                 return;
             };
-            self.moving.insert(task, it);
-            let how = Replacement { delay: Some(Span::ZERO), node: Some(it.to), order: self.order };
+            self.moving.insert(task, next);
+            let how = Replacement { delay: Some(Span::ZERO), node: Some(next.to), order: self.order };
             actions.push(Action::Replace { task, how });
         }
     }
@@ -117,8 +117,8 @@ impl Rebalance {
     fn next_move(&mut self, view: &View<'_>) -> Option<(TaskId, Move)> {
         let services: Vec<ServiceId> = view.services().filter(|service| service.index() >= self.at).collect();
         for service in services {
-            if let Some(it) = self.move_of(view, service) {
-                return Some(it);
+            if let Some(entry) = self.move_of(view, service) {
+                return Some(entry);
             }
             // What is under way may still fail, but no move of it is wanted before the next round.
             self.at = service.index() + 1;
@@ -152,8 +152,8 @@ impl Rebalance {
         }
         // Of the moves under way, those whose new task exists are counted already.
         let mut coming: BTreeMap<NodeId, u32> = BTreeMap::new();
-        for it in self.moving.values().filter(|it| it.service == service) {
-            *coming.entry(it.to).or_default() += 1;
+        for entry in self.moving.values().filter(|entry| entry.service == service) {
+            *coming.entry(entry.to).or_default() += 1;
         }
         for (to, planned) in coming {
             let created = view.tasks_of(service).filter(|id| {
@@ -246,8 +246,14 @@ impl Failover for Rebalance {
 
     fn save(&self) -> String {
         let head = format!("{} {} {}", u8::from(self.active), self.at, self.next);
-        let moving = self.moving.iter().flat_map(|(task, it)| {
-            [task.row, task.generation, it.service.index() as u32, it.from.index() as u32, it.to.index() as u32]
+        let moving = self.moving.iter().flat_map(|(task, entry)| {
+            [
+                task.row,
+                task.generation,
+                entry.service.index() as u32,
+                entry.from.index() as u32,
+                entry.to.index() as u32,
+            ]
         });
         let watched = self.watched.iter().flat_map(|(token, (service, task))| {
             [*token, service.index() as u64, u64::from(task.row), u64::from(task.generation)]
@@ -264,10 +270,15 @@ impl Failover for Rebalance {
         let node = |row: u32| NodeId::from_index(row as usize);
         let service = |row: u32| ServiceId::from_index(row as usize);
         let task = |row, generation| TaskId { row, generation };
-        let one =
-            |it: &[u32]| (task(it[0], it[1]), Move { service: service(it[2]), from: node(it[3]), to: node(it[4]) });
+        let one = |numbers: &[u32]| {
+            (
+                task(numbers[0], numbers[1]),
+                Move { service: service(numbers[2]), from: node(numbers[3]), to: node(numbers[4]) },
+            )
+        };
         self.moving = state::numbers::<u32>(moving)?.chunks_exact(5).map(one).collect();
-        let one = |it: &[u64]| (it[0], (service(it[1] as u32), task(it[2] as u32, it[3] as u32)));
+        let one =
+            |numbers: &[u64]| (numbers[0], (service(numbers[1] as u32), task(numbers[2] as u32, numbers[3] as u32)));
         self.watched = state::numbers::<u64>(watched)?.chunks_exact(4).map(one).collect();
         self.failed = state::numbers::<u32>(failed)?.into_iter().map(service).collect();
         Ok(())

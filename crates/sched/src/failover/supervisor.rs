@@ -181,8 +181,9 @@ impl Supervisor {
     /// reconciling and updates go.
     pub(crate) fn is_beside(&self, cluster: &Cluster, task: TaskId) -> bool {
         !self.replacements.is_empty()
-            && self.moves.get(&task).is_some_and(|it| {
-                it.order.is_beside() && cluster.task(it.old).is_some_and(|old| old.desired <= DesiredState::Running)
+            && self.moves.get(&task).is_some_and(|entry| {
+                entry.order.is_beside()
+                    && cluster.task(entry.old).is_some_and(|old| old.desired <= DesiredState::Running)
             })
     }
 
@@ -340,7 +341,7 @@ impl Supervisor {
         match action {
             Action::Replace { task, how } => {
                 let movable = |slot| !matches!(slot, Slot::Spare(_));
-                if wanted(task).is_some_and(|it| movable(it.slot)) && !self.is_moving(task) {
+                if wanted(task).is_some_and(|task| movable(task.slot)) && !self.is_moving(task) {
                     self.replace(cluster, restarts, policy, task, how);
                 }
             }
@@ -389,7 +390,7 @@ impl Supervisor {
 
     /// Whether a task has a replacement beside it, or is one.
     fn is_moving(&self, task: TaskId) -> bool {
-        self.replacements.contains_key(&task) || self.moves.get(&task).is_some_and(|it| it.order.is_beside())
+        self.replacements.contains_key(&task) || self.moves.get(&task).is_some_and(|entry| entry.order.is_beside())
     }
 
     fn replace(
@@ -435,11 +436,11 @@ impl Supervisor {
     ) -> bool {
         let task = cluster.task(id).expect("the caller looked it up");
         let (service, slot) = (task.service, task.slot);
-        let fits = cluster.task(spare).is_some_and(|it| {
-            let is_whole = it.state <= TaskState::Running && it.desired == DesiredState::Ready;
-            let is_current = cluster.services()[service].alike().contains(&it.version);
-            let is_kept = it.node.is_some_and(|node| !cluster.is_invalid(node));
-            matches!(it.slot, Slot::Spare(_)) && it.service == service && is_whole && is_current && is_kept
+        let fits = cluster.task(spare).is_some_and(|task| {
+            let is_whole = task.state <= TaskState::Running && task.desired == DesiredState::Ready;
+            let is_current = cluster.services()[service].alike().contains(&task.version);
+            let is_kept = task.node.is_some_and(|node| !cluster.is_invalid(node));
+            matches!(task.slot, Slot::Spare(_)) && task.service == service && is_whole && is_current && is_kept
         });
         if !fits || !matches!(slot, Slot::Number(_)) || restarts.is_delayed(id) {
             return false;
@@ -727,26 +728,26 @@ impl Supervisor {
             self.end_move(cluster, restarts, scheduler, new, done);
             return;
         }
-        let Some(it) = self.moves.get(&task).copied() else { return };
+        let Some(entry) = self.moves.get(&task).copied() else { return };
         if desired > DesiredState::Running || state > TaskState::Running {
-            if it.order.is_beside() && cluster.task(task).is_some() {
+            if entry.order.is_beside() && cluster.task(task).is_some() {
                 cluster.set_desired(task, DesiredState::Shutdown);
                 cluster.commit();
             }
             self.end_move(cluster, restarts, scheduler, task, false);
         } else if state == TaskState::Running {
-            match it.order {
+            match entry.order {
                 Order::StopFirst | Order::Together => self.end_move(cluster, restarts, scheduler, task, true),
                 Order::StartFirst => {
-                    if cluster.task(it.old).is_some() {
-                        cluster.set_desired(it.old, DesiredState::Shutdown);
+                    if cluster.task(entry.old).is_some() {
+                        cluster.set_desired(entry.old, DesiredState::Shutdown);
                         cluster.commit();
                     }
                     self.end_move(cluster, restarts, scheduler, task, true);
                 }
                 Order::Both => {
-                    let news = News::MoveOver { old: it.old, new: task, done: true };
-                    self.tell_one(cluster, restarts, scheduler, it.policy, news);
+                    let news = News::MoveOver { old: entry.old, new: task, done: true };
+                    self.tell_one(cluster, restarts, scheduler, entry.policy, news);
                 }
             }
         }
@@ -789,13 +790,13 @@ impl Supervisor {
         } = self;
         debug_assert!(actions.is_empty(), "an answer was not carried out");
         Memory {
-            policies: policies.iter().map(|it| (it.name.to_string(), it.policy.save())).collect(),
+            policies: policies.iter().map(|entry| (entry.name.to_string(), entry.policy.save())).collect(),
             by_service: by_service.iter().map(|(id, policy)| (*id, *policy)).collect(),
             down_since: down_since.clone(),
             services: services.iter().map(|(id, seen)| (*id, *seen)).collect(),
             registered: registered.iter().map(|(node, at)| (*node, *at)).collect(),
             late: late.iter().copied().collect(),
-            moves: moves.iter().map(|(id, it)| (*id, *it)).collect(),
+            moves: moves.iter().map(|(id, entry)| (*id, *entry)).collect(),
             timers: timers.iter().map(|(key, at)| (*key, *at)).collect(),
         }
     }
@@ -822,7 +823,7 @@ impl Supervisor {
         }
         let known = self.policies.len();
         let policies = memory.by_service.iter().map(|(_, policy)| *policy);
-        let policies = policies.chain(memory.moves.iter().map(|(_, it)| it.policy));
+        let policies = policies.chain(memory.moves.iter().map(|(_, entry)| entry.policy));
         if policies.chain(memory.timers.iter().map(|((policy, _), _)| *policy)).any(|policy| policy >= known) {
             return Err("a failover policy without a name".into());
         }
@@ -838,8 +839,8 @@ impl Supervisor {
         self.late = memory.late.iter().copied().collect();
         self.services = memory.services.iter().copied().collect();
         self.moves = memory.moves.iter().copied().collect();
-        let beside = self.moves.iter().filter(|(_, it)| it.order.is_beside());
-        self.replacements = beside.map(|(new, it)| (it.old, *new)).collect();
+        let beside = self.moves.iter().filter(|(_, entry)| entry.order.is_beside());
+        self.replacements = beside.map(|(new, entry)| (entry.old, *new)).collect();
         self.timers = memory.timers.iter().copied().collect();
         Ok(())
     }

@@ -32,7 +32,7 @@ impl Manager {
             }
         }
         for node in nodes {
-            match self.cluster.node(node).map(|it| it.spec.state) {
+            match self.cluster.node(node).map(|node| node.spec.state) {
                 Some(NodeState::Down) => self.await_orphans(node),
                 Some(_) => self.cluster.update_node(node, |spec| spec.state = NodeState::Unknown),
                 None => {}
@@ -62,7 +62,7 @@ impl Manager {
     fn reconcile(&mut self, which: impl Fn(Mode) -> bool) {
         let services: Vec<ServiceId> = self.cluster.services().ids().collect();
         for service in services {
-            if self.cluster.service(service).is_some_and(|it| which(it.spec.mode)) {
+            if self.cluster.service(service).is_some_and(|service| which(service.spec.mode)) {
                 self.cluster.later(Change::ServiceUpdated(service));
             }
         }

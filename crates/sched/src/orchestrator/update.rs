@@ -180,7 +180,7 @@ impl Supervisor {
         }
         for timer in cluster.timers() {
             if let Timer::Worker(id, generation, worker) = timer
-                && let Some(updater) = self.updates.get(&id).filter(|it| it.generation == generation)
+                && let Some(updater) = self.updates.get(&id).filter(|update| update.generation == generation)
                 && worker >= updater.workers.all.len()
             {
                 return Err(format!("the update of service {id} has no worker {worker}"));
@@ -288,7 +288,8 @@ impl Supervisor {
     pub(crate) fn wake(&mut self, cluster: &mut Cluster, restarts: &mut restart::Supervisor, timer: Timer) {
         match timer {
             Timer::Worker(service, generation, worker) => {
-                let Some(updater) = self.updates.get_mut(&service).filter(|it| it.generation == generation) else {
+                let Some(updater) = self.updates.get_mut(&service).filter(|update| update.generation == generation)
+                else {
                     return;
                 };
                 updater.workers.set(worker, Worker::Idle);

@@ -253,7 +253,7 @@ impl<'a> Board<'a> {
     pub fn total(&self, node: NodeId) -> Room<'_> {
         let (nano_cpus, memory) = self.ledger.capacity(node);
         let description = self.node(node).spec.description.as_ref();
-        Room { nano_cpus, memory, generic: description.map_or(&[], |it| &it.resources.generic) }
+        Room { nano_cpus, memory, generic: description.map_or(&[], |description| &description.resources.generic) }
     }
 
     /// Active tasks on a node, those that are placed in this pass included. A task is active until it is told to stop.

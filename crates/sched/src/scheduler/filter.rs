@@ -65,7 +65,11 @@ impl Requirement {
             return Some(Filter::Constraint);
         }
         if !self.platforms.is_empty() {
-            let own = node.description.as_ref().map(|it| &it.platform).filter(|it| **it != Platform::default());
+            let own = node
+                .description
+                .as_ref()
+                .map(|description| &description.platform)
+                .filter(|platform| **platform != Platform::default());
             if !own.is_some_and(|own| self.platforms.iter().any(|wanted| runs(wanted, own))) {
                 return Some(Filter::Platform);
             }

@@ -267,9 +267,9 @@ impl Ledger {
             load.active -= 1;
             counts.decrease(node);
         }
-        if let Some(it) = by_branch {
-            it.changes.push((node, more));
-            if counts.len() < it.changes.len() {
+        if let Some(tasks) = by_branch {
+            tasks.changes.push((node, more));
+            if counts.len() < tasks.changes.len() {
                 *by_branch = None;
             }
         }
@@ -302,7 +302,9 @@ impl Ledger {
             for (node, more) in by_branch.changes.drain(..) {
                 let Some(place) = layout.place(node) else { continue };
                 let tasks = &mut by_branch.tasks;
-                layout.path(place).for_each(|it| tasks[it] = if more { tasks[it] + 1 } else { tasks[it] - 1 });
+                layout
+                    .path(place)
+                    .for_each(|branch| tasks[branch] = if more { tasks[branch] + 1 } else { tasks[branch] - 1 });
             }
         } else {
             by_branch.of = Some((number, layout.built));
@@ -350,7 +352,7 @@ impl Ledger {
     /// Active tasks of a service, by node.
     pub(super) fn counts(&self, service: ServiceId) -> &Counts {
         static NONE: Counts = Counts::none();
-        self.usages.get(service).map_or(&NONE, |it| &it.counts)
+        self.usages.get(service).map_or(&NONE, |usage| &usage.counts)
     }
 
     /// Recent failures of a group by node, whether they matter or not.
@@ -400,10 +402,10 @@ impl Ledger {
         }
         for task in held {
             let (node, spec) = (task.node, &task.group.spec);
-            let it = free.get_mut(&node).expect("a node of the cluster");
-            it.0 -= i128::from(spec.task.reservations.nano_cpus);
-            it.1 -= i128::from(spec.task.reservations.memory);
-            it.2 += u32::from(task.active);
+            let room = free.get_mut(&node).expect("a node of the cluster");
+            room.0 -= i128::from(spec.task.reservations.nano_cpus);
+            room.1 -= i128::from(spec.task.reservations.memory);
+            room.2 += u32::from(task.active);
             *counts.entry((task.group.service, node)).or_default() += u32::from(task.active);
             ports.entry(node).or_default().extend(filter::host_ports(spec));
             units.entry(node).or_default().extend(task.units);
@@ -431,7 +433,11 @@ impl Ledger {
         for ((service, node), count) in &counts {
             assert_eq!(self.counts(*service).get(*node), *count, "tasks of {service:?} on {node:?}");
         }
-        assert_eq!(self.usages.iter().map(|(_, it)| it.counts.len()).sum::<usize>(), counts.len(), "services on nodes");
+        assert_eq!(
+            self.usages.iter().map(|(_, usage)| usage.counts.len()).sum::<usize>(),
+            counts.len(),
+            "services on nodes"
+        );
     }
 }
 
@@ -480,8 +486,8 @@ impl Ledger {
 }
 
 fn totals(spec: &NodeSpec) -> ((i64, i64), &[GenericResource]) {
-    let resources = spec.description.as_ref().map(|it| &it.resources);
-    resources.map_or(((0, 0), &[]), |it| ((it.nano_cpus, it.memory), &it.generic))
+    let resources = spec.description.as_ref().map(|description| &description.resources);
+    resources.map_or(((0, 0), &[]), |resources| ((resources.nano_cpus, resources.memory), &resources.generic))
 }
 
 fn count_by_branch(counts: &Counts, layout: &Layout, out: &mut Vec<u32>) {

@@ -606,7 +606,7 @@ impl Scheduler {
             }
         }
         groups_awake.retain(|number| {
-            self.groups[*number as usize].as_ref().is_some_and(|it| !it.waiting.is_empty() && !it.sleeps)
+            self.groups[*number as usize].as_ref().is_some_and(|group| !group.waiting.is_empty() && !group.sleeps)
         });
         self.groups_awake = groups_awake;
         self.pass_order = pass_order;

@@ -147,7 +147,7 @@ impl Scheduler {
         }
         let lists = generic.iter().map(|list| list.0).chain(ports.iter().map(|list| list.0));
         if let Some(node) =
-            lists.chain(failures.iter().map(|it| it.3)).find(|node| cluster.nodes().get(*node).is_none())
+            lists.chain(failures.iter().map(|failure| failure.3)).find(|node| cluster.nodes().get(*node).is_none())
         {
             return Err(format!("node {node} is not there"));
         }

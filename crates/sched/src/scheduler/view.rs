@@ -212,7 +212,7 @@ impl Views {
         if self.requirement_numbers.len() >= MANY && !self.requirement_numbers.contains_key(&requirement) {
             self.forget_requirements();
         }
-        let free = self.requirements.iter().position(|it| it.requirement.is_none());
+        let free = self.requirements.iter().position(|requirement| requirement.requirement.is_none());
         let number = *self.requirement_numbers.entry(requirement).or_insert_with_key(|requirement| {
             let verdicts = FilterCache::new(requirement.clone());
             match free {
@@ -226,7 +226,7 @@ impl Views {
     }
 
     pub(super) fn layout(&mut self, levels: Vec<String>) -> usize {
-        self.layouts.iter().position(|it| it.levels == levels).unwrap_or_else(|| {
+        self.layouts.iter().position(|layout| layout.levels == levels).unwrap_or_else(|| {
             self.layouts.push(Layout::new(levels));
             self.layouts.len() - 1
         })
@@ -270,8 +270,8 @@ impl Views {
     }
 
     pub(super) fn node_updated(&mut self, cluster: &Cluster, node: NodeId) {
-        self.requirements.iter_mut().for_each(|it| it.forget(node));
-        self.layouts.iter_mut().for_each(|it| it.node_updated(node, &cluster.nodes()[node].spec));
+        self.requirements.iter_mut().for_each(|requirement| requirement.forget(node));
+        self.layouts.iter_mut().for_each(|layout| layout.node_updated(node, &cluster.nodes()[node].spec));
     }
 
     /// Makes the places of a layout good.
@@ -436,7 +436,7 @@ impl Views {
             let key = order.min(stretch.start, stretch.end);
             if key >= REFUSED {
                 // Every node was looked at: those that were put off are the rest.
-                self.holders.sort_unstable_by_key(|it| (it.key, it.tie));
+                self.holders.sort_unstable_by_key(|holder| (holder.key, holder.tie));
                 out.extend(self.holders.iter().take(most - out.len()));
                 break Step::Done;
             }
@@ -503,7 +503,7 @@ impl Views {
             let places = places.enumerate().filter(|(_, place)| keys[*place] < REFUSED);
             out.extend(places.map(|(tie, place)| Candidate { node: nodes[place], tie: tie as u32, key: keys[place] }));
         }
-        let order = |it: &Candidate| (it.key, it.tie);
+        let order = |candidate: &Candidate| (candidate.key, candidate.tie);
         if most < out.len() {
             out.select_nth_unstable_by_key(most - 1, order);
             out.truncate(most);

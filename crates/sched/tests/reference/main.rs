@@ -141,7 +141,7 @@ impl History {
         }
         let preferences = ["node.labels.zone", "node.labels.rack", "node.hostname"];
         let levels = [0, 0, 1, 1, 2, 3][self.rng.random_range(0..6)];
-        task.placement.preferences = preferences[..levels].iter().map(|it| (*it).to_owned()).collect();
+        task.placement.preferences = preferences[..levels].iter().map(|preference| (*preference).to_owned()).collect();
         if self.rng.random_range(0..100) < 20 {
             let choice = ["node.labels.zone==a", "node.labels.zone!=b", "node.role==manager", "node.hostname!=HOST1"];
             task.placement.constraints.push(choice[self.rng.random_range(0..4)].into());

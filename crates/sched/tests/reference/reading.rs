@@ -169,10 +169,11 @@ impl Table<'_> {
     }
 
     fn free(&self, node: NodeId) -> (i64, i64, i64) {
-        let total = self.cluster.nodes()[node].spec.description.as_ref().map(|it| it.resources.clone());
+        let total =
+            self.cluster.nodes()[node].spec.description.as_ref().map(|description| description.resources.clone());
         let total = total.unwrap_or_default();
         let gpus = |list: &[GenericResource]| {
-            list.iter().map(|it| if let Units::Count(count) = it.units { count } else { 0 }).sum::<i64>()
+            list.iter().map(|resource| if let Units::Count(count) = resource.units { count } else { 0 }).sum::<i64>()
         };
         let mut free = (total.nano_cpus, total.memory, gpus(&total.generic));
         for task in self.on(node) {
@@ -196,7 +197,7 @@ impl Table<'_> {
                 return Some(1);
             }
         }
-        let hostname = spec.description.as_ref().map_or("", |it| it.hostname.as_str());
+        let hostname = spec.description.as_ref().map_or("", |description| description.hostname.as_str());
         let zone = spec.labels.get("zone").map_or("", String::as_str);
         let holds = |constraint: &String| match constraint.as_str() {
             "node.labels.zone==a" => zone == "a",
@@ -208,7 +209,7 @@ impl Table<'_> {
         if !wanted.placement.constraints.iter().all(holds) {
             return Some(3);
         }
-        let amd64 = spec.description.as_ref().is_some_and(|it| it.platform.architecture == "x86_64");
+        let amd64 = spec.description.as_ref().is_some_and(|description| description.platform.architecture == "x86_64");
         if !wanted.placement.platforms.is_empty() && !amd64 {
             return Some(4);
         }
@@ -258,7 +259,13 @@ impl Table<'_> {
     /// Labels over whose values a task is spread, as a path for a node.
     fn path(&self, task: &Task, node: NodeId) -> Vec<String> {
         let labels = &self.cluster.nodes()[node].spec.labels;
-        let names = task.spec.task.placement.preferences.iter().filter_map(|it| it.strip_prefix("node.labels."));
+        let names = task
+            .spec
+            .task
+            .placement
+            .preferences
+            .iter()
+            .filter_map(|preference| preference.strip_prefix("node.labels."));
         names.map(|name| labels.get(name).cloned().unwrap_or_default()).collect()
     }
 
@@ -387,12 +394,12 @@ impl Table<'_> {
                     .nodes()
                     .into_iter()
                     .map(|other| self.path(task, other))
-                    .filter(|it| it.starts_with(&path[..depth - 1]))
-                    .map(|it| it[depth - 1].clone())
+                    .filter(|other| other.starts_with(&path[..depth - 1]))
+                    .map(|other| other[depth - 1].clone())
                     .collect();
                 beside.sort();
                 beside.dedup();
-                let number = beside.iter().position(|it| *it == path[depth - 1]).expect("it is one of them");
+                let number = beside.iter().position(|value| *value == path[depth - 1]).expect("it is one of them");
                 (nodes.map(|other| self.of_service(task.service, other)).sum::<usize>(), self.branch_tie(number))
             });
             (levels.collect::<Vec<_>>(), self.rank(task, *node), self.tie(*node))
@@ -403,8 +410,8 @@ impl Table<'_> {
 
     fn binpack(&mut self, task: &Task, waiting: &mut Vec<TaskId>) -> bool {
         let share = |node: &NodeId| {
-            let total = self.cluster.nodes()[*node].spec.description.as_ref().map(|it| &it.resources);
-            let (cpus, memory) = total.map_or((0, 0), |it| (it.nano_cpus, it.memory));
+            let total = self.cluster.nodes()[*node].spec.description.as_ref().map(|description| &description.resources);
+            let (cpus, memory) = total.map_or((0, 0), |resources| (resources.nano_cpus, resources.memory));
             let free = self.free(*node);
             let ppm = |free: i64, all: i64| if all == 0 { 0 } else { (all - free) as i128 * 1_000_000 / all as i128 };
             ppm(free.0, cpus).max(ppm(free.1, memory))

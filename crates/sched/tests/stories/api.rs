@@ -26,7 +26,7 @@ fn ca_02_ca_03_ca_07_numbers_out_of_range() {
     let web = || service("web");
     let ratio = |max_failure_ratio| web().updating(UpdateConfig { max_failure_ratio, ..UpdateConfig::default() });
     let health = |change: fn(&mut HealthCheck)| {
-        let mut it = web();
+        let mut service = web();
         let mut health = HealthCheck {
             test: vec!["true".into()],
             interval: None,
@@ -36,13 +36,13 @@ fn ca_02_ca_03_ca_07_numbers_out_of_range() {
             start_interval: None,
         };
         change(&mut health);
-        it.0.task.container.health = Some(health);
-        it
+        service.0.task.container.health = Some(health);
+        service
     };
     let mounts = |mounts: &[&str]| {
-        let mut it = web();
-        it.0.task.container.mounts = mounts.iter().map(|mount| (*mount).into()).collect();
-        it
+        let mut service = web();
+        service.0.task.container.mounts = mounts.iter().map(|mount| (*mount).into()).collect();
+        service
     };
     let out_of_range = "TaskSpec: update-maxfailureratio cannot be less than 0 or bigger than 1";
     let twice = "EndpointSpec: duplicate published ports provided";
@@ -66,21 +66,21 @@ fn ca_02_ca_03_ca_07_numbers_out_of_range() {
         ("CA-07", web().image(""), "ContainerSpec: image reference must be provided"),
         (
             "CA-07",
-            health(|it| it.interval = Some(Span::from_nanos(999_999))),
+            health(|health| health.interval = Some(Span::from_nanos(999_999))),
             "ContainerSpec: Interval in HealthConfig cannot be less than 1ms",
         ),
         (
             "CA-07",
-            health(|it| it.timeout = Some(Span::from_nanos(1))),
+            health(|health| health.timeout = Some(Span::from_nanos(1))),
             "ContainerSpec: Timeout in HealthConfig cannot be less than 1ms",
         ),
         (
             "CA-07",
-            health(|it| it.start_period = Span::from_nanos(1)),
+            health(|health| health.start_period = Span::from_nanos(1)),
             "ContainerSpec: StartPeriod in HealthConfig cannot be less than 1ms",
         ),
-        ("CA-07", health(|it| it.interval = Some(millis(1))), ""),
-        ("CA-07", health(|it| it.interval = Some(Span::ZERO)), ""),
+        ("CA-07", health(|health| health.interval = Some(millis(1))), ""),
+        ("CA-07", health(|health| health.interval = Some(Span::ZERO)), ""),
         ("CA-07", mounts(&["one:/data", "two:/data"]), "ContainerSpec: duplicate mount point: /data"),
         ("CA-07", mounts(&["one:/data", "one:/more"]), ""),
         ("CA-07", mounts(&["/data", "/data"]), "ContainerSpec: duplicate mount point: /data"),
@@ -122,7 +122,7 @@ fn ca_04_published_ports_of_two_services() {
     // A service does not clash with itself.
     let mut swarm = Swarm::new();
     swarm.create(ingress("a", 80, Tcp));
-    assert_eq!(swarm.try_update("a", |it| it.image("v2")), Ok(()));
+    assert_eq!(swarm.try_update("a", |service| service.image("v2")), Ok(()));
 }
 
 #[test]
@@ -133,17 +133,17 @@ fn ca_06_names_and_modes_stay() {
     let exists = "name conflicts with an existing object: service web already exists";
     let refused = swarm.try_create(service("web")).expect_err("refused");
     assert!(refused.ends_with(exists), "{refused}");
-    let rename = swarm.try_update("web", |mut it| {
-        it.0.name = "other".into();
-        it
+    let rename = swarm.try_update("web", |mut service| {
+        service.0.name = "other".into();
+        service
     });
     assert_eq!(rename, Err("renaming services is not supported".into()));
     let mode = swarm.try_update("web", ServiceBuilder::global);
     assert_eq!(mode, Err("service mode change is not allowed".into()));
     // Both: the mode is looked at first.
-    let both = swarm.try_update("all", |mut it| {
-        it.0.name = "web".into();
-        it.replicas(1)
+    let both = swarm.try_update("all", |mut service| {
+        service.0.name = "web".into();
+        service.replicas(1)
     });
     assert_eq!(both, Err("service mode change is not allowed".into()));
     for name in ["", "-web", "web-", "a.b", "größe"] {

@@ -6,7 +6,7 @@ use crate::swarm::*;
 fn takes(node: &NodeBuilder, constraints: &[&str]) -> bool {
     let mut swarm = Swarm::new();
     swarm.add(node.clone());
-    swarm.create_unchecked(constraints.iter().fold(service("web"), |it, text| it.constraint(text)));
+    swarm.create_unchecked(constraints.iter().fold(service("web"), |service, text| service.constraint(text)));
     swarm.settle();
     let why = swarm.why("web.1");
     assert!(why.is_empty() || why == "no suitable node (scheduling constraints not satisfied on 1 node)", "{why}");

@@ -76,14 +76,14 @@ fn every_behaviour_has_a_story_or_a_reason() {
 fn stories(text: &str) -> Vec<&str> {
     let mut stories = Vec::new();
     for (at, _) in text.match_indices("#[test]\n") {
-        let line_start = text[..at].rfind('\n').map_or(0, |it| it + 1);
+        let line_start = text[..at].rfind('\n').map_or(0, |before| before + 1);
         // A function ends at the first brace that is as far from the margin as its attribute.
         let end = format!("\n{}}}\n", &text[line_start..at]);
-        let end = text[at..].find(&end).map_or(text.len(), |it| at + it);
+        let end = text[at..].find(&end).map_or(text.len(), |length| at + length);
         let is_run = !text[at..end].lines().take(4).any(|line| line.trim_start().starts_with("#[ignore"));
-        if is_run && ["assert", ".expect(", "panic!"].iter().any(|it| text[at..end].contains(it)) {
+        if is_run && ["assert", ".expect(", "panic!"].iter().any(|word| text[at..end].contains(word)) {
             let mut start = line_start;
-            while let Some(above) = text[..start.saturating_sub(1)].rfind('\n').map(|it| it + 1) {
+            while let Some(above) = text[..start.saturating_sub(1)].rfind('\n').map(|before| before + 1) {
                 if above == start || !text[above..start].trim_start().starts_with("///") {
                     break;
                 }
@@ -108,7 +108,7 @@ fn only_tests_that_can_fail_are_stories() {
 fn numbers(text: &str) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     let two_digits = |at: usize| {
-        let digits = text.get(at..at + 2).filter(|it| it.bytes().all(|b| b.is_ascii_digit()))?;
+        let digits = text.get(at..at + 2).filter(|digits| digits.bytes().all(|b| b.is_ascii_digit()))?;
         let ends = !text[at + 2..].starts_with(|c: char| c.is_ascii_alphanumeric());
         if ends { digits.parse::<u32>().ok() } else { None }
     };

@@ -68,7 +68,7 @@ fn ce_07_the_service_decides_not_what_its_task_was_created_with() {
     swarm.add(node("a").label("zone", "x"));
     swarm.create(service("web"));
     swarm.settle();
-    swarm.update("web", |it| it.constraint("node.labels.zone == x"));
+    swarm.update("web", |service| service.constraint("node.labels.zone == x"));
     swarm.settle();
     assert_eq!(swarm.created("web"), 1, "still up to date");
     swarm.label("a", &[]);
@@ -79,11 +79,11 @@ fn ce_07_the_service_decides_not_what_its_task_was_created_with() {
 fn ce_08_ce_09_units_that_are_gone() {
     type Change = fn(NodeBuilder) -> NodeBuilder;
     let cases: [(&str, Change, bool); 5] = [
-        ("CE-08", |it| it.named("gpu", &["y"]).count("apple", 5), true),
-        ("CE-08", |it| it.named("gpu", &["x"]).count("apple", 5), false),
-        ("CE-09", |it| it.named("gpu", &["x"]).count("apple", 3), true),
-        ("CE-09", |it| it.named("gpu", &["x"]).count("apple", 4), false),
-        ("CE-09", |it| it.named("gpu", &["x"]), true),
+        ("CE-08", |node| node.named("gpu", &["y"]).count("apple", 5), true),
+        ("CE-08", |node| node.named("gpu", &["x"]).count("apple", 5), false),
+        ("CE-09", |node| node.named("gpu", &["x"]).count("apple", 3), true),
+        ("CE-09", |node| node.named("gpu", &["x"]).count("apple", 4), false),
+        ("CE-09", |node| node.named("gpu", &["x"]), true),
     ];
     for (case, change, rejected) in cases {
         let mut swarm = Swarm::new();

@@ -90,7 +90,7 @@ fn tell(script: &[&str]) -> String {
 
 fn seconds(text: &str) -> Span {
     let secs: f64 =
-        text.strip_suffix('s').and_then(|it| it.parse().ok()).unwrap_or_else(|| panic!("{text} is no time"));
+        text.strip_suffix('s').and_then(|number| number.parse().ok()).unwrap_or_else(|| panic!("{text} is no time"));
     Span::from_secs_f64(secs)
 }
 

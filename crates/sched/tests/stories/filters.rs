@@ -120,7 +120,7 @@ fn pf_18_a_stopping_task_does_not_count_any_more() {
     swarm.add(node("a"));
     swarm.create(service("web").max_per_node(1));
     swarm.settle();
-    swarm.update("web", |it| it.image("v2"));
+    swarm.update("web", |service| service.image("v2"));
     swarm.settle();
     assert_eq!(swarm.ps("web"), ["web.1#1 a Shutdown/Running", "web.1#2 a Ready/Ready"]);
     // Start-first, the old task of another version counts until the new one runs: it never does.
@@ -129,7 +129,7 @@ fn pf_18_a_stopping_task_does_not_count_any_more() {
     let order = UpdateOrder::StartFirst;
     swarm.create(service("web").max_per_node(1).updating(UpdateConfig { order, ..UpdateConfig::default() }));
     swarm.settle();
-    swarm.update("web", |it| it.image("v2"));
+    swarm.update("web", |service| service.image("v2"));
     swarm.after(secs(100));
     assert_eq!(swarm.ps("web"), ["web.1#1 a Running/Running", "web.1#2 - Running/Pending"]);
 }

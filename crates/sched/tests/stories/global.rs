@@ -36,7 +36,7 @@ fn gl_04_gl_05_gl_07_drained_and_lost_nodes() {
         let mut swarm = everywhere(&["a", "b"]);
         lose(&mut swarm);
         assert_eq!(swarm.desired("all.a#1"), DesiredState::Shutdown, "{case}");
-        swarm.update("all", |it| it.image("v2"));
+        swarm.update("all", |service| service.image("v2"));
         swarm.after(secs(20));
         assert!(!swarm.has("all.a#2"), "{case}");
         assert_eq!(swarm.running("all"), 1, "{case}");
@@ -51,7 +51,7 @@ fn gl_04_gl_05_gl_07_drained_and_lost_nodes() {
 fn gl_06_gl_19_a_paused_node_is_left_alone() {
     let mut swarm = everywhere(&["a", "b"]);
     swarm.pause("a");
-    swarm.update("all", |it| it.image("v2"));
+    swarm.update("all", |service| service.image("v2"));
     swarm.after(secs(20));
     assert_eq!(swarm.running_image("all", "v1"), 1);
     let status = swarm.updates("all");
@@ -67,7 +67,7 @@ fn gl_06_gl_19_a_paused_node_is_left_alone() {
     swarm.after(secs(20));
     assert_eq!(swarm.desired("all.a"), DesiredState::Shutdown);
     assert_eq!(swarm.live("all"), ["all.b#2 b Running/Running"]);
-    swarm.update("all", |it| it.image("v3"));
+    swarm.update("all", |service| service.image("v3"));
     swarm.after(secs(20));
     assert_eq!(swarm.running("all"), 1);
     assert!(!swarm.has("all.a#3"));
@@ -81,7 +81,7 @@ fn gl_08_gl_09_gl_16_services_do_not_disturb_each_other() {
     assert_eq!((swarm.spread("all"), swarm.spread("more")), (vec![1, 1], vec![1, 1]));
     // GL-16
     let more = swarm.ps("more");
-    swarm.update("all", |it| it.image("v2"));
+    swarm.update("all", |service| service.image("v2"));
     swarm.after(secs(20));
     assert_eq!(swarm.ps("more"), more);
     let all = swarm.ps("all");
@@ -181,7 +181,7 @@ fn gl_18_where_constraints_fail_the_task_ends() {
     swarm.label("a", &[("zone", "x")]);
     swarm.settle();
     assert_eq!(swarm.running("all"), 2);
-    swarm.update("all", |it| it.unconstrained().constraint("node.labels.zone == x"));
+    swarm.update("all", |service| service.unconstrained().constraint("node.labels.zone == x"));
     swarm.after(secs(20));
     assert_eq!((swarm.desired("all.b#1"), swarm.state("all.b#1")), (DesiredState::Shutdown, TaskState::Shutdown));
     assert_eq!(swarm.running("all"), 1);

@@ -19,7 +19,7 @@ fn slots(swarm: &Swarm, state: TaskState) -> Vec<u32> {
 
 #[test]
 fn jb_01_as_many_at_a_time_as_allowed() {
-    let swarm = job(10, 30, |it| it);
+    let swarm = job(10, 30, |service| service);
     assert_eq!(slots(&swarm, TaskState::Running), (0..10).collect::<Vec<_>>());
     assert!(swarm.ps("job").iter().all(|row| row.contains(" Complete/Running")));
     assert_eq!(swarm.task("job.0").iteration, 0);
@@ -34,7 +34,7 @@ fn jb_02_jb_05_slots_are_not_used_twice() {
     swarm.settle();
     assert_eq!(slots(&swarm, TaskState::Running), [0, 1, 2, 3, 4, 5, 6, 7, 8, 10]);
     // JB-05: as some complete others follow, and in the end no more than the total.
-    let mut swarm = job(10, 30, |it| it);
+    let mut swarm = job(10, 30, |service| service);
     for slot in 0..20 {
         swarm.complete(&format!("job.{slot}"));
         swarm.settle();
@@ -52,7 +52,7 @@ fn jb_02_jb_05_slots_are_not_used_twice() {
 /// Tasks that are shut down for good do not count, and their slots are filled again at the job's next event.
 #[test]
 fn jb_03_slots_that_failed_for_good_are_filled_again() {
-    let mut swarm = job(3, 4, |it| it.restart(RestartCondition::None));
+    let mut swarm = job(3, 4, |service| service.restart(RestartCondition::None));
     swarm.fail("job.0");
     swarm.settle();
     assert_eq!(slots(&swarm, TaskState::Failed), [0]);
@@ -65,7 +65,7 @@ fn jb_03_slots_that_failed_for_good_are_filled_again() {
 
 #[test]
 fn jb_04_failed_tasks_count_until_they_are_replaced() {
-    let mut swarm = job(15, 30, |it| it);
+    let mut swarm = job(15, 30, |service| service);
     let complete: Vec<String> = (0..10).map(|slot| format!("job.{slot}")).collect();
     for task in &complete {
         swarm.complete(task);
@@ -104,11 +104,11 @@ fn jb_07_more_running_than_allowed_starts_all_the_rest() {
 /// Over the API this cannot happen: every update is another run of the job.
 #[test]
 fn jb_07_jb_09_an_update_runs_the_job_again() {
-    let mut swarm = job(10, 30, |it| it);
+    let mut swarm = job(10, 30, |service| service);
     swarm.stop = secs(3);
     swarm.complete("job.0");
     swarm.settle();
-    swarm.update("job", |it| it.job(5, 30));
+    swarm.update("job", |service| service.job(5, 30));
     let removed = swarm.ps("job").iter().filter(|row| row.contains(" Remove/Running")).count();
     assert_eq!(removed, 10, "those that ran");
     swarm.after(secs(5));
@@ -131,7 +131,7 @@ fn jb_09_a_restart_that_waits_outlives_its_run() {
     swarm.create(service("job").job(1, 1));
     swarm.settle();
     assert_eq!(swarm.ps("job"), ["job.0#1 a Shutdown/Rejected", "job.0#2 a Ready/Rejected"]);
-    swarm.update("job", |it| it.image("v2"));
+    swarm.update("job", |service| service.image("v2"));
     swarm.settle();
     assert_eq!(swarm.live("job"), ["job.0#2 a Ready/Rejected", "job.0#3 a Complete/Running"]);
     swarm.after(secs(20));
@@ -140,7 +140,7 @@ fn jb_09_a_restart_that_waits_outlives_its_run() {
 
 #[test]
 fn jb_08_a_report_about_a_job_that_is_gone_does_nothing() {
-    let mut swarm = job(2, 5, |it| it);
+    let mut swarm = job(2, 5, |service| service);
     swarm.stop = secs(5);
     swarm.remove("job");
     swarm.complete("job.0");
@@ -151,12 +151,12 @@ fn jb_08_a_report_about_a_job_that_is_gone_does_nothing() {
 
 #[test]
 fn jb_10_jb_11_how_often_a_job_is_tried() {
-    let mut swarm = job(1, 1, |it| it.restart(RestartCondition::None));
+    let mut swarm = job(1, 1, |service| service.restart(RestartCondition::None));
     swarm.fail("job.0");
     swarm.after(secs(20));
     assert_eq!(swarm.ps("job"), ["job.0#1 a Shutdown/Failed"]);
     // JB-11
-    let mut swarm = job(1, 1, |it| it.restart(RestartCondition::OnFailure).attempts(3));
+    let mut swarm = job(1, 1, |service| service.restart(RestartCondition::OnFailure).attempts(3));
     for _ in 0..4 {
         swarm.fail("job.0");
         swarm.settle();
@@ -167,7 +167,7 @@ fn jb_10_jb_11_how_often_a_job_is_tried() {
 
 #[test]
 fn jb_12_jb_13_a_replacement_is_started_to_completion() {
-    let mut swarm = job(1, 2, |it| it.delay(secs(2)));
+    let mut swarm = job(1, 2, |service| service.delay(secs(2)));
     // JB-13: what is not an end is not looked at.
     let created = swarm.created("job");
     swarm.report("job.0", TaskState::Running);
@@ -273,7 +273,7 @@ fn jb_23_jobs_are_not_updated() {
 
 #[test]
 fn jb_24_a_removed_job_takes_its_records_with_it() {
-    let mut swarm = job(2, 2, |it| it);
+    let mut swarm = job(2, 2, |service| service);
     swarm.stop = secs(4);
     swarm.complete("job.0");
     swarm.settle();
@@ -290,7 +290,7 @@ fn jb_24_a_removed_job_takes_its_records_with_it() {
 /// SwarmKit keeps every record of a job. They must not cost anything for ever: it is the records looked at that count.
 #[test]
 fn what_ended_is_not_looked_at_again() {
-    let mut swarm = job(4, 9, |it| it);
+    let mut swarm = job(4, 9, |service| service);
     for round in 1..=50 {
         for slot in 0..4 {
             swarm.fail(&format!("job.{slot}#{round}"));
@@ -305,7 +305,7 @@ fn what_ended_is_not_looked_at_again() {
     }
     assert_eq!(slots(&swarm, TaskState::Complete), (0..9).collect::<Vec<_>>());
     assert!(swarm.open_tasks("job") <= 1);
-    swarm.update("job", |it| it);
+    swarm.update("job", |service| service);
     swarm.settle();
     assert_eq!(slots(&swarm, TaskState::Running), [0, 1, 2, 3], "it runs anew from its first slot");
 }
@@ -324,7 +324,7 @@ fn what_ended_of_a_global_job_is_not_looked_at_again() {
     }
     assert_eq!(swarm.created("job"), 2 + 2 * 50);
     assert!(swarm.open_tasks("job") <= 4, "{} records are looked at", swarm.open_tasks("job"));
-    swarm.update("job", |it| it);
+    swarm.update("job", |service| service);
     swarm.after(secs(5));
     assert_eq!(swarm.ps("job").len(), 2, "every record of the run before is gone");
 }

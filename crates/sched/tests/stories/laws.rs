@@ -103,7 +103,8 @@ impl Laws {
     /// Nodes are not given more than they have (I08, I09, I10), host ports not twice (I11).
     fn nodes(&mut self, cluster: &Cluster) {
         for (id, node) in cluster.nodes().iter() {
-            let resources = node.spec.description.as_ref().map(|it| it.resources.clone()).unwrap_or_default();
+            let resources =
+                node.spec.description.as_ref().map(|description| description.resources.clone()).unwrap_or_default();
             let (mut nano_cpus, mut memory) = (resources.nano_cpus, resources.memory);
             let mut amounts: BTreeMap<&str, i64> = BTreeMap::new();
             let mut names: Vec<(&str, &str)> = Vec::new();
@@ -126,7 +127,7 @@ impl Laws {
                 for (_, unit) in task.generic().iter().enumerate().filter(own) {
                     match &unit.units {
                         Units::Count(count) => *amounts.entry(&unit.kind).or_default() -= count,
-                        Units::Named(name) => match names.iter().position(|it| *it == (&unit.kind, name)) {
+                        Units::Named(name) => match names.iter().position(|known| *known == (&unit.kind, name)) {
                             Some(index) => drop(names.swap_remove(index)),
                             None => missing.push((unit.kind.as_str(), name.as_str())),
                         },
@@ -145,7 +146,7 @@ impl Laws {
                 // As in SwarmKit it is forgotten how many units of a kind are held beyond what is declared, so that what
                 // comes back first is offered again too early. Only when no units are held that is over.
                 let units_held =
-                    cluster.tasks_on(id).any(|id| cluster.task(id).is_some_and(|it| !it.generic().is_empty()));
+                    cluster.tasks_on(id).any(|id| cluster.task(id).is_some_and(|task| !task.generic().is_empty()));
                 if !units_held {
                     self.crowded.remove(&id);
                 }

@@ -231,7 +231,7 @@ fn rf_18_the_scheduler_ends_an_outdated_task_that_never_had_a_place() {
     swarm.create(service("web").cpus(99));
     swarm.settle();
     assert_eq!(swarm.why("web.1"), "no suitable node (insufficient resources on 1 node)");
-    swarm.update("web", |it| it.cpus(1));
+    swarm.update("web", |service| service.cpus(1));
     swarm.settle();
     assert_eq!(swarm.ps("web"), ["web.1#1 - Shutdown/Shutdown", "web.1#2 a Running/Running"]);
     assert_eq!(swarm.why("web.1#1"), "");

@@ -132,7 +132,7 @@ fn tr_09_tr_14_an_outdated_task_that_never_had_a_node_is_not_kept() {
     let mut swarm = Swarm::with_history(1);
     swarm.create(service("web"));
     swarm.settle();
-    swarm.update("web", |it| it.image("v2"));
+    swarm.update("web", |service| service.image("v2"));
     swarm.settle();
     assert_eq!(swarm.ps("web").len(), 1);
     assert!(swarm.ps("web")[0].starts_with("web.1#2 - "));
@@ -141,7 +141,7 @@ fn tr_09_tr_14_an_outdated_task_that_never_had_a_node_is_not_kept() {
     swarm.create(service("web").attempts(0));
     swarm.settle();
     for version in 2..9 {
-        swarm.update("web", |it| it.image(&format!("v{version}")));
+        swarm.update("web", |service| service.image(&format!("v{version}")));
         swarm.settle();
     }
     let rows = swarm.ps("web");
@@ -163,7 +163,7 @@ fn tr_10_a_slot_within_its_limit_is_done_with() {
     let of_slot_2 = |swarm: &Swarm| swarm.ps("web").iter().filter(|row| row.starts_with("web.2#")).count();
     assert_eq!(of_slot_2(&swarm), 4);
     // The limit is two now; the update cannot get further than slot 1.
-    swarm.update("web", |it| it.attempts(1).constraint("node.labels.zone == nowhere"));
+    swarm.update("web", |service| service.attempts(1).constraint("node.labels.zone == nowhere"));
     swarm.settle();
     swarm.create(service("other"));
     swarm.settle();
@@ -224,7 +224,7 @@ fn tr_15_tr_16_tr_19_a_stopping_task_is_kept_until_it_stopped() {
         if state > Assigned {
             swarm.report("web.1", state);
         }
-        swarm.update("web", |it| it.image("v2"));
+        swarm.update("web", |service| service.image("v2"));
         swarm.settle();
         assert_eq!(swarm.ps("web")[0], format!("web.1#1 a Shutdown/{state}"));
         // TR-19: the slot had two that lived, and so is looked at again.

@@ -99,7 +99,7 @@ fn rc_09_a_slot_in_the_middle_of_a_hand_over_goes_first() {
     swarm.create(service("web").replicas(3).updating(UpdateConfig { order, ..UpdateConfig::default() }));
     swarm.settle();
     swarm.prepare = secs(60);
-    swarm.update("web", |it| it.image("v2"));
+    swarm.update("web", |service| service.image("v2"));
     swarm.settle();
     assert_eq!(swarm.ps("web").len(), 4, "slot 1 has two");
     swarm.scale("web", 2);
@@ -169,22 +169,22 @@ fn rc_13_a_task_on_a_node_that_goes_down_is_replaced() {
 fn what_makes_a_task_out_of_date() {
     type Change = fn(ServiceBuilder) -> ServiceBuilder;
     let cases: [(&str, Change, usize); 15] = [
-        ("RC-16", |it| it, 2),
-        ("RC-17", |it| it.constraint("node.labels.zone == x"), 2),
-        ("RC-17", |it| it.unconstrained(), 2),
-        ("RC-17", |it| it.spread_over("node.labels.zone"), 2),
-        ("RC-17", |it| it.max_per_node(1), 2),
+        ("RC-16", |service| service, 2),
+        ("RC-17", |service| service.constraint("node.labels.zone == x"), 2),
+        ("RC-17", |service| service.unconstrained(), 2),
+        ("RC-17", |service| service.spread_over("node.labels.zone"), 2),
+        ("RC-17", |service| service.max_per_node(1), 2),
         // The first replacement has no place to go, and the second has to wait for it.
-        ("RC-18", |it| it.constraint("node.labels.zone == y"), 3),
-        ("RC-20", |it| it.image("v2"), 4),
+        ("RC-18", |service| service.constraint("node.labels.zone == y"), 3),
+        ("RC-20", |service| service.image("v2"), 4),
         ("RC-20", ServiceBuilder::force, 4),
-        ("RC-20", |it| it.cpus(1), 4),
-        ("RC-20", |it| it.host_port(0, Protocol::Tcp), 4),
-        ("RC-20", |it| it.restart(RestartCondition::OnFailure), 4),
-        ("RC-21", |it| it.replicas(2), 2),
-        ("RC-21", |it| it.updating(UpdateConfig::default()), 2),
-        ("RC-21", |it| it.constraint("node.labels.zone == x").image("v2"), 4),
-        ("RC-21", |it| it.unconstrained().image("v2"), 4),
+        ("RC-20", |service| service.cpus(1), 4),
+        ("RC-20", |service| service.host_port(0, Protocol::Tcp), 4),
+        ("RC-20", |service| service.restart(RestartCondition::OnFailure), 4),
+        ("RC-21", |service| service.replicas(2), 2),
+        ("RC-21", |service| service.updating(UpdateConfig::default()), 2),
+        ("RC-21", |service| service.constraint("node.labels.zone == x").image("v2"), 4),
+        ("RC-21", |service| service.unconstrained().image("v2"), 4),
     ];
     for (case, change, created) in cases {
         let mut swarm = Swarm::new();
@@ -210,7 +210,7 @@ fn rc_19_a_list_that_does_not_parse() {
     swarm.add(node("a"));
     swarm.create(service("web"));
     swarm.settle();
-    let refused = swarm.try_update("web", |it| it.constraint("node.labels.zone"));
+    let refused = swarm.try_update("web", |service| service.constraint("node.labels.zone"));
     assert_eq!(refused, Err("constraint expected one operator from ==, !=".into()));
     swarm.create_unchecked(service("bad").constraint("node.labels.zone == x").constraint("nonsense"));
     swarm.settle();

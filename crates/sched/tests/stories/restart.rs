@@ -23,7 +23,7 @@ fn rp_01_rp_02_rp_03_rp_06_conditions() {
         ("RP-06", None, 0, false),
     ];
     for (case, condition, code, replaced) in cases {
-        let mut swarm = two(|it| it.restart(condition).delay(Span::ZERO));
+        let mut swarm = two(|service| service.restart(condition).delay(Span::ZERO));
         swarm.exit("web.1", code);
         assert_eq!(swarm.desired("web.1#1"), DesiredState::Shutdown, "{case}");
         swarm.settle();
@@ -38,7 +38,7 @@ fn rp_01_rp_02_rp_03_rp_06_conditions() {
 
 #[test]
 fn rp_04_rp_05_a_completed_slot_is_revived_by_a_real_update_only() {
-    let mut swarm = two(|it| it.restart(RestartCondition::OnFailure));
+    let mut swarm = two(|service| service.restart(RestartCondition::OnFailure));
     swarm.complete("web.1");
     swarm.touch("web");
     swarm.after(secs(10));
@@ -50,7 +50,7 @@ fn rp_04_rp_05_a_completed_slot_is_revived_by_a_real_update_only() {
 
 #[test]
 fn rp_07_without_restarts_an_update_goes_from_slot_to_slot() {
-    let mut swarm = two(|it| it.restart(RestartCondition::None));
+    let mut swarm = two(|service| service.restart(RestartCondition::None));
     swarm.start = secs(3);
     swarm.update("web", ServiceBuilder::force);
     swarm.after(secs(20));
@@ -61,9 +61,9 @@ fn rp_07_without_restarts_an_update_goes_from_slot_to_slot() {
 #[test]
 fn rp_08_rp_09_the_replacement_is_there_at_once_and_starts_later() {
     for (delay, expected) in [(Some(millis(100)), millis(100)), (None, secs(5))] {
-        let mut swarm = two(|it| match delay {
-            Some(delay) => it.delay(delay),
-            None => it,
+        let mut swarm = two(|service| match delay {
+            Some(delay) => service.delay(delay),
+            None => service,
         });
         let begin = swarm.now();
         swarm.fail("web.1");
@@ -74,7 +74,7 @@ fn rp_08_rp_09_the_replacement_is_there_at_once_and_starts_later() {
         assert_eq!(swarm.desired_at("web.1#2", DesiredState::Running), begin + expected);
     }
     // Unlimited attempts.
-    let mut swarm = two(|it| it);
+    let mut swarm = two(|service| service);
     for _ in 0..30 {
         swarm.fail("web.1");
         swarm.after(secs(6));
@@ -84,7 +84,7 @@ fn rp_08_rp_09_the_replacement_is_there_at_once_and_starts_later() {
 
 #[test]
 fn rp_10_rp_11_attempts_are_counted_by_slot_and_version() {
-    let mut swarm = two(|it| it.attempts(1).delay(Span::ZERO));
+    let mut swarm = two(|service| service.attempts(1).delay(Span::ZERO));
     for task in ["web.1", "web.2"] {
         swarm.fail(task);
         swarm.settle();
@@ -97,7 +97,7 @@ fn rp_10_rp_11_attempts_are_counted_by_slot_and_version() {
     assert_eq!(swarm.live("web").len(), 0);
     assert_eq!(swarm.created("web"), 4);
     // RP-11: with another version each slot has one again.
-    swarm.update("web", |it| it.image("v2"));
+    swarm.update("web", |service| service.image("v2"));
     swarm.after(secs(10));
     assert_eq!(swarm.running("web"), 2);
     for task in ["web.1", "web.2", "web.1", "web.2"] {
@@ -112,7 +112,7 @@ fn rp_10_rp_11_attempts_are_counted_by_slot_and_version() {
 
 #[test]
 fn rp_12_rp_13_only_restarts_within_the_window_count() {
-    let mut swarm = two(|it| it.attempts(1).window(millis(500)).delay(Span::ZERO));
+    let mut swarm = two(|service| service.attempts(1).window(millis(500)).delay(Span::ZERO));
     swarm.fail("web.1");
     swarm.after(millis(100));
     swarm.fail("web.1");
@@ -125,7 +125,7 @@ fn rp_12_rp_13_only_restarts_within_the_window_count() {
     assert_eq!(swarm.live("web"), ["web.2#3 a Running/Running"]);
     // RP-13: a replacement counts from its creation, and the window is open at both ends.
     for (lived, replaced) in [(millis(499), false), (millis(500), true), (millis(501), true)] {
-        let mut swarm = two(|it| it.attempts(1).window(millis(500)).delay(Span::ZERO));
+        let mut swarm = two(|service| service.attempts(1).window(millis(500)).delay(Span::ZERO));
         swarm.fail("web.1");
         swarm.after(lived);
         swarm.fail("web.1");
@@ -136,7 +136,7 @@ fn rp_12_rp_13_only_restarts_within_the_window_count() {
 
 #[test]
 fn rp_14_no_limit_is_no_limit() {
-    let mut swarm = two(|it| it.attempts(0).window(secs(600)).delay(Span::ZERO));
+    let mut swarm = two(|service| service.attempts(0).window(secs(600)).delay(Span::ZERO));
     for _ in 0..20 {
         swarm.fail("web.1");
         swarm.settle();
@@ -153,7 +153,7 @@ fn rp_15_rp_16_a_global_service_counts_by_node() {
     swarm.add_all(&["a", "b"]);
     swarm.create(service("all").global().attempts(3).window(secs(600)).delay(Span::ZERO));
     swarm.settle();
-    swarm.update("all", |it| it.image("v2"));
+    swarm.update("all", |service| service.image("v2"));
     swarm.after(secs(60));
     for minutes in [2, 1] {
         swarm.fail("all.a");
@@ -185,7 +185,7 @@ fn rp_17_a_task_that_cannot_be_prepared_is_tried_once_per_delay() {
 
 #[test]
 fn rp_18_nothing_replaces_a_task_twice() {
-    let mut swarm = two(|it| it.delay(Span::ZERO));
+    let mut swarm = two(|service| service.delay(Span::ZERO));
     swarm.stop = secs(10);
     swarm.add(node("b"));
     swarm.drain("a");
@@ -227,7 +227,7 @@ fn rp_19_a_replacement_waits_for_the_old_task_to_stop() {
 
 #[test]
 fn rp_20_on_a_node_that_is_down_only_the_delay_counts() {
-    let mut swarm = two(|it| it);
+    let mut swarm = two(|service| service);
     swarm.add(node("b"));
     swarm.stop = secs(600);
     let begin = swarm.now();
@@ -240,7 +240,7 @@ fn rp_20_on_a_node_that_is_down_only_the_delay_counts() {
 
 #[test]
 fn rp_21_drained_tasks_are_replaced_without_delay() {
-    let mut swarm = two(|it| it.delay(secs(100)));
+    let mut swarm = two(|service| service.delay(secs(100)));
     swarm.add(node("b"));
     let begin = swarm.now();
     swarm.drain("a");

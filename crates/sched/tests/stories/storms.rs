@@ -74,8 +74,9 @@ fn policies() -> Vec<Vec<Part>> {
     let zoned = |part: Part| part.with("domain", label("zone"));
     let short = || Part::named("wait").with("grace", Value::Span(secs(8)));
     let quick = || Part::named("guarded").with("rate", Value::Number(0.5)).with("small", Value::Count(1));
-    let patient =
-        |part: Part, names: &[&str]| names.iter().fold(part, |it, name| it.with(*name, Value::Span(secs(60))));
+    let patient = |part: Part, names: &[&str]| {
+        names.iter().fold(part, |patient, name| patient.with(*name, Value::Span(secs(60))))
+    };
     let mut all: Vec<Vec<Part>> = FAILOVERS
         .iter()
         .map(|entry| match entry.name {
@@ -104,7 +105,7 @@ fn policies() -> Vec<Vec<Part>> {
 /// With `STORMS=n` so many storms of each.
 #[test]
 fn storms_under_every_policy_break_no_law_and_pass() {
-    let count = std::env::var("STORMS").ok().and_then(|it| it.parse().ok()).unwrap_or(1);
+    let count = std::env::var("STORMS").ok().and_then(|text| text.parse().ok()).unwrap_or(1);
     let mut recovered = 0;
     for (row, parts) in policies().iter().enumerate() {
         for seed in 0..count {
@@ -338,10 +339,10 @@ impl Storm {
             let spec = ServiceBuilder(self.swarm.spec(&service).clone());
             varied = Some(self.vary(spec));
         }
-        let _ = self.swarm.try_update(&service, |it| match change {
-            0..4 if matches!(it.0.mode, Mode::Replicated { .. }) => it.replicas(replicas),
-            4 => it.force(),
-            _ => varied.unwrap_or(it),
+        let _ = self.swarm.try_update(&service, |service| match change {
+            0..4 if matches!(service.0.mode, Mode::Replicated { .. }) => service.replicas(replicas),
+            4 => service.force(),
+            _ => varied.unwrap_or(service),
         });
     }
 
@@ -455,12 +456,13 @@ impl Storm {
             if self.swarm.spec(name).mode.is_job() {
                 continue;
             }
-            let repaired = self.swarm.try_update(name, |it| {
-                let mut it = it.force().image("v1").unconstrained().max_per_node(0).restart(RestartCondition::Any);
-                it.0.task.reservations = Default::default();
-                it.0.endpoint.ports.clear();
+            let repaired = self.swarm.try_update(name, |service| {
+                let mut service =
+                    service.force().image("v1").unconstrained().max_per_node(0).restart(RestartCondition::Any);
+                service.0.task.reservations = Default::default();
+                service.0.endpoint.ports.clear();
                 let failure_action = FailureAction::Continue;
-                it.attempts(0).updating(UpdateConfig { parallelism: 0, failure_action, ..UpdateConfig::default() })
+                service.attempts(0).updating(UpdateConfig { parallelism: 0, failure_action, ..UpdateConfig::default() })
             });
             assert_eq!(repaired, Ok(()), "{name}");
         }

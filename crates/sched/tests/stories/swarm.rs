@@ -333,7 +333,9 @@ impl Swarm {
     pub fn power_off(&mut self, node: &str) {
         let node = self.node_id(node);
         self.silent.insert(node);
-        for container in self.containers.values_mut().filter(|it| it.node == node && it.phase != Phase::Over) {
+        for container in
+            self.containers.values_mut().filter(|container| container.node == node && container.phase != Phase::Over)
+        {
             container.phase = Phase::Over;
             container.wait += 1;
             container.unsent = Some((TaskState::Failed, Some("task: non-zero exit (255)".into())));
@@ -344,9 +346,10 @@ impl Swarm {
         let node = self.node_id(node);
         self.silent.remove(&node);
         self.must(|manager, now, out| manager.handle(now, Event::NodeUp(node), out));
-        let here: Vec<TaskId> = self.containers.iter().filter(|(_, it)| it.node == node).map(|(id, _)| *id).collect();
+        let here: Vec<TaskId> =
+            self.containers.iter().filter(|(_, container)| container.node == node).map(|(id, _)| *id).collect();
         for task in here {
-            if let Some((state, error)) = self.containers.get_mut(&task).and_then(|it| it.unsent.take()) {
+            if let Some((state, error)) = self.containers.get_mut(&task).and_then(|container| container.unsent.take()) {
                 self.tell(task, state, error);
             }
             self.heed(task);
@@ -441,15 +444,15 @@ impl Swarm {
     }
 
     pub fn scale(&mut self, service: &str, replicas: u64) {
-        self.update(service, |it| it.replicas(replicas));
+        self.update(service, |service| service.replicas(replicas));
     }
 
     /// An update that changes nothing of the tasks, but the version of the service.
     pub fn touch(&mut self, service: &str) {
         let touched = self.log.len().to_string();
-        self.update(service, |mut it| {
-            it.0.labels.insert("touched".into(), touched);
-            it
+        self.update(service, |mut service| {
+            service.0.labels.insert("touched".into(), touched);
+            service
         });
     }
 
@@ -608,7 +611,7 @@ impl Swarm {
     }
 
     fn container_due(&mut self, task: TaskId, wait: u64) {
-        let Some(container) = self.containers.get_mut(&task).filter(|it| it.wait == wait) else { return };
+        let Some(container) = self.containers.get_mut(&task).filter(|container| container.wait == wait) else { return };
         match (container.phase, container.fate) {
             (Phase::Preparing, Some(Fate::FailsToPrepare)) => {
                 container.phase = Phase::Over;
@@ -791,7 +794,10 @@ impl Swarm {
     /// Tasks that were ever created for a service.
     pub fn created(&self, service: &str) -> usize {
         let id = self.service_id(service);
-        self.log.iter().filter(|(_, it)| matches!(it, Command::Create { service, .. } if *service == id)).count()
+        self.log
+            .iter()
+            .filter(|(_, command)| matches!(command, Command::Create { service, .. } if *service == id))
+            .count()
     }
 
     /// Records that a job's orchestrator looks at.
@@ -902,37 +908,41 @@ impl NodeBuilder {
     }
 
     pub fn hostname(self, name: &str) -> Self {
-        self.describe(|it| it.hostname = name.into())
+        self.describe(|description| description.hostname = name.into())
     }
 
     pub fn cpus(self, cpus: i64) -> Self {
-        self.describe(|it| it.resources.nano_cpus = cpus * 1_000_000_000)
+        self.describe(|description| description.resources.nano_cpus = cpus * 1_000_000_000)
     }
 
     pub fn memory(self, bytes: i64) -> Self {
-        self.describe(|it| it.resources.memory = bytes)
+        self.describe(|description| description.resources.memory = bytes)
     }
 
     pub fn count(self, kind: &str, count: i64) -> Self {
-        self.describe(|it| it.resources.generic.push(amount(kind, count)))
+        self.describe(|description| description.resources.generic.push(amount(kind, count)))
     }
 
     pub fn named(self, kind: &str, names: &[&str]) -> Self {
         let unit = |name: &&str| GenericResource { kind: kind.into(), units: Units::Named((*name).into()) };
-        self.describe(|it| it.resources.generic.extend(names.iter().map(unit)))
+        self.describe(|description| description.resources.generic.extend(names.iter().map(unit)))
     }
 
     pub fn platform(self, os: &str, architecture: &str) -> Self {
-        self.describe(|it| it.platform = Platform { os: os.into(), architecture: architecture.into() })
+        self.describe(|description| {
+            description.platform = Platform { os: os.into(), architecture: architecture.into() }
+        })
     }
 
     pub fn plugin(self, kind: PluginKind, name: &str) -> Self {
-        self.describe(|it| it.plugins = it.plugins.iter().cloned().chain([(kind, name.into())]).collect())
+        self.describe(|description| {
+            description.plugins = description.plugins.iter().cloned().chain([(kind, name.into())]).collect()
+        })
     }
 
     pub fn engine_label(self, key: &str, value: &str) -> Self {
-        self.describe(|it| {
-            it.engine_labels.insert(key.into(), value.into());
+        self.describe(|description| {
+            description.engine_labels.insert(key.into(), value.into());
         })
     }
 
@@ -1089,19 +1099,19 @@ impl ServiceBuilder {
     }
 
     pub fn restart(self, condition: RestartCondition) -> Self {
-        self.policy(|it| it.condition = condition)
+        self.policy(|policy| policy.condition = condition)
     }
 
     pub fn delay(self, delay: Span) -> Self {
-        self.policy(|it| it.delay = Some(delay))
+        self.policy(|policy| policy.delay = Some(delay))
     }
 
     pub fn attempts(self, most: u64) -> Self {
-        self.policy(|it| it.max_attempts = most)
+        self.policy(|policy| policy.max_attempts = most)
     }
 
     pub fn window(self, window: Span) -> Self {
-        self.policy(|it| it.window = window)
+        self.policy(|policy| policy.window = window)
     }
 
     pub fn updating(mut self, config: UpdateConfig) -> Self {

@@ -24,7 +24,7 @@ fn states(swarm: &Swarm) -> Vec<UpdateState> {
 fn up_01_all_at_once() {
     let mut swarm = running(3, UpdateConfig { parallelism: 0, ..rolling() });
     let begin = swarm.now();
-    swarm.update("web", |it| it.image("v2").log_driver("journal"));
+    swarm.update("web", |service| service.image("v2").log_driver("journal"));
     swarm.settle();
     assert_eq!(swarm.running_image("web", "v2"), 3);
     for task in ["web.1#2", "web.2#2", "web.3#2"] {
@@ -37,7 +37,7 @@ fn up_01_all_at_once() {
 fn up_02_slot_by_slot_with_a_pause_after_each() {
     for delay in [Span::ZERO, secs(3)] {
         let mut swarm = running(3, UpdateConfig { delay, ..rolling() });
-        swarm.update("web", |it| it.image("v2"));
+        swarm.update("web", |service| service.image("v2"));
         swarm.after(secs(60));
         assert_eq!(swarm.running_image("web", "v2"), 3);
         for (before, after) in [("web.1#2", "web.2#2"), ("web.2#2", "web.3#2")] {
@@ -56,7 +56,7 @@ fn up_04_up_05_start_first() {
     let order = UpdateOrder::StartFirst;
     let mut swarm = running(3, UpdateConfig { order, ..rolling() });
     swarm.start = secs(2);
-    swarm.update("web", |it| it.image("v2"));
+    swarm.update("web", |service| service.image("v2"));
     for _ in 0..80 {
         swarm.after(millis(100));
         assert!((3..=4).contains(&swarm.up_at_all("web")));
@@ -66,7 +66,7 @@ fn up_04_up_05_start_first() {
     // UP-05: the old ones do not stop, and nobody waits for them.
     let mut swarm = running(3, UpdateConfig { order, ..rolling() });
     swarm.stop = secs(3600);
-    swarm.update("web", |it| it.image("v2"));
+    swarm.update("web", |service| service.image("v2"));
     swarm.after(secs(30));
     assert_eq!(swarm.update_state("web"), Some(Completed));
     assert_eq!((swarm.running("web"), swarm.up_at_all("web")), (3, 6));
@@ -76,7 +76,7 @@ fn up_04_up_05_start_first() {
 fn up_06_tasks_survive_a_constraint_that_they_satisfy() {
     let mut swarm = running(3, rolling());
     let before = swarm.ps("web");
-    swarm.update("web", |it| it.constraint("node.role == worker"));
+    swarm.update("web", |service| service.constraint("node.role == worker"));
     swarm.after(secs(30));
     assert_eq!(swarm.ps("web"), before);
     assert_eq!(swarm.update_state("web"), None);
@@ -86,7 +86,7 @@ fn up_06_tasks_survive_a_constraint_that_they_satisfy() {
 fn up_07_up_08_up_09_a_failing_update_pauses_and_another_goes_through() {
     let mut swarm = running(3, rolling());
     swarm.doom("bad", Fate::FailsToStart);
-    swarm.update("web", |it| it.image("bad"));
+    swarm.update("web", |service| service.image("bad"));
     swarm.after(secs(10));
     let text = "update paused due to failure or early termination of task web.1#2";
     assert_eq!(swarm.updates("web").last(), Some(&(Paused, text.to_owned())));
@@ -98,7 +98,7 @@ fn up_07_up_08_up_09_a_failing_update_pauses_and_another_goes_through() {
     // UP-09
     let failure_action = FailureAction::Continue;
     swarm.doom("worse", Fate::FailsToStart);
-    swarm.update("web", |it| it.image("worse").updating(UpdateConfig { failure_action, ..rolling() }));
+    swarm.update("web", |service| service.image("worse").updating(UpdateConfig { failure_action, ..rolling() }));
     swarm.after(secs(60));
     assert_eq!(swarm.update_state("web"), Some(Completed));
     let all = swarm.live("web");
@@ -111,7 +111,7 @@ fn up_10_an_old_task_that_does_not_stop_is_waited_for_a_minute() {
     let mut swarm = running(1, rolling());
     swarm.stop = secs(3600);
     let begin = swarm.now();
-    swarm.update("web", |it| it.image("v2"));
+    swarm.update("web", |service| service.image("v2"));
     swarm.after(secs(100));
     assert_eq!(swarm.desired_at("web.1#2", DesiredState::Running), begin + secs(60));
     assert_eq!(swarm.up_at_all("web"), 2);
@@ -134,7 +134,7 @@ fn up_11_failures_are_counted_once_per_task_and_only_early_ones() {
         for (slot, after) in (1..).zip(failures) {
             swarm.doom(&format!("web.{slot}#2"), Fate::Exits(*after, 1));
         }
-        swarm.update("web", |it| it.image("v2"));
+        swarm.update("web", |service| service.image("v2"));
         swarm.after(secs(100));
         // Replacements fail as well, uncounted.
         assert_eq!(swarm.update_state("web"), Some(expected), "{what}");
@@ -143,7 +143,7 @@ fn up_11_failures_are_counted_once_per_task_and_only_early_ones() {
     for fate in [Fate::Exits(secs(1), 0), Fate::FailsToStart, Fate::FailsToPrepare] {
         let mut swarm = running(4, rolling());
         swarm.doom("web.2#2", fate);
-        swarm.update("web", |it| it.image("v2"));
+        swarm.update("web", |service| service.image("v2"));
         swarm.after(secs(100));
         assert_eq!(swarm.update_state("web"), Some(Paused), "{fate:?}");
     }
@@ -160,7 +160,7 @@ fn up_12_how_long_an_update_is_monitored() {
     ];
     for (delay, monitor, expected) in cases {
         let mut swarm = running(1, UpdateConfig { delay, monitor, ..rolling() });
-        swarm.update("web", |it| it.image("v2"));
+        swarm.update("web", |service| service.image("v2"));
         swarm.after(secs(60));
         let last = swarm.reported_at("web.1#2", TaskState::Running);
         assert_eq!(swarm.update_at("web", Completed), last + expected, "{delay} {monitor:?}");
@@ -183,19 +183,19 @@ fn up_13_an_update_with_nothing_to_do_is_complete() {
 fn up_14_the_same_update_again_is_ignored_and_another_takes_over() {
     let mut swarm = running(3, rolling());
     swarm.start = secs(4);
-    swarm.update("web", |it| it.image("v2"));
+    swarm.update("web", |service| service.image("v2"));
     swarm.after(secs(6));
     assert_eq!((swarm.running_image("web", "v2"), swarm.created("web")), (1, 5), "the second slot is on its way");
-    swarm.update("web", |it| it);
+    swarm.update("web", |service| service);
     swarm.after(secs(60));
     assert_eq!((swarm.running_image("web", "v2"), swarm.created("web")), (3, 6), "nothing was done twice");
     assert_eq!(swarm.update_state("web"), None, "the status of the first is gone, the second has none");
 
     let mut swarm = running(3, rolling());
     swarm.start = secs(4);
-    swarm.update("web", |it| it.image("v2"));
+    swarm.update("web", |service| service.image("v2"));
     swarm.after(secs(6));
-    swarm.update("web", |it| it.image("v3"));
+    swarm.update("web", |service| service.image("v3"));
     swarm.after(secs(60));
     assert_eq!((swarm.running_image("web", "v3"), swarm.created("web")), (3, 5 + 3));
     assert_eq!(states(&swarm), [Updating, Updating, Completed]);
@@ -206,7 +206,7 @@ fn up_15_up_16_a_slot_with_a_task_that_will_do_needs_no_other() {
     let order = UpdateOrder::StartFirst;
     let mut swarm = running(2, UpdateConfig { order, ..rolling() });
     swarm.start = secs(4);
-    swarm.update("web", |it| it.image("v2"));
+    swarm.update("web", |service| service.image("v2"));
     swarm.after(secs(2));
     assert_eq!(swarm.live("web").len(), 3, "slot 1 has two");
     // The update begins anew; the new task of slot 1 is up to date and wanted, so the old one goes at once.
@@ -220,10 +220,10 @@ fn up_15_up_16_a_slot_with_a_task_that_will_do_needs_no_other() {
     // One that is only prepared is started.
     let mut swarm = running(1, rolling());
     swarm.stop = secs(20);
-    swarm.update("web", |it| it.image("v2"));
+    swarm.update("web", |service| service.image("v2"));
     swarm.after(secs(2));
     assert_eq!(swarm.live("web"), ["web.1#2 a Ready/Ready"]);
-    swarm.update("web", |it| it.updating(UpdateConfig { order, ..rolling() }));
+    swarm.update("web", |service| service.updating(UpdateConfig { order, ..rolling() }));
     swarm.after(secs(60));
     assert_eq!(swarm.live("web"), ["web.1#2 a Running/Running"]);
 
@@ -241,7 +241,7 @@ fn up_15_up_16_a_slot_with_a_task_that_will_do_needs_no_other() {
 fn up_17_a_slot_that_ended_for_good_is_updated_but_not_rolled_back() {
     let ended = || {
         let mut swarm = running(2, rolling());
-        swarm.update("web", |it| it.restart(RestartCondition::None));
+        swarm.update("web", |service| service.restart(RestartCondition::None));
         swarm.after(secs(20));
         swarm.fail("web.1");
         swarm.settle();
@@ -249,7 +249,7 @@ fn up_17_a_slot_that_ended_for_good_is_updated_but_not_rolled_back() {
         swarm
     };
     let mut swarm = ended();
-    swarm.update("web", |it| it.image("v2"));
+    swarm.update("web", |service| service.image("v2"));
     swarm.after(secs(20));
     assert_eq!(swarm.running_image("web", "v2"), 2);
     // Rolled back, it is no slot that is updated but one that is missing: it is filled at once.
@@ -266,7 +266,7 @@ fn up_17_a_slot_that_ended_for_good_is_updated_but_not_rolled_back() {
 fn up_18_a_removed_service_is_not_updated_any_further() {
     let mut swarm = running(3, rolling());
     swarm.start = secs(4);
-    swarm.update("web", |it| it.image("v2"));
+    swarm.update("web", |service| service.image("v2"));
     swarm.settle();
     let created = swarm.created("web");
     swarm.remove("web");
@@ -285,7 +285,7 @@ fn rolled_back(rollback: UpdateConfig) -> Swarm {
     swarm.settle();
     swarm.doom("web.1#2", Fate::FailsToStart);
     swarm.doom("web.3#2", Fate::FailsToStart);
-    swarm.update("web", |it| it.image("v2"));
+    swarm.update("web", |service| service.image("v2"));
     swarm.settle();
     swarm
 }
@@ -322,7 +322,7 @@ fn rb_03_rb_04_rb_07_failures_during_a_rollback() {
         let before = states(&swarm).len();
         // Second time; now what it returns to fails as well.
         swarm.doom("v3", Fate::FailsToStart);
-        swarm.update("web", |it| it.image("v3"));
+        swarm.update("web", |service| service.image("v3"));
         swarm.doom("v1", Fate::FailsToStart);
         swarm.after(secs(60));
         let after = &swarm.updates("web")[before..];
@@ -346,7 +346,7 @@ fn rb_06_without_a_previous_specification_there_is_no_rollback() {
     assert_eq!(swarm.rollback("web"), Err("service web does not have a previous spec".into()));
     assert_eq!((swarm.image("web"), swarm.version("web")), ("v1", 0));
     // By hand it goes back and forth.
-    swarm.update("web", |it| it.image("v2"));
+    swarm.update("web", |service| service.image("v2"));
     swarm.after(secs(20));
     for image in ["v1", "v2", "v1"] {
         swarm.rollback("web").expect("it has a previous specification");

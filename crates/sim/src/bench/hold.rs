@@ -29,10 +29,10 @@ impl Gaps {
     pub fn draw(&mut self) -> u64 {
         // SplitMix64. Ten bits choose the step, twenty others spread it over a millisecond, so that ties are rare.
         self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut it = self.state;
-        it = (it ^ (it >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        it = (it ^ (it >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        self.quantiles[(it >> 54) as usize] + (it & 0xf_ffff) + 1
+        let mut bits = self.state;
+        bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        self.quantiles[(bits >> 54) as usize] + (bits & 0xf_ffff) + 1
     }
 }
 
@@ -80,8 +80,8 @@ struct Due {
 }
 
 impl From<Due> for Event {
-    fn from(it: Due) -> Event {
-        Event::Component(it)
+    fn from(due: Due) -> Event {
+        Event::Component(due)
     }
 }
 

@@ -114,7 +114,7 @@ impl Work for Single {
     fn round(&mut self) -> (u64, Duration) {
         let numbers = self.created..self.created + self.singles;
         self.created = numbers.end;
-        let services: Vec<ServiceId> = numbers.map(|it| self.crowd.create(format!("s{it}"), 1, 100)).collect();
+        let services: Vec<ServiceId> = numbers.map(|number| self.crowd.create(format!("s{number}"), 1, 100)).collect();
         let (placed, cost) = self.crowd.pass();
         assert_eq!(placed, self.singles, "every task has a place");
         self.crowd.remove(&services);

@@ -378,7 +378,7 @@ fn hosts(node: &Node) -> Option<Value> {
     for pair in &mut pairs {
         let written = pair.text().unwrap_or_default();
         let (host, address) = written.split_once(':').unwrap_or((written, ""));
-        let bare = address.strip_prefix('[').and_then(|it| it.strip_suffix(']')).filter(|it| !it.is_empty());
+        let bare = address.strip_prefix('[').and_then(|bare| bare.strip_suffix(']')).filter(|bare| !bare.is_empty());
         pair.value = Value::Text(format!("{host}:{}", bare.unwrap_or(address)));
     }
     (!pairs.is_empty()).then_some(Value::List(pairs))
@@ -422,10 +422,10 @@ pub fn print(value: &Value) -> String {
         Value::Unsigned(n) => n.to_string(),
         Value::Float(n) => print_float(*n),
         Value::Text(text) => text.clone(),
-        Value::Instant(it) => it.printed.clone(),
-        Value::List(list) => format!("[{}]", list.iter().map(|it| print(&it.value)).collect::<Vec<_>>().join(" ")),
+        Value::Instant(instant) => instant.printed.clone(),
+        Value::List(list) => format!("[{}]", list.iter().map(|item| print(&item.value)).collect::<Vec<_>>().join(" ")),
         Value::Map(map) => {
-            let entries: Vec<String> = map.iter().map(|(key, it)| format!("{key}:{}", print(&it.value))).collect();
+            let entries: Vec<String> = map.iter().map(|(key, node)| format!("{key}:{}", print(&node.value))).collect();
             format!("map[{}]", entries.join(" "))
         }
         Value::Foreign => "map[]".to_string(),

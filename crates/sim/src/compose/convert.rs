@@ -57,7 +57,7 @@ fn text(node: &Node, path: &[&str]) -> String {
 }
 
 fn texts(node: &Node, path: &[&str]) -> Vec<String> {
-    list(node, path).iter().filter_map(|it| it.text().map(str::to_string)).collect()
+    list(node, path).iter().filter_map(|item| item.text().map(str::to_string)).collect()
 }
 
 fn list<'a>(node: &'a Node, path: &[&str]) -> &'a [Node] {
@@ -69,7 +69,7 @@ fn map<'a>(node: &'a Node, path: &[&str]) -> impl Iterator<Item = (&'a String, &
 }
 
 fn count(node: &Node, path: &[&str]) -> Option<u64> {
-    at(node, path).map(|it| int(&it.value) as u64)
+    at(node, path).map(|node| int(&node.value) as u64)
 }
 
 fn labels(node: &Node, path: &[&str]) -> Labels {
@@ -77,7 +77,7 @@ fn labels(node: &Node, path: &[&str]) -> Labels {
 }
 
 fn is_external(node: &Node) -> bool {
-    at(node, &["external"]).is_some_and(|it| it.value == Value::Bool(true))
+    at(node, &["external"]).is_some_and(|node| node.value == Value::Bool(true))
 }
 
 impl Convert<'_> {
@@ -100,7 +100,7 @@ impl Convert<'_> {
 
     /// `<stack>_<key>` unless the object has a name of its own.
     fn name_of(&self, key: &str, object: Option<&Node>) -> String {
-        match object.map(|it| text(it, &["name"])) {
+        match object.map(|object| text(object, &["name"])) {
             Some(name) if !name.is_empty() => name,
             _ => format!("{}_{key}", self.stack),
         }
@@ -115,7 +115,7 @@ impl Convert<'_> {
         let files = self.files(key, node);
         let image = text(node, &["image"]);
         if let Some(why) = image_refusal(&image) {
-            let at = node.get("image").map_or(node.at, |it| it.at);
+            let at = node.get("image").map_or(node.at, |node| node.at);
             self.refuse(Stage::Deploy, at, format!("invalid image reference for service {key}: {why}"));
         }
         let mode = self.mode(key, node);
@@ -147,7 +147,7 @@ impl Convert<'_> {
                     env: env.collect(),
                     labels: self.stack_labels(labels(node, &["labels"])),
                     hostname: text(node, &["hostname"]),
-                    stop_grace: at(node, &["stop_grace_period"]).map(|it| span(it).unwrap_or(WITHOUT_END)),
+                    stop_grace: at(node, &["stop_grace_period"]).map(|node| span(node).unwrap_or(WITHOUT_END)),
                     stop_signal: text(node, &["stop_signal"]),
                     health,
                     volume_drivers,
@@ -161,7 +161,7 @@ impl Convert<'_> {
                     constraints: texts(node, &["deploy", "placement", "constraints"]),
                     preferences: list(node, &["deploy", "placement", "preferences"])
                         .iter()
-                        .map(|it| text(it, &["spread"]))
+                        .map(|preference| text(preference, &["spread"]))
                         .collect(),
                     max_replicas: count(node, &["deploy", "placement", "max_replicas_per_node"]).unwrap_or(0),
                     platforms: Vec::new(),
@@ -199,9 +199,10 @@ impl Convert<'_> {
                     self.refuse(Stage::Deploy, reference.at, format!("service {key}: {why}"));
                 }
             }
-            let references = list(node, &[section]).iter().map(|it| (it.at, text(it, &["source"])));
-            for (place, source) in
-                references.chain(credential.map(|it| (it.at, it.text().unwrap_or_default().to_string())))
+            let references =
+                list(node, &[section]).iter().map(|reference| (reference.at, text(reference, &["source"])));
+            for (place, source) in references
+                .chain(credential.map(|credential| (credential.at, credential.text().unwrap_or_default().to_string())))
             {
                 match known.get(&source) {
                     Some(object) => names.push(self.name_of(&source, Some(object))),
@@ -216,7 +217,7 @@ impl Convert<'_> {
 
     fn mode(&mut self, key: &str, node: &Node) -> Mode {
         let replicas = count(node, &["deploy", "replicas"]);
-        let place = at(node, &["deploy", "replicas"]).map_or(node.at, |it| it.at);
+        let place = at(node, &["deploy", "replicas"]).map_or(node.at, |node| node.at);
         let written = text(node, &["deploy", "mode"]);
         let mode = match written.as_str() {
             "" | "replicated" => return Mode::Replicated { replicas: replicas.unwrap_or(1) },
@@ -227,7 +228,7 @@ impl Convert<'_> {
             "global" => Mode::Global,
             "global-job" => Mode::GlobalJob,
             other => {
-                let place = at(node, &["deploy", "mode"]).map_or(node.at, |it| it.at);
+                let place = at(node, &["deploy", "mode"]).map_or(node.at, |node| node.at);
                 self.refuse(Stage::Deploy, place, format!("service {key}: Unknown mode: {other}"));
                 return Mode::Global;
             }
@@ -299,14 +300,14 @@ impl Convert<'_> {
             }),
             None => 0,
         };
-        let generic = list(node, &["generic_resources"]).iter().filter_map(|it| it.get("discrete_resource_spec"));
+        let generic = list(node, &["generic_resources"]).iter().filter_map(|node| node.get("discrete_resource_spec"));
         Resources {
             nano_cpus,
             memory: text(node, &["memory"]).parse().unwrap_or(0),
             generic: generic
-                .map(|it| GenericResource {
-                    kind: text(it, &["kind"]),
-                    units: Units::Count(at(it, &["value"]).map_or(0, |it| int(&it.value))),
+                .map(|resource| GenericResource {
+                    kind: text(resource, &["kind"]),
+                    units: Units::Count(at(resource, &["value"]).map_or(0, |node| int(&node.value))),
                 })
                 .collect(),
         }
@@ -319,7 +320,7 @@ impl Convert<'_> {
                 "on-failure" => RestartCondition::OnFailure,
                 "" | "any" => RestartCondition::Any,
                 other => {
-                    let place = at(policy, &["condition"]).map_or(policy.at, |it| it.at);
+                    let place = at(policy, &["condition"]).map_or(policy.at, |node| node.at);
                     self.refuse(Stage::Engine, place, format!("service {key}: invalid RestartCondition: \"{other}\""));
                     RestartCondition::Any
                 }
@@ -376,7 +377,7 @@ impl Convert<'_> {
     /// Names of the networks that a service joins, sorted, and the drivers that need a plugin.
     fn attachments(&mut self, key: &str, node: &Node) -> (Vec<String>, Vec<String>) {
         let mut joined: Vec<(&str, Place)> =
-            map(node, &["networks"]).map(|(name, it)| (name.as_str(), it.at)).collect();
+            map(node, &["networks"]).map(|(name, node)| (name.as_str(), node.at)).collect();
         if joined.is_empty() {
             joined.push(("default", node.at));
         }
@@ -389,7 +390,7 @@ impl Convert<'_> {
                 self.refuse(Stage::Deploy, place, message);
             }
             names.push(self.name_of(network, known));
-            let driver = known.map(|it| text(it, &["driver"])).unwrap_or_default();
+            let driver = known.map(|network| text(network, &["driver"])).unwrap_or_default();
             drivers.extend((!matches!(driver.as_str(), "" | "overlay")).then_some(driver));
         }
         names.sort();
@@ -401,7 +402,7 @@ impl Convert<'_> {
             "" | "vip" => EndpointMode::Vip,
             "dnsrr" => EndpointMode::DnsRoundRobin,
             other => {
-                let place = at(node, &["deploy", "endpoint_mode"]).map_or(node.at, |it| it.at);
+                let place = at(node, &["deploy", "endpoint_mode"]).map_or(node.at, |node| node.at);
                 self.refuse(Stage::Engine, place, format!("service {key}: invalid resolution mode: \"{other}\""));
                 EndpointMode::Vip
             }
@@ -413,7 +414,7 @@ impl Convert<'_> {
                 Err(why) => self.refuse(Stage::Simulator, port.at, format!("service {key}: {why}")),
             }
         }
-        ports.sort_by_key(|it| (it.published, it.target, it.protocol, it.mode == PublishMode::Ingress));
+        ports.sort_by_key(|port| (port.published, port.target, port.protocol, port.mode == PublishMode::Ingress));
         EndpointSpec { mode, ports }
     }
 
@@ -424,7 +425,7 @@ impl Convert<'_> {
             "continue" => FailureAction::Continue,
             "rollback" => FailureAction::Rollback,
             other => {
-                let place = at(update, &["failure_action"]).map_or(update.at, |it| it.at);
+                let place = at(update, &["failure_action"]).map_or(update.at, |node| node.at);
                 let message = format!("service {key}: unrecognized update failure action {other}");
                 self.refuse(Stage::Engine, place, message);
                 FailureAction::Pause
@@ -434,21 +435,21 @@ impl Convert<'_> {
             "start-first" => UpdateOrder::StartFirst,
             _ => UpdateOrder::StopFirst,
         };
-        let ratio = match at(update, &["max_failure_ratio"]).map(|it| &it.value) {
+        let ratio = match at(update, &["max_failure_ratio"]).map(|node| &node.value) {
             Some(Value::Float(ratio)) => *ratio as f32,
             _ => 0.0,
         };
         // Of a rollback the engine does not look at the times, and less than no time is none.
         let mut span = |name: &str, what: &str| match which {
             "update_config" => self.span(key, update, &[name], what),
-            _ => at(update, &[name]).map(|it| span(it).unwrap_or(Span::ZERO)),
+            _ => at(update, &[name]).map(|node| span(node).unwrap_or(Span::ZERO)),
         };
         Some(UpdateConfig {
             parallelism: count(update, &["parallelism"]).unwrap_or(1),
             delay: span("delay", "TaskSpec: update-delay").unwrap_or(Span::ZERO),
             failure_action,
             // The engine takes no time for none given.
-            monitor: span("monitor", "TaskSpec: update-monitor").filter(|it| *it != Span::ZERO),
+            monitor: span("monitor", "TaskSpec: update-monitor").filter(|span| *span != Span::ZERO),
             max_failure_ratio: ratio,
             order,
         })
@@ -483,7 +484,7 @@ impl Convert<'_> {
                 name: self.name_of(key, Some(node)),
                 external: is_external(node),
                 driver: if driver.is_empty() { "overlay".to_string() } else { driver },
-                subnets: list(node, &["ipam", "config"]).iter().map(|it| text(it, &["subnet"])).collect(),
+                subnets: list(node, &["ipam", "config"]).iter().map(|config| text(config, &["subnet"])).collect(),
                 attachable: node.get("attachable").is_some(),
                 internal: node.get("internal").is_some(),
             }
@@ -564,7 +565,7 @@ fn restart(written: &str) -> Result<Option<RestartPolicy>, String> {
 /// A port. What the engine does not know of protocols and modes is the first of them, as there.
 fn port(node: &Node) -> Result<Port, String> {
     let number = |name: &str| {
-        let number = at(node, &[name]).map_or(0, |it| int(&it.value));
+        let number = at(node, &[name]).map_or(0, |node| int(&node.value));
         u16::try_from(number).map_err(|_| format!("{name} {number} of a port is larger than 65535"))
     };
     let protocol = match text(node, &["protocol"]).to_lowercase().as_str() {

@@ -17,7 +17,7 @@ pub fn check(stack: &Stack, config: &Config) -> Vec<Refusal> {
     for service in &stack.services {
         let node = &config.services[&service.key];
         let mut refuse = |part: &str, message: String| {
-            let place = part.split('.').try_fold(node, |node, key| node.get(key)).map_or(node.at, |it| it.at);
+            let place = part.split('.').try_fold(node, |node, key| node.get(key)).map_or(node.at, |node| node.at);
             refusals.push((Stage::Engine, Some(place), format!("service {}: {message}", service.key)));
         };
         if let Some((key, why)) = template_refusal(&service.spec.task.container) {
@@ -26,7 +26,9 @@ pub fn check(stack: &Stack, config: &Config) -> Vec<Refusal> {
         // What Docker's command line has refused by itself does not come here.
         let image = &service.spec.task.container.image;
         let is_seen = |part: Part| part != Part::Image || Reference::is_digest(image);
-        for ApiError { part, text } in sched::api::refusals(&service.spec).into_iter().filter(|it| is_seen(it.part)) {
+        for ApiError { part, text } in
+            sched::api::refusals(&service.spec).into_iter().filter(|refusal| is_seen(refusal.part))
+        {
             refuse(key_of(part), text);
         }
         for ApiError { text, .. } in ports.take(None, &service.spec) {

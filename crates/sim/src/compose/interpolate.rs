@@ -25,7 +25,7 @@ pub fn interpolate(root: &Map, variables: &BTreeMap<String, String>) -> Result<M
     let mut walk = Walk { variables, refusals: Vec::new(), bytes: 0 };
     let mut path = Vec::new();
     let map = walk.map(root, &mut path);
-    walk.refusals.sort_by_key(|it| it.at);
+    walk.refusals.sort_by_key(|refusal| refusal.at);
     if walk.refusals.is_empty() { Ok(map) } else { Err(walk.refusals) }
 }
 
@@ -280,7 +280,7 @@ mod tests {
         assert_eq!(deploy.get("replicas").unwrap().value, Value::Int(5));
         assert_eq!(deploy.get("mode").unwrap().value, Value::Text("5".to_string()));
         let refusals = tree("services: {a: {tty: $FOO, deploy: {replicas: '${NOPE}'}}}").unwrap_err();
-        let messages: Vec<_> = refusals.iter().map(|it| it.message.as_str()).collect();
+        let messages: Vec<_> = refusals.iter().map(|refusal| refusal.message.as_str()).collect();
         assert_eq!(
             messages,
             [

@@ -11,15 +11,16 @@ use super::{Problem, Stack, StackFile, Stage};
 
 /// A stack with all of its services.
 pub fn stack(stack: &Stack) -> Value {
-    let file = |it: &StackFile| json!({"key": it.key, "name": it.name, "external": it.external});
+    let file = |file: &StackFile| json!({"key": file.key, "name": file.name, "external": file.external});
     json!({
-        "services": stack.services.iter().map(|it| service(&it.spec)).collect::<Vec<_>>(),
-        "networks": stack.networks.iter().map(|it| json!({
-            "key": it.key, "name": it.name, "external": it.external, "driver": it.driver, "subnets": it.subnets,
-            "attachable": it.attachable, "internal": it.internal,
+        "services": stack.services.iter().map(|entry| service(&entry.spec)).collect::<Vec<_>>(),
+        "networks": stack.networks.iter().map(|network| json!({
+            "key": network.key, "name": network.name, "external": network.external, "driver": network.driver,
+            "subnets": network.subnets,
+            "attachable": network.attachable, "internal": network.internal,
         })).collect::<Vec<_>>(),
-        "volumes": stack.volumes.iter().map(|it| json!({
-            "key": it.key, "name": it.name, "external": it.external, "driver": it.driver,
+        "volumes": stack.volumes.iter().map(|volume| json!({
+            "key": volume.key, "name": volume.name, "external": volume.external, "driver": volume.driver,
         })).collect::<Vec<_>>(),
         "secrets": stack.secrets.iter().map(file).collect::<Vec<_>>(),
         "configs": stack.configs.iter().map(file).collect::<Vec<_>>(),
@@ -79,18 +80,18 @@ pub fn failure_action(action: FailureAction) -> &'static str {
 /// A service: durations in nanoseconds, CPUs in billionths, sizes in bytes.
 pub fn service(spec: &ServiceSpec) -> Value {
     let nanos = |span: Option<Span>| span.map(Span::as_nanos);
-    let resources = |it: &Resources| {
-        let generic = it.generic.iter().map(|generic| match &generic.units {
+    let resources = |resources: &Resources| {
+        let generic = resources.generic.iter().map(|generic| match &generic.units {
             Units::Count(count) => json!({"DiscreteResourceSpec": {"Kind": generic.kind, "Value": count}}),
             Units::Named(name) => json!({"NamedResourceSpec": {"Kind": generic.kind, "Value": name}}),
         });
-        json!({"NanoCPUs": it.nano_cpus, "MemoryBytes": it.memory, "GenericResources": generic.collect::<Vec<_>>()})
+        json!({"NanoCPUs": resources.nano_cpus, "MemoryBytes": resources.memory, "GenericResources": generic.collect::<Vec<_>>()})
     };
-    let update = |it: UpdateConfig| {
+    let update = |update: UpdateConfig| {
         json!({
-            "Parallelism": it.parallelism, "Delay": it.delay.as_nanos(), "Monitor": nanos(it.monitor),
-            "FailureAction": failure_action(it.failure_action), "MaxFailureRatio": it.max_failure_ratio,
-            "Order": update_order(it.order),
+            "Parallelism": update.parallelism, "Delay": update.delay.as_nanos(), "Monitor": nanos(update.monitor),
+            "FailureAction": failure_action(update.failure_action), "MaxFailureRatio": update.max_failure_ratio,
+            "Order": update_order(update.order),
         })
     };
     let container = &spec.task.container;
@@ -111,22 +112,22 @@ pub fn service(spec: &ServiceSpec) -> Value {
                 "Image": container.image, "Command": container.command, "Args": container.args, "Env": container.env,
                 "Labels": container.labels, "Hostname": container.hostname,
                 "StopGracePeriod": nanos(container.stop_grace), "StopSignal": container.stop_signal,
-                "Healthcheck": container.health.as_ref().map(|it| json!({
-                    "Test": it.test, "Interval": nanos(it.interval), "Timeout": nanos(it.timeout),
-                    "Retries": it.retries, "StartPeriod": it.start_period.as_nanos(),
-                    "StartInterval": nanos(it.start_interval),
+                "Healthcheck": container.health.as_ref().map(|health| json!({
+                    "Test": health.test, "Interval": nanos(health.interval), "Timeout": nanos(health.timeout),
+                    "Retries": health.retries, "StartPeriod": health.start_period.as_nanos(),
+                    "StartInterval": nanos(health.start_interval),
                 })),
                 "Mounts": container.mounts, "VolumeDrivers": container.volume_drivers, "Files": container.files,
             },
             "Resources": {"Limits": resources(&spec.task.limits), "Reservations": resources(&spec.task.reservations)},
-            "RestartPolicy": spec.task.restart.map(|it| json!({
-                "Condition": restart_condition(it.condition), "Delay": nanos(it.delay),
-                "MaxAttempts": it.max_attempts, "Window": it.window.as_nanos(),
+            "RestartPolicy": spec.task.restart.map(|restart| json!({
+                "Condition": restart_condition(restart.condition), "Delay": nanos(restart.delay),
+                "MaxAttempts": restart.max_attempts, "Window": restart.window.as_nanos(),
             })),
             "Placement": {
                 "Constraints": placement.constraints, "MaxReplicas": placement.max_replicas,
                 "Preferences": (placement.preferences.iter())
-                    .map(|it| json!({"Spread": {"SpreadDescriptor": it}})).collect::<Vec<_>>(),
+                    .map(|preference| json!({"Spread": {"SpreadDescriptor": preference}})).collect::<Vec<_>>(),
             },
             "Networks": spec.task.networks, "NetworkDrivers": spec.task.network_drivers,
             "LogDriver": spec.task.log_driver, "ForceUpdate": spec.task.force_update,
@@ -135,9 +136,9 @@ pub fn service(spec: &ServiceSpec) -> Value {
         "RollbackConfig": spec.rollback.map(update),
         "EndpointSpec": {
             "Mode": match spec.endpoint.mode { EndpointMode::Vip => "vip", EndpointMode::DnsRoundRobin => "dnsrr" },
-            "Ports": spec.endpoint.ports.iter().map(|it| json!({
-                "Protocol": protocol(it.protocol), "TargetPort": it.target, "PublishedPort": it.published,
-                "PublishMode": match it.mode { PublishMode::Ingress => "ingress", PublishMode::Host => "host" },
+            "Ports": spec.endpoint.ports.iter().map(|port| json!({
+                "Protocol": protocol(port.protocol), "TargetPort": port.target, "PublishedPort": port.published,
+                "PublishMode": match port.mode { PublishMode::Ingress => "ingress", PublishMode::Host => "host" },
             })).collect::<Vec<_>>(),
         },
     })

@@ -96,11 +96,11 @@ fn environment(base: &mut Node, over: Node) {
 
 fn by_key(base: &mut Node, over: Option<Node>, key: &str) {
     let Value::List(list) = &mut base.value else { return };
-    let over = match over.map(|it| it.value) {
+    let over = match over.map(|over| over.value) {
         Some(Value::List(over)) => over,
         _ => Vec::new(),
     };
-    let sort_key = |node: &Node| match node.get(key).map(|it| &it.value) {
+    let sort_key = |node: &Node| match node.get(key).map(|node| &node.value) {
         Some(Value::Int(n)) => (*n, String::new()),
         Some(Value::Text(text)) => (0, text.clone()),
         _ => (0, String::new()),
@@ -113,7 +113,7 @@ fn by_key(base: &mut Node, over: Option<Node>, key: &str) {
 fn attachments(base: &mut Node, over: Node) {
     let (Value::Map(base), Value::Map(over)) = (&mut base.value, over.value) else { return };
     for (name, over) in over {
-        match (base.get_mut(&name).map(|it| &mut it.value), over.value) {
+        match (base.get_mut(&name).map(|node| &mut node.value), over.value) {
             (Some(Value::Map(_)), Value::Null) => {}
             (Some(Value::Map(base)), Value::Map(mut over)) => {
                 // The aliases are replaced, even by none; addresses only by others; options never.
@@ -143,7 +143,7 @@ fn logging(base: &mut Node, over: Node) {
 }
 
 fn extra(base: &mut Map, key: String, over: Node) {
-    match (base.get_mut(&key).map(|it| &mut it.value), over.value) {
+    match (base.get_mut(&key).map(|node| &mut node.value), over.value) {
         (Some(Value::Map(base)), Value::Map(over)) if !base.is_empty() => {
             for (key, node) in over {
                 extra(base, key, node);

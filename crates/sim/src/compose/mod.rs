@@ -240,7 +240,8 @@ pub fn config(sources: &[Source], variables: &BTreeMap<String, String>) -> Resul
     let mut warnings = Vec::new();
     let mut trees = Vec::new();
     for source in sources {
-        let document = yaml::read(&source.text).map_err(|it| vec![problem(source, it.at, it.message)])?;
+        let document =
+            yaml::read(&source.text).map_err(|refusal| vec![problem(source, refusal.at, refusal.message)])?;
         if document.more {
             warnings.push(format!("{}: only the first YAML document is read", source.path.display()));
         }
@@ -256,7 +257,7 @@ pub fn config(sources: &[Source], variables: &BTreeMap<String, String>) -> Resul
         let own = self::version(tree);
         if own != version {
             let message = format!("version mismatched between two composefiles : {version} and {own}");
-            return Err(vec![problem(source, tree.get("version").map(|it| it.at), message)]);
+            return Err(vec![problem(source, tree.get("version").map(|node| node.at), message)]);
         }
         let forbidden = properties(tree, &FORBIDDEN);
         if !forbidden.is_empty() {
@@ -265,14 +266,18 @@ pub fn config(sources: &[Source], variables: &BTreeMap<String, String>) -> Resul
             problems.extend(forbidden.into_iter().map(|(at, message)| problem(source, Some(at), message)));
             return Err(problems);
         }
-        let tree = interpolate::interpolate(tree, variables)
-            .map_err(|list| list.into_iter().map(|it| problem(source, Some(it.at), it.message)).collect::<Vec<_>>())?;
+        let tree = interpolate::interpolate(tree, variables).map_err(|list| {
+            list.into_iter().map(|refusal| problem(source, Some(refusal.at), refusal.message)).collect::<Vec<_>>()
+        })?;
         let Some(minor) = minor(&version) else {
             let message = format!("unsupported Compose file version: {version}");
-            return Err(vec![problem(source, tree.get("version").map(|it| it.at), message)]);
+            return Err(vec![problem(source, tree.get("version").map(|node| node.at), message)]);
         };
         let problems = |complaints: Vec<schema::Complaint>| {
-            complaints.into_iter().map(|it| problem(source, Some(it.at), it.message)).collect::<Vec<_>>()
+            complaints
+                .into_iter()
+                .map(|complaint| problem(source, Some(complaint.at), complaint.message))
+                .collect::<Vec<_>>()
         };
         let complaints = schema::check(&tree, &grammar::FILE, minor);
         if !complaints.is_empty() {
@@ -292,7 +297,7 @@ pub fn config(sources: &[Source], variables: &BTreeMap<String, String>) -> Resul
 
 /// What `docker stack deploy` makes of a configuration, if the cluster accepts it.
 pub fn stack(name: &str, loaded: &Loaded, sources: &[Source]) -> Result<Stack, Vec<Problem>> {
-    let file = sources.first().map(|it| it.path.clone()).unwrap_or_default();
+    let file = sources.first().map(|source| source.path.clone()).unwrap_or_default();
     let folder = file.parent().unwrap_or(Path::new(""));
     let (mut stack, mut refusals) = convert::stack(name, &loaded.config, folder);
     refusals.extend(engine::check(&stack, &loaded.config));
@@ -314,7 +319,7 @@ pub fn stack(name: &str, loaded: &Loaded, sources: &[Source]) -> Result<Stack, V
 /// The version that a file declares: none, none in particular and `3` are the newest.
 fn version(root: &Map) -> String {
     let newest = || format!("3.{}", grammar::NEWEST);
-    match root.get("version").map(|it| canonical::print(&it.value)) {
+    match root.get("version").map(|node| canonical::print(&node.value)) {
         None => newest(),
         Some(version) if version.is_empty() || version == "3" => newest(),
         Some(version) => version,

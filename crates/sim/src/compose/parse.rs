@@ -100,7 +100,7 @@ impl Parser {
             State::BlockMappingFirst => self.first(Self::block_mapping_key),
             State::BlockMappingKey => self.block_mapping_key(),
             State::BlockMappingValue => self.block_mapping_value(),
-            State::FlowSequenceFirst => self.first(|it| it.flow_sequence(true)),
+            State::FlowSequenceFirst => self.first(|parser| parser.flow_sequence(true)),
             State::FlowSequence => self.flow_sequence(false),
             State::PairKey => self.pair_key(),
             State::PairValue => self.pair_value(),
@@ -108,7 +108,7 @@ impl Parser {
                 self.state = State::FlowSequence;
                 Ok((Event::MappingEnd, self.mark()?))
             }
-            State::FlowMappingFirst => self.first(|it| it.flow_mapping_key(true)),
+            State::FlowMappingFirst => self.first(|parser| parser.flow_mapping_key(true)),
             State::FlowMappingKey => self.flow_mapping_key(false),
             State::FlowMappingValue => self.flow_mapping_value(),
             State::FlowMappingNoValue => {

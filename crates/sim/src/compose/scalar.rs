@@ -105,7 +105,7 @@ fn instant(text: &str) -> Option<Instant> {
         Some(index) => (&text[..index], Some((&text[index + 1..], bytes[index] == b' '))),
         None => (text, None),
     };
-    let mut parts = date.split('-').map(|it| small(it, 4));
+    let mut parts = date.split('-').map(|part| small(part, 4));
     let (year, month, day) = (parts.next()??, parts.next()??, parts.next()??);
     let leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
     let days = match month {
@@ -115,7 +115,7 @@ fn instant(text: &str) -> Option<Instant> {
         2 => 28,
         _ => return None,
     };
-    if parts.next().is_some() || !(1..=days).contains(&day) || date[5..].split('-').any(|it| it.len() > 2) {
+    if parts.next().is_some() || !(1..=days).contains(&day) || date[5..].split('-').any(|part| part.len() > 2) {
         return None;
     }
     let (mut clock, mut zone) = ("00:00:00".to_string(), ("+0000 UTC".to_string(), "Z".to_string()));
@@ -235,8 +235,8 @@ mod tests {
         for (text, expected) in cases {
             assert_eq!(resolved(text), expected, "{text}");
         }
-        let Value::Instant(it) = resolved("2001-01-01T10:10:10.50+02:00") else { panic!("a time") };
-        assert_eq!(it.printed, "2001-01-01 10:10:10.5 +0200 +0200");
+        let Value::Instant(instant) = resolved("2001-01-01T10:10:10.50+02:00") else { panic!("a time") };
+        assert_eq!(instant.printed, "2001-01-01 10:10:10.5 +0200 +0200");
         assert!(matches!(resolved("2001-02-29"), Value::Text(_)));
     }
 }

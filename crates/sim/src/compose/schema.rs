@@ -286,7 +286,7 @@ impl Check {
             Rule::Form(kinds, form) => {
                 if of_kind(node, kinds, path, out) {
                     let (fits, name) = match form {
-                        Form::Duration => (node.text().is_some_and(|it| units::duration(it).is_ok()), "duration"),
+                        Form::Duration => (node.text().is_some_and(|text| units::duration(text).is_ok()), "duration"),
                         Form::Ports => (short::is_port(&node.value), "ports"),
                     };
                     if !fits {
@@ -297,8 +297,8 @@ impl Check {
             }
             Rule::OneText(texts) => {
                 if of_kind(node, &[Kind::Text], path, out) {
-                    if !node.text().is_some_and(|it| texts.contains(&it)) {
-                        let listed: Vec<String> = texts.iter().map(|it| quoted(it)).collect();
+                    if !node.text().is_some_and(|text| texts.contains(&text)) {
+                        let listed: Vec<String> = texts.iter().map(|text| quoted(text)).collect();
                         let text = format!("{path} must be one of the following: {}", listed.join(", "));
                         out.add(node, path, Why::Other, text);
                     }
@@ -335,7 +335,7 @@ impl Check {
             self.node(node, rule, path, &mut findings);
             if findings.list.is_empty() {
                 passed += 1;
-            } else if passed == 0 && best.as_ref().is_none_or(|it| findings.score > it.score) {
+            } else if passed == 0 && best.as_ref().is_none_or(|best| findings.score > best.score) {
                 best = Some(findings);
             }
         }
@@ -442,7 +442,7 @@ fn canonical(node: &Node) -> String {
         Value::Unsigned(n) => n.to_string(),
         Value::Float(n) => n.to_string(),
         Value::Text(text) => quoted(text),
-        Value::Instant(it) => quoted(&it.json),
+        Value::Instant(instant) => quoted(&instant.json),
         Value::Foreign => "foreign".to_string(),
         Value::List(list) => format!("[{}]", list.iter().map(canonical).collect::<Vec<_>>().join(",")),
         Value::Map(map) => {

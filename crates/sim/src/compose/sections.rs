@@ -49,11 +49,11 @@ pub fn read(root: &Map, around: &Surroundings<'_>, warnings: &mut Vec<String>) -
         services: sections.services(root),
         networks: sections.each(root, "networks", shape::NETWORK, Sections::network),
         volumes: sections.each(root, "volumes", shape::VOLUME, Sections::volume),
-        secrets: sections.each(root, "secrets", shape::FILE_OBJECT, |it, name, node, parts| {
-            it.file_object("secret", name, node, parts)
+        secrets: sections.each(root, "secrets", shape::FILE_OBJECT, |sections, name, node, parts| {
+            sections.file_object("secret", name, node, parts)
         }),
-        configs: sections.each(root, "configs", shape::FILE_OBJECT, |it, name, node, parts| {
-            it.file_object("config", name, node, parts)
+        configs: sections.each(root, "configs", shape::FILE_OBJECT, |sections, name, node, parts| {
+            sections.file_object("config", name, node, parts)
         }),
         extras: extras(root),
     };
@@ -236,7 +236,8 @@ impl Sections<'_> {
 
     /// Gives an external object its name: `name`, the older `external.name`, or its key.
     fn settle(&mut self, kind: &str, key: &str, node: &Node, object: &mut Map, since: u32) -> Result<(), String> {
-        let older = node.get("external").and_then(|it| it.get("name")).and_then(Node::text).unwrap_or_default();
+        let older =
+            node.get("external").and_then(|external| external.get("name")).and_then(Node::text).unwrap_or_default();
         let name = match (older, object.contains_key("name")) {
             ("", true) => return Ok(()),
             ("", false) => key,

@@ -33,7 +33,7 @@ pub fn ports(text: &str) -> Result<(Vec<PortMapping>, Option<String>), String> {
     if inner.is_empty() {
         return Err(format!("no port specified: {text}<empty>"));
     }
-    let address = address.strip_prefix('[').map_or(address, |it| it.strip_suffix(']').unwrap_or(it));
+    let address = address.strip_prefix('[').map_or(address, |bare| bare.strip_suffix(']').unwrap_or(bare));
     let parsed = if address.is_empty() { None } else { Some(address.parse::<std::net::IpAddr>()) };
     if let Some(Err(_)) = parsed {
         return Err(format!("invalid IP address: {address}"));
@@ -213,7 +213,7 @@ mod tests {
     use super::*;
 
     fn pairs(text: &str) -> Vec<(u16, u16, &'static str)> {
-        ports(text).unwrap().0.iter().map(|it| (it.target, it.published, it.protocol)).collect()
+        ports(text).unwrap().0.iter().map(|port| (port.target, port.published, port.protocol)).collect()
     }
 
     #[test]
@@ -239,8 +239,8 @@ mod tests {
     #[test]
     fn volumes() {
         let of = |spec: &str| {
-            let it = volume(spec).unwrap();
-            (it.is_bind, it.source, it.target, it.read_only)
+            let volume = volume(spec).unwrap();
+            (volume.is_bind, volume.source, volume.target, volume.read_only)
         };
         let expected = |is_bind, source: &str, target: &str, ro| (is_bind, source.to_string(), target.to_string(), ro);
         assert_eq!(of("/a"), expected(false, "", "/a", false));

@@ -44,7 +44,7 @@ pub fn duration(text: &str) -> Result<i64, String> {
         // Beyond 18 digits a fraction says nothing about nanoseconds.
         let fraction = &fraction[..fraction.len().min(18)];
         let part = fraction.parse::<u128>().unwrap_or(0) * nanos / 10u128.pow(fraction.len() as u32);
-        total = whole.checked_mul(nanos).and_then(|it| it.checked_add(total + part)).ok_or_else(invalid)?;
+        total = whole.checked_mul(nanos).and_then(|product| product.checked_add(total + part)).ok_or_else(invalid)?;
         if total > 1 << 63 {
             return Err(invalid());
         }
@@ -191,7 +191,7 @@ pub fn nano_cpus(text: &str) -> Result<i64, String> {
     let (mantissa, divisor, twos, fives) = match digits.split_once('/') {
         Some((numerator, denominator)) => {
             let numerator = natural(numerator).ok_or_else(fail)?;
-            let denominator = natural(denominator).filter(|it| *it > 0).ok_or_else(fail)?;
+            let denominator = natural(denominator).filter(|number| *number > 0).ok_or_else(fail)?;
             (numerator, denominator, 0, 0)
         }
         None => {

@@ -190,7 +190,7 @@ impl Composer {
             return Err(failure);
         }
         let Some(first) = self.duplicates.first() else { return Ok(Document { root, more }) };
-        let lines: Vec<String> = self.duplicates.iter().map(|it| it.message.clone()).collect();
+        let lines: Vec<String> = self.duplicates.iter().map(|duplicate| duplicate.message.clone()).collect();
         Err(Refusal { at: first.at, message: format!("yaml: unmarshal errors:\n{}", lines.join("\n")) })
     }
 
@@ -419,12 +419,12 @@ fn in_go(value: &Value) -> String {
         Value::Null => "interface {}(nil)".to_string(),
         Value::Text(text) => quoted(text),
         Value::List(list) => {
-            let items: Vec<String> = list.iter().map(|it| in_go(&it.value)).collect();
+            let items: Vec<String> = list.iter().map(|item| in_go(&item.value)).collect();
             format!("[]interface {{}}{{{}}}", items.join(", "))
         }
         Value::Map(map) => {
             let entries: Vec<String> =
-                map.iter().map(|(key, it)| format!("{}:{}", quoted(key), in_go(&it.value))).collect();
+                map.iter().map(|(key, node)| format!("{}:{}", quoted(key), in_go(&node.value))).collect();
             format!("map[string]interface {{}}{{{}}}", entries.join(", "))
         }
         Value::Foreign => "map[interface {}]interface {}{}".to_string(),

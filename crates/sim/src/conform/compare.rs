@@ -69,8 +69,12 @@ pub(super) fn soft(name: String, property: &str, level: u8, invariant: &Invarian
         let met = got.as_i64().is_some_and(|value| min <= value && value <= max);
         return Some(Check { name, hard: false, level, met, expected: json!({"min": min, "max": max}), got });
     }
-    let seen: Vec<Value> =
-        invariant.observed.as_ref()?.iter().map(|it| normal(sorted_if_multiset(property, it.clone()))).collect();
+    let seen: Vec<Value> = invariant
+        .observed
+        .as_ref()?
+        .iter()
+        .map(|observed| normal(sorted_if_multiset(property, observed.clone())))
+        .collect();
     Some(Check { name, hard: false, level, met: seen.contains(&got), expected: json!({ "one of": seen }), got })
 }
 

@@ -483,11 +483,14 @@ impl<'a> Run<'a> {
         let tasks: Vec<TaskId> =
             self.containers.iter().filter(|(_, container)| container.node == node).map(|(task, _)| *task).collect();
         for task in &tasks {
-            let Some((state, error)) = self.containers.get_mut(task).and_then(|it| it.unsent.take()) else { continue };
+            let Some((state, error)) = self.containers.get_mut(task).and_then(|container| container.unsent.take())
+            else {
+                continue;
+            };
             self.report(*task, state, error);
         }
         for task in self.manager.cluster().tasks_on(node).collect::<Vec<_>>() {
-            let assigned = self.manager.cluster().task(task).is_some_and(|it| it.state == TaskState::Assigned);
+            let assigned = self.manager.cluster().task(task).is_some_and(|task| task.state == TaskState::Assigned);
             if assigned && !self.containers.contains_key(&task) {
                 self.accept(task, node);
             }
@@ -717,7 +720,8 @@ impl<'a> Run<'a> {
             }
             "final_pending_errors" => {
                 let waiting = tasks().filter(|(_, task)| task.state < TaskState::Assigned);
-                let texts = waiting.filter_map(|(_, task)| self.manager.cluster().error(task).map(|it| it.to_string()));
+                let texts =
+                    waiting.filter_map(|(_, task)| self.manager.cluster().error(task).map(|error| error.to_string()));
                 json!(counted(texts))
             }
             "instances_per_slot" => {

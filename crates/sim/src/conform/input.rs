@@ -89,19 +89,19 @@ fn slot<'de, D: Deserializer<'de>>(from: D) -> Result<u32, D::Error> {
 fn maybe_nanos<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
     #[derive(Deserialize)]
     struct Nanos(#[serde(deserialize_with = "nanos")] u64);
-    Ok(Option::<Nanos>::deserialize(from)?.map(|it| it.0))
+    Ok(Option::<Nanos>::deserialize(from)?.map(|value| value.0))
 }
 
 fn maybe_tasks<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
     #[derive(Deserialize)]
     struct Tasks(#[serde(deserialize_with = "tasks")] u64);
-    Ok(Option::<Tasks>::deserialize(from)?.map(|it| it.0))
+    Ok(Option::<Tasks>::deserialize(from)?.map(|value| value.0))
 }
 
 fn maybe_amount<'de, D: Deserializer<'de>>(from: D) -> Result<Option<i64>, D::Error> {
     #[derive(Deserialize)]
     struct Amount(#[serde(deserialize_with = "amount")] i64);
-    Ok(Option::<Amount>::deserialize(from)?.map(|it| it.0))
+    Ok(Option::<Amount>::deserialize(from)?.map(|value| value.0))
 }
 
 fn amount<'de, D: Deserializer<'de>>(from: D) -> Result<i64, D::Error> {
@@ -224,7 +224,12 @@ impl NodeWire {
                 generic: generic(self.generic_resources.as_deref().unwrap_or_default()),
             },
             engine_labels: self.engine_labels.clone().unwrap_or_default(),
-            plugins: self.plugins.iter().flatten().map(|it| (plugin_kind(&it.kind), it.name.clone())).collect(),
+            plugins: self
+                .plugins
+                .iter()
+                .flatten()
+                .map(|plugin| (plugin_kind(&plugin.kind), plugin.name.clone()))
+                .collect(),
         };
         NodeSpec {
             id: self.id.clone(),
@@ -408,7 +413,8 @@ impl ServiceWire {
         spec.task.placement.constraints = self.constraints.clone();
         spec.task.placement.preferences = self.spread_preferences.clone();
         spec.task.placement.max_replicas = self.max_replicas_per_node;
-        let platform = |it: &PlatformWire| Platform { os: it.os.clone(), architecture: it.architecture.clone() };
+        let platform =
+            |platform: &PlatformWire| Platform { os: platform.os.clone(), architecture: platform.architecture.clone() };
         spec.task.placement.platforms = self.platforms.iter().map(platform).collect();
         spec.task.reservations.nano_cpus = self.reserve_cpu_nanos;
         spec.task.reservations.memory = self.reserve_memory_bytes;
@@ -428,14 +434,14 @@ impl ServiceWire {
             max_attempts: policy.max_attempts,
             window: Span::from_nanos(policy.window_ns),
         });
-        let port = |it: &PortWire| Port {
-            protocol: match it.protocol.as_str() {
+        let port = |port: &PortWire| Port {
+            protocol: match port.protocol.as_str() {
                 "udp" => Protocol::Udp,
                 "sctp" => Protocol::Sctp,
                 _ => Protocol::Tcp,
             },
-            target: it.published_port,
-            published: it.published_port,
+            target: port.published_port,
+            published: port.published_port,
             mode: PublishMode::Host,
         };
         spec.endpoint.ports = self.host_ports.iter().map(port).collect();
@@ -495,10 +501,10 @@ impl BehaviorWire {
             Slot::Number(number) => number,
             Slot::Node(_) | Slot::Spare(_) => 0,
         };
-        self.service.as_deref().is_none_or(|it| it == service)
-            && self.slots.as_ref().is_none_or(|it| it.contains(&number))
-            && self.node_ids.as_ref().is_none_or(|it| it.iter().any(|id| id == node))
-            && self.image.as_deref().is_none_or(|it| it == image)
-            && self.instances.as_ref().is_none_or(|it| it.contains(&instance))
+        self.service.as_deref().is_none_or(|wanted| wanted == service)
+            && self.slots.as_ref().is_none_or(|slots| slots.contains(&number))
+            && self.node_ids.as_ref().is_none_or(|ids| ids.iter().any(|id| id == node))
+            && self.image.as_deref().is_none_or(|wanted| wanted == image)
+            && self.instances.as_ref().is_none_or(|instances| instances.contains(&instance))
     }
 }

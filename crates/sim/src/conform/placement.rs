@@ -57,7 +57,7 @@ impl<'a> Run<'a> {
             let tasks: Vec<(Slot, NodeId)> = service
                 .existing_tasks
                 .iter()
-                .filter_map(|it| Some((Slot::Number(it.slot), find(&it.node_id)?)))
+                .filter_map(|task| Some((Slot::Number(task.slot), find(&task.node_id)?)))
                 .collect();
             let adopted = manager.adopt_service(Time::ZERO, service.spec(), &tasks, &mut out);
             let id = adopted.expect("its tasks are on recorded nodes");
@@ -151,7 +151,8 @@ impl<'a> Run<'a> {
         let mut texts: BTreeMap<(String, Option<String>), u64> = BTreeMap::new();
         for (_, task) in self.tasks(index).filter(|(_, task)| task.state < TaskState::Assigned) {
             let node = task.node.map(|node| self.manager.cluster().nodes()[node].spec.id.clone());
-            *texts.entry((self.manager.cluster().error(task).map_or("", |it| it).to_owned(), node)).or_default() += 1;
+            *texts.entry((self.manager.cluster().error(task).map_or("", |text| text).to_owned(), node)).or_default() +=
+                1;
         }
         let entry = |((text, node), count): ((String, Option<String>), u64)| match node {
             Some(node) => json!([count, text, node]),
@@ -190,7 +191,8 @@ impl<'a> Run<'a> {
         let preferences = &self.recorded.services[index].spec().task.placement.preferences;
         let mut leaves: BTreeMap<String, Vec<i64>> = BTreeMap::new();
         for (place, node) in self.recorded.nodes.iter().enumerate() {
-            let values: Vec<String> = preferences.iter().filter_map(|it| label(it, &node.spec())).collect();
+            let values: Vec<String> =
+                preferences.iter().filter_map(|preference| label(preference, &node.spec())).collect();
             leaves.entry(values.join("/")).or_default().push(counts[place]);
         }
         leaves
@@ -278,7 +280,8 @@ impl<'a> Run<'a> {
         }
         if self.recorded.distinct_outcomes == 1 {
             for (index, service) in self.recorded.services.iter().enumerate() {
-                let Some(sample) = self.recorded.sample_outcomes.first().and_then(|it| it.services.get(&service.name))
+                let Some(sample) =
+                    self.recorded.sample_outcomes.first().and_then(|sample| sample.services.get(&service.name))
                 else {
                     continue;
                 };
@@ -303,7 +306,7 @@ fn label(descriptor: &str, node: &sched::spec::NodeSpec) -> Option<String> {
     let (labels, prefix) = if lower.starts_with("node.labels.") {
         (&node.labels, "node.labels.".len())
     } else if lower.starts_with("engine.labels.") {
-        (node.description.as_ref().map_or(&empty, |it| &it.engine_labels), "engine.labels.".len())
+        (node.description.as_ref().map_or(&empty, |description| &description.engine_labels), "engine.labels.".len())
     } else {
         return None;
     };

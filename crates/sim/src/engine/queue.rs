@@ -255,8 +255,8 @@ mod tests {
         queue.at(Time::from_nanos(7), "second");
         assert_eq!(queue.pop(), Some((Time::from_nanos(7), "first")));
         queue.after(Span::ZERO, "third");
-        assert_eq!(queue.pop().map(|it| it.1), Some("second"));
-        assert_eq!(queue.pop().map(|it| it.1), Some("third"));
+        assert_eq!(queue.pop().map(|entry| entry.1), Some("second"));
+        assert_eq!(queue.pop().map(|entry| entry.1), Some("third"));
     }
 
     #[test]

@@ -133,7 +133,7 @@ fn only_plain_files_are_read() {
     // Each file of a result folder.
     let tables: Vec<String> = fs::read_dir(place.0.join("results/s"))
         .unwrap()
-        .map(|it| it.unwrap().file_name().into_string().unwrap())
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .filter(|name| name != "README.md")
         .collect();
     assert!(6 <= tables.len(), "{tables:?}");

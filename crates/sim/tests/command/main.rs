@@ -27,8 +27,10 @@ impl Place {
     }
 
     fn entries(&self) -> Vec<String> {
-        let mut names: Vec<String> =
-            fs::read_dir(&self.0).unwrap().map(|it| it.unwrap().file_name().to_string_lossy().into_owned()).collect();
+        let mut names: Vec<String> = fs::read_dir(&self.0)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
+            .collect();
         names.sort();
         names
     }
@@ -38,7 +40,7 @@ impl Place {
 impl Place {
     /// What begins with a dot, here and one or two folders down.
     fn hidden(&self) -> Vec<PathBuf> {
-        let entries = |dir: PathBuf| fs::read_dir(dir).into_iter().flatten().map(|it| it.unwrap().path());
+        let entries = |dir: PathBuf| fs::read_dir(dir).into_iter().flatten().map(|entry| entry.unwrap().path());
         let all =
             entries(self.0.clone()).chain(entries(self.0.join("results"))).chain(entries(self.0.join("results/s")));
         all.filter(|path| path.file_name().unwrap().to_string_lossy().starts_with('.')).collect()
@@ -125,8 +127,8 @@ fn every_scenario_that_ships_keeps_its_promises() {
     let folder = project().join("scenarios");
     let mut files: Vec<String> = fs::read_dir(&folder)
         .unwrap()
-        .map(|it| it.unwrap().path())
-        .filter(|path| path.extension().is_some_and(|it| it == "toml"))
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "toml"))
         .map(|path| path.to_string_lossy().into_owned())
         .collect();
     files.sort();
@@ -149,7 +151,7 @@ fn every_scenario_that_ships_keeps_its_promises() {
 fn a_real_stack_recovers_from_the_loss_of_a_rack() {
     let stacks = project().join("../shared/stacks");
     let stack = fs::read_dir(&stacks).ok().and_then(|files| {
-        let mut paths = files.map(|it| it.unwrap().path());
+        let mut paths = files.map(|entry| entry.unwrap().path());
         paths.find(|path| path.file_name().unwrap().to_string_lossy().starts_with("045__"))
     });
     let Some(stack) = stack else {

@@ -10,7 +10,7 @@ use sim::compose::{Config, Map, Node, Source, Value, yaml};
 /// Whether `docker stack config` can be asked.
 pub fn is_installed() -> bool {
     let answer = Command::new("docker").args(["stack", "config", "--help"]).output();
-    let is_installed = answer.is_ok_and(|it| it.status.success());
+    let is_installed = answer.is_ok_and(|output| output.status.success());
     if !is_installed {
         // Past the capture of the test harness: that nothing was compared must be seen.
         let _ = writeln!(std::io::stderr(), "skipped: there is no docker command to compare with");
@@ -29,7 +29,7 @@ pub fn stack_config(files: &[PathBuf], variables: &[(&str, &str)]) -> Result<Nod
     let output = command.output().map_err(|error| error.to_string())?;
     if output.status.success() {
         let printed = String::from_utf8(output.stdout).unwrap();
-        return Ok(yaml::read(&printed).map_err(|it| it.message)?.root);
+        return Ok(yaml::read(&printed).map_err(|refusal| refusal.message)?.root);
     }
     let stderr = String::from_utf8_lossy(&output.stderr);
     // Warnings come first, each on a line of its own.
@@ -152,7 +152,7 @@ pub fn disagreement(files: &[PathBuf], variables: &[(&str, &str)]) -> Option<Str
             // Docker names files by their absolute paths.
             let folder = format!("{}/", files[0].parent().unwrap().display());
             let message = message.replace(&folder, "").replace(folder.trim_end_matches('/'), ".");
-            let all: Vec<&str> = problems.iter().map(|it| it.message.trim_end()).collect();
+            let all: Vec<&str> = problems.iter().map(|problem| problem.message.trim_end()).collect();
             (!all.contains(&message.as_str())).then(|| format!("Docker says {message}, we say {all:?}"))
         }
     }
@@ -168,7 +168,7 @@ fn files_of_chance_are_read_as_docker_reads_them() {
     }
     let folder = Folder::new("files_of_chance");
     let number =
-        |name: &str, otherwise: u64| std::env::var(name).ok().and_then(|it| it.parse().ok()).unwrap_or(otherwise);
+        |name: &str, otherwise: u64| std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(otherwise);
     let (seed, count) = (number("SEED", 0), number("FILES", 1_000));
     let mut wrong = Vec::new();
     let mut loaded = 0;
@@ -198,7 +198,7 @@ fn altered_files_are_read_as_docker_reads_them() {
     }
     let folder = Folder::new("altered_files");
     let cases = super::small_files::cases();
-    let seed: u64 = std::env::var("SEED").ok().and_then(|it| it.parse().ok()).unwrap_or(0);
+    let seed: u64 = std::env::var("SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(0);
     let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
     let values = [
         "x",
@@ -245,7 +245,7 @@ fn altered_files_are_read_as_docker_reads_them() {
                     let words: Vec<&str> = lines[index].split_inclusive([' ', '[', '{', ',', ']', '}']).collect();
                     let word = rng.random_range(0..words.len().max(1));
                     lines[index] =
-                        words.iter().enumerate().map(|(at, it)| if at == word { value } else { *it }).collect();
+                        words.iter().enumerate().map(|(at, usual)| if at == word { value } else { *usual }).collect();
                 }
             }
         }

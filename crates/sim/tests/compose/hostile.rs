@@ -113,7 +113,7 @@ proptest! {
     #[test]
     fn cut_and_spliced_cases_get_an_answer(a in 0..cases().len(), b in 0..cases().len(), cut in 0.0..1.0f64) {
         let (a, b) = (&cases()[a][0], &cases()[b][0]);
-        let middle = |text: &str| text.char_indices().nth((text.chars().count() as f64 * cut) as usize).map_or(0, |it| it.0);
+        let middle = |text: &str| text.char_indices().nth((text.chars().count() as f64 * cut) as usize).map_or(0, |entry| entry.0);
         let _ = try_stack(&[&format!("{}{}", &a[..middle(a)], &b[middle(b)..])]);
         let _ = try_stack(&[a, b]);
     }

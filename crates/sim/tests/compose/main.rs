@@ -36,7 +36,7 @@ fn try_config(texts: &[&str]) -> Result<Loaded, Vec<Problem>> {
 /// As [`try_config`], of files.
 fn try_files(files: &[PathBuf]) -> Result<Loaded, Vec<Problem>> {
     let sources: Result<Vec<Source>, Problem> = files.iter().map(|file| Source::read(file)).collect();
-    sim::compose::config(&sources.map_err(|it| vec![it])?, &variables(&VARIABLES))
+    sim::compose::config(&sources.map_err(|problem| vec![problem])?, &variables(&VARIABLES))
 }
 
 fn try_stack(texts: &[&str]) -> Result<Stack, Vec<Problem>> {

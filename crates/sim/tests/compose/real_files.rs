@@ -30,7 +30,7 @@ fn verdicts(folder: &Path) -> Vec<(String, bool, String)> {
 }
 
 fn config(path: &Path) -> Result<sim::compose::Loaded, Vec<Problem>> {
-    sim::compose::config(&[Source::read(path).map_err(|it| vec![it])?], &Default::default())
+    sim::compose::config(&[Source::read(path).map_err(|problem| vec![problem])?], &Default::default())
 }
 
 #[test]
@@ -43,10 +43,10 @@ fn every_real_file_gets_docker_s_verdict_and_message() {
             Ok(_) if !loads => wrong.push(format!("{name}: loads, but Docker says {message}")),
             Err(problems) if *loads => wrong.push(format!("{name}: refused, {}", problems[0].message)),
             Err(problems) => {
-                assert!(problems.iter().all(|it| it.stage == Stage::Load));
+                assert!(problems.iter().all(|problem| problem.stage == Stage::Load));
                 // Of several complaints Docker shows a random one, so any of ours may be the recorded one; the record
                 // has at most 200 characters and line ends as `\n`.
-                let says = |it: &Problem| it.message.chars().take(200).collect::<String>() == *message;
+                let says = |problem: &Problem| problem.message.chars().take(200).collect::<String>() == *message;
                 if !problems.iter().any(says) {
                     wrong.push(format!("{name}: Docker says {message}; we say {}", problems[0].message));
                 } else if !says(&problems[0]) {
@@ -97,7 +97,7 @@ fn what_docker_deploy_and_the_engine_would_refuse_is_told_apart() {
     for (number, stage, message) in expected {
         let (name, _, _) = verdicts.iter().find(|(name, _, _)| name.starts_with(number)).unwrap();
         let problems = sim::compose::load("s", &[folder.join(name)], &Default::default()).unwrap_err();
-        let found = problems.iter().any(|it| it.stage == stage && it.message == message);
+        let found = problems.iter().any(|problem| problem.stage == stage && problem.message == message);
         assert!(found, "{name}: {problems:#?}");
     }
 }

@@ -127,9 +127,10 @@ configs: {conf: {external: true}}
     };
     assert_eq!(spec.update, Some(update));
     assert_eq!(spec.rollback, Some(UpdateConfig::default()));
-    let networks: Vec<_> = stack.networks.iter().map(|it| (it.name.as_str(), it.external, it.attachable)).collect();
+    let networks: Vec<_> =
+        stack.networks.iter().map(|network| (network.name.as_str(), network.external, network.attachable)).collect();
     assert_eq!(networks, [("shared", true, false), ("s_front", false, true)]);
-    let secrets: Vec<_> = stack.secrets.iter().map(|it| (it.name.as_str(), it.external)).collect();
+    let secrets: Vec<_> = stack.secrets.iter().map(|secret| (secret.name.as_str(), secret.external)).collect();
     assert_eq!(secrets, [("s_key", false), ("older", true)]);
 }
 
@@ -146,8 +147,9 @@ fn what_is_left_out_is_left_to_swarm() {
 
 #[test]
 fn the_older_restart_counts_only_without_a_policy() {
-    let condition =
-        |body: &str| stack(&[&service(body)]).services[0].spec.task.restart.map(|it| (it.condition, it.max_attempts));
+    let condition = |body: &str| {
+        stack(&[&service(body)]).services[0].spec.task.restart.map(|restart| (restart.condition, restart.max_attempts))
+    };
     assert_eq!(condition("restart: always"), Some((RestartCondition::Any, 0)));
     assert_eq!(condition("restart: unless-stopped"), Some((RestartCondition::Any, 0)));
     assert_eq!(condition("restart: on-failure:3"), Some((RestartCondition::OnFailure, 3)));
@@ -294,14 +296,14 @@ fn refusals_have_the_words_and_the_stage_of_who_refuses() {
 #[test]
 fn what_the_engine_does_not_look_at_is_taken() {
     let rollback = |text: &str| stack(&[&service(text)]).services[0].spec.rollback.unwrap();
-    let it = rollback(
+    let rollback = rollback(
         "deploy: {rollback_config: {failure_action: rollback, max_failure_ratio: 5, monitor: -5s, delay: -1s}}",
     );
-    assert_eq!((it.failure_action, it.max_failure_ratio), (FailureAction::Rollback, 5.0));
-    assert_eq!((it.monitor, it.delay), (None, Span::ZERO));
+    assert_eq!((rollback.failure_action, rollback.max_failure_ratio), (FailureAction::Rollback, 5.0));
+    assert_eq!((rollback.monitor, rollback.delay), (None, Span::ZERO));
     let spec = |text: &str| stack(&[&service(text)]).services[0].spec.clone();
     let ports = spec("ports: [{target: 0, published: 80}, {target: 81, protocol: bar, mode: baz}]").endpoint.ports;
-    assert_eq!(ports.iter().map(|it| (it.target, it.published)).collect::<Vec<_>>(), [(81, 0), (0, 80)]);
+    assert_eq!(ports.iter().map(|port| (port.target, port.published)).collect::<Vec<_>>(), [(81, 0), (0, 80)]);
     assert_eq!((ports[0].protocol, ports[0].mode), (Protocol::Tcp, PublishMode::Ingress));
     assert!(spec("stop_grace_period: -5s").task.container.stop_grace.unwrap() > Span::from_secs(86_400));
     for body in [
@@ -342,7 +344,8 @@ fn yaml_is_go_s() {
 fn all_problems_are_given_with_their_places() {
     let problems =
         try_config(&["services:\n  a:\n    image: 5\n    foo: 1\n  b:\n    deploy: {replicas: x}\n"]).unwrap_err();
-    let given: Vec<_> = problems.iter().map(|it| (it.place.unwrap().line, it.message.as_str())).collect();
+    let given: Vec<_> =
+        problems.iter().map(|problem| (problem.place.unwrap().line, problem.message.as_str())).collect();
     assert_eq!(
         given,
         [

@@ -84,8 +84,8 @@ fn numbers_out_of_range_are_refused_with_line_and_field() {
     fn numbers(value: &mut serde_json::Value, visit: &mut dyn FnMut(&mut serde_json::Value) -> bool) -> bool {
         match value {
             serde_json::Value::Number(_) => visit(value),
-            serde_json::Value::Array(list) => list.iter_mut().any(|it| numbers(it, visit)),
-            serde_json::Value::Object(map) => map.values_mut().any(|it| numbers(it, visit)),
+            serde_json::Value::Array(list) => list.iter_mut().any(|value| numbers(value, visit)),
+            serde_json::Value::Object(map) => map.values_mut().any(|value| numbers(value, visit)),
             _ => false,
         }
     }
@@ -97,7 +97,8 @@ fn numbers_out_of_range_are_refused_with_line_and_field() {
         for key in ["sample_run_log", "sample_outcomes"] {
             whole.as_object_mut().expect("an object").remove(key);
         }
-        let invariants = whole.as_object_mut().and_then(|it| it.remove("invariants")).expect("a scenario has them");
+        let invariants =
+            whole.as_object_mut().and_then(|fields| fields.remove("invariants")).expect("a scenario has them");
         let mut count = 0;
         numbers(&mut whole, &mut |_| {
             count += 1;
@@ -118,7 +119,7 @@ fn numbers_out_of_range_are_refused_with_line_and_field() {
                 match replay_text(&format!("\n{whole}"), Ties::LowestId) {
                     Ok(_) => replayed += 1,
                     Err(error) => {
-                        let field = error.strip_prefix("2: ").and_then(|it| it.split_once(": "));
+                        let field = error.strip_prefix("2: ").and_then(|parts| parts.split_once(": "));
                         assert!(field.is_some_and(|(field, _)| !field.contains(' ')), "{error}");
                         refused += 1;
                     }

@@ -32,14 +32,15 @@ const SLOW: &[&str] = &[
 
 fn forms() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scenarios/failover");
-    let files = std::fs::read_dir(&folder).expect("the folder is there").map(|it| it.expect("readable").path());
-    let mut files: Vec<PathBuf> = files.filter(|it| it.extension().is_some_and(|it| it == "toml")).collect();
+    let files = std::fs::read_dir(&folder).expect("the folder is there").map(|entry| entry.expect("readable").path());
+    let mut files: Vec<PathBuf> =
+        files.filter(|file| file.extension().is_some_and(|extension| extension == "toml")).collect();
     files.sort();
     files
 }
 
 fn stem(file: &Path) -> &str {
-    file.file_stem().and_then(|it| it.to_str()).expect("a name in ASCII")
+    file.file_stem().and_then(|stem| stem.to_str()).expect("a name in ASCII")
 }
 
 fn threads() -> usize {
@@ -54,9 +55,13 @@ fn missed(file: &Path, seed: Option<u64>) -> Vec<String> {
     let outcomes = execute(&scenario, &plan(&scenario), threads(), &|_| {});
     let results = Results::of(Manifest::of(&scenario, b"", String::new()), METRICS, outcomes);
     let verdicts = verdicts(&results.manifest.expect, &results.manifest.strategies, &results.runs);
-    let missed = verdicts.into_iter().filter(|it| !it.held);
+    let missed = verdicts.into_iter().filter(|verdict| !verdict.held);
     let seed = scenario.seed;
-    missed.map(|it| format!("{} with seed {seed}: {}: {} ({})", stem(file), it.strategy, it.text, it.why)).collect()
+    missed
+        .map(|verdict| {
+            format!("{} with seed {seed}: {}: {} ({})", stem(file), verdict.strategy, verdict.text, verdict.why)
+        })
+        .collect()
 }
 
 #[test]
@@ -83,8 +88,8 @@ fn strategies_lose_what_arithmetic_says_with_many_seeds() {
         }
         println!("{}: {} missed so far", stem(&file), all.len());
     }
-    all.iter().for_each(|it| println!("{it}"));
-    let by_chance = all.iter().filter(|it| it.contains("theory")).count();
+    all.iter().for_each(|line| println!("{line}"));
+    let by_chance = all.iter().filter(|line| line.contains("theory")).count();
     assert!(all.len() == by_chance && by_chance <= 2, "{} of {tried} scenarios missed", all.len());
 }
 
@@ -302,7 +307,7 @@ fn try_all(scenarios: u64) {
     };
     std::thread::scope(|scope| {
         let workers: Vec<_> = (0..threads()).map(|_| scope.spawn(work)).collect();
-        workers.into_iter().for_each(|it| it.join().expect("the laws hold"));
+        workers.into_iter().for_each(|worker| worker.join().expect("the laws hold"));
     });
 }
 

@@ -104,7 +104,7 @@ impl Dice {
     pub fn written(&mut self, nanos: u64) -> Item {
         let nanos = nanos.min(CENTURY);
         let whole = [("h", 3600 * SECOND), ("m", 60 * SECOND), ("s", SECOND), ("ms", 1_000_000), ("us", 1000)];
-        match whole.iter().find(|it| nanos.is_multiple_of(it.1)) {
+        match whole.iter().find(|unit| nanos.is_multiple_of(unit.1)) {
             Some((unit, length)) if self.chance(0.5) => format!("{}{unit}", nanos / length).into(),
             _ if self.chance(0.5) => format!("{nanos}ns").into(),
             _ => humantime::format_duration(Duration::from_nanos(nanos)).to_string().into(),
@@ -157,7 +157,7 @@ impl Dice {
     /// A size of which every order of magnitude has the same chance.
     pub fn size(&mut self, low: u64, high: u64) -> Item {
         if self.is_edge() {
-            let edges = [0, 1, 1 << 40].map(|it: u64| it.clamp(low.min(1), 1 << 40));
+            let edges = [0, 1, 1 << 40].map(|size: u64| size.clamp(low.min(1), 1 << 40));
             return format!("{}B", self.pick(&edges)).into();
         }
         let bytes = self.log(low, high);
@@ -187,6 +187,6 @@ impl Dice {
 
 /// As people write spans: few digits.
 fn rounded(nanos: u64) -> u64 {
-    let step = [SECOND, 1_000_000, 1000].into_iter().find(|it| 10 * it <= nanos).unwrap_or(1);
+    let step = [SECOND, 1_000_000, 1000].into_iter().find(|step| 10 * step <= nanos).unwrap_or(1);
     nanos / step * step
 }

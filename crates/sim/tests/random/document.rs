@@ -26,7 +26,7 @@ impl Table {
     }
 
     pub fn has(&self, key: &str) -> bool {
-        self.0.iter().any(|it| it.0 == key)
+        self.0.iter().any(|entry| entry.0 == key)
     }
 
     /// The document of which this is the root: plain values first, then a header for each table.
@@ -36,7 +36,7 @@ impl Table {
             let key = written_key(key);
             match value {
                 Item::Table(table) => body.push_str(&format!("\n[{key}]\n{}", table.lines())),
-                Item::List(items) if !items.is_empty() && items.iter().all(|it| matches!(it, Item::Table(_))) => {
+                Item::List(items) if !items.is_empty() && items.iter().all(|item| matches!(item, Item::Table(_))) => {
                     for item in items {
                         let Item::Table(table) = item else { continue };
                         body.push_str(&format!("\n[[{key}]]\n{}", table.lines()));
@@ -127,7 +127,7 @@ impl Item {
 }
 
 fn written_key(key: &str) -> String {
-    let is_bare = !key.is_empty() && key.bytes().all(|it| it.is_ascii_alphanumeric() || b"-_".contains(&it));
+    let is_bare = !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
     if is_bare { key.to_string() } else { format!("{key:?}") }
 }
 

@@ -86,7 +86,7 @@ impl Writer {
             nodes: Vec::new(),
             services: Vec::new(),
             stacks: BTreeSet::new(),
-            images: IMAGES.iter().map(|it| it.to_string()).collect(),
+            images: IMAGES.iter().map(|image| image.to_string()).collect(),
             networks: vec!["front".into(), "back".into()],
             queues: Vec::new(),
             crews: Vec::new(),
@@ -114,7 +114,7 @@ impl Writer {
         self.requests(&mut root);
         self.operators(&mut root);
         self.script(&mut root);
-        self.repeat(&mut root, "maintenance", 2, |it, _| it.maintenance());
+        self.repeat(&mut root, "maintenance", 2, |writer, _| writer.maintenance());
         self.crews(&mut root);
         self.repeat(&mut root, "failure", 3, Writer::failure);
         self.combinations(&mut root);
@@ -142,19 +142,19 @@ impl Writer {
     }
 
     fn maybe_flag(&mut self, table: &mut Table, key: &str) {
-        self.maybe(table, key, |it| it.dice.chance(0.5));
+        self.maybe(table, key, |writer| writer.dice.chance(0.5));
     }
 
     fn maybe_word(&mut self, table: &mut Table, key: &str, words: &[&str]) {
-        self.maybe(table, key, |it| *it.dice.pick(words));
+        self.maybe(table, key, |writer| *writer.dice.pick(words));
     }
 
     fn maybe_span(&mut self, table: &mut Table, key: &str, low: u64, high: u64) {
-        self.maybe(table, key, |it| it.dice.span(low, high));
+        self.maybe(table, key, |writer| writer.dice.span(low, high));
     }
 
     fn maybe_law(&mut self, table: &mut Table, key: &str, low: u64, high: u64) {
-        self.maybe(table, key, |it| it.dice.law(low, high));
+        self.maybe(table, key, |writer| writer.dice.law(low, high));
     }
 
     /// A time before the end, which may be the beginning.
@@ -185,9 +185,9 @@ impl Writer {
         self.maybe_word(root, "name", &["a-name", "7"]);
         self.maybe_word(root, "title", &["A title", "=1+1", "with \"quotes\", commas and ünïcode"]);
         self.maybe_word(root, "description", &["", "Prose.", "Two\nlines | and *Markdown*"]);
-        self.maybe(root, "warm_up", |it| it.time());
-        self.maybe(root, "sample", |it| it.dice.period((it.duration / 200).max(1), it.duration));
-        self.maybe(root, "seed", |it| it.dice.amount(0..=1000, &[0, u64::MAX]));
+        self.maybe(root, "warm_up", |writer| writer.time());
+        self.maybe(root, "sample", |writer| writer.dice.period((writer.duration / 200).max(1), writer.duration));
+        self.maybe(root, "seed", |writer| writer.dice.amount(0..=1000, &[0, u64::MAX]));
         let replications = self.dice.count(1..=2);
         root.set("replications", replications);
         self.strategies = vec!["spread"];
@@ -208,36 +208,40 @@ impl Writer {
         let long = self.is_long();
         let second = SECOND / 1000..=10 * SECOND;
         let (low, high) = (*second.start(), *second.end());
-        self.maybe(root, "daemon", |it| {
+        self.maybe(root, "daemon", |writer| {
             let mut daemon = Table::default();
-            it.maybe_flag(&mut daemon, "ideal");
+            writer.maybe_flag(&mut daemon, "ideal");
             for key in
                 ["accept", "create", "start", "stop", "halt", "kill", "notice", "boot", "restart", "status_phase"]
             {
-                it.maybe_law(&mut daemon, key, low, high);
+                writer.maybe_law(&mut daemon, key, low, high);
             }
-            it.maybe(&mut daemon, "cores", |it| if it.dice.is_edge() { 0.01 } else { it.dice.number(0.5, 8.0) });
-            it.maybe_flag(&mut daemon, "keep_cache");
-            it.maybe_span(&mut daemon, "status_batch", low, high);
-            it.maybe_span(&mut daemon, "assignment_batch", low, high);
+            writer.maybe(
+                &mut daemon,
+                "cores",
+                |writer| if writer.dice.is_edge() { 0.01 } else { writer.dice.number(0.5, 8.0) },
+            );
+            writer.maybe_flag(&mut daemon, "keep_cache");
+            writer.maybe_span(&mut daemon, "status_batch", low, high);
+            writer.maybe_span(&mut daemon, "assignment_batch", low, high);
             daemon
         });
         self.maybe(root, "registry", Writer::registry);
-        self.maybe(root, "overlay", |it| {
+        self.maybe(root, "overlay", |writer| {
             let mut overlay = Table::default();
-            it.maybe_flag(&mut overlay, "ideal");
-            if it.dice.maybe() {
-                overlay.set("pool", *it.dice.pick(&["10.0.0.0/8", "10.20.0.0/16", "192.168.0.0/24"]));
-                let prefix = it.dice.count(24..=30);
+            writer.maybe_flag(&mut overlay, "ideal");
+            if writer.dice.maybe() {
+                overlay.set("pool", *writer.dice.pick(&["10.0.0.0/8", "10.20.0.0/16", "192.168.0.0/24"]));
+                let prefix = writer.dice.count(24..=30);
                 overlay.set("subnet", prefix);
             } else {
-                it.maybe(&mut overlay, "subnet", |it| it.dice.amount(24..=30, &[16, 29, 30]));
+                writer.maybe(&mut overlay, "subnet", |writer| writer.dice.amount(24..=30, &[16, 29, 30]));
             }
-            it.maybe_law(&mut overlay, "latency", 1000, SECOND);
-            it.maybe_span(&mut overlay, "unreachable", low, high);
-            it.maybe_span(&mut overlay, "leave", low, high);
-            it.maybe_law(&mut overlay, "attach", low, high);
-            it.maybe_law(&mut overlay, "detach", low, high);
+            writer.maybe_law(&mut overlay, "latency", 1000, SECOND);
+            writer.maybe_span(&mut overlay, "unreachable", low, high);
+            writer.maybe_span(&mut overlay, "leave", low, high);
+            writer.maybe_law(&mut overlay, "attach", low, high);
+            writer.maybe_law(&mut overlay, "detach", low, high);
             overlay
         });
         if long || self.dice.maybe() {
@@ -251,34 +255,34 @@ impl Writer {
                 if self.dice.is_edge() { *self.dice.pick(&[0, period - 1]) } else { self.dice.log(1, period / 2) };
             let written = self.dice.written(jitter);
             heartbeat.set("jitter", written);
-            self.maybe(&mut heartbeat, "grace", |it| it.dice.amount(1..=4, &[1, 1000]));
+            self.maybe(&mut heartbeat, "grace", |writer| writer.dice.amount(1..=4, &[1, 1000]));
             for key in ["slack", "look", "unknown"] {
                 self.maybe_span(&mut heartbeat, key, SECOND / 100, 60 * SECOND);
             }
             root.set("heartbeat", heartbeat);
         }
-        self.maybe(root, "managers", |it| {
+        self.maybe(root, "managers", |writer| {
             let mut managers = Table::default();
-            it.maybe_flag(&mut managers, "ideal");
-            it.maybe_span(&mut managers, "debounce", low, high);
-            it.maybe(&mut managers, "history", |it| it.dice.amount(0..=6, &[0, 1, 1_000_000]));
-            it.maybe(&mut managers, "tick", |it| {
-                it.dice.period((it.duration / 3000).max(10_000_000), high.max(it.duration))
+            writer.maybe_flag(&mut managers, "ideal");
+            writer.maybe_span(&mut managers, "debounce", low, high);
+            writer.maybe(&mut managers, "history", |writer| writer.dice.amount(0..=6, &[0, 1, 1_000_000]));
+            writer.maybe(&mut managers, "tick", |writer| {
+                writer.dice.period((writer.duration / 3000).max(10_000_000), high.max(writer.duration))
             });
-            it.maybe(&mut managers, "election", |it| it.dice.amount(2..=12, &[2, 1000]));
-            it.maybe_law(&mut managers, "backoff", low, high);
-            it.maybe_law(&mut managers, "certificate", low, high);
+            writer.maybe(&mut managers, "election", |writer| writer.dice.amount(2..=12, &[2, 1000]));
+            writer.maybe_law(&mut managers, "backoff", low, high);
+            writer.maybe_law(&mut managers, "certificate", low, high);
             managers
         });
-        self.maybe(root, "gossip", |it| {
+        self.maybe(root, "gossip", |writer| {
             let mut gossip = Table::default();
-            if long || it.dice.maybe() {
-                let interval = it.dice.period((it.duration / 1000).max(10_000_000), it.duration);
+            if long || writer.dice.maybe() {
+                let interval = writer.dice.period((writer.duration / 1000).max(10_000_000), writer.duration);
                 gossip.set("interval", interval);
             }
-            it.maybe(&mut gossip, "fanout", |it| it.dice.amount(1..=4, &[1, 1000]));
-            it.maybe(&mut gossip, "retransmit", |it| it.dice.amount(0..=5, &[0, 1, 1000]));
-            it.maybe_span(&mut gossip, "sync", low, high);
+            writer.maybe(&mut gossip, "fanout", |writer| writer.dice.amount(1..=4, &[1, 1000]));
+            writer.maybe(&mut gossip, "retransmit", |writer| writer.dice.amount(0..=5, &[0, 1, 1000]));
+            writer.maybe_span(&mut gossip, "sync", low, high);
             gossip
         });
     }
@@ -301,19 +305,19 @@ impl Writer {
                 None => self.maybe_word(&mut table, "placement", &STRATEGIES[..8]),
             }
             self.policies(&mut table, "failover", true);
-            self.maybe(&mut table, "heartbeat", |it| {
+            self.maybe(&mut table, "heartbeat", |writer| {
                 let mut heartbeat = Table::default();
-                it.maybe(&mut heartbeat, "grace", |it| it.dice.count(1..=4));
-                it.maybe_span(&mut heartbeat, "slack", SECOND / 100, 60 * SECOND);
+                writer.maybe(&mut heartbeat, "grace", |writer| writer.dice.count(1..=4));
+                writer.maybe_span(&mut heartbeat, "slack", SECOND / 100, 60 * SECOND);
                 heartbeat
             });
-            self.maybe(&mut table, "history", |it| it.dice.amount(0..=6, &[0, 1, 1_000_000]));
+            self.maybe(&mut table, "history", |writer| writer.dice.amount(0..=6, &[0, 1, 1_000_000]));
             let least = (self.duration / 1000).max(SECOND / 10);
             self.maybe_span(&mut table, "restart_delay", least, 60 * SECOND.max(least));
-            self.maybe(&mut table, "update", |it| {
+            self.maybe(&mut table, "update", |writer| {
                 let mut update = Table::default();
-                it.maybe_word(&mut update, "order", &["start-first", "stop-first"]);
-                it.maybe(&mut update, "parallelism", |it| it.dice.count(0..=3));
+                writer.maybe_word(&mut update, "order", &["start-first", "stop-first"]);
+                writer.maybe(&mut update, "parallelism", |writer| writer.dice.count(0..=3));
                 update
             });
             tables.push(Item::Table(table));
@@ -378,16 +382,16 @@ impl Writer {
         self.maybe_flag(&mut registry, "ideal");
         self.maybe_flag(&mut registry, "pull_errors");
         for key in ["bandwidth", "unpack", "copy", "rack_bandwidth"] {
-            self.maybe(&mut registry, key, |it| it.dice.rate());
+            self.maybe(&mut registry, key, |writer| writer.dice.rate());
         }
         self.maybe_span(&mut registry, "latency", 1000, SECOND);
-        self.maybe(&mut registry, "downloads", |it| it.dice.amount(1..=4, &[1, 1000]));
+        self.maybe(&mut registry, "downloads", |writer| writer.dice.amount(1..=4, &[1, 1000]));
         self.maybe_word(&mut registry, "rack", &["rack", "zone", "nobody-has-it"]);
         self.maybe_word(&mut registry, "mirror", &["none", "rack", "all"]);
-        self.maybe(&mut registry, "cache", |it| it.dice.size(1 << 20, 1 << 32));
-        self.maybe(&mut registry, "limit", |it| {
-            let pulls = it.dice.amount(1..=20, &[0, 1, 1_000_000]);
-            Table::default().with("pulls", pulls).with("window", it.dice.period(SECOND, 3600 * SECOND))
+        self.maybe(&mut registry, "cache", |writer| writer.dice.size(1 << 20, 1 << 32));
+        self.maybe(&mut registry, "limit", |writer| {
+            let pulls = writer.dice.amount(1..=20, &[0, 1, 1_000_000]);
+            Table::default().with("pulls", pulls).with("window", writer.dice.period(SECOND, 3600 * SECOND))
         });
         registry
     }
@@ -480,10 +484,10 @@ impl Writer {
         } else {
             (1..=count).map(|i| format!("{name}-{i}")).collect()
         };
-        self.maybe(pool, "cpus", |it| it.dice.cpus());
-        self.maybe(pool, "memory", |it| it.dice.size(64 << 20, 16 << 30));
-        self.maybe(pool, "generic", |it| {
-            let gpus = it.dice.amount(0..=4, &[0, 1, i64::MAX as u64]);
+        self.maybe(pool, "cpus", |writer| writer.dice.cpus());
+        self.maybe(pool, "memory", |writer| writer.dice.size(64 << 20, 16 << 30));
+        self.maybe(pool, "generic", |writer| {
+            let gpus = writer.dice.amount(0..=4, &[0, 1, i64::MAX as u64]);
             Table::default().with("gpu", gpus).with("fpga", vec!["a", "b"])
         });
         self.maybe_word(pool, "availability", &["active", "pause", "drain"]);
@@ -501,14 +505,14 @@ impl Writer {
         self.maybe(pool, "engine_labels", |_| Table::default().with("storage", "{i%2}"));
         self.maybe_word(pool, "os", &["linux", "windows"]);
         self.maybe_word(pool, "arch", &["x86_64", "aarch64"]);
-        self.maybe(pool, "plugins", |it| {
+        self.maybe(pool, "plugins", |writer| {
             let mut plugins = Table::default();
             for key in ["volume", "network", "log"] {
-                it.maybe(&mut plugins, key, |_| vec!["nfs"]);
+                writer.maybe(&mut plugins, key, |_| vec!["nfs"]);
             }
             plugins
         });
-        self.maybe(pool, "network", |it| it.dice.rate());
+        self.maybe(pool, "network", |writer| writer.dice.rate());
         self.maybe(pool, "address", |_| "10.1.0.{i+1}");
         for (i, node) in names.into_iter().enumerate() {
             let value = |(key, (pattern, _)): (&&str, &(&str, u64))| {
@@ -539,7 +543,9 @@ impl Writer {
         };
         self.maybe_word(&mut join, "token", tokens);
         self.maybe_flag(&mut join, "fresh");
-        self.maybe(&mut join, "retry", |it| it.dice.period((it.duration / 100).max(SECOND), it.duration));
+        self.maybe(&mut join, "retry", |writer| {
+            writer.dice.period((writer.duration / 100).max(SECOND), writer.duration)
+        });
         join
     }
 
@@ -551,7 +557,7 @@ impl Writer {
         }
         self.maybe_span(&mut table, "pending_for", SECOND / 10, 60 * SECOND);
         self.maybe_law(&mut table, "provision", SECOND / 10, 120 * SECOND);
-        self.maybe(&mut table, "below", |it| it.dice.fraction());
+        self.maybe(&mut table, "below", |writer| writer.dice.fraction());
         self.maybe_span(&mut table, "idle_for", SECOND, 600 * SECOND);
         table
     }
@@ -594,10 +600,9 @@ impl Writer {
             let kinds = self.dice.maybe().then(|| self.dice.count(0..=3));
             let plain = self.dice.pick(IMAGES).to_string();
             let name = if kinds.is_some() { format!("kind{number}-{{i}}") } else { plain };
-            if images
-                .iter()
-                .any(|it| it.0.iter().any(|(_, it)| matches!(it, Item::Word(word) if *word == format!("{name:?}"))))
-            {
+            if images.iter().any(|table| {
+                table.0.iter().any(|(_, item)| matches!(item, Item::Word(word) if *word == format!("{name:?}")))
+            }) {
                 continue;
             }
             let mut image = Table::default().with("name", name.as_str());
@@ -659,18 +664,18 @@ impl Writer {
         }
         let mut layer = Table::default().with("size", size);
         self.maybe_word(&mut layer, "digest", &["sha256:1", "sha256:2"]);
-        self.maybe(&mut layer, "unpacked", |it| it.dice.size(1, 1 << 32));
+        self.maybe(&mut layer, "unpacked", |writer| writer.dice.size(1, 1 << 32));
         layer.into()
     }
 
     fn networks(&mut self, root: &mut Table) {
-        self.repeat(root, "network", 2, |it, number| {
+        self.repeat(root, "network", 2, |writer, number| {
             let name = ["front", "ingress"][number as usize];
             let mut network = Table::default().with("name", name);
             let subnets: &[&str] =
                 if number == 0 { &["10.7.0.0/28", "10.0.0.0/24"] } else { &["10.8.0.0/30", "172.16.0.0/16"] };
-            it.maybe_word(&mut network, "subnet", subnets);
-            it.maybe_flag(&mut network, "external");
+            writer.maybe_word(&mut network, "subnet", subnets);
+            writer.maybe_flag(&mut network, "external");
             network
         });
     }
@@ -683,7 +688,7 @@ impl Writer {
         if count != 1 {
             service.set("count", count);
             // Several services cannot have the same port.
-            service.0.retain(|it| it.0 != "ports");
+            service.0.retain(|entry| entry.0 != "ports");
         }
         let mut at = 0;
         if self.dice.maybe() {
@@ -725,35 +730,40 @@ impl Writer {
         if mode == "replicated-job" && self.dice.maybe() {
             service.set("completions", self.dice.amount(1..=8, &[0, 1, 30]));
         }
-        self.maybe(&mut service, "reserve", |it| it.resources(false));
+        self.maybe(&mut service, "reserve", |writer| writer.resources(false));
         let leaks = !self.dice.chance(0.8);
         if leaks {
             let limit = self.resources(true);
             service.set("limit", limit);
             let mut leak = Table::default();
-            self.maybe(&mut leak, "from", |it| it.dice.size(0, 3 << 20));
-            leak.0.retain(|(_, it)| !matches!(it, Item::Word(word) if word.starts_with("\"1099511627776")));
+            self.maybe(&mut leak, "from", |writer| writer.dice.size(0, 3 << 20));
+            leak.0.retain(|(_, item)| !matches!(item, Item::Word(word) if word.starts_with("\"1099511627776")));
             // It is full in a hundredth of the duration at the earliest.
             let rate = (100 * (1 << 30) / (self.duration / SECOND).max(1)).max(1);
             leak.set("rate", format!("{}B/s", self.dice.log(1, rate)));
             service.set("leak", leak);
         } else {
-            self.maybe(&mut service, "limit", |it| it.resources(false));
+            self.maybe(&mut service, "limit", |writer| writer.resources(false));
             self.maybe(&mut service, "exits", Writer::exits);
         }
         self.maybe(&mut service, "constraints", Writer::constraints);
-        self.maybe(&mut service, "preferences", |it| {
-            it.dice.some(&["node.labels.rack", "node.labels.zone", "engine.labels.storage", "spread=node.labels.no"])
+        self.maybe(&mut service, "preferences", |writer| {
+            writer.dice.some(&[
+                "node.labels.rack",
+                "node.labels.zone",
+                "engine.labels.storage",
+                "spread=node.labels.no",
+            ])
         });
-        self.maybe(&mut service, "max_replicas_per_node", |it| it.dice.amount(0..=3, &[0, 1]));
-        self.maybe(&mut service, "platforms", |it| it.dice.some(&["linux/amd64", "linux/aarch64", "linux"]));
+        self.maybe(&mut service, "max_replicas_per_node", |writer| writer.dice.amount(0..=3, &[0, 1]));
+        self.maybe(&mut service, "platforms", |writer| writer.dice.some(&["linux/amd64", "linux/aarch64", "linux"]));
         // Whatever ends at once is not started again at once: each run would go on for ever at one instant.
         self.restart(&mut service, is_job);
         if !is_job {
-            self.maybe(&mut service, "update", |it| it.update(&["pause", "continue", "rollback"]));
+            self.maybe(&mut service, "update", |writer| writer.update(&["pause", "continue", "rollback"]));
         }
-        self.maybe(&mut service, "rollback", |it| it.update(&["pause", "continue"]));
-        self.maybe(&mut service, "networks", |it| it.dice.some(&it.networks));
+        self.maybe(&mut service, "rollback", |writer| writer.update(&["pause", "continue"]));
+        self.maybe(&mut service, "networks", |writer| writer.dice.some(&writer.networks));
         self.maybe(&mut service, "labels", |_| {
             Table::default().with("tier", "a").with("number", 1u64).with("x.y", true)
         });
@@ -761,27 +771,27 @@ impl Writer {
         if is_dnsrr || self.dice.maybe() {
             service.set("endpoint", if is_dnsrr { "dnsrr" } else { "vip" });
         }
-        self.maybe(&mut service, "ports", |it| it.ports(is_dnsrr));
+        self.maybe(&mut service, "ports", |writer| writer.ports(is_dnsrr));
         self.maybe_span(&mut service, "stop_grace", SECOND / 10, 20 * SECOND);
-        self.maybe(&mut service, "volume_drivers", |it| it.dice.some(&["local", "nfs"]));
+        self.maybe(&mut service, "volume_drivers", |writer| writer.dice.some(&["local", "nfs"]));
         self.maybe_word(&mut service, "log_driver", &["json-file", "nfs", "none"]);
-        self.maybe(&mut service, "quorum", |it| it.dice.amount(1..=4, &[1, 10_000_000]));
+        self.maybe(&mut service, "quorum", |writer| writer.dice.amount(1..=4, &[1, 10_000_000]));
         // A strategy may have spares, which a global service cannot.
         if !is_job && (mode == "global" || self.dice.maybe()) {
             if self.dice.chance(0.3) {
                 self.policies(&mut service, "failover", false);
                 // Parameters have no place beside a name.
-                service.0.retain(|it| !sched::FAILOVERS.iter().any(|entry| entry.name == it.0));
+                service.0.retain(|(key, _)| !sched::FAILOVERS.iter().any(|entry| entry.name == *key));
             } else {
                 let mut failover = Table::default();
                 self.policies(&mut failover, "policy", mode != "global");
                 service.set("failover", failover);
             }
         }
-        self.maybe(&mut service, "stops", |it| {
+        self.maybe(&mut service, "stops", |writer| {
             let mut stops = Table::default();
-            it.maybe_law(&mut stops, "after", SECOND / 100, 20 * SECOND);
-            it.maybe(&mut stops, "code", |it| it.dice.amount(0..=2, &[0, 255]));
+            writer.maybe_law(&mut stops, "after", SECOND / 100, 20 * SECOND);
+            writer.maybe(&mut stops, "code", |writer| writer.dice.amount(0..=2, &[0, 255]));
             stops
         });
         self.maybe(&mut service, "health", Writer::health);
@@ -790,20 +800,20 @@ impl Writer {
 
     fn resources(&mut self, needs_memory: bool) -> Table {
         let mut resources = Table::default();
-        self.maybe(&mut resources, "cpus", |it| it.dice.cpus());
+        self.maybe(&mut resources, "cpus", |writer| writer.dice.cpus());
         if needs_memory {
             let size = self.dice.log(4 << 20, 1 << 30);
             resources.set("memory", format!("{size}B"));
         } else {
-            self.maybe(&mut resources, "memory", |it| {
-                let size = it.dice.log(4 << 20, 1 << 32);
-                let edge = *it.dice.pick(&["0B", "4MiB", "7EiB"]);
-                if it.dice.is_edge() { edge.to_string() } else { format!("{size}B") }
+            self.maybe(&mut resources, "memory", |writer| {
+                let size = writer.dice.log(4 << 20, 1 << 32);
+                let edge = *writer.dice.pick(&["0B", "4MiB", "7EiB"]);
+                if writer.dice.is_edge() { edge.to_string() } else { format!("{size}B") }
             });
         }
-        self.maybe(&mut resources, "generic", |it| {
-            let amount = it.dice.amount(1..=2, &[1, i64::MAX as u64]);
-            let kind = *it.dice.pick(KINDS);
+        self.maybe(&mut resources, "generic", |writer| {
+            let amount = writer.dice.amount(1..=2, &[1, i64::MAX as u64]);
+            let kind = *writer.dice.pick(KINDS);
             Table::default().with(kind, amount)
         });
         resources
@@ -814,7 +824,7 @@ impl Writer {
         let mut exits = Table::default();
         let after = self.dice.law(duration / 50, 2 * duration);
         exits.set("after", after);
-        self.maybe(&mut exits, "code", |it| it.dice.amount(0..=2, &[0, 1, 137, 255]));
+        self.maybe(&mut exits, "code", |writer| writer.dice.amount(0..=2, &[0, 1, 137, 255]));
         exits
     }
 
@@ -831,7 +841,7 @@ impl Writer {
         let delay = self.dice.period((self.duration / 100).max(SECOND / 100), self.duration.max(SECOND / 100));
         restart.set("delay", delay);
         if !restarts_always {
-            self.maybe(&mut restart, "max_attempts", |it| it.dice.amount(0..=3, &[0, 1, u64::MAX]));
+            self.maybe(&mut restart, "max_attempts", |writer| writer.dice.amount(0..=3, &[0, 1, u64::MAX]));
         }
         self.maybe_span(&mut restart, "window", SECOND, 100 * SECOND);
         service.set("restart", restart);
@@ -839,11 +849,11 @@ impl Writer {
 
     fn update(&mut self, actions: &[&str]) -> Table {
         let mut update = Table::default();
-        self.maybe(&mut update, "parallelism", |it| it.dice.amount(0..=3, &[0, 1, 10_000_000]));
+        self.maybe(&mut update, "parallelism", |writer| writer.dice.amount(0..=3, &[0, 1, 10_000_000]));
         self.maybe_span(&mut update, "delay", SECOND / 10, 30 * SECOND);
         self.maybe_word(&mut update, "failure_action", actions);
         self.maybe_span(&mut update, "monitor", SECOND / 10, 60 * SECOND);
-        self.maybe(&mut update, "max_failure_ratio", |it| it.dice.fraction());
+        self.maybe(&mut update, "max_failure_ratio", |writer| writer.dice.fraction());
         self.maybe_word(&mut update, "order", &["stop-first", "start-first"]);
         update
     }
@@ -891,20 +901,20 @@ impl Writer {
         let mut health = Table::default();
         let low = (self.duration / 1000).max(SECOND / 10);
         // Docker takes nothing from 1 ns to 1 ms for these.
-        let span = |it: &mut Writer| {
-            let nanos = if it.dice.is_edge() {
-                *it.dice.pick(&[0, SECOND / 1000, CENTURY])
+        let span = |writer: &mut Writer| {
+            let nanos = if writer.dice.is_edge() {
+                *writer.dice.pick(&[0, SECOND / 1000, CENTURY])
             } else {
-                it.dice.log(low, 60 * low)
+                writer.dice.log(low, 60 * low)
             };
-            it.dice.written(nanos)
+            writer.dice.written(nanos)
         };
         if self.is_long() || self.dice.maybe() {
             let interval = self.dice.period(low, 60 * low);
             health.set("interval", interval);
         }
         self.maybe(&mut health, "timeout", span);
-        self.maybe(&mut health, "retries", |it| it.dice.amount(0..=3, &[0, 1, 1_000_000]));
+        self.maybe(&mut health, "retries", |writer| writer.dice.amount(0..=3, &[0, 1, 1_000_000]));
         self.maybe(&mut health, "start_period", span);
         if self.is_long() || self.dice.maybe() {
             let interval = self.dice.period(low, 60 * low);
@@ -949,9 +959,11 @@ impl Writer {
                 let at = self.dice.written(at);
                 stack.set("at", at);
             }
-            self.maybe(&mut stack, "env", |it| Table::default().with("TAG", "2").with("COUNT", it.dice.count(0..=4)));
-            self.maybe(&mut stack, "env_file", |it| {
-                it.files.insert("variables.env".into(), "# What the stack needs\nTAG=3\nCOUNT=1\n".into());
+            self.maybe(&mut stack, "env", |writer| {
+                Table::default().with("TAG", "2").with("COUNT", writer.dice.count(0..=4))
+            });
+            self.maybe(&mut stack, "env_file", |writer| {
+                writer.files.insert("variables.env".into(), "# What the stack needs\nTAG=3\nCOUNT=1\n".into());
                 "variables.env"
             });
             tables.push(stack);
@@ -1009,12 +1021,12 @@ impl Writer {
 // What comes by chance.
 impl Writer {
     fn queues(&mut self, root: &mut Table) {
-        self.repeat(root, "queue", 2, |it, number| {
+        self.repeat(root, "queue", 2, |writer, number| {
             let name = format!("line-{number}");
             let mut queue = Table::default().with("name", name.as_str());
-            it.maybe(&mut queue, "running", |it| it.dice.amount(1..=4, &[1, 10_000_000]));
-            it.maybe(&mut queue, "waiting", |it| it.dice.amount(0..=4, &[0, 10_000_000]));
-            it.queues.push(name);
+            writer.maybe(&mut queue, "running", |writer| writer.dice.amount(1..=4, &[1, 10_000_000]));
+            writer.maybe(&mut queue, "waiting", |writer| writer.dice.amount(0..=4, &[0, 10_000_000]));
+            writer.queues.push(name);
             queue
         });
     }
@@ -1026,7 +1038,9 @@ impl Writer {
             0 => {
                 let mean = self.dice.period(low, high);
                 let mut diurnal = Table::default().with("mean", mean).with("amplitude", self.dice.fraction());
-                self.maybe(&mut diurnal, "period", |it| it.dice.period(SECOND, 2 * it.duration.max(SECOND)));
+                self.maybe(&mut diurnal, "period", |writer| {
+                    writer.dice.period(SECOND, 2 * writer.duration.max(SECOND))
+                });
                 self.maybe_span(&mut diurnal, "peak", SECOND, high);
                 table.set("diurnal", diurnal);
             }
@@ -1069,23 +1083,23 @@ impl Writer {
         let mut arrivals = Table::default();
         self.process(&mut arrivals, 40);
         self.maybe(&mut arrivals, "name", |_| format!("stream {number}"));
-        self.maybe(&mut arrivals, "batch", |it| match it.dice.chance(0.5) {
-            true => Item::from(it.dice.count(1..=3)),
-            false => Table::default().with("geometric", it.dice.number(1.0, 3.0)).into(),
+        self.maybe(&mut arrivals, "batch", |writer| match writer.dice.chance(0.5) {
+            true => Item::from(writer.dice.count(1..=3)),
+            false => Table::default().with("geometric", writer.dice.number(1.0, 3.0)).into(),
         });
         self.maybe(&mut arrivals, "from", Writer::time);
         self.maybe(&mut arrivals, "until", Writer::time);
-        self.maybe(&mut arrivals, "limit", |it| it.dice.amount(1..=50, &[0, 1]));
+        self.maybe(&mut arrivals, "limit", |writer| writer.dice.amount(1..=50, &[0, 1]));
         let (mut service, _) = self.service(["burst", "batch"][number as usize]);
         let kinds = self.dice.maybe().then(|| self.dice.count(1..=3));
         if let Some(kinds) = kinds {
             service.set("count", kinds);
         }
         arrivals.set("service", service);
-        self.maybe(&mut arrivals, "popularity", |it| match it.dice.chance(0.5) {
-            true => Item::from(Table::default().with("zipf", it.dice.fraction() * 10.0)),
+        self.maybe(&mut arrivals, "popularity", |writer| match writer.dice.chance(0.5) {
+            true => Item::from(Table::default().with("zipf", writer.dice.fraction() * 10.0)),
             false => {
-                let mut weights: Vec<f64> = (1..kinds.unwrap_or(1)).map(|_| it.dice.fraction()).collect();
+                let mut weights: Vec<f64> = (1..kinds.unwrap_or(1)).map(|_| writer.dice.fraction()).collect();
                 weights.push(1.0);
                 weights.into()
             }
@@ -1121,7 +1135,7 @@ impl Writer {
                     let every = self.dice.period((self.duration / 300).max(SECOND), self.duration);
                     scale.set("every", every);
                 }
-                self.maybe(&mut scale, "band", |it| it.dice.fraction());
+                self.maybe(&mut scale, "band", |writer| writer.dice.fraction());
                 self.maybe_span(&mut scale, "down_after", SECOND, self.duration.max(SECOND));
                 requests.set("autoscale", scale);
             }
@@ -1142,12 +1156,12 @@ impl Writer {
                 let min = self.dice.amount(0..=3, &[0]);
                 table.set("max", self.dice.count(min.max(1)..=8));
                 table.set("min", min);
-                self.maybe(&mut table, "step", |it| it.dice.amount(1..=3, &[1, 10_000_000]));
+                self.maybe(&mut table, "step", |writer| writer.dice.amount(1..=3, &[1, 10_000_000]));
                 scaling.push(table);
             }
             if releases.len() < 2 && self.dice.maybe() {
                 let mut table = self.operator(&service, low);
-                self.maybe(&mut table, "bad", |it| it.dice.fraction());
+                self.maybe(&mut table, "bad", |writer| writer.dice.fraction());
                 // A bad image that ends after a second would loop for a century.
                 if self.duration > 24 * 3600 * SECOND {
                     let exits = self.exits();
@@ -1155,8 +1169,8 @@ impl Writer {
                 } else {
                     self.maybe(&mut table, "exits", Writer::exits);
                 }
-                self.maybe(&mut table, "size", |it| it.dice.size(1, 1 << 30));
-                self.maybe(&mut table, "versions", |it| it.dice.amount(1..=5, &[1, 100]));
+                self.maybe(&mut table, "size", |writer| writer.dice.size(1, 1 << 30));
+                self.maybe(&mut table, "versions", |writer| writer.dice.amount(1..=5, &[1, 100]));
                 releases.push(table);
             }
         }
@@ -1171,20 +1185,20 @@ impl Writer {
     fn operator(&mut self, service: &Service, low: u64) -> Table {
         let every = self.dice.repeating(low, 30 * low);
         let mut table = Table::default().with("service", service.name.as_str()).with("every", every);
-        self.maybe(&mut table, "from", |it| {
-            let from = service.at.max(it.before_end());
-            it.dice.written(from)
+        self.maybe(&mut table, "from", |writer| {
+            let from = service.at.max(writer.before_end());
+            writer.dice.written(from)
         });
         self.maybe(&mut table, "until", Writer::time);
         table
     }
 
     fn crews(&mut self, root: &mut Table) {
-        self.repeat(root, "crew", 2, |it, number| {
+        self.repeat(root, "crew", 2, |writer, number| {
             let name = format!("crew {number}");
             let mut crew = Table::default().with("name", name.as_str());
-            it.maybe(&mut crew, "count", |it| it.dice.amount(1..=3, &[1, 1_000_000]));
-            it.crews.push(name);
+            writer.maybe(&mut crew, "count", |writer| writer.dice.amount(1..=3, &[1, 1_000_000]));
+            writer.crews.push(name);
             crew
         });
     }
@@ -1220,8 +1234,12 @@ impl Writer {
             failure.set("log", file);
             return failure;
         }
-        let keys = |it: &Writer| -> Vec<(String, String)> {
-            it.nodes.iter().flat_map(|node| node.labels.keys().map(|key| (node.pool.clone(), key.clone()))).collect()
+        let keys = |writer: &Writer| -> Vec<(String, String)> {
+            writer
+                .nodes
+                .iter()
+                .flat_map(|node| node.labels.keys().map(|key| (node.pool.clone(), key.clone())))
+                .collect()
         };
         let keys = keys(self);
         if !keys.is_empty() && self.dice.maybe() {
@@ -1245,13 +1263,17 @@ impl Writer {
             let crew = self.dice.pick(&self.crews).clone();
             failure.set("crew", crew);
         } else {
-            self.maybe(&mut failure, "crews", |it| it.dice.amount(1..=2, &[1, 1_000_000]));
+            self.maybe(&mut failure, "crews", |writer| writer.dice.amount(1..=2, &[1, 1_000_000]));
         }
         self.maybe_word(&mut failure, "start", &["stationary", "new"]);
-        self.maybe(&mut failure, "burst", |it| {
-            let mut burst = Table::default().with("chance", it.dice.fraction());
-            it.maybe(&mut burst, "size", |it| if it.dice.is_edge() { 1e6 } else { it.dice.number(2.0, 6.0) });
-            it.maybe_span(&mut burst, "within", SECOND, 120 * SECOND);
+        self.maybe(&mut failure, "burst", |writer| {
+            let mut burst = Table::default().with("chance", writer.dice.fraction());
+            writer.maybe(
+                &mut burst,
+                "size",
+                |writer| if writer.dice.is_edge() { 1e6 } else { writer.dice.number(2.0, 6.0) },
+            );
+            writer.maybe_span(&mut burst, "within", SECOND, 120 * SECOND);
             burst
         });
         failure
@@ -1267,11 +1289,11 @@ impl Writer {
         let mut table = Table::default().with("of", of).with("first", self.time());
         let written = self.dice.written(lasts);
         table.set("lasts", written);
-        self.maybe(&mut table, "every", |it| it.dice.period(low, 5 * low));
+        self.maybe(&mut table, "every", |writer| writer.dice.period(low, 5 * low));
         self.maybe_span(&mut table, "stagger", SECOND / 10, low);
-        self.maybe(&mut table, "off_after", |it| {
-            let after = it.dice.count(0..=lasts - 1);
-            it.dice.written(after)
+        self.maybe(&mut table, "off_after", |writer| {
+            let after = writer.dice.count(0..=lasts - 1);
+            writer.dice.written(after)
         });
         table
     }
@@ -1290,23 +1312,31 @@ impl Writer {
 
     /// Services or stacks are removed; what else happens to them is before.
     fn removal(&mut self) -> Option<Table> {
-        let alive = |it: &&mut Service| it.removed.is_none();
+        let alive = |service: &&mut Service| service.removed.is_none();
         let stack = self.stacks.first().cloned().filter(|_| self.dice.chance(0.5));
         let at = self.before_end();
         let name = match stack {
             Some(stack) => stack,
             None => {
-                let names: Vec<String> =
-                    self.services.iter().filter(|it| it.at <= at).map(|it| it.name.clone()).collect();
+                let names: Vec<String> = self
+                    .services
+                    .iter()
+                    .filter(|service| service.at <= at)
+                    .map(|service| service.name.clone())
+                    .collect();
                 (!names.is_empty()).then(|| self.dice.pick(&names).clone())?
             }
         };
-        let is_meant = |it: &Service| it.name == name || it.name.starts_with(&format!("{name}_"));
-        let at = self.services.iter().filter(|it| is_meant(it)).map(|it| it.at).max()?.max(at);
+        let is_meant = |service: &Service| service.name == name || service.name.starts_with(&format!("{name}_"));
+        let at = self.services.iter().filter(|service| is_meant(service)).map(|service| service.at).max()?.max(at);
         if self.duration <= at {
             return None;
         }
-        self.services.iter_mut().filter(alive).filter(|it| is_meant(it)).for_each(|it| it.removed = Some(at));
+        self.services
+            .iter_mut()
+            .filter(alive)
+            .filter(|service| is_meant(service))
+            .for_each(|service| service.removed = Some(at));
         let at = self.dice.written(at);
         Some(Table::default().with("at", at).with("remove", name))
     }
@@ -1383,8 +1413,8 @@ impl Writer {
         }
         if ["scale", "update_image", "force"].contains(&key) {
             let named = event.text();
-            for service in self.services.iter_mut().filter(|it| named.contains(&it.name)) {
-                service.changed = Some(service.changed.map_or(last, |it| it.min(last)));
+            for service in self.services.iter_mut().filter(|service| named.contains(&service.name)) {
+                service.changed = Some(service.changed.map_or(last, |changed| changed.min(last)));
             }
         }
         Some(event)
@@ -1393,18 +1423,19 @@ impl Writer {
     /// An event on services, and when it may be.
     fn service_event(&mut self) -> Option<(u64, u64, &'static str, Item)> {
         let key = *self.dice.pick(&["kill", "scale", "update_image", "force", "rollback"]);
-        let fits = |it: &&Service| match key {
-            "scale" => it.is_replicated,
-            "rollback" => it.changed.is_some(),
+        let fits = |service: &&Service| match key {
+            "scale" => service.is_replicated,
+            "rollback" => service.changed.is_some(),
             _ => true,
         };
         let end = self.duration;
-        let begin = |it: &Service| if key == "rollback" { it.changed.unwrap_or(it.at) } else { it.at };
+        let begin =
+            |service: &Service| if key == "rollback" { service.changed.unwrap_or(service.at) } else { service.at };
         let fit: Vec<Service> = self
             .services
             .iter()
             .filter(fits)
-            .filter(|it| begin(it) < it.removed.unwrap_or(end).min(end))
+            .filter(|service| begin(service) < service.removed.unwrap_or(end).min(end))
             .cloned()
             .collect();
         if fit.is_empty() {
@@ -1412,8 +1443,8 @@ impl Writer {
         }
         let one = self.dice.pick(&fit).clone();
         let (from, to) = (begin(&one), one.removed.unwrap_or(end).min(end));
-        let others = fit.iter().filter(|it| begin(it) <= from && to <= it.removed.unwrap_or(end));
-        let others: Vec<String> = others.map(|it| it.name.clone()).filter(|it| *it != one.name).collect();
+        let others = fit.iter().filter(|service| begin(service) <= from && to <= service.removed.unwrap_or(end));
+        let others: Vec<String> = others.map(|service| service.name.clone()).filter(|name| *name != one.name).collect();
         let mut names = vec![one.name.clone()];
         if !others.is_empty() && self.dice.chance(0.3) {
             let other = self.dice.pick(&others).clone();

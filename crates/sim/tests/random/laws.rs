@@ -30,7 +30,7 @@ pub struct Broken {
 impl Broken {
     /// The law without the numbers in it: whether two faults are alike.
     pub fn kind(&self) -> String {
-        self.law.chars().filter(|it| !it.is_ascii_digit()).collect()
+        self.law.chars().filter(|char| !char.is_ascii_digit()).collect()
     }
 }
 
@@ -80,7 +80,7 @@ pub fn check(case: &Case, folder: &Path) -> Result<Kept, Broken> {
     let scenario = Arc::new(scenario);
     let chosen = &plan[text.len() % plan.len()];
     driven::check(&scenario, chosen, text.len() as u64)?;
-    let events = outcomes.iter().map(|it| value(it, "events").unwrap_or(0.0)).sum();
+    let events = outcomes.iter().map(|outcome| value(outcome, "events").unwrap_or(0.0)).sum();
     let again = execute(&scenario, &plan, 2, &|_| {});
     let manifest = Manifest::of(&scenario, text.as_bytes(), "simctl run".into());
     let results = laws_of_tables(&scenario, &manifest, outcomes, again, folder)?;
@@ -131,7 +131,7 @@ thread_local! {
 }
 
 /// Does something of which panics are caught inside, and says where the last one was instead of printing it.
-fn quietly<T>(it: impl FnOnce() -> T) -> (T, String) {
+fn quietly<T>(run: impl FnOnce() -> T) -> (T, String) {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
         let usual = std::panic::take_hook();
@@ -139,7 +139,7 @@ fn quietly<T>(it: impl FnOnce() -> T) -> (T, String) {
             let is_quiet = PANIC.with_borrow_mut(|place| {
                 let is_quiet = place.is_some();
                 if is_quiet {
-                    *place = info.location().map(|it| format!(" at {it}"));
+                    *place = info.location().map(|location| format!(" at {location}"));
                 }
                 is_quiet
             });
@@ -149,12 +149,12 @@ fn quietly<T>(it: impl FnOnce() -> T) -> (T, String) {
         }));
     });
     PANIC.set(Some(String::new()));
-    let done = it();
+    let done = run();
     (done, PANIC.take().unwrap_or_default())
 }
 
 fn value(outcome: &Outcome, name: &str) -> Option<f64> {
-    let column = METRICS.iter().position(|it| it.name == name).unwrap_or_else(|| panic!("no metric {name}"));
+    let column = METRICS.iter().position(|metric| metric.name == name).unwrap_or_else(|| panic!("no metric {name}"));
     outcome.values[column]
 }
 
@@ -218,20 +218,21 @@ fn laws_of_run(scenario: &Scenario, outcome: &Outcome) -> Held {
 
 fn laws_of_rows(scenario: &Scenario, outcome: &Outcome, end: f64) -> Held {
     let of = |name: &str| value(outcome, name);
-    let plans: BTreeMap<&str, &str> = scenario.nodes.iter().map(|it| (it.spec.id.as_str(), it.pool.as_str())).collect();
-    let running: u64 = outcome.nodes.iter().map(|it| it.running).sum();
+    let plans: BTreeMap<&str, &str> =
+        scenario.nodes.iter().map(|node| (node.spec.id.as_str(), node.pool.as_str())).collect();
+    let running: u64 = outcome.nodes.iter().map(|node| node.running).sum();
     let equal = |name: &str, count: u64| {
         let value = of(name);
         holds(value == Some(count as f64), &format!("{name} is that of the rows"), || format!("{value:?}, {count}"))
     };
     equal("running_final", running)?;
-    if let Some(most) = outcome.nodes.iter().map(|it| it.running).max() {
+    if let Some(most) = outcome.nodes.iter().map(|node| node.running).max() {
         equal("tasks_per_node_max", most)?;
     }
     if scenario.warm_up == sched::Span::ZERO {
         equal("tasks_created", outcome.tasks.len() as u64)?;
     }
-    let listed: Vec<&str> = outcome.nodes.iter().map(|it| it.node.as_str()).collect();
+    let listed: Vec<&str> = outcome.nodes.iter().map(|node| node.node.as_str()).collect();
     holds(listed.len() == plans.len(), "every node has a row", || format!("{listed:?}"))?;
     for node in &outcome.nodes {
         let about = || format!("{node:?}");
@@ -239,7 +240,11 @@ fn laws_of_rows(scenario: &Scenario, outcome: &Outcome, end: f64) -> Held {
         holds(node.running <= node.running_max, "a node's tasks at the end are not above the most", about)?;
         holds(node.down_s <= end * (1.0 + 1e-9), "a node is not down longer than the run", about)?;
         let shares = [node.cpu_reserved, node.memory_reserved, node.down_s];
-        holds(shares.iter().all(|it| it.is_finite() && 0.0 <= *it), "numbers of a node are not negative", about)?;
+        holds(
+            shares.iter().all(|share| share.is_finite() && 0.0 <= *share),
+            "numbers of a node are not negative",
+            about,
+        )?;
     }
 
     let mut names = BTreeSet::new();
@@ -250,11 +255,19 @@ fn laws_of_rows(scenario: &Scenario, outcome: &Outcome, end: f64) -> Held {
         holds(before <= task.created_s, "tasks are in order of creation", about)?;
         before = task.created_s;
         let times = [Some(task.created_s), task.assigned_s, task.ready_s, task.running_s, task.ended_s];
-        holds(times.iter().flatten().all(|it| (0.0..=end).contains(it)), "times of a task are within the run", about)?;
+        holds(
+            times.iter().flatten().all(|time| (0.0..=end).contains(time)),
+            "times of a task are within the run",
+            about,
+        )?;
         // When the manager learns that it runs it may have ended, so the end is by itself.
         let steps: Vec<f64> = times[..4].iter().flatten().copied().collect();
         holds(steps.is_sorted(), "a task is created, assigned, ready and running in this order", about)?;
-        holds(task.ended_s.is_none_or(|it| task.created_s <= it), "a task does not end before it is created", about)?;
+        holds(
+            task.ended_s.is_none_or(|ended| task.created_s <= ended),
+            "a task does not end before it is created",
+            about,
+        )?;
         holds(task.ready_s.is_none() || task.assigned_s.is_some(), "only an assigned task becomes ready", about)?;
         let has_node = plans.contains_key(task.node.as_str());
         holds(has_node || task.node.is_empty(), "a task is on a node of the scenario", about)?;
@@ -262,7 +275,8 @@ fn laws_of_rows(scenario: &Scenario, outcome: &Outcome, end: f64) -> Held {
         let runs = task.state == TaskState::Running;
         holds(!runs || task.running_s.is_some(), "a task that is RUNNING came to run", about)?;
     }
-    let states: f64 = METRICS.iter().filter(|it| it.name.starts_with("state_")).filter_map(|it| of(it.name)).sum();
+    let states: f64 =
+        METRICS.iter().filter(|metric| metric.name.starts_with("state_")).filter_map(|metric| of(metric.name)).sum();
     holds(states <= outcome.tasks.len() as f64, "records at the end are of tasks", || format!("{states}"))?;
 
     let mut before = 0.0;
@@ -270,7 +284,7 @@ fn laws_of_rows(scenario: &Scenario, outcome: &Outcome, end: f64) -> Held {
         holds(before <= mark.time_s && mark.time_s <= end, "marks are in order of time", || format!("{mark:?}"))?;
         before = mark.time_s;
     }
-    let losses = outcome.marks.iter().filter(|it| it.kind == "down").count() as f64;
+    let losses = outcome.marks.iter().filter(|mark| mark.kind == "down").count() as f64;
     let failures = of("node_failures").unwrap_or(0.0);
     let law = "machines lose power only where there is a mark";
     holds(failures == 0.0 || 0.0 < losses, law, || format!("{failures} failures, {losses} marks"))?;

@@ -76,12 +76,12 @@ fn documented_keys() -> BTreeSet<String> {
             "Laws" => "law",
             _ => heading.trim_matches('`'),
         };
-        for row in body.lines().take_while(|it| !it.starts_with('#')).filter(|it| it.starts_with("| `")) {
+        for row in body.lines().take_while(|line| !line.starts_with('#')).filter(|line| line.starts_with("| `")) {
             let first = row.split('|').nth(1).expect("a row has cells");
             let second = row.split('|').nth(2).expect("a row has two cells");
             let mut words = backticked(first);
             if table == "law" {
-                words.extend(backticked(second).into_iter().filter(|it| !words.contains(it)).collect::<Vec<_>>());
+                words.extend(backticked(second).into_iter().filter(|word| !words.contains(word)).collect::<Vec<_>>());
             }
             keys.extend(words.into_iter().map(|key| if table.is_empty() { key } else { format!("{table}.{key}") }));
         }

@@ -115,9 +115,9 @@ const RECOUNTED: &[&str] = &[
 
 #[test]
 fn every_metric_is_counted_a_second_time_or_has_a_reason() {
-    let excused = NOT_FROM_TABLES.iter().flat_map(|it| it.1);
+    let excused = NOT_FROM_TABLES.iter().flat_map(|entry| entry.1);
     let mut named: Vec<&str> = RECOUNTED.iter().chain(excused).copied().collect();
-    let mut all: Vec<&str> = METRICS.iter().map(|it| it.name).collect();
+    let mut all: Vec<&str> = METRICS.iter().map(|metric| metric.name).collect();
     named.sort_unstable();
     all.sort_unstable();
     assert_eq!(named, all);
@@ -133,18 +133,19 @@ pub fn recount(scenario: &Scenario, results: &Results, seen: &mut BTreeSet<&'sta
     }
     for values in &results.runs.rows {
         let of = |name: &str| {
-            let column = results.runs.metrics.iter().position(|it| it == name);
+            let column = results.runs.metrics.iter().position(|known| known == name);
             values.items[column.unwrap_or_else(|| panic!("no metric {name}"))]
         };
         let is_same = |strategy: &str, replication| strategy == values.strategy && replication == values.replication;
-        let tasks = results.tasks.iter().find(|it| is_same(&it.strategy, it.replication)).map(|it| &it.items[..]);
-        let marks = results.marks.iter().find(|it| is_same(&it.strategy, it.replication)).map(|it| &it.items[..]);
+        let tasks = results.tasks.iter().find(|run| is_same(&run.strategy, run.replication)).map(|run| &run.items[..]);
+        let marks = results.marks.iter().find(|run| is_same(&run.strategy, run.replication)).map(|run| &run.items[..]);
         let (Some(tasks), Some(marks)) = (tasks, marks) else { continue };
         let run =
             Run { scenario, tasks, marks, from: scenario.warm_up.as_secs_f64(), end: scenario.duration.as_secs_f64() };
         for (name, counted) in run.counted() {
             // Spares are no replicas; one that takes a slot is no restart and counts from then on. The tables do not say so.
-            let knows_spares = ["restarts", "event_to_", "time_to_running"].iter().any(|it| name.starts_with(it));
+            let knows_spares =
+                ["restarts", "event_to_", "time_to_running"].iter().any(|prefix| name.starts_with(prefix));
             if has_spares(scenario) && knows_spares {
                 continue;
             }
@@ -207,28 +208,28 @@ impl Run<'_> {
 
     /// So many of these times are in the window.
     fn number(&self, times: impl Iterator<Item = f64> + Clone) -> Counted {
-        let after = times.clone().filter(|it| self.from < *it).count();
-        let from = times.filter(|it| self.from <= *it).count();
+        let after = times.clone().filter(|time| self.from < *time).count();
+        let from = times.filter(|time| self.from <= *time).count();
         // Without a warm-up nothing comes before the window.
         Counted::Between(if self.from == 0.0 { from } else { after } as f64, from as f64)
     }
 
     fn of_tasks(&self) -> Vec<(&'static str, Counted)> {
-        let created = self.tasks.iter().map(|it| it.created_s);
-        let again = self.tasks.iter().filter(|it| number_in_slot(it) != 1).map(|it| it.created_s);
-        let window = self.tasks.iter().filter(|it| self.from <= it.created_s);
-        let mut to_running: Vec<f64> = window.filter_map(|it| Some(it.running_s? - it.created_s)).collect();
+        let created = self.tasks.iter().map(|task| task.created_s);
+        let again = self.tasks.iter().filter(|task| number_in_slot(task) != 1).map(|task| task.created_s);
+        let window = self.tasks.iter().filter(|task| self.from <= task.created_s);
+        let mut to_running: Vec<f64> = window.filter_map(|task| Some(task.running_s? - task.created_s)).collect();
         to_running.sort_by(f64::total_cmp);
         // The smallest of which a share of that many hundredths is not above it.
         let percentile = |hundredths: usize| {
             let n = to_running.len();
             (1..=n).find(|rank| hundredths * n <= 100 * rank).map(|rank| to_running[rank - 1])
         };
-        let event = self.marks.iter().rev().find(|it| it.kind == "script").map(|it| it.time_s);
+        let event = self.marks.iter().rev().find(|mark| mark.kind == "script").map(|mark| mark.time_s);
         let since = |time: fn(&TaskRow) -> Option<f64>| {
             let event = event?;
-            let later = self.tasks.iter().filter(|it| event <= it.created_s);
-            mean(&later.filter_map(|it| Some(time(it)? - event)).collect::<Vec<_>>())
+            let later = self.tasks.iter().filter(|task| event <= task.created_s);
+            mean(&later.filter_map(|task| Some(time(task)? - event)).collect::<Vec<_>>())
         };
         vec![
             ("tasks_created", self.number(created)),
@@ -237,22 +238,22 @@ impl Run<'_> {
             ("time_to_running_p99_s", Counted::Is(percentile(99))),
             ("time_to_running_max_s", Counted::Is(percentile(100))),
             ("time_to_running_mean_s", Counted::Is(mean(&to_running))),
-            ("event_to_created_mean_s", Counted::Is(since(|it| Some(it.created_s)))),
-            ("event_to_ready_mean_s", Counted::Is(since(|it| it.ready_s))),
+            ("event_to_created_mean_s", Counted::Is(since(|task| Some(task.created_s)))),
+            ("event_to_ready_mean_s", Counted::Is(since(|task| task.ready_s))),
         ]
     }
 
     fn of_machines(&self) -> Vec<(&'static str, Counted)> {
-        let of_kind = |kind: &'static str| self.marks.iter().filter(move |it| it.kind == kind);
-        let lost = of_kind("down").flat_map(|it| std::iter::repeat_n(it.time_s, machines(it)));
+        let of_kind = |kind: &'static str| self.marks.iter().filter(move |mark| mark.kind == kind);
+        let lost = of_kind("down").flat_map(|mark| std::iter::repeat_n(mark.time_s, machines(mark)));
         // Whoever is no member fails unnoticed.
         let leaves = |action: &Action| matches!(action, Action::RemoveNode(_));
         let are_all_members = self.scenario.joins.is_empty()
             && self.scenario.scalers.is_empty()
-            && !self.scenario.script.iter().any(|it| leaves(&it.action));
+            && !self.scenario.script.iter().any(|scripted| leaves(&scripted.action));
         let mut without = 0.0;
         for (kind, sign) in [("down", 1.0), ("up", -1.0)] {
-            without += of_kind(kind).map(|it| sign * machines(it) as f64 * self.left(it.time_s)).sum::<f64>();
+            without += of_kind(kind).map(|mark| sign * machines(mark) as f64 * self.left(mark.time_s)).sum::<f64>();
         }
         let without = without / (self.end - self.from);
         let failures = self.number(lost);
@@ -274,7 +275,7 @@ impl Run<'_> {
         let (mut leaderless, mut minority) = (0.0, 0.0);
         let (mut elections, mut losses) = (Vec::new(), Vec::new());
         let mut is_tied = false;
-        for mark in self.marks.iter().filter(|it| it.kind == "managers") {
+        for mark in self.marks.iter().filter(|mark| mark.kind == "managers") {
             let (now, left) = (mark.time_s, self.left(mark.time_s));
             is_tied |= now == self.from;
             match mark.label.as_str() {
@@ -344,15 +345,15 @@ impl Run<'_> {
             ("state_rejected", TaskState::Rejected),
             ("state_orphaned", TaskState::Orphaned),
         ] {
-            at_most(name, self.tasks.iter().filter(|it| it.state == state).count() as f64)?;
+            at_most(name, self.tasks.iter().filter(|task| task.state == state).count() as f64)?;
         }
         // Whoever is pending was created, and is neither assigned nor at its end.
-        let waits = |it: &TaskRow| (it.created_s, it.assigned_s.or(it.ended_s).unwrap_or(self.end));
+        let waits = |task: &TaskRow| (task.created_s, task.assigned_s.or(task.ended_s).unwrap_or(self.end));
         let waited: f64 =
             self.tasks.iter().map(waits).map(|(from, to)| (self.left(from) - self.left(to)).max(0.0)).sum();
         at_most("pending_mean", waited / (self.end - self.from))?;
         let mut turns: Vec<(f64, i32)> = Vec::new();
-        for (from, to) in self.tasks.iter().map(waits).filter(|it| self.from <= it.1) {
+        for (from, to) in self.tasks.iter().map(waits).filter(|task| self.from <= task.1) {
             turns.extend([(from, -1), (to, 1)]);
         }
         // At one instant those that come come first.
@@ -368,16 +369,16 @@ impl Run<'_> {
             slots.entry(task.name.split('#').next().unwrap_or_default()).or_default().push(task);
         }
         // A spare takes a slot after its assignment, and the tables do not say which.
-        let is_spare = |it: &TaskRow| it.name.contains(".spare");
-        let moved = |it: &&TaskRow| {
-            let before = |other: &&&TaskRow| other.assigned_s <= it.assigned_s && other.assigned_s.is_some();
-            let slot = &slots[it.name.split('#').next().unwrap_or_default()];
+        let is_spare = |task: &TaskRow| task.name.contains(".spare");
+        let moved = |task: &&TaskRow| {
+            let before = |other: &&&TaskRow| other.assigned_s <= task.assigned_s && other.assigned_s.is_some();
+            let slot = &slots[task.name.split('#').next().unwrap_or_default()];
             let moves =
-                Some(self.from) <= it.assigned_s && slot.iter().filter(before).any(|other| other.node != it.node);
-            moves || is_spare(it)
+                Some(self.from) <= task.assigned_s && slot.iter().filter(before).any(|other| other.node != task.node);
+            moves || is_spare(task)
         };
         at_most("moves", self.tasks.iter().filter(moved).count() as f64)?;
-        let noticed = self.marks.iter().any(|it| it.kind == "detected" && self.from <= it.time_s);
+        let noticed = self.marks.iter().any(|mark| mark.kind == "detected" && self.from <= mark.time_s);
         let detection = of("detection_mean_s");
         holds(noticed || detection.is_none(), "only what has a mark was detected", || format!("{detection:?}"))
     }
@@ -385,14 +386,15 @@ impl Run<'_> {
 
 /// Which task of its slot it is, from 1.
 fn number_in_slot(task: &TaskRow) -> u64 {
-    let number = task.name.rsplit_once('#').and_then(|it| it.1.parse().ok());
+    let number = task.name.rsplit_once('#').and_then(|parts| parts.1.parse().ok());
     number.unwrap_or_else(|| panic!("a number after #: {}", task.name))
 }
 
 /// Machines that a mark is about: `node down`, `rack=r1 down (5 nodes)`, `3 nodes down`.
 fn machines(mark: &Mark) -> usize {
     let label = mark.label.as_str();
-    let of_unit = label.rsplit_once('(').and_then(|it| it.1.strip_suffix(" nodes)").or(it.1.strip_suffix(" node)")));
+    let of_unit =
+        label.rsplit_once('(').and_then(|parts| parts.1.strip_suffix(" nodes)").or(parts.1.strip_suffix(" node)")));
     let plain = label.strip_suffix(&format!(" nodes {}", mark.kind));
     of_unit.or(plain).map_or(Ok(1), str::parse).unwrap_or_else(|_| panic!("a number of machines: {label}"))
 }

@@ -15,16 +15,17 @@ fn root() -> PathBuf {
 
 fn scenarios() -> BTreeMap<String, Scenario> {
     let folder = root().join("scenarios/reality");
-    let files = fs::read_dir(&folder).expect("the scenarios are part of the project").map(|it| it.unwrap().path());
+    let files =
+        fs::read_dir(&folder).expect("the scenarios are part of the project").map(|entry| entry.unwrap().path());
     let named = |file: PathBuf| (file.file_stem().unwrap().to_string_lossy().into_owned(), load(&file).unwrap());
-    files.filter(|it| it.extension().is_some_and(|it| it == "toml")).map(named).collect()
+    files.filter(|file| file.extension().is_some_and(|extension| extension == "toml")).map(named).collect()
 }
 
 /// The mean of a metric over the replications; `None` if one has no value.
 fn mean(outcomes: &[sim::metrics::Outcome], metric: &str) -> Option<f64> {
-    let column = METRICS.iter().position(|it| it.name == metric).unwrap_or_else(|| panic!("no metric {metric}"));
-    let values: Option<Vec<f64>> = outcomes.iter().map(|it| it.values[column]).collect();
-    values.map(|it| it.iter().sum::<f64>() / it.len() as f64)
+    let column = METRICS.iter().position(|known| known.name == metric).unwrap_or_else(|| panic!("no metric {metric}"));
+    let values: Option<Vec<f64>> = outcomes.iter().map(|outcome| outcome.values[column]).collect();
+    values.map(|values| values.iter().sum::<f64>() / values.len() as f64)
 }
 
 #[test]
@@ -64,15 +65,18 @@ fn tasks_say_what_they_said() {
     ] {
         let scenario = Scenario { replications: 1, ..scenarios[name].clone() };
         let outcomes = execute(&scenario, &plan(&scenario), 1, &|_| {});
-        let ended: Vec<_> = outcomes[0].tasks.iter().filter(|it| it.state == state).collect();
+        let ended: Vec<_> = outcomes[0].tasks.iter().filter(|task| task.state == state).collect();
         assert!(!ended.is_empty(), "{name}: no task is {state}");
-        assert!(ended.iter().all(|it| it.error == words), "{name}: {:?}", ended[0]);
+        assert!(ended.iter().all(|task| task.error == words), "{name}: {:?}", ended[0]);
     }
     let new = &scenarios["exhaustion-at-once"];
     let new = Scenario { replications: 1, ..new.clone() };
     let outcomes = execute(&new, &plan(&new), 1, &|_| {});
-    let mut waiting = outcomes[0].tasks.iter().filter(|it| it.state == TaskState::New);
-    assert!(waiting.all(|it| it.error.is_empty() && it.node.is_empty()), "a task without an address says nothing");
+    let mut waiting = outcomes[0].tasks.iter().filter(|task| task.state == TaskState::New);
+    assert!(
+        waiting.all(|task| task.error.is_empty() && task.node.is_empty()),
+        "a task without an address says nothing"
+    );
 }
 
 /// What was measured, beside the project: one column of a table, of the rows in which some columns have given values.
@@ -136,7 +140,7 @@ fn measured(folder: &Path, (file, column, those): Column) -> (f64, f64) {
     let values: Vec<f64> = rows.filter_map(|row| row[column].parse().ok()).collect();
     let n = values.len() as f64;
     let mean = values.iter().sum::<f64>() / n;
-    let variance = values.iter().map(|it| (it - mean).powi(2)).sum::<f64>() / (n - 1.0);
+    let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (n - 1.0);
     (mean, (0.1 * mean).max(2.0 * (variance / n).sqrt()))
 }
 

@@ -76,7 +76,8 @@ impl Place {
     }
 
     fn results(&self) -> Vec<PathBuf> {
-        let entries = fs::read_dir(self.path("results")).map(|entries| entries.map(|it| it.unwrap().path()).collect());
+        let entries =
+            fs::read_dir(self.path("results")).map(|entries| entries.map(|entry| entry.unwrap().path()).collect());
         entries.unwrap_or_default()
     }
 }

@@ -26,9 +26,9 @@ fn tables_read_back_as_they_were() {
     let mut read = table::read(&scratch.0).unwrap();
     // A line break in a text cell becomes a blank: that is all that changes.
     let mut tasks = results.tasks.iter().flat_map(|run| &run.items);
-    let error = tasks.find(|it| !it.error.is_empty()).unwrap().error.clone();
+    let error = tasks.find(|task| !task.error.is_empty()).unwrap().error.clone();
     let read_tasks = read.tasks.iter_mut().flat_map(|run| &mut run.items);
-    for task in read_tasks.filter(|it| !it.error.is_empty()) {
+    for task in read_tasks.filter(|task| !task.error.is_empty()) {
         assert_eq!(task.error, error.replace('\n', " "));
         task.error = error.clone();
     }
@@ -114,7 +114,7 @@ fn a_failed_writing_leaves_the_old_folder_as_it_was() {
     fs::create_dir_all(blocked.join("inside")).unwrap();
     let error = table::write(&scratch.0, &small()).unwrap_err().to_string();
     assert!(error.contains("nodes.csv"), "{error}");
-    let entries = fs::read_dir(&scratch.0).unwrap().map(|it| it.unwrap().file_name().into_string().unwrap());
+    let entries = fs::read_dir(&scratch.0).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
     let left: Vec<String> = entries.filter(|name| name.contains("tmp-")).collect();
     assert!(left.is_empty(), "temporary files stay: {left:?}");
     assert_eq!(text(&scratch.0, "runs.csv").lines().count(), 16);
@@ -124,7 +124,7 @@ fn a_failed_writing_leaves_the_old_folder_as_it_was() {
 /// Names of everything in a folder, hidden or not.
 fn entries(dir: &Path) -> Vec<String> {
     let mut names: Vec<String> =
-        fs::read_dir(dir).unwrap().map(|it| it.unwrap().file_name().into_string().unwrap()).collect();
+        fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
     names
 }

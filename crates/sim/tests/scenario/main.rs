@@ -68,8 +68,8 @@ fn mistakes_in_csv_files_are_explained() {
         );
         let complaints = parse(&dir.join("s.toml"), &text).err();
         complaints.map(|complaints| {
-            let line = |it: sim::scenario::Complaint| {
-                format!("{}{}", it.message, it.help.map_or(String::new(), |help| format!(" ({help})")))
+            let line = |complaint: sim::scenario::Complaint| {
+                format!("{}{}", complaint.message, complaint.help.map_or(String::new(), |help| format!(" ({help})")))
             };
             complaints.list.into_iter().map(line).collect::<Vec<_>>().join("\n")
         })
@@ -114,7 +114,7 @@ fn five_mistakes_are_five_complaints() {
         "#,
     )
     .unwrap_err();
-    let lines: Vec<usize> = complaints.list.iter().map(|it| it.position.as_ref().unwrap().line).collect();
+    let lines: Vec<usize> = complaints.list.iter().map(|complaint| complaint.position.as_ref().unwrap().line).collect();
     assert_eq!(lines, [2, 3, 4, 7, 10], "{complaints}");
     assert_eq!(complaints.more, 0);
 }
@@ -175,7 +175,7 @@ fn every_shipped_scenario_is_understood() {
         assert_ne!(scenario.title, scenario.name, "{} has no title", path.display());
         assert!(200 < scenario.description.len(), "{} says too little", path.display());
         assert!(!scenario.expect.is_empty(), "{} expects nothing", path.display());
-        assert!(scenario.expect.iter().any(|it| it.metric == "tasks_desired"), "{}", path.display());
+        assert!(scenario.expect.iter().any(|expected| expected.metric == "tasks_desired"), "{}", path.display());
     }
     assert!(7 <= seen, "{seen} scenarios");
 }
@@ -246,7 +246,8 @@ fn pools_become_nodes() {
     assert_eq!(description.hostname, "w40");
     assert_eq!(description.engine_labels["disk"], "d39");
     assert_eq!((description.resources.nano_cpus, description.resources.memory), (123_456_789, 512 << 20));
-    let generic: Vec<_> = description.resources.generic.iter().map(|it| (it.kind.as_str(), it.units.clone())).collect();
+    let generic: Vec<_> =
+        description.resources.generic.iter().map(|generic| (generic.kind.as_str(), generic.units.clone())).collect();
     let named = |name: &str| Units::Named(name.into());
     assert_eq!(generic, [("gpu", Units::Count(2)), ("fpga", named("a")), ("fpga", named("b"))]);
     assert!(description.plugins.iter().any(|(_, name)| name == "nfs"));
@@ -301,7 +302,7 @@ fn services_become_specifications() {
     assert_eq!(service.spec.rollback, None);
     assert_eq!(service.spec.endpoint.ports[1].mode, PublishMode::Host);
     assert_eq!(task.container.stop_grace, Some(secs(90)));
-    assert_eq!(scenario.networks.iter().map(|it| it.name.as_str()).collect::<Vec<_>>(), ["net"]);
+    assert_eq!(scenario.networks.iter().map(|network| network.name.as_str()).collect::<Vec<_>>(), ["net"]);
     assert_eq!(scenario.services[2].spec.mode, Mode::ReplicatedJob { max_concurrent: 2, total_completions: 10 });
 }
 
@@ -325,7 +326,7 @@ fn an_image_has_one_name() {
                 update_image = {{ a = "docker.io/nginx" }}
             "#
         ));
-        scenario.images.iter().map(|it| (it.name.clone(), it.layers.len(), it.missing)).collect::<Vec<_>>()
+        scenario.images.iter().map(|image| (image.name.clone(), image.layers.len(), image.missing)).collect::<Vec<_>>()
     };
     assert_eq!(
         names(r#"{ name = "docker.io/library/nginx", layers = ["1MiB"], missing = true }"#),
@@ -475,7 +476,7 @@ fn expectations_are_for_all_strategies_or_one() {
             "spread.failover_max_s" = { min = 9.5,   max = 30 }
         "#,
     );
-    let texts: Vec<&str> = scenario.expect.iter().map(|it| it.text.as_str()).collect();
+    let texts: Vec<&str> = scenario.expect.iter().map(|expected| expected.text.as_str()).collect();
     let wanted = [
         "running_final = 3",
         "binpack.failover_max_s = { max = 60 }",
@@ -604,7 +605,8 @@ fn networks_break_in_four_ways_by_script_and_at_random() {
             weaken = { nodes = "w-1", loss = 0, delay = "0s" }
         "#,
     );
-    let happens: Vec<(&str, &Action)> = scenario.script.iter().map(|it| (it.label.as_str(), &it.action)).collect();
+    let happens: Vec<(&str, &Action)> =
+        scenario.script.iter().map(|scripted| (scripted.label.as_str(), &scripted.action)).collect();
     let weak = LinkImpairment { loss: 0.25, delay: Law::Fixed(Span::ZERO) };
     assert_eq!(
         happens,

@@ -32,14 +32,15 @@ const SLOW: &[&str] = &[
 
 fn scenarios(folder: &str) -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scenarios").join(folder);
-    let files = std::fs::read_dir(&folder).expect("the folder is there").map(|it| it.expect("readable").path());
-    let mut files: Vec<PathBuf> = files.filter(|it| it.extension().is_some_and(|it| it == "toml")).collect();
+    let files = std::fs::read_dir(&folder).expect("the folder is there").map(|entry| entry.expect("readable").path());
+    let mut files: Vec<PathBuf> =
+        files.filter(|file| file.extension().is_some_and(|extension| extension == "toml")).collect();
     files.sort();
     files
 }
 
 fn stem(file: &Path) -> &str {
-    file.file_stem().and_then(|it| it.to_str()).expect("a name in ASCII")
+    file.file_stem().and_then(|stem| stem.to_str()).expect("a name in ASCII")
 }
 
 /// What did not come out as expected.
@@ -49,12 +50,14 @@ fn broken(file: &Path) -> Vec<String> {
     assert!(!scenario.description.is_empty(), "{}: no prose", file.display());
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let outcomes = execute(&scenario, &plan(&scenario), threads, &|_| {});
-    let failed = outcomes.iter().filter_map(|it| it.failed.clone());
+    let failed = outcomes.iter().filter_map(|outcome| outcome.failed.clone());
     let mut broken: Vec<String> = failed.map(|why| format!("{}: {why}", stem(file))).collect();
     let results = Results::of(Manifest::of(&scenario, b"", String::new()), METRICS, outcomes);
     let verdicts = verdicts(&results.manifest.expect, &results.manifest.strategies, &results.runs);
-    let missed = verdicts.into_iter().filter(|it| !it.held);
-    broken.extend(missed.map(|it| format!("{}: {}: {} ({})", stem(file), it.strategy, it.text, it.why)));
+    let missed = verdicts.into_iter().filter(|verdict| !verdict.held);
+    broken.extend(
+        missed.map(|verdict| format!("{}: {}: {} ({})", stem(file), verdict.strategy, verdict.text, verdict.why)),
+    );
     broken
 }
 

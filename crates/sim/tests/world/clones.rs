@@ -12,7 +12,7 @@ use sim::simulation::Simulation;
 fn incidents() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scenarios/incidents");
     let files = std::fs::read_dir(folder).expect("the incidents ship with the project");
-    let mut files: Vec<PathBuf> = files.map(|it| it.expect("a file").path()).collect();
+    let mut files: Vec<PathBuf> = files.map(|entry| entry.expect("a file").path()).collect();
     files.sort();
     files
 }
@@ -23,8 +23,8 @@ fn world(scenario: &Arc<Scenario>, replication: u32) -> Simulation {
 
 #[test]
 fn a_run_cloned_at_random_moments_ends_as_its_original() {
-    fn may_go_to_another_thread<T: Send>(it: T) -> T {
-        it
+    fn may_go_to_another_thread<T: Send>(value: T) -> T {
+        value
     }
     let files = incidents();
     assert!(30 <= files.len(), "there are only {} incidents", files.len());

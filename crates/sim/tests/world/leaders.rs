@@ -32,13 +32,14 @@ fn what_arrives_or_ends_without_a_leader_waits_for_one() {
         "#,
     ));
     assert_eq!((is(&outcome, "jobs_arrived"), is(&outcome, "jobs_done")), (5.0, 5.0));
-    let led = outcome.marks.iter().rfind(|it| it.label.ends_with(" leads")).expect("somebody is elected").time_s;
+    let led = outcome.marks.iter().rfind(|mark| mark.label.ends_with(" leads")).expect("somebody is elected").time_s;
     assert!((160.0..190.0).contains(&led), "{led}");
     // The fourth job, of 120 s, is created when somebody leads; the service, whose end was at 110 s, is removed then.
     let job = named(&outcome, "job-4.0#1");
     assert_eq!((job.created_s, job.state), (led, TaskState::Complete));
-    let ends: Vec<f64> = outcome.tasks.iter().filter(|it| it.service == "web-1").filter_map(|it| it.ended_s).collect();
-    assert!(ends.len() == 2 && ends.iter().all(|it| led < *it), "{ends:?}");
+    let ends: Vec<f64> =
+        outcome.tasks.iter().filter(|task| task.service == "web-1").filter_map(|task| task.ended_s).collect();
+    assert!(ends.len() == 2 && ends.iter().all(|end| led < *end), "{ends:?}");
     assert_eq!((is(&outcome, "running_final"), is(&outcome, "tasks_desired")), (0.0, 0.0));
 }
 
@@ -72,8 +73,12 @@ fn silence_that_lasts_too_long_while_the_leader_decides_nothing_is_noticed_after
         "#,
     ));
     assert_eq!((value(&outcome, "election_mean_s"), is(&outcome, "majority_losses")), (None, 1.0));
-    let noticed: Vec<f64> =
-        outcome.marks.iter().filter(|it| it.kind == "detected" && it.label == "w-1").map(|it| it.time_s).collect();
+    let noticed: Vec<f64> = outcome
+        .marks
+        .iter()
+        .filter(|mark| mark.kind == "detected" && mark.label == "w-1")
+        .map(|mark| mark.time_s)
+        .collect();
     assert_eq!(noticed, [117.0], "when the leader has its majority again");
     assert_eq!(is(&outcome, "running_final"), 2.0, "and the lost task is replaced");
 }

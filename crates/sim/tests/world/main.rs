@@ -98,7 +98,7 @@ fn run(scenario: &Scenario) -> Outcome {
 }
 
 fn value(outcome: &Outcome, name: &str) -> Option<f64> {
-    let column = METRICS.iter().position(|it| it.name == name).unwrap_or_else(|| panic!("no metric {name}"));
+    let column = METRICS.iter().position(|metric| metric.name == name).unwrap_or_else(|| panic!("no metric {name}"));
     outcome.values[column]
 }
 
@@ -111,7 +111,7 @@ fn near(got: f64, expected: f64, tolerance: f64) {
 }
 
 fn named<'a>(outcome: &'a Outcome, name: &str) -> &'a TaskRow {
-    outcome.tasks.iter().find(|it| it.name == name).unwrap_or_else(|| panic!("no task {name}"))
+    outcome.tasks.iter().find(|task| task.name == name).unwrap_or_else(|| panic!("no task {name}"))
 }
 
 #[test]
@@ -148,7 +148,7 @@ fn a_lost_node_is_replaced_after_detection_and_the_restart_delay() {
     assert!((9.0..=16.5).contains(&detection), "{detection}");
     assert_eq!(is(&outcome, "node_failures"), 1.0);
     assert_eq!(is(&outcome, "restarts"), 2.0);
-    let second: Vec<&TaskRow> = outcome.tasks.iter().filter(|it| it.name.ends_with("#2")).collect();
+    let second: Vec<&TaskRow> = outcome.tasks.iter().filter(|task| task.name.ends_with("#2")).collect();
     assert_eq!(second.len(), 2);
     for task in second {
         near(task.created_s, 100.0 + detection, 1e-6);
@@ -159,7 +159,7 @@ fn a_lost_node_is_replaced_after_detection_and_the_restart_delay() {
         assert_ne!(task.node, "n1");
     }
     // The old ones are reported when the machine is back: it boots for 30 s.
-    let old: Vec<&TaskRow> = outcome.tasks.iter().filter(|it| it.node == "n1").collect();
+    let old: Vec<&TaskRow> = outcome.tasks.iter().filter(|task| task.node == "n1").collect();
     assert_eq!(old.len(), 2);
     for task in old {
         near(task.ended_s.unwrap(), 100.0, 1e-9);
@@ -171,9 +171,9 @@ fn a_lost_node_is_replaced_after_detection_and_the_restart_delay() {
     assert_eq!(is(&outcome, "running_min"), 4.0);
     near(is(&outcome, "replica_seconds_lost"), 2.0 * (detection + 5.5), 0.02);
     near(is(&outcome, "availability"), 1.0 - 2.0 * (detection + 5.5) / (6.0 * 599.25), 1e-4);
-    let kinds: Vec<&str> = outcome.marks.iter().map(|it| it.kind.as_str()).collect();
+    let kinds: Vec<&str> = outcome.marks.iter().map(|mark| mark.kind.as_str()).collect();
     assert_eq!(kinds, ["deploy", "script", "down", "detected", "script", "up"]);
-    let believed: Vec<u64> = outcome.series[101..109].iter().map(|it| it.believed - it.running).collect();
+    let believed: Vec<u64> = outcome.series[101..109].iter().map(|sample| sample.believed - sample.running).collect();
     assert_eq!(believed, [2; 8], "until it is detected the manager believes in what is lost");
     near(outcome.nodes[1].down_s, 200.0, 1e-9);
 }
@@ -186,7 +186,7 @@ fn a_node_that_is_back_before_anybody_noticed_reports_its_losses() {
     scenario.script = vec![script(100, Action::Down(vec![1])), script(101, Action::Up(vec![1]))];
     let outcome = run(&scenario);
     assert_eq!(value(&outcome, "detection_mean_s"), None);
-    let lost = outcome.tasks.iter().find(|it| it.state == TaskState::Failed).expect("one is lost");
+    let lost = outcome.tasks.iter().find(|task| task.state == TaskState::Failed).expect("one is lost");
     assert_eq!(lost.error, "task: non-zero exit (255)");
     // Back and reported at 103.1, started after five seconds.
     near(is(&outcome, "failover_max_s"), 3.1 + 5.5, 0.01);
@@ -201,7 +201,7 @@ fn draining_moves_tasks_once_they_have_stopped() {
     let outcome = run(&scenario);
     assert_eq!(is(&outcome, "moves"), 2.0);
     assert_eq!(is(&outcome, "running_final"), 6.0);
-    let stopped: Vec<&TaskRow> = outcome.tasks.iter().filter(|it| it.node == "n0").collect();
+    let stopped: Vec<&TaskRow> = outcome.tasks.iter().filter(|task| task.node == "n0").collect();
     assert_eq!(stopped.len(), 2);
     for old in stopped {
         assert_eq!(old.state, TaskState::Shutdown);
@@ -223,7 +223,7 @@ fn a_drained_node_stops_containers_on_overlays_two_seconds_later() {
     scenario.services = vec![web];
     scenario.script = vec![script(100, Action::Availability(vec![0], Availability::Drain))];
     let outcome = run(&scenario);
-    let old = outcome.tasks.iter().find(|it| it.node == "n0").expect("one was there");
+    let old = outcome.tasks.iter().find(|task| task.node == "n0").expect("one was there");
     near(old.ended_s.unwrap(), 103.6, 1e-9);
     // Gateway, virtual address, two load balancers, two tasks and the replacement beside the one that stops.
     assert_eq!(is(&outcome, "addresses_peak"), 7.0);
@@ -260,10 +260,10 @@ fn what_finds_no_address_stays_new_and_what_finds_no_load_balancer_is_rejected()
     scenario.services = vec![web];
     scenario.duration = Span::from_secs(20);
     let outcome = run(&scenario);
-    let count = |outcome: &Outcome, state| outcome.tasks.iter().filter(|it| it.state == state).count();
+    let count = |outcome: &Outcome, state| outcome.tasks.iter().filter(|task| task.state == state).count();
     // Six addresses: gateway, service, four tasks; none is left for the node.
     assert_eq!((count(&outcome, TaskState::New), count(&outcome, TaskState::Preparing)), (3, 4));
-    assert_eq!(outcome.tasks.iter().filter(|it| it.state == TaskState::New && it.node.is_empty()).count(), 3);
+    assert_eq!(outcome.tasks.iter().filter(|task| task.state == TaskState::New && task.node.is_empty()).count(), 3);
     assert_eq!(is(&outcome, "addresses_peak"), 6.0);
     scenario.duration = Span::from_secs(300);
     let outcome = run(&scenario);
@@ -283,10 +283,10 @@ fn jobs_run_to_completion_and_crashes_are_restarted() {
     bad.behaviour = Behaviour::exiting(fixed(1000), 3);
     scenario.services = vec![job, bad];
     let outcome = run(&scenario);
-    let of = |service: &str| outcome.tasks.iter().filter(|it| it.service == service).collect::<Vec<_>>();
-    assert_eq!(of("job").iter().filter(|it| it.state == TaskState::Complete).count(), 5);
+    let of = |service: &str| outcome.tasks.iter().filter(|task| task.service == service).collect::<Vec<_>>();
+    assert_eq!(of("job").iter().filter(|task| task.state == TaskState::Complete).count(), 5);
     assert_eq!(of("bad").len(), 3);
-    assert!(of("bad").iter().all(|it| it.error == "task: non-zero exit (3)"));
+    assert!(of("bad").iter().all(|task| task.error == "task: non-zero exit (3)"));
     assert_eq!(is(&outcome, "running_final"), 0.0);
 }
 
@@ -301,7 +301,7 @@ fn updates_are_timed_and_refusals_are_marked() {
     ];
     let outcome = run(&scenario);
     let refused: Vec<&str> =
-        outcome.marks.iter().filter(|it| it.kind == "refused").map(|it| it.label.as_str()).collect();
+        outcome.marks.iter().filter(|mark| mark.kind == "refused").map(|mark| mark.label.as_str()).collect();
     assert_eq!(refused.len(), 2, "{refused:?}");
     // One slot after the other, about 2.3 s each, and five seconds of watching the last.
     near(is(&outcome, "update_duration_s"), 12.0, 1.0);
@@ -310,7 +310,7 @@ fn updates_are_timed_and_refusals_are_marked() {
         |slot: u32| named(&outcome, &format!("web.{slot}#1")).node != named(&outcome, &format!("web.{slot}#2")).node;
     assert_eq!(
         (is(&outcome, "restarts"), is(&outcome, "moves")),
-        (3.0, (1..=3).filter(|it| moved(*it)).count() as f64)
+        (3.0, (1..=3).filter(|task| moved(*task)).count() as f64)
     );
     assert_eq!(is(&outcome, "running_final"), 0.0);
     assert_eq!(is(&outcome, "tasks_desired"), 0.0);
@@ -350,8 +350,9 @@ fn from_an_event_to_the_end_only_what_was_there_at_the_event_counts() {
         event = [{ at = "1m", scale = { web = 4 } }]
         "#,
     ));
-    let there = outcome.tasks.iter().filter(|it| it.created_s < 60.0 && it.ended_s.is_some_and(|it| 60.0 < it));
-    let ends: Vec<f64> = there.filter_map(|it| it.ended_s).map(|it| it - 60.0).collect();
+    let there =
+        outcome.tasks.iter().filter(|task| task.created_s < 60.0 && task.ended_s.is_some_and(|ended| 60.0 < ended));
+    let ends: Vec<f64> = there.filter_map(|task| task.ended_s).map(|ended| ended - 60.0).collect();
     assert_eq!(ends.len(), 3);
     near(is(&outcome, "event_to_ended_mean_s"), ends.iter().sum::<f64>() / 3.0, 1e-9);
 }
@@ -418,14 +419,14 @@ fn busy() -> Scenario {
     scenario.failures = vec![
         FailurePlan {
             name: "node".into(),
-            units: (0..12).map(|it| unit(format!("n{it}"), vec![it])).collect(),
+            units: (0..12).map(|number| unit(format!("n{number}"), vec![number])).collect(),
             up: Law::Weibull { shape: 0.7, mean: Span::from_secs(3000) },
             repair: mean(200),
             ..FailurePlan::default()
         },
         FailurePlan {
             name: "rack".into(),
-            units: (0..6).map(|it| unit(format!("rack=r{it}"), vec![2 * it, 2 * it + 1])).collect(),
+            units: (0..6).map(|rack| unit(format!("rack=r{rack}"), vec![2 * rack, 2 * rack + 1])).collect(),
             up: mean(10_000),
             repair: mean(100),
             ..FailurePlan::default()
@@ -454,12 +455,13 @@ fn all_strategies_of_a_replication_meet_the_same_failures() {
     let outcomes = execute(&scenario, &plan(&scenario), 2, &|_| {});
     let exogenous = |outcome: &Outcome| {
         let kinds = ["down", "up", "script", "detected"];
-        outcome.marks.iter().filter(|it| kinds.contains(&it.kind.as_str())).cloned().collect::<Vec<_>>()
+        outcome.marks.iter().filter(|mark| kinds.contains(&mark.kind.as_str())).cloned().collect::<Vec<_>>()
     };
     for replication in 1..=2 {
-        let worlds: Vec<_> = outcomes.iter().filter(|it| it.replication == replication).map(exogenous).collect();
+        let worlds: Vec<_> =
+            outcomes.iter().filter(|outcome| outcome.replication == replication).map(exogenous).collect();
         assert!(worlds[0].len() > 30, "{}", worlds[0].len());
-        assert!(worlds.iter().all(|it| *it == worlds[0]));
+        assert!(worlds.iter().all(|world| *world == worlds[0]));
     }
     assert_ne!(exogenous(&outcomes[0]), exogenous(&outcomes[1]), "replications differ");
     assert_ne!(outcomes[0].tasks, outcomes[2].tasks, "strategies differ");
@@ -468,10 +470,10 @@ fn all_strategies_of_a_replication_meet_the_same_failures() {
 #[test]
 fn counts_agree_with_the_tables() {
     for outcome in execute(&busy(), &plan(&busy()), 2, &|_| {}) {
-        let running: u64 = outcome.nodes.iter().map(|it| it.running).sum();
+        let running: u64 = outcome.nodes.iter().map(|node| node.running).sum();
         assert_eq!(running as f64, is(&outcome, "running_final"));
         assert_eq!(outcome.tasks.len() as f64, is(&outcome, "tasks_created"));
-        let again = outcome.tasks.iter().filter(|it| !it.name.ends_with("#1")).count();
+        let again = outcome.tasks.iter().filter(|task| !task.name.ends_with("#1")).count();
         assert_eq!(again as f64, is(&outcome, "restarts"));
         for task in &outcome.tasks {
             let times = [Some(task.created_s), task.assigned_s, task.ready_s, task.running_s];
@@ -489,7 +491,7 @@ fn a_run_that_cannot_begin_is_an_outcome_and_the_others_go_on() {
     scenario.services = vec![service("web", 1)];
     scenario.strategies = vec!["nonsense".into(), "spread".into()];
     let outcomes = execute(&scenario, &plan(&scenario), 1, &|_| {});
-    assert!(outcomes[0].failed.as_ref().is_some_and(|it| it.contains("nonsense")));
+    assert!(outcomes[0].failed.as_ref().is_some_and(|why| why.contains("nonsense")));
     assert_eq!(outcomes[0].values, vec![None; METRICS.len()]);
     assert_eq!(is(&outcomes[1], "running_final"), 1.0);
 }
@@ -501,7 +503,7 @@ fn a_panic_in_one_run_is_an_outcome_too() {
     scenario.script = vec![script(1, Action::Down(vec![99]))];
     let outcomes = execute(&scenario, &plan(&scenario), 1, &|_| {});
     assert!(
-        outcomes[0].failed.as_ref().is_some_and(|it| it.contains("index out of bounds")),
+        outcomes[0].failed.as_ref().is_some_and(|why| why.contains("index out of bounds")),
         "{:?}",
         outcomes[0].failed
     );
@@ -514,7 +516,11 @@ fn a_run_that_makes_no_progress_ends_and_says_so() {
     scenario.failures =
         vec![FailurePlan { name: "flicker".into(), units, up: fixed(0), repair: fixed(0), ..FailurePlan::default() }];
     let outcomes = execute(&scenario, &plan(&scenario), 1, &|_| {});
-    assert!(outcomes[0].failed.as_ref().is_some_and(|it| it.contains("makes no progress")), "{:?}", outcomes[0].failed);
+    assert!(
+        outcomes[0].failed.as_ref().is_some_and(|why| why.contains("makes no progress")),
+        "{:?}",
+        outcomes[0].failed
+    );
 }
 
 /// A scenario from its text, with laws without chance.
@@ -537,10 +543,10 @@ fn a_registry_that_does_not_answer_costs_rejections_until_it_is_back() {
     ));
     assert_eq!(is(&outcome, "running_final"), 4.0);
     let words = "Get \"https://registry-1.docker.io/v2/\": dial tcp: connect: connection refused";
-    let rejected: Vec<&TaskRow> = outcome.tasks.iter().filter(|it| it.state == TaskState::Rejected).collect();
+    let rejected: Vec<&TaskRow> = outcome.tasks.iter().filter(|task| task.state == TaskState::Rejected).collect();
     assert!(!rejected.is_empty());
-    assert!(rejected.iter().all(|it| it.error == words && it.node == "new"), "the copy on the old node will do");
-    assert!(rejected.iter().all(|it| it.created_s < 66.0));
+    assert!(rejected.iter().all(|task| task.error == words && task.node == "new"), "the copy on the old node will do");
+    assert!(rejected.iter().all(|task| task.created_s < 66.0));
 }
 
 #[test]
@@ -593,10 +599,10 @@ fn a_service_that_falls_ill_is_restarted_task_by_task() {
         service = [{ name = "web", image = "web", stops = { code = 143 }, health = { interval = "2s", retries = 3, sick = "1m" } }]
         "#,
     ));
-    let failed: Vec<&TaskRow> = outcome.tasks.iter().filter(|it| it.state == TaskState::Failed).collect();
+    let failed: Vec<&TaskRow> = outcome.tasks.iter().filter(|task| task.state == TaskState::Failed).collect();
     // Healthy after 2 s; ill after 60, 62 and 64 s; stopped in half a second, replaced after five.
     assert_eq!(failed.len(), 4);
-    assert!(failed.iter().all(|it| it.error == "task: non-zero exit (143): dockerexec: unhealthy container"));
+    assert!(failed.iter().all(|task| task.error == "task: non-zero exit (143): dockerexec: unhealthy container"));
     near(failed[0].running_s.unwrap() - failed[0].created_s, 2.8, 0.2);
     near(failed[0].ended_s.unwrap() - failed[0].running_s.unwrap(), 62.5, 0.2);
 }
@@ -631,7 +637,7 @@ fn nodes_that_join_get_tasks_of_global_services_and_no_others() {
     let outcome = run(&scenario);
     assert_eq!(is(&outcome, "running_final"), 6.0 + 4.0);
     assert_eq!(is(&outcome, "moves"), 0.0);
-    let on = |node: &str| outcome.tasks.iter().filter(|it| it.node.as_str() == node).count();
+    let on = |node: &str| outcome.tasks.iter().filter(|task| task.node.as_str() == node).count();
     assert_eq!([on("n0"), on("n1"), on("n2"), on("n3")], [4, 4, 1, 1]);
     let task = named(&outcome, "all.n3#1");
     // It is created when the second node is known, and assigned when that is ready.
@@ -651,16 +657,16 @@ fn who_is_not_there_neither_fails_nor_obeys() {
         script(400, Action::Scale(0, 6)),
         script(310, Action::Up(vec![2])),
     ];
-    scenario.script.sort_by_key(|it| it.at);
+    scenario.script.sort_by_key(|scripted| scripted.at);
     let outcome = run(&scenario);
     assert_eq!(is(&outcome, "node_failures"), 0.0);
     assert_eq!(is(&outcome, "running_final"), 6.0);
     let refused: Vec<&str> =
-        outcome.marks.iter().filter(|it| it.kind == "refused").map(|it| it.label.as_str()).collect();
+        outcome.marks.iter().filter(|mark| mark.kind == "refused").map(|mark| mark.label.as_str()).collect();
     assert_eq!(refused, ["node n2 not found"; 2]);
-    let joined = outcome.marks.iter().find(|it| it.kind == "join").expect("it joins when it is up");
+    let joined = outcome.marks.iter().find(|mark| mark.kind == "join").expect("it joins when it is up");
     assert!(joined.time_s >= 340.0, "{}", joined.time_s);
-    assert_eq!(outcome.tasks.iter().filter(|it| it.node.as_str() == "n2").count(), 2);
+    assert_eq!(outcome.tasks.iter().filter(|task| task.node.as_str() == "n2").count(), 2);
 }
 
 #[test]
@@ -681,12 +687,12 @@ fn a_removed_node_joins_again_with_the_token_that_holds_by_then() {
     ];
     let outcome = run(&scenario);
     let refused: Vec<&str> =
-        outcome.marks.iter().filter(|it| it.kind == "refused").map(|it| it.label.as_str()).collect();
+        outcome.marks.iter().filter(|mark| mark.kind == "refused").map(|mark| mark.label.as_str()).collect();
     assert_eq!(refused.len(), 2, "{refused:?}");
     assert!(refused[0].contains("already part of a swarm") && refused[1].contains("A valid join token"), "{refused:?}");
     assert_eq!(is(&outcome, "running_final"), 12.0);
     let on = |node: &str| {
-        outcome.tasks.iter().filter(|it| it.node.as_str() == node && it.state == TaskState::Running).count()
+        outcome.tasks.iter().filter(|task| task.node.as_str() == node && task.state == TaskState::Running).count()
     };
     assert_eq!([on("n0") + on("n1"), on("n2")], [12, 0]);
 }
@@ -708,7 +714,7 @@ fn a_fourth_manager_that_joins_makes_two_failures_too_many_sooner() {
     let outcome = run(&scenario);
     assert_eq!(is(&outcome, "majority_losses"), 1.0);
     near(is(&outcome, "leaderless_share"), 420.0 / 600.0, 1e-9);
-    let refused = outcome.marks.iter().find(|it| it.kind == "refused").expect("it is a member");
+    let refused = outcome.marks.iter().find(|mark| mark.kind == "refused").expect("it is a member");
     assert!(refused.label.ends_with("It must be demoted to worker before removal"), "{}", refused.label);
 }
 
@@ -723,7 +729,7 @@ fn operators_scale_and_release_by_chance() {
     scenario.script = vec![script(210, Action::Remove(0))];
     let outcome = run(&scenario);
     let labels = |outcome: &Outcome| -> Vec<String> {
-        outcome.marks.iter().filter(|it| it.kind == "operator").map(|it| it.label.clone()).collect()
+        outcome.marks.iter().filter(|mark| mark.kind == "operator").map(|mark| mark.label.clone()).collect()
     };
     assert_eq!(labels(&outcome), ["web to web:r1", "web to web:r2", "web to web:r1", "web to web:r2"]);
     assert_eq!(is(&outcome, "tasks_created"), 15.0, "each version replaces three tasks");
@@ -756,13 +762,17 @@ fn an_autoscaler_orders_what_is_missing_and_its_machines_are_new() {
     scenario.script =
         vec![script(150, Action::Scale(0, 1)), script(300, Action::Scale(0, 3)), script(550, Action::Scale(0, 9))];
     let outcome = run(&scenario);
-    let marks: Vec<(f64, &str)> =
-        outcome.marks.iter().filter(|it| it.kind == "autoscaler").map(|it| (it.time_s, it.label.as_str())).collect();
+    let marks: Vec<(f64, &str)> = outcome
+        .marks
+        .iter()
+        .filter(|mark| mark.kind == "autoscaler")
+        .map(|mark| (mark.time_s, mark.label.as_str()))
+        .collect();
     assert_eq!(marks[0], (10.0, "n1 ordered"));
     // Ready at 102 s; its task is told to stop at 150 s, so that it is unneeded from 160 s on.
-    let given_back = marks.iter().find(|it| it.1.ends_with("drained")).expect("one is not needed");
+    let given_back = marks.iter().find(|mark| mark.1.ends_with("drained")).expect("one is not needed");
     assert_eq!(given_back.0, 220.0);
-    let again: Vec<f64> = marks.iter().filter(|it| it.1.ends_with("ordered")).map(|it| it.0).skip(1).collect();
+    let again: Vec<f64> = marks.iter().filter(|mark| mark.1.ends_with("ordered")).map(|mark| mark.0).skip(1).collect();
     assert_eq!(again, [310.0, 310.0, 560.0, 560.0], "and no more than there may be");
     assert_eq!((is(&outcome, "nodes_final"), is(&outcome, "running_final")), (3.0, 3.0));
 }
@@ -796,8 +806,8 @@ fn an_autoscaler_does_not_wait_for_the_tasks_of_a_machine_that_is_lost() {
         let marks: Vec<(f64, &str)> = outcome
             .marks
             .iter()
-            .filter(|it| it.kind == "autoscaler")
-            .map(|it| (it.time_s, it.label.as_str()))
+            .filter(|mark| mark.kind == "autoscaler")
+            .map(|mark| (mark.time_s, mark.label.as_str()))
             .collect();
         assert_eq!((marks.len(), marks[0], marks[1].1), (2, (70.0, "n0 drained"), "n0 removed"), "{marks:?}");
         assert_eq!((is(&outcome, "nodes_final"), is(&outcome, "running_final")), (1.0, 2.0));
@@ -874,7 +884,7 @@ fn a_cluster_heals_when_everything_is_whole_again() {
         );
         let outcome = run(&told(&text));
         assert_eq!(is(&outcome, "running_final"), 21.0, "seed {seed}");
-        let restarted = outcome.tasks.iter().filter(|it| it.created_s >= 3000.0).count();
+        let restarted = outcome.tasks.iter().filter(|task| task.created_s >= 3000.0).count();
         assert_eq!(restarted, 5, "seed {seed}: those that were killed are replaced, and nothing else happens any more");
     }
 }

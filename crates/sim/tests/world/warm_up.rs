@@ -244,7 +244,9 @@ fn what_began_before_and_ends_after_is_no_sample() {
     );
     let whole = run(&scenario);
     assert!(
-        ["return_mean_s", "failover_max_s", "job_wait_mean_s", "job_time_mean_s"].iter().all(|it| 0.0 < is(&whole, it))
+        ["return_mean_s", "failover_max_s", "job_wait_mean_s", "job_time_mean_s"]
+            .iter()
+            .all(|name| 0.0 < is(&whole, name))
     );
     scenario.warm_up = Span::from_secs(100);
     let outcome = run(&scenario);

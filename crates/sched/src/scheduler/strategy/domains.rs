@@ -38,7 +38,7 @@ impl Domains {
             if known {
                 continue;
             }
-            let domain = values.iter().position(|it| it == value).unwrap_or_else(|| {
+            let domain = values.iter().position(|known| known == value).unwrap_or_else(|| {
                 values.push(value.to_string());
                 values.len() - 1
             });

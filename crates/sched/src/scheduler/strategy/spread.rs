@@ -105,8 +105,8 @@ impl Spread {
         }
         let mut nodes = match self.leaves[branch].take() {
             Some(mut nodes) => {
-                nodes.retain(|it| board.fits(it.node));
-                nodes.sort_unstable_by_key(|it| (it.key, it.tie));
+                nodes.retain(|node| board.fits(node.node));
+                nodes.sort_unstable_by_key(|node| (node.key, node.tie));
                 nodes
             }
             None => {
