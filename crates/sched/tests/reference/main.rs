@@ -11,10 +11,12 @@ use std::collections::BTreeMap;
 use rand::{Rng, RngExt};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
-use reading::{Failures, READ, Reading};
+use reading::{Failures, Images, READ, Reading};
 use sched::spec::*;
-use sched::{Command, Config, Event, Manager, NodeId, ServiceId, Span, TaskId, TaskState, TieBreak, Time};
+use sched::{Command, Config, Event, Manager, NodeId, Reference, ServiceId, Span, TaskId, TaskState, TieBreak, Time};
 
+/// What every service runs.
+const IMAGE: &str = "image";
 const CLUSTERS: u64 = 10_000;
 /// Clusters in which a group looks at few of the nodes only.
 const LARGE_CLUSTERS: u64 = 24;
@@ -46,6 +48,7 @@ struct History {
     manager: Manager,
     reading: Reading,
     failures: Failures,
+    images: Images,
     now: Time,
     nodes: Vec<NodeId>,
     services: Vec<ServiceId>,
@@ -62,6 +65,7 @@ impl History {
             manager: Manager::new(config).expect("a strategy of the registry"),
             reading: Reading::new(strategy, ties, seed),
             failures: Failures::default(),
+            images: Images::default(),
             now: Time::ZERO,
             nodes: Vec::new(),
             services: Vec::new(),
@@ -118,7 +122,7 @@ impl History {
     }
 
     fn service_spec(&mut self) -> ServiceSpec {
-        let mut spec = ServiceSpec::new(format!("s{}", self.services.len()), "image");
+        let mut spec = ServiceSpec::new(format!("s{}", self.services.len()), IMAGE);
         spec.mode = match self.rng.random_range(0..10) {
             0 => Mode::Global,
             1 => Mode::ReplicatedJob { max_concurrent: self.rng.random_range(1..6), total_completions: 6 },
@@ -163,6 +167,13 @@ impl History {
     fn step(&mut self) {
         let out = &mut Vec::new();
         let node = self.nodes[self.rng.random_range(0..self.nodes.len())];
+        if self.manager.wants_images() {
+            let bytes = self.rng.random_range(0..4);
+            let image = Reference::name_of(IMAGE);
+            self.images.insert((IMAGE.to_owned(), node), bytes);
+            let news = Event::ImageMissing { node, image: image.into(), bytes };
+            self.manager.handle(self.now, news, out).expect("it is there");
+        }
         match self.rng.random_range(0..20) {
             0..9 => {
                 let spec = self.service_spec();
@@ -231,7 +242,7 @@ impl History {
                     got.insert(*task, *node);
                 }
             }
-            let expected = self.reading.pass(&before, &self.failures, at);
+            let expected = self.reading.pass(&before, &self.failures, &self.images, at);
             let seed = self.seed;
             assert_eq!(got, expected.assigned, "assignments of seed {seed} at {at}");
             // An explanation is written when a pass tries the task again and the text is another.

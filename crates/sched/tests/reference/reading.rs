@@ -34,7 +34,17 @@ pub struct Pass {
 }
 
 /// Strategies that have a reading. Those of the list that have none are held to the laws of the stories only.
-pub const READ: [&str; 5] = ["spread", "spread-even", "binpack", "random", "two-choices"];
+pub const READ: [&str; 9] = [
+    "spread",
+    "spread-even",
+    "binpack",
+    "random",
+    "two-choices",
+    "worst-fit",
+    "cache-aware",
+    "dominant-fit",
+    "domains",
+];
 
 pub struct Reading {
     strategy: String,
@@ -55,10 +65,19 @@ fn scale(random: u64, limit: usize) -> usize {
     (random as u128 * limit as u128 / (1 << 64)) as usize
 }
 
+/// A share of a whole in 2^32 parts, from none to all; of nothing there is no share.
+fn share(part: i64, whole: i64) -> u128 {
+    if whole <= 0 { 0 } else { (i128::from(part.clamp(0, whole)) << 32) as u128 / whole as u128 }
+}
+
+/// Bytes that nodes lack of images, as it was reported last.
+pub type Images = BTreeMap<(String, NodeId), u64>;
+
 /// One pass as it goes on: the cluster before it, and what was decided so far.
 struct Table<'a> {
     cluster: &'a Cluster,
     failures: &'a Failures,
+    images: &'a Images,
     now: Time,
     assigned: BTreeMap<TaskId, NodeId>,
     ties: TieBreak,
@@ -86,9 +105,9 @@ impl Reading {
         rows.iter().map(|row| circle.iter().position(|other| other == row).expect("all are there")).collect()
     }
 
-    pub fn pass(&self, cluster: &Cluster, failures: &Failures, now: Time) -> Pass {
+    pub fn pass(&self, cluster: &Cluster, failures: &Failures, images: &Images, now: Time) -> Pass {
         let (ties, assigned) = (self.ties, BTreeMap::new());
-        let mut table = Table { cluster, failures, now, assigned, ties, chance: 0, circle: Vec::new() };
+        let mut table = Table { cluster, failures, images, now, assigned, ties, chance: 0, circle: Vec::new() };
         let mut pending: Vec<(u64, TaskId, &Task)> = cluster
             .tasks()
             .filter(|(_, task)| task.state == TaskState::Pending)
@@ -121,6 +140,10 @@ impl Reading {
                 "spread" => table.spread(task, &mut group_tasks),
                 "spread-even" => while table.spread_even(task, &mut group_tasks) {},
                 "binpack" => while table.binpack(task, &mut group_tasks) {},
+                "worst-fit" => while table.worst_fit(task, &mut group_tasks) {},
+                "cache-aware" => while table.cache_aware(task, &mut group_tasks) {},
+                "dominant-fit" => while table.dominant_fit(task, &mut group_tasks) {},
+                "domains" => while table.domains(task, &mut group_tasks) {},
                 "random" => table.random(task, &mut group_tasks, 1),
                 "two-choices" => table.random(task, &mut group_tasks, 2),
                 other => panic!("'{other}' has no reading: write one"),
@@ -421,6 +444,65 @@ impl Table<'_> {
             (failures, -share(node), std::cmp::Reverse(total), self.tie(*node))
         };
         let best = self.fitting(task).into_iter().min_by_key(key);
+        self.give(best, waiting)
+    }
+
+    /// CPU and memory of a node.
+    fn total(&self, node: NodeId) -> (i64, i64) {
+        let total = self.cluster.nodes()[node].spec.description.as_ref().map(|description| &description.resources);
+        total.map_or((0, 0), |resources| (resources.nano_cpus, resources.memory))
+    }
+
+    /// The node that fits with the lowest score: nodes where the group fails come last, and of equals the one with the
+    /// fewest tasks is first.
+    fn best<S: Ord>(&self, task: &Task, score: impl Fn(NodeId) -> S) -> Option<NodeId> {
+        let key = |node: &NodeId| {
+            let (failures, _, total) = self.rank(task, *node);
+            (failures, score(*node), total, self.tie(*node))
+        };
+        self.fitting(task).into_iter().min_by_key(key)
+    }
+
+    /// The largest gap: by the larger of the two shares that are reserved.
+    fn worst_fit(&mut self, task: &Task, waiting: &mut Vec<TaskId>) -> bool {
+        let best = self.best(task, |node| {
+            let ((cpus, memory), free) = (self.total(node), self.free(node));
+            share(cpus - free.0, cpus).max(share(memory - free.1, memory))
+        });
+        self.give(best, waiting)
+    }
+
+    /// The fewest missing bytes, as they were reported.
+    fn cache_aware(&mut self, task: &Task, waiting: &mut Vec<TaskId>) -> bool {
+        let image = &task.spec.task.container.image;
+        let best = self.best(task, |node| self.images.get(&(image.clone(), node)).copied().unwrap_or(u64::MAX));
+        self.give(best, waiting)
+    }
+
+    /// The largest product of what is wanted and what is free, as shares of the node.
+    fn dominant_fit(&mut self, task: &Task, waiting: &mut Vec<TaskId>) -> bool {
+        let wanted = &task.spec.task.reservations;
+        let best = self.best(task, |node| {
+            let ((cpus, memory), free) = (self.total(node), self.free(node));
+            let product = share(wanted.nano_cpus, cpus) * share(free.0, cpus);
+            // Scores are compared without their last bit.
+            std::cmp::Reverse((product + share(wanted.memory, memory) * share(free.1, memory)) / 2)
+        });
+        self.give(best, waiting)
+    }
+
+    /// The rack with the fewest tasks of the service in which one fits; of equal racks the one whose first node joined
+    /// first.
+    fn domains(&mut self, task: &Task, waiting: &mut Vec<TaskId>) -> bool {
+        let rack = |node: NodeId| self.cluster.nodes()[node].spec.labels.get("rack").cloned().unwrap_or_default();
+        let all: Vec<NodeId> = self.cluster.nodes().ids().collect();
+        let inside = |node: NodeId| all.iter().copied().filter(move |other| rack(*other) == rack(node));
+        let fitting = self.fitting(task);
+        let key = |node: &NodeId| {
+            let tasks: usize = inside(*node).map(|other| self.of_service(task.service, other)).sum();
+            (tasks, inside(*node).next(), self.rank(task, *node), self.tie(*node))
+        };
+        let best = fitting.into_iter().min_by_key(key);
         self.give(best, waiting)
     }
 

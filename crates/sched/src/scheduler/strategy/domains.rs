@@ -1,7 +1,10 @@
 //! Spread over failure domains, whether the service asks for it or not.
 
+use std::collections::BTreeMap;
+
 use super::score::Queue;
 use super::{Board, Entry, Strategy};
+use crate::id::NodeId;
 
 pub(super) const ENTRY: Entry<dyn Strategy> = Entry {
     name: "domains",
@@ -29,22 +32,22 @@ impl Domains {
         Domains { label: label.into(), values: Vec::new(), of: Vec::new(), counts: Vec::new(), queues: Vec::new() }
     }
 
-    /// Looks which domain each node is in, as far as that changed.
+    /// Looks which domain each node is in, if that changed. Domains have numbers in the order in which the first of their
+    /// nodes joined, whatever was before: a manager that is restored from its snapshot numbers them alike.
     fn refresh(&mut self, board: &Board<'_>) {
-        let Domains { label, values, of, .. } = self;
-        for (row, node) in board.nodes().enumerate() {
-            let value = board.node(node).spec.labels.get(label).map_or("", String::as_str);
-            let known = of.get(row).is_some_and(|domain| values[*domain as usize] == value);
-            if known {
-                continue;
-            }
-            let domain = values.iter().position(|known| known == value).unwrap_or_else(|| {
-                values.push(value.to_string());
-                values.len() - 1
-            });
-            of.resize(of.len().max(row + 1), 0);
-            of[row] = domain as u32;
+        let value = |node: NodeId| board.node(node).spec.labels.get(&self.label).map_or("", String::as_str);
+        let is_known = |(node, domain): (NodeId, &u32)| value(node) == self.values[*domain as usize];
+        if self.of.len() == board.nodes().len() && board.nodes().zip(&self.of).all(is_known) {
+            return;
         }
+        let mut numbers: BTreeMap<&str, u32> = BTreeMap::new();
+        let number = |node| {
+            let next = numbers.len() as u32;
+            *numbers.entry(value(node)).or_insert(next)
+        };
+        self.of = board.nodes().map(number).collect();
+        self.values = vec![String::new(); numbers.len()];
+        numbers.into_iter().for_each(|(value, number)| self.values[number as usize] = value.to_owned());
         self.queues.resize_with(self.values.len(), Queue::default);
     }
 }
