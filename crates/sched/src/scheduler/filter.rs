@@ -65,11 +65,8 @@ impl Requirement {
             return Some(Filter::Constraint);
         }
         if !self.platforms.is_empty() {
-            let own = node
-                .description
-                .as_ref()
-                .map(|description| &description.platform)
-                .filter(|platform| **platform != Platform::default());
+            // An engine that says nothing of its platform has one all the same.
+            let own = node.description.as_ref().map(|description| &description.platform);
             if !own.is_some_and(|own| self.platforms.iter().any(|wanted| runs(wanted, own))) {
                 return Some(Filter::Platform);
             }

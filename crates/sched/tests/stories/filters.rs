@@ -38,6 +38,15 @@ fn pf_01_to_06_platforms() {
         swarm.settle();
         assert_eq!(swarm.place("web.1"), "a", "{own} is {wanted}");
     }
+    // An engine that says nothing of its platform has one: an entry that asks for nothing matches it.
+    for (wanted, expected) in [(("", ""), [0, 1]), (("linux", ""), [0, 0])] {
+        let mut swarm = Swarm::new();
+        swarm.add(bare("unknown"));
+        swarm.add(node("silent"));
+        swarm.create(image().platform(wanted.0, wanted.1));
+        swarm.settle();
+        assert_eq!(swarm.spread("web"), expected, "{wanted:?}");
+    }
 }
 
 #[test]
