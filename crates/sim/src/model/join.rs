@@ -34,7 +34,7 @@ pub struct JoinPlan {
     pub token: Option<Role>,
     /// Whether they ask for the token when they come; otherwise they have that of the beginning.
     pub fresh: bool,
-    /// Who is refused tries again after this.
+    /// Who is refused tries again after this, and again and again; a refusal in the same words is told once.
     pub retry: Option<Span>,
 }
 
@@ -222,7 +222,7 @@ impl Joins {
         if let Some(mut attempts) = self.nodes[node].attempts.take() {
             attempts.skip_to(cx.now());
             cx.at(attempts.next, attempts.event);
-            if RESTART.1 == attempts.longest {
+            if matches!(attempts.event, Event::Certified { .. }) && RESTART.1 == attempts.longest {
                 self.nodes[node].restart = attempts.pause;
             }
         }
@@ -302,8 +302,12 @@ impl Joins {
         let refusal = if !lead { Some(NO_LEADER) } else { (!valid).then_some(REFUSED) };
         if let Some(refusal) = refusal {
             cx.tell(Fact::JoinRefused(row, refusal));
+            // The same refusal over and over again is told once: no token becomes valid again.
             match plan.and_then(|plan| plan.retry) {
-                Some(retry) => cx.after(retry, Event::Ask { node: row as u32, attempt: joiner.attempt }),
+                Some(retry) => {
+                    let event = Event::Ask { node: row as u32, attempt: joiner.attempt };
+                    self.try_again(event, row, cx.now() + retry, retry, retry);
+                }
                 None => joiner.state = State::Away,
             }
             return;
@@ -417,10 +421,13 @@ mod tests {
         let mut joins = Joins::new(&model, &plans, NAMES.into_iter(), Seeds::of(1, 1));
         let mut cx = Context::new();
         (0..2).for_each(|node| joins.begin(&mut cx, node));
-        let log = run(&mut joins, &mut cx, 100, 20);
-        let refused = |node| (0.0, Fact::JoinRefused(node, NO_LEADER));
-        let joined = [(30.0, Fact::NodeCreated(1)), (32.0, Fact::ManagerJoined(1)), (32.0, Fact::NodeCertified(1))];
-        assert_eq!(log, [&[refused(0), refused(1)][..], &joined].concat());
+        let (count, log) = events(&mut joins, &mut cx, at(1_000_000_010), false);
+        assert_eq!(log, [0, 1].map(|node| (0.0, Fact::JoinRefused(node, NO_LEADER))));
+        assert_eq!(count, 2, "who is refused in the same words asks without an event");
+        joins.led(&mut cx);
+        let (_, log) = events(&mut joins, &mut cx, at(1_000_000_100), true);
+        let joined = [(20.0, Fact::NodeCreated(1)), (22.0, Fact::ManagerJoined(1)), (22.0, Fact::NodeCertified(1))];
+        assert_eq!(log, joined.map(|(secs, fact)| (1_000_000_000.0 + secs, fact)));
     }
 
     /// Lets the events up to a time happen and says how many there were, and what came of them.
