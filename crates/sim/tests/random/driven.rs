@@ -34,7 +34,9 @@ pub fn check(scenario: &Arc<Scenario>, run: &Run, seed: u64) -> Held {
         if dice.maybe() {
             driven.run_until(Time::ZERO + Span::from_nanos(moment));
         } else {
-            (0..dice.count(0..=200)).for_each(|_| drop(driven.step()));
+            for _ in 0..dice.count(0..=200) {
+                driven.step();
+            }
         }
         let before = (driven.digest(), driven.now(), driven.next_at(), driven.events());
         look(&driven);

@@ -109,6 +109,8 @@ impl Agents {
         it.alive = true;
         if it.fault.is_some() {
             it.calls = cx.now();
+        } else if it.out {
+            // Nobody gives it a session.
         } else if !it.connected {
             let link = it.link;
             let arrival = self.arrival_up(cx.now(), node);
