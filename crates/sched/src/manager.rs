@@ -138,6 +138,13 @@ impl Manager {
         self.cluster.next_timer_at()
     }
 
+    /// `docker swarm update --task-history-limit`: so many task records are kept per slot from the next look on, see
+    /// [`Config::task_history`].
+    pub fn set_task_history(&mut self, history: i64) {
+        self.config.task_history = history;
+        self.reaper.keep(history);
+    }
+
     /// Whether the placement strategy wants [`Event::ImageMissing`]. What was reported outlives a change of leader, but is
     /// not in a snapshot: whoever restores a manager reports it again.
     pub fn wants_images(&self) -> bool {

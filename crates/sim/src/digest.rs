@@ -12,6 +12,7 @@ use sched::Time;
 use sched::spec::{Mode, ServiceSpec};
 
 use crate::fact::{Fact, Reason};
+use crate::order::{Answer, Order};
 
 /// An odd number without a pattern: the golden ratio in 128 bits.
 const FACTOR: u128 = 0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835;
@@ -112,6 +113,8 @@ impl Digest {
             | Fact::NodeRemoved(node)
             | Fact::LeaderElected(node)
             | Fact::EngineRestarted(node)
+            | Fact::AgentGone(node)
+            | Fact::AgentBack(node)
             | Fact::Reachable(node)
             | Fact::AgentCalled(node)
             | Fact::NodeCreated(node)
@@ -147,6 +150,22 @@ impl Digest {
                 self.mix(*node as u64);
                 why.hash(self);
             }
+        }
+    }
+}
+
+impl Digest {
+    /// Somebody ordered something. Whoever it was, and what the order says beyond its kind and its name, shows in the facts
+    /// that follow.
+    pub(crate) fn order(&mut self, now: Time, order: &Order, answer: &Answer) {
+        self.mix(now.as_nanos());
+        std::mem::discriminant(order).hash(self);
+        if let Some(name) = order.service() {
+            name.hash(self);
+        }
+        match answer {
+            Ok(_) => self.mix(0),
+            Err(refusal) => refusal.texts.hash(self),
         }
     }
 }

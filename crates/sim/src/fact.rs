@@ -142,6 +142,11 @@ pub enum Fact {
     },
     /// An engine was stopped to be started anew.
     EngineRestarted(usize),
+    /// The agent of a node is gone for now, though its machine has power and its network is whole: its engine was stopped, or
+    /// it left the swarm.
+    AgentGone(usize),
+    /// An engine that was stopped is started.
+    AgentBack(usize),
     /// The networks of these nodes broke or are repaired, wholly or in part.
     LinksChanged(Arc<[usize]>),
     /// A node and the leader do not reach each other any more, or in one direction only, as said here.

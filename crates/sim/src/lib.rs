@@ -17,6 +17,7 @@ pub mod experiment;
 pub mod fact;
 pub mod metrics;
 pub mod model;
+pub mod order;
 pub mod outside;
 pub mod report;
 pub mod scenario;

@@ -41,6 +41,8 @@ use sched::{Cluster, DesiredState, NodeId, Row, ServiceId, TaskId, TaskState, Ti
 use crate::digest::Digest;
 use crate::metrics::Outcome;
 pub use crate::model::agent::Doing;
+pub use crate::model::overlay::NetworkUse;
+use crate::order::{Answer, Order, Record};
 use crate::scenario::Scenario;
 use crate::world::World;
 
@@ -111,17 +113,6 @@ pub struct Task {
     pub doing: Option<Doing>,
 }
 
-/// An overlay network.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Network {
-    /// Full name.
-    pub name: String,
-    /// Address and prefix length, if the pool had a subnet for it.
-    pub subnet: Option<(u32, u8)>,
-    /// Addresses in use, the gateway's included.
-    pub used: u32,
-}
-
 impl Simulation {
     /// The scenario's cluster at its beginning, under one of its strategies or a placement strategy. Replications count from 1.
     ///
@@ -161,6 +152,47 @@ impl Simulation {
     /// Everything that happened so far in 128 bits. When the run was stopped and who looked makes no difference.
     pub fn digest(&self) -> Digest {
         self.world.digest()
+    }
+
+    /// Orders something now, as an `[[event]]` of the scenario would. What can be done of it at once is done; the rest takes
+    /// its time. Orders that need a leader are refused while there is none.
+    ///
+    /// ```
+    /// # use std::path::Path;
+    /// # use sched::{Span, Time};
+    /// # use sim::order::{Change, Order};
+    /// # use sim::simulation::Simulation;
+    /// # let text = "duration = \"10m\"\n[[pool]]\nname = \"node\"\ncount = 3\n\
+    /// #     [[service]]\nname = \"web\"\nimage = \"web:1\"\nreplicas = 6\n";
+    /// # let scenario = sim::scenario::parse(Path::new("three.toml"), text).expect("a good scenario");
+    /// # let mut run = Simulation::new(scenario, "spread", 1)?;
+    /// run.run_until(Time::ZERO + Span::from_secs(60));
+    /// run.order(Order::UpdateService("web".into(), Change::image("web:2").into())).expect("there is a leader");
+    /// let refusal = run.order(Order::Scale("wbe".into(), 3)).unwrap_err();
+    /// assert_eq!(refusal.to_string(), "service wbe not found");
+    ///
+    /// // Two futures: in one the update goes on, in the other it is taken back after ten seconds.
+    /// let mut other = run.clone();
+    /// other.run_until(Time::ZERO + Span::from_secs(70));
+    /// other.order(Order::Rollback("web".into())).expect("it was changed before");
+    /// for (run, image) in [(&mut run, "web:2"), (&mut other, "web:1")] {
+    ///     run.run_until(Time::ZERO + Span::from_secs(300));
+    ///     let tasks = run.tasks("web").into_iter().filter(|task| task.state == sched::TaskState::Running);
+    ///     assert!(tasks.map(|task| task.image).all(|it| it == image));
+    /// }
+    /// # Ok::<(), String>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// What Docker would say.
+    pub fn order(&mut self, order: Order) -> Answer {
+        self.world.order(order)
+    }
+
+    /// What was ordered so far, by whomever, with the answers. Arrivals are in it only if they were refused.
+    pub fn orders(&self) -> &[Record] {
+        self.world.orders()
     }
 
     /// Runs on to the end of the scenario. A run that makes no progress, or keeps too much, ends early, and
@@ -258,9 +290,8 @@ impl Simulation {
     }
 
     /// Every overlay network, by name.
-    pub fn networks(&self) -> Vec<Network> {
-        let network = |(name, subnet, used): (&str, _, _)| Network { name: name.to_string(), subnet, used };
-        self.world.networks().into_iter().map(network).collect()
+    pub fn networks(&self) -> Vec<NetworkUse> {
+        self.world.networks()
     }
 
     /// Names of the images all of whose layers are on a node.

@@ -6,7 +6,9 @@
 //! taken, what became known together reaches the manager together, and what the manager decides is told in its turn. The
 //! world itself decides nothing. [`Simulation`](crate::simulation::Simulation) is the way in from outside.
 
+mod clients;
 mod control;
+mod door;
 mod fabric;
 
 use std::sync::Arc;
@@ -14,18 +16,21 @@ use std::sync::Arc;
 use sched::spec::Mode;
 use sched::{Span, Time};
 
+use self::clients::Script;
 use self::control::Control;
+use self::door::{Book, Door};
 use self::fabric::Fabric;
 use crate::digest::Digest;
 use crate::engine::rng::Seeds;
 use crate::fact::{Context, Fact};
 use crate::metrics::Outcome;
 use crate::metrics::observer::Observer;
-use crate::model::links::Cause;
+use crate::model::overlay::NetworkUse;
 use crate::model::{
     agent, autoscaler, failure, gossip, heartbeat, image, join, managers, operator, requests, workload,
 };
-use crate::scenario::{Action, Scenario};
+use crate::order::{Answer, Client, Order, Record};
+use crate::scenario::Scenario;
 
 /// A run that handles more events than this at one instant makes no progress, unless its cluster is so large that every
 /// node and task has its events then.
@@ -75,6 +80,10 @@ enum Event {
     Pause,
     /// A row of the scenario's script is due.
     Script(u32),
+    /// The condition of a row of the script is looked at from now on.
+    Watch(u32),
+    /// The turn of the next node of a row of the script has come.
+    Paced(u32),
     WarmedUp,
     Sample,
     End,
@@ -122,6 +131,8 @@ pub(crate) struct World {
     control: Control,
     fabric: Fabric,
     observer: Observer,
+    script: Script,
+    book: Book,
     digest: Digest,
     events: u64,
     /// The time of the last event, and how many came before it at that time, of which there may be so many.
@@ -147,6 +158,8 @@ impl World {
             control,
             fabric,
             observer: Observer::new(Arc::clone(scenario), strategy, replication),
+            script: Script::new(scenario),
+            book: Book::default(),
             digest: Digest::NOTHING,
             events: 0,
             instant: Time::ZERO,
@@ -294,9 +307,7 @@ impl World {
         for (row, plan) in scenario.services.iter().enumerate() {
             cx.at(plan.at, Event::Deploy(row as u32));
         }
-        for (row, scripted) in scenario.script.iter().enumerate() {
-            cx.at(scripted.at, Event::Script(row as u32));
-        }
+        Script::start(scenario, cx);
         control.workload.start(cx);
         fabric.requests.start(cx);
         control.start(cx);
@@ -315,7 +326,10 @@ impl World {
             Event::Managers(event) => control.managers.handle(cx, event),
             Event::Requests(event) => {
                 let replicas = match event {
-                    requests::Event::Look(plan) => control.replicas(scenario.requests[plan as usize].service),
+                    requests::Event::Look(plan) => {
+                        let service = scenario.requests[plan as usize].service;
+                        control.replicas(&scenario.services[service].spec.name)
+                    }
                     requests::Event::Request(_) => 0,
                 };
                 fabric.request(cx, event, replicas);
@@ -324,12 +338,12 @@ impl World {
             Event::Scaler(autoscaler::Event::Provisioned { node, .. }) => {
                 cx.tell(Fact::MachineProvisioned(node as usize));
             }
-            Event::Operator(turn) => control.operate(cx, turn),
+            Event::Operator(turn) => self.door().operate(turn),
             Event::Join(event) => control.join(cx, event),
             Event::Gossip(round) => fabric.gossip(cx, round),
             Event::Rejoin { node, leader } => control.rejoin_due(cx, node as usize, leader),
             Event::Workload(event) => control.workload.handle(cx, event),
-            Event::Failure(turn) => fabric.fail(cx, turn),
+            Event::Failure(turn) => self.door().fail(turn),
             Event::Expired(expired) => control.expired(cx, expired),
             Event::Lost(lost) => {
                 if let Some(node) = control.heartbeats.lost(cx, lost) {
@@ -337,8 +351,18 @@ impl World {
                 }
             }
             Event::Deadline => control.deadline(cx),
-            Event::Deploy(row) => control.deploy(cx, row as usize),
-            Event::Script(row) => self.act(row as usize),
+            Event::Deploy(row) => self.door().deploy(row),
+            Event::Script(row) => {
+                let mut script = std::mem::take(&mut self.script);
+                self.door().script(&mut script, row);
+                self.script = script;
+            }
+            Event::Watch(row) => self.script.watch(row),
+            Event::Paced(number) => {
+                let script = std::mem::take(&mut self.script);
+                self.door().paced(&script, number);
+                self.script = script;
+            }
             Event::WarmedUp => self.observer.warmed_up(now, fabric.images.totals()),
             Event::Sample => {
                 cx.tell(Fact::Sampled(fabric.images.rate()));
@@ -352,38 +376,37 @@ impl World {
         self.settle(now);
     }
 
-    /// A row of the script is due.
-    fn act(&mut self, row: usize) {
-        let World { scenario, cx, control, fabric, .. } = self;
-        let scripted = &scenario.script[row];
-        cx.note("script", scripted.label.as_str());
-        match &scripted.action {
-            Action::Down(nodes) => fabric.switch(cx, nodes, false),
-            Action::Up(nodes) => fabric.switch(cx, nodes, true),
-            Action::Break(fault, nodes) => fabric.set_links(cx, nodes, *fault, Cause::script(row), true),
-            Action::Mend(nodes) => fabric.mend_links(cx, nodes),
-            Action::Restart(nodes, keeps) => fabric.restart_engines(cx, nodes, *keeps),
-            Action::Weaken(nodes, impairment) => fabric.degrade_links(nodes, *impairment),
-            Action::Slow(nodes, factor) => nodes.iter().for_each(|&node| fabric.agents.slow(node, *factor)),
-            Action::Kill(service, count) => {
-                for task in control.victims(row, *service, *count) {
-                    fabric.agents.kill(cx, task);
-                }
-            }
-            Action::Registry(answers) => fabric.images.switch(cx, *answers),
-            _ => {}
+    fn door(&mut self) -> Door<'_> {
+        let World { cx, control, fabric, book, digest, .. } = self;
+        Door { cx, control, fabric, book, digest }
+    }
+
+    /// Whoever drives the run orders something. After the end nothing is done any more.
+    pub fn order(&mut self, order: Order) -> Answer {
+        if self.ending.is_some() {
+            return Err(crate::order::Refusal::new("the run is over"));
         }
-        control.act(cx, &scripted.action, &fabric.links);
+        let number = self.book.next_by_hand();
+        let answer = self.door().order(Client::Hand, order, number);
+        self.settle(self.cx.now());
+        answer
+    }
+
+    /// What was ordered so far.
+    pub fn orders(&self) -> &[Record] {
+        self.book.records()
     }
 
     /// Takes facts until nothing more happens now.
     fn settle(&mut self, now: Time) {
-        let World { cx, control, fabric, observer, digest, .. } = self;
+        let World { scenario, cx, control, fabric, observer, script, book, digest, .. } = self;
         loop {
             while let Some(fact) = cx.take_fact() {
                 digest.see(now, &fact);
                 observer.see(now, &fact);
+                script.see(&fact);
                 fabric.take(cx, &fact, control.records());
+                Door { cx, control, fabric, book, digest }.want(&fact);
                 control.take(cx, fact, &fabric.links);
             }
             while let Some(node) = fabric.images.take_changed() {
@@ -397,6 +420,7 @@ impl World {
                 break;
             }
         }
+        script.look(scenario, cx, control);
         control.arm(cx);
     }
 }
@@ -448,8 +472,8 @@ impl World {
         self.fabric.agents.processes(node)
     }
 
-    /// Name, subnet and addresses in use of every network.
-    pub fn networks(&self) -> Vec<(&str, Option<(u32, u8)>, u32)> {
+    /// Every overlay network.
+    pub fn networks(&self) -> Vec<NetworkUse> {
         self.fabric.networks()
     }
 
@@ -479,13 +503,12 @@ mod tests {
     fn a_run_that_keeps_too_much_ends_with_a_message() {
         let scenario = "duration = \"876000h\"\n\
                         [[pool]]\nname = \"node\"\ncount = 1\n\
-                        [[pool]]\nname = \"more\"\ncount = 1\njoin = { at = \"3m\", retry = \"30s\" }\n\
-                        [[event]]\nat = \"2m\"\nrotate_token = \"worker\"\n";
-        let scenario = Arc::new(crate::scenario::parse(Path::new("refused.toml"), scenario).expect("it is right"));
+                        [[failure]]\nof = \"all\"\nmtbf = \"1h\"\nrepair = \"1m\"\n";
+        let scenario = Arc::new(crate::scenario::parse(Path::new("failing.toml"), scenario).expect("it is right"));
         let mut world = World::new(&scenario, "spread", 1).expect("there is such a strategy");
         world.bytes_max = 4 << 20;
         let outcome = world.run();
-        let failed = outcome.failed.expect("a century of refusals takes more");
+        let failed = outcome.failed.expect("a century of failures takes more");
         assert!(failed.starts_with("more than 4 MiB of memory by ") && failed.contains(" marks"), "{failed}");
         assert!(outcome.marks.len() as u64 * MARK_BYTES <= 5 << 20, "{} marks", outcome.marks.len());
     }

@@ -45,6 +45,11 @@ impl Reaper {
         }
     }
 
+    /// Keeps another number of records per slot, where it looks from now on.
+    pub(crate) fn keep(&mut self, history: i64) {
+        self.history = history;
+    }
+
     /// The same as it was in a snapshot, with this limit.
     #[cfg(feature = "snapshot")]
     pub(crate) fn recalled(self, history: i64) -> Reaper {

@@ -47,6 +47,8 @@ pub enum Stream {
     Beat = 29,
     /// Heartbeats and calls of an agent around a cut of its network; the entity is the node.
     Link = 8,
+    /// Which nodes a selector takes at random; the entity is the name of the event.
+    Pick = 30,
     /// Which container is killed; there is one entity for each row of the script.
     Kill = 9,
 }

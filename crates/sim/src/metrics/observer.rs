@@ -294,7 +294,9 @@ impl Observer {
         };
         let within = |at: &Time| *at <= Time::ZERO + scenario.duration;
         let last_deploy = scenario.services.iter().map(|it| it.at).filter(within).max().unwrap_or_default();
-        let last_script = scenario.script.iter().map(|it| it.at).filter(within).max().unwrap_or_default();
+        // When conditions will hold nobody knows: events that wait for one do not count.
+        let timed = || scenario.script.iter().filter(|it| it.wait.is_none()).map(|it| it.at);
+        let last_script = timed().filter(within).max();
         Observer {
             services: Vec::new(),
             nodes: scenario.nodes.iter().map(node).collect(),
@@ -318,12 +320,9 @@ impl Observer {
             running: 0,
             believed: 0,
             unsettled: 0,
-            since_script: SinceScript {
-                at: scenario.script.iter().map(|it| it.at).filter(within).max(),
-                ..SinceScript::default()
-            },
+            since_script: SinceScript { at: last_script, ..SinceScript::default() },
             last_deploy,
-            last_event: last_deploy.max(last_script),
+            last_event: last_deploy.max(last_script.unwrap_or_default()),
             first_settled: None,
             settled: Some(Time::ZERO),
             converged: None,
@@ -374,8 +373,8 @@ impl Observer {
                 self.silent(now, *node);
                 self.back(now, *node);
             }
-            Fact::Unreachable(node, _) => self.silent(now, *node),
-            Fact::Reachable(node) => self.back(now, *node),
+            Fact::Unreachable(node, _) | Fact::AgentGone(node) => self.silent(now, *node),
+            Fact::Reachable(node) | Fact::AgentBack(node) => self.back(now, *node),
             Fact::ImageWanted(task, _) => self.preparing(now, *task),
             Fact::Prepared(task) => self.prepared(now, *task),
             Fact::Started(task) => self.started(now, *task),

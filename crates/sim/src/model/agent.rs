@@ -288,6 +288,8 @@ struct Daemon {
     alive: bool,
     fault: Option<NetworkFault>,
     connected: bool,
+    /// Whether it left the swarm, or was removed from it.
+    out: bool,
     /// Messages do not overtake each other: when the last one arrives there, and here.
     down: Time,
     up: Time,
@@ -406,6 +408,8 @@ enum End {
     Exited,
     /// Somebody killed it.
     Killed,
+    /// Somebody else than the manager sent it the stop signal.
+    Signalled,
     /// It is stopped because its probes failed.
     Unhealthy,
 }
@@ -457,6 +461,7 @@ impl Agents {
             alive: true,
             fault: None,
             connected: true,
+            out: false,
             down: Time::ZERO,
             up: Time::ZERO,
             weak: None,
@@ -581,10 +586,7 @@ impl Agents {
 
     /// A machine loses power: its containers are gone, its agent is silent, what was sent to it is lost.
     pub fn power_off<E: From<Event>>(&mut self, cx: &mut Context<E>, node: usize) {
-        let daemon = &mut self.nodes[node];
-        daemon.cycle += 1;
-        daemon.alive = false;
-        self.unlink(node);
+        self.lose_agent(node);
         for task in self.tasks_on(node) {
             self.lose(cx, task);
             if self.containers[task.row()].as_ref().is_some_and(|container| container.wanted.is_none()) {
@@ -596,35 +598,100 @@ impl Agents {
     /// A machine gets power.
     pub fn power_on<E: From<Event>>(&mut self, cx: &mut Context<E>, node: usize) {
         let boot = self.model.boot;
-        self.boot(cx, node, boot);
+        self.boot(cx, node, Span::ZERO, boot);
     }
 
-    /// An engine is started anew. It comes back sooner than a machine, and may find its containers alive.
-    pub fn restart<E: From<Event>>(&mut self, cx: &mut Context<E>, node: usize, keeps: bool) {
-        if !self.nodes[node].alive {
-            return;
-        }
-        if keeps {
-            let daemon = &mut self.nodes[node];
-            daemon.cycle += 1;
-            daemon.alive = false;
-            self.unlink(node);
-            for task in self.tasks_on(node) {
-                if self.containers[task.row()].as_ref().is_some_and(|container| container.phase != Phase::Running) {
-                    self.lose(cx, task);
+    /// An engine is stopped politely: its containers get the stop signal, and what becomes of them its agent tells when it is
+    /// back. The answer is how long the last of them takes.
+    pub fn stop_engine<E: From<Event>>(&mut self, cx: &mut Context<E>, node: usize) -> Span {
+        self.lose_agent(node);
+        let slow = self.nodes[node].slow;
+        let mut longest = Span::ZERO;
+        for task in self.tasks_on(node) {
+            let it = self.containers[task.row()].as_mut().expect("a node's tasks have containers");
+            match it.phase {
+                // These go on by themselves.
+                Phase::Stopping | Phase::Halting | Phase::Noticing => {}
+                _ if it.process >= Process::Lives => {
+                    it.end = if it.known >= Some(DesiredState::Shutdown) { End::Stopped } else { End::Signalled };
+                    let stop = times(it.stop, slow);
+                    longest = longest.max(stop);
+                    it.wait(cx, task, Phase::Stopping, stop);
                 }
+                _ => self.lose(cx, task),
             }
-        } else {
-            self.power_off(cx, node);
         }
-        let restart = self.model.restart;
-        self.boot(cx, node, restart);
+        longest
     }
 
-    fn boot<E: From<Event>>(&mut self, cx: &mut Context<E>, node: usize, law: Law) {
-        let daemon = &self.nodes[node];
-        let mut rng = self.seeds.stream(Stream::Boot, part(daemon.entity, u64::from(daemon.cycle)));
-        cx.after(law.sample(&mut rng), Event::Booted { node: node as u32, cycle: daemon.cycle });
+    /// An engine is killed alone: running containers live on, what was under way is lost.
+    pub fn kill_engine<E: From<Event>>(&mut self, cx: &mut Context<E>, node: usize) -> Span {
+        self.lose_agent(node);
+        for task in self.tasks_on(node) {
+            if self.containers[task.row()].as_ref().is_some_and(|it| it.phase != Phase::Running) {
+                self.lose(cx, task);
+            }
+        }
+        Span::ZERO
+    }
+
+    /// An engine is killed with all its containers.
+    pub fn crash_engine<E: From<Event>>(&mut self, cx: &mut Context<E>, node: usize) -> Span {
+        self.power_off(cx, node);
+        Span::ZERO
+    }
+
+    /// An engine that does not run will be up after the time of a law that begins in a while.
+    pub fn start_engine<E: From<Event>>(&mut self, cx: &mut Context<E>, node: usize, wait: Span, law: Law) {
+        self.boot(cx, node, wait, law);
+    }
+
+    /// A node leaves the swarm: its containers go at once, and its agent calls nobody any more (moby
+    /// `daemon/cluster/swarm.go`, `Leave`).
+    pub fn leave_swarm<E: From<Event>>(&mut self, cx: &mut Context<E>, node: usize) {
+        self.expel(node);
+        for task in self.tasks_on(node) {
+            self.discard(cx, task);
+        }
+    }
+
+    /// The managers do not know a node any more: its agent finds no session from now on, and its containers live on.
+    pub fn expel(&mut self, node: usize) {
+        self.nodes[node].out = true;
+        self.unlink(node);
+    }
+
+    /// A node that was outside of the swarm is a member again.
+    pub fn admit(&mut self, node: usize) {
+        if std::mem::take(&mut self.nodes[node].out) {
+            self.unlink(node);
+            let it = &mut self.nodes[node];
+            it.connected = it.alive && it.fault.is_none();
+        }
+    }
+
+    /// Whether a node that was a member is none any more: it left, or was removed.
+    pub fn is_out(&self, node: usize) -> bool {
+        self.nodes[node].out
+    }
+
+    /// Whether the engine of a node runs.
+    pub fn is_alive(&self, node: usize) -> bool {
+        self.nodes[node].alive
+    }
+
+    /// The agent of a node is gone with its session.
+    fn lose_agent(&mut self, node: usize) {
+        let it = &mut self.nodes[node];
+        it.cycle += 1;
+        it.alive = false;
+        self.unlink(node);
+    }
+
+    fn boot<E: From<Event>>(&mut self, cx: &mut Context<E>, node: usize, wait: Span, law: Law) {
+        let it = &self.nodes[node];
+        let mut rng = self.seeds.stream(Stream::Boot, part(it.entity, u64::from(it.cycle)));
+        cx.after(wait + law.sample(&mut rng), Event::Booted { node: node as u32, cycle: it.cycle });
     }
 
     /// A node's network breaks. Its containers go on; its agent notices by a heartbeat that is not answered, and calls from
@@ -665,9 +732,9 @@ impl Agents {
         cx.at(next, Event::Booted { node: node as u32, cycle: daemon.cycle });
     }
 
-    /// Whether the agent of a node runs and its network is intact.
+    /// Whether the agent of a member runs and its network is whole.
     pub fn hears(&self, node: usize) -> bool {
-        self.nodes[node].alive && self.nodes[node].fault.is_none()
+        self.nodes[node].alive && self.nodes[node].fault.is_none() && !self.nodes[node].out
     }
 
     /// Whether the agent of a node believes that it has a session.
@@ -721,6 +788,27 @@ impl Agents {
         let end = if container.known >= Some(DesiredState::Shutdown) { End::Stopped } else { End::Killed };
         self.end(cx, task, end);
         true
+    }
+
+    /// `docker restart` of the container of a task: it gets the stop signal, and its agent takes its end for the task's. Says
+    /// whether it ran. What the engine starts then is not the task's any more, and is not modelled.
+    pub fn restart_container<E: From<Event>>(&mut self, cx: &mut Context<E>, task: TaskNo) -> bool {
+        let Some(it) = self.container(task) else { return false };
+        if !matches!(it.phase, Phase::Running | Phase::Probing) {
+            return false;
+        }
+        let (stop, node) = (it.stop, it.node as usize);
+        let stop = times(stop, self.nodes[node].slow);
+        let it = self.containers[task.row()].as_mut().expect("as above");
+        it.end = End::Signalled;
+        it.wait(cx, task, Phase::Stopping, stop);
+        true
+    }
+
+    /// Whether the container of a task serves.
+    pub fn serves(&self, task: TaskNo) -> bool {
+        let container = self.containers.get(task.row()).and_then(Option::as_ref);
+        container.is_some_and(|it| it.process == Process::Serves)
     }
 
     /// The session of a node is gone, with all that was on its way.
@@ -996,7 +1084,7 @@ impl Agents {
         container.timer += 1;
         let RareTimings { halt, detach, .. } = container.rest();
         let halt = match end {
-            End::Exited | End::Killed => Span::ZERO,
+            End::Exited | End::Killed | End::Signalled => Span::ZERO,
             End::Stopped | End::Unhealthy if container.joins => halt + detach,
             End::Stopped | End::Unhealthy => halt,
         };
@@ -1028,6 +1116,7 @@ impl Agents {
             End::Stopped => return self.report(cx, task, TaskState::Shutdown, None),
             End::Exited => (exit_code, ""),
             End::Killed => (KILLED, ""),
+            End::Signalled => (stop_code, ""),
             End::Unhealthy => (stop_code, ": dockerexec: unhealthy container"),
         };
         let (state, error) = match code {
@@ -1516,7 +1605,13 @@ mod tests {
                 |lab| {
                     lab.run_one();
                     lab.until(5.0);
-                    lab.agents.restart(&mut lab.cx, 0, keeps);
+                    if keeps {
+                        lab.agents.kill_engine(&mut lab.cx, 0);
+                    } else {
+                        lab.agents.crash_engine(&mut lab.cx, 0);
+                    }
+                    let law = lab.agents.model.restart;
+                    lab.agents.start_engine(&mut lab.cx, 0, Span::ZERO, law);
                     let log = lab.until(20.0);
                     assert_eq!(log.last().unwrap(), &format!("7.1s report 0 {report}"));
                     assert_eq!(log.iter().any(|line| line.contains("ended")), !keeps);

@@ -140,6 +140,13 @@ impl Flows {
         self
     }
 
+    /// The uplink carries so many bytes per second from now on; `None` is no limit.
+    pub fn set_uplink(&mut self, now: Time, uplink: Option<u64>) {
+        self.advance(now);
+        self.uplink = uplink.map_or(f64::INFINITY, |it| it as f64);
+        self.is_stale = true;
+    }
+
     /// A flow of `bytes` to a node begins; `tag` comes back when it is done.
     pub fn start(&mut self, now: Time, node: usize, source: Source, bytes: u64, tag: u32) -> FlowId {
         self.advance(now);

@@ -100,6 +100,12 @@ impl Heartbeats {
         Heartbeats { model: model.clone(), nodes, seeds }
     }
 
+    /// Heartbeats come in this period from now on, as far as they are not awaited already.
+    pub fn set_period(&mut self, period: Span) {
+        self.model.period = period;
+        self.model.jitter = self.model.jitter.min(period);
+    }
+
     /// A node falls silent, at once or after its next heartbeat, which still arrives; if it already is, because it did not
     /// come back so far, nothing changes.
     pub fn silent<E: From<Expired>>(&mut self, cx: &mut Context<E>, node: usize, once_more: bool) {

@@ -581,7 +581,41 @@ impl Images {
         self.settle(cx);
     }
 
-    /// A node's network is cut or repaired.
+    /// The registry does not have an image any more, or has it again. What is on nodes or on its way stays.
+    pub fn set_missing(&mut self, image: &str, missing: bool) {
+        let row = self.row_of(image);
+        self.contents[row as usize].missing = missing;
+    }
+
+    /// From now on the registry means with one name what it means with another: the next pull gets other layers. Pulls that
+    /// have their manifest already go on with what that said.
+    pub fn move_tag(&mut self, image: &str, other: &str) {
+        let (from, to) = (self.row_of(image) as usize, self.row_of(other) as usize);
+        let content = Content { name: Arc::clone(&self.contents[from].name), ..self.contents[to].clone() };
+        let row = self.contents.len() as u32;
+        let old = from as u32;
+        self.contents.push(content);
+        self.names.values_mut().filter(|it| **it == old).for_each(|it| *it = row);
+    }
+
+    /// The registry's uplink carries so many bytes per second from now on.
+    pub fn set_bandwidth<E: From<Event>>(&mut self, cx: &mut Context<E>, bandwidth: Option<u64>) {
+        self.model.bandwidth = bandwidth;
+        self.flows.set_uplink(cx.now(), bandwidth);
+        self.settle(cx);
+    }
+
+    /// A round trip to the registry takes so long from now on.
+    pub fn set_latency(&mut self, latency: Span) {
+        self.model.latency = latency;
+    }
+
+    /// The registry allows each node so many pulls from now on.
+    pub fn set_limit(&mut self, limit: Option<PullLimit>) {
+        self.model.limit = limit;
+    }
+
+    /// A node's network is cut or whole again.
     pub fn link<E: From<Event>>(&mut self, cx: &mut Context<E>, node: usize, linked: bool) {
         self.nodes[node].linked = linked;
         self.break_off(cx, node);

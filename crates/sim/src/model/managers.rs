@@ -140,6 +140,11 @@ impl Managers {
         self.leader
     }
 
+    /// Whether a majority of the managers is there.
+    pub fn has_majority(&self) -> bool {
+        self.majority
+    }
+
     /// Whether a node is a member of Raft.
     pub fn is_member(&self, node: usize) -> bool {
         self.members.iter().any(|member| member.node == node)
@@ -226,6 +231,27 @@ impl Managers {
                 self.elect(cx, successor);
             }
         }
+        self.count(cx);
+        Ok(())
+    }
+
+    /// `docker swarm init --force-new-cluster`: a manager makes itself the only member and leads at once. All that the store
+    /// holds stays. Refused on a node that is no manager or does not run.
+    pub fn force_new_cluster<E: From<Event>>(&mut self, cx: &mut Context<E>, node: usize) -> Result<(), &'static str> {
+        let Some(row) = self.members.iter().position(|it| it.node == node && it.up) else {
+            return Err(
+                "This node is not a swarm manager. Use \"docker swarm init\" or \"docker swarm join\" to connect this \
+                        node to swarm and try again.",
+            );
+        };
+        let member = self.members.swap_remove(row);
+        self.members = vec![Member { apart: None, behind: false, ..member }];
+        if self.leader.take().is_some() {
+            cx.tell(Fact::LeaderLost);
+        }
+        self.waiting.clear();
+        self.term += 1;
+        self.elect(cx, node);
         self.count(cx);
         Ok(())
     }
@@ -491,6 +517,24 @@ mod tests {
         };
         assert_eq!(back_after(9), [], "it did not lose timeout yet");
         assert!(matches!(back_after(20)[..], [Fact::LeaderLost, Fact::LeaderElected(_)]), "{:?}", back_after(20));
+    }
+
+    #[test]
+    fn a_manager_that_is_left_alone_can_make_a_swarm_of_its_own() {
+        let model = ManagersModel::default();
+        let mut managers = three(&model);
+        let mut cx: Context<Event> = Context::new();
+        managers.power(&mut cx, 7, false, || Span::ZERO);
+        managers.power(&mut cx, 9, false, || Span::ZERO);
+        drain(&mut managers, &mut cx, 100);
+        assert!(!managers.lead());
+        assert!(managers.force_new_cluster(&mut cx, 9).unwrap_err().contains("not a swarm manager"));
+        assert_eq!(managers.force_new_cluster(&mut cx, 4), Ok(()));
+        assert_eq!(cx.take_facts(), [Fact::LeaderElected(4), Fact::Majority(true)]);
+        assert!(managers.lead() && managers.is_member(4) && !managers.is_member(7));
+        // Whoever comes back is not a member any more.
+        managers.power(&mut cx, 7, true, || Span::ZERO);
+        assert_eq!(drain(&mut managers, &mut cx, 200), []);
     }
 
     #[test]

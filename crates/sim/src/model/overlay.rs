@@ -59,11 +59,23 @@ impl Default for OverlayModel {
     }
 }
 
+/// An overlay network as it is now.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct NetworkUse {
+    /// Full name.
+    pub name: String,
+    /// Address and prefix length, if the pool had a subnet for it.
+    pub subnet: Option<(u32, u8)>,
+    /// Addresses in use, the gateway's included.
+    pub used: u32,
+}
+
 /// All overlay networks of a run.
 #[derive(Clone, Debug)]
 pub struct Overlay {
-    /// The ingress network first, then those of the scenario.
+    /// The ingress network first, then those of the scenario, then those that were created.
     networks: Vec<Network>,
+    pool: Pool,
     names: BTreeMap<String, usize>,
     services: BTreeMap<ServiceId, Service>,
     /// Tasks that have not ended, as far as they join networks.
@@ -134,6 +146,7 @@ impl Overlay {
         }
         Overlay {
             networks,
+            pool,
             names,
             services: BTreeMap::new(),
             tasks: BTreeMap::new(),
@@ -144,16 +157,26 @@ impl Overlay {
         }
     }
 
-    /// A service is created. It gets a virtual address in each of its networks, unless it resolves to its tasks.
-    /// Its networks never change; to tell again changes nothing.
-    pub fn add_service(&mut self, id: ServiceId, spec: &ServiceSpec) {
-        if self.services.contains_key(&id) {
-            return;
+    /// A network is created, with the next free subnet of the pool unless it has one of its own.
+    pub fn create_network(&mut self, plan: &NetworkPlan) {
+        let subnet = plan.subnet.or_else(|| self.pool.next()).map(|(address, length)| Subnet::new(address, length));
+        self.names.insert(plan.name.clone(), self.networks.len());
+        self.networks.push(Network { subnet, nodes: BTreeMap::new() });
+    }
+
+    /// A network that nobody uses is removed. Its subnet is not given out again, as long as the pool has others.
+    pub fn remove_network(&mut self, name: &str) {
+        if let Some(row) = self.names.remove(name) {
+            self.networks[row] = Network { subnet: None, nodes: BTreeMap::new() };
         }
+    }
+
+    /// A service is created, or has another specification. It gets a virtual address in each of its networks, unless it
+    /// resolves to its tasks. If its networks, ports or kind of resolution are others than before, it gives all back and asks
+    /// anew; tasks that are there keep what they have.
+    pub fn add_service<E>(&mut self, cx: &mut Context<E>, id: ServiceId, spec: &ServiceSpec) {
         let published = spec.endpoint.ports.iter().any(|port| port.mode == PublishMode::Ingress);
-        let named =
-            spec.task.networks.iter().filter_map(|name| self.names.get(name).copied()).filter(|&network| network != 0);
-        let networks: Arc<[usize]> = published.then_some(0).into_iter().chain(named).collect();
+        let named = spec.task.networks.iter().filter_map(|name| self.names.get(name).copied()).filter(|&it| it != 0);
         let virtual_ips = spec.endpoint.mode == EndpointMode::Vip;
         let mut ports = [0; 3];
         for port in spec.endpoint.ports.iter().filter(|port| port.mode == PublishMode::Ingress) {
@@ -161,6 +184,17 @@ impl Overlay {
                 ports[port.protocol as usize] += 1;
             }
         }
+        if let Some(before) = self.services.get(&id) {
+            let networks = published.then_some(0).into_iter().chain(named.clone());
+            if before.virtual_ips == virtual_ips
+                && before.ports == ports
+                && networks.eq(before.networks.iter().copied())
+            {
+                return;
+            }
+        }
+        let networks: Arc<[usize]> = published.then_some(0).into_iter().chain(named).collect();
+        self.remove_service(cx, id);
         let mut service = Service { networks, virtual_ips, ports, has_ports: false, addresses: None };
         service.allocate(&mut self.networks, &mut self.ports);
         self.services.insert(id, service);
@@ -297,14 +331,14 @@ impl Overlay {
         self.retry(cx, &[0]);
     }
 
-    /// Every network by name: its subnet as (address, prefix length), if the pool had one, and the addresses in use.
-    pub fn networks(&self) -> Vec<(&str, Option<(u32, u8)>, u32)> {
-        let subnet = |it: &Network| it.subnet.as_ref().map(|subnet| (subnet.start(), subnet.length()));
-        let used = |it: &Network| it.subnet.as_ref().map_or(0, Subnet::used);
-        self.names
-            .iter()
-            .map(|(name, row)| (name.as_str(), subnet(&self.networks[*row]), used(&self.networks[*row])))
-            .collect()
+    /// Every network by name.
+    pub fn networks(&self) -> Vec<NetworkUse> {
+        let of = |(name, row): (&String, &usize)| {
+            let subnet = self.networks[*row].subnet.as_ref();
+            let (address, used) = (subnet.map(|it| (it.start(), it.length())), subnet.map_or(0, Subnet::used));
+            NetworkUse { name: name.clone(), subnet: address, used }
+        };
+        self.names.iter().map(of).collect()
     }
 
     /// The largest number of addresses of one network that were ever in use at a time, gateway included.
@@ -459,11 +493,11 @@ mod tests {
         let mut overlay = Overlay::new(&model(), &[], 3);
         let mut spec = ServiceSpec::new("web", "web");
         spec.endpoint.ports.push(Port { target: 80, published: 80, ..Port::default() });
-        overlay.add_service(ServiceId::from_index(0), &spec);
+        overlay.add_service(&mut Context::<()>::new(), ServiceId::from_index(0), &spec);
         assert!(overlay.joins(ServiceId::from_index(0)));
         // Gateway, three nodes, one virtual address.
         assert_eq!(overlay.addresses_peak(), 5);
-        overlay.add_service(ServiceId::from_index(1), &ServiceSpec::new("batch", "batch"));
+        overlay.add_service(&mut Context::<()>::new(), ServiceId::from_index(1), &ServiceSpec::new("batch", "batch"));
         assert!(!overlay.joins(ServiceId::from_index(1)));
     }
 
@@ -473,7 +507,7 @@ mod tests {
         for id in 0..services {
             let mut spec = ServiceSpec::new(format!("s{id}"), "image");
             spec.task.networks = vec!["net".into()];
-            overlay.add_service(ServiceId::from_index(id), &spec);
+            overlay.add_service(&mut Context::<()>::new(), ServiceId::from_index(id), &spec);
         }
         overlay
     }
@@ -554,8 +588,8 @@ mod tests {
         let mut spec = ServiceSpec::new("web", "image");
         spec.task.networks = vec!["large".into(), "small".into()];
         spec.endpoint.mode = EndpointMode::DnsRoundRobin;
-        overlay.add_service(ServiceId::from_index(0), &spec);
-        let allocated = (0..7).filter(|&task| overlay.create(TaskNo(task), ServiceId::from_index(0))).count();
+        overlay.add_service(&mut Context::<()>::new(), ServiceId::from_index(0), &spec);
+        let allocated = (0..7).filter(|&it| overlay.create(TaskNo(it), ServiceId::from_index(0))).count();
         assert_eq!(allocated, 5);
         let used = |network: usize| overlay.networks[network].subnet.as_ref().unwrap().used();
         assert_eq!((used(1), used(2)), (6, 6), "five tasks and the gateway in both");

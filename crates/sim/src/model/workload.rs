@@ -18,6 +18,7 @@ use crate::engine::chance::unit;
 use crate::engine::law::Law;
 use crate::engine::rng::{Seeds, Stream, entity, part};
 use crate::fact::{Context, Fact, JobNo};
+use crate::order::NewService;
 
 /// A service to create.
 #[derive(Clone, PartialEq, Debug)]
@@ -34,6 +35,14 @@ pub struct ServicePlan {
     pub behaviour: Behaviour,
     /// Running tasks that it needs to be of use.
     pub quorum: Option<u64>,
+}
+
+impl ServicePlan {
+    /// What is ordered to create it.
+    pub fn order(&self) -> NewService {
+        let ServicePlan { spec, behaviour, quorum, stack, .. } = self.clone();
+        NewService { spec, behaviour, quorum, stack: stack.map(Into::into) }
+    }
 }
 
 /// A stream of arrivals: each is a service or a job that is created when it comes.

@@ -28,7 +28,7 @@ mod workload;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use sched::spec::{Availability, NodeSpec, Role};
+use sched::spec::NodeSpec;
 use sched::{Span, Time};
 
 pub use self::complaint::{Complaint, Complaints, Position};
@@ -48,6 +48,7 @@ pub use crate::model::operator::{Habit, OperatorPlan};
 pub use crate::model::overlay::{NetworkPlan, OverlayModel};
 pub use crate::model::requests::{Autoscale, RequestPlan};
 pub use crate::model::workload::{ArrivalPlan, ArrivalProcess, Batch, Listed, QueuePlan, ServicePlan};
+pub use crate::order::{Name, Order};
 
 /// A question, ready to run.
 #[derive(Clone, PartialEq, Debug)]
@@ -126,94 +127,76 @@ pub struct NodePlan {
 /// A scripted event.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Scripted {
-    /// When.
+    /// When; with a condition: from when on that is looked at.
     pub at: Time,
     /// What, in the user's words: a label for plots.
     pub label: String,
     /// What.
-    pub action: Action,
+    pub order: Order,
+    /// The number of the `[[event]]` that it comes from, by which others follow it.
+    pub group: u32,
+    /// What it waits for.
+    pub wait: Option<Wait>,
+    /// One node after the other with this pause, as the selector finds them then.
+    pub pace: Option<Span>,
 }
 
-/// What a script can do. Nodes are rows of [`Scenario::nodes`], services rows of [`Scenario::services`].
-#[derive(Clone, PartialEq, Debug)]
-pub enum Action {
-    /// Machines lose power.
-    Down(Vec<usize>),
-    /// Machines come back.
-    Up(Vec<usize>),
-    /// Networks of machines break; their containers run on.
-    Break(NetworkFault, Vec<usize>),
-    /// Networks of machines are repaired, as far as the script broke them.
-    Mend(Vec<usize>),
-    /// Engines are started anew; with `true` their containers live on.
-    Restart(Vec<usize>, bool),
-    /// The links of machines to the manager are weak, or sound again.
-    Weaken(Vec<usize>, Option<LinkImpairment>),
-    /// Machines take so many times as long for everything.
-    Slow(Vec<usize>, f64),
-    /// So many running containers of a service, chosen at random, are killed.
-    Kill(usize, u64),
-    /// The registry answers, or does not.
-    Registry(bool),
-    /// `docker node update --availability`.
-    Availability(Vec<usize>, Availability),
-    /// `docker service scale`.
-    Scale(usize, u64),
-    /// `docker service update --image`.
-    Image(usize, String),
-    /// `docker service update --force`.
-    Force(usize),
-    /// `docker service rollback`.
-    Rollback(usize),
-    /// `docker service rm`.
-    Remove(usize),
-    /// `docker node promote`.
-    Promote(Vec<usize>),
-    /// `docker node demote`.
-    Demote(Vec<usize>),
-    /// `docker node rm --force`.
-    RemoveNode(Vec<usize>),
-    /// `docker swarm join`.
-    Join(Vec<usize>),
-    /// `docker swarm join-token --rotate`.
-    RotateToken(Role),
-}
-
-/// Who brings something about.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Actor {
-    /// Somebody who orders it of the managers: it needs a leader.
-    Operator,
-    /// It befalls machines, networks, containers or the registry, or is done there by hand, whoever leads.
-    Nature,
-}
-
-impl Action {
-    /// Who brings it about.
-    pub fn actor(&self) -> Actor {
-        match self {
-            Action::Down(_)
-            | Action::Up(_)
-            | Action::Break(..)
-            | Action::Mend(_)
-            | Action::Restart(..)
-            | Action::Weaken(..)
-            | Action::Slow(..)
-            | Action::Kill(..)
-            | Action::Registry(_)
-            | Action::Join(_) => Actor::Nature,
-            Action::Availability(..)
-            | Action::Scale(..)
-            | Action::Image(..)
-            | Action::Force(_)
-            | Action::Rollback(_)
-            | Action::Remove(_)
-            | Action::Promote(_)
-            | Action::Demote(_)
-            | Action::RemoveNode(_)
-            | Action::RotateToken(_) => Actor::Operator,
-        }
+impl Scripted {
+    /// Something that happens at a time.
+    pub fn new(at: Time, label: impl Into<String>, order: Order) -> Scripted {
+        Scripted { at, label: label.into(), order, group: 0, wait: None, pace: None }
     }
+}
+
+/// A condition, and how long after it holds for the first time something happens.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Wait {
+    /// What must hold.
+    pub condition: Condition,
+    /// How long after that.
+    pub after: Span,
+}
+
+/// Something that may hold in a run. Nodes are rows of [`Scenario::nodes`].
+#[derive(Clone, PartialEq, Debug)]
+pub enum Condition {
+    /// Another event has happened, by its number.
+    Happened(u32),
+    /// All tasks of a service run in its newest version, and no update is going on.
+    Converged(Name),
+    /// A job has completed.
+    Completed(Name),
+    /// The update of a service is so far.
+    Update(Name, UpdateEnd),
+    /// Nobody can decide any more.
+    LeaderLost,
+    /// A manager was elected, or a leader can decide again.
+    LeaderElected,
+    /// Too few managers are there.
+    MajorityLost,
+    /// Enough managers are there.
+    MajorityBack,
+    /// The managers know that a node is down.
+    Down(usize),
+    /// The managers know that a node is ready.
+    Ready(usize),
+}
+
+/// How far an update is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum UpdateEnd {
+    /// It is going on.
+    Started,
+    /// It stopped because too many tasks failed.
+    Paused,
+    /// It is over.
+    Completed,
+    /// It is being taken back.
+    RollbackStarted,
+    /// Taking it back stopped because too many tasks failed.
+    RollbackPaused,
+    /// It was taken back.
+    RolledBack,
 }
 
 /// Parameters of the models, with Swarm's defaults.

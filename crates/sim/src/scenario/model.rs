@@ -218,7 +218,7 @@ fn registry(table: &Table<'_>, base: RegistryModel) -> RegistryModel {
 }
 
 /// `{ pulls = 100, window = "6h" }`.
-fn limit(value: &Value<'_>) -> Option<PullLimit> {
+pub(super) fn limit(value: &Value<'_>) -> Option<PullLimit> {
     let table = value.table(LIMIT)?;
     let pulls = table.need("pulls", |value| value.count(0..=1_000_000));
     let window = table.need("window", |value| value.duration_from(Span::from_nanos(1)));

@@ -199,7 +199,7 @@ fn plugins(pool: &Table<'_>) -> Vec<(PluginKind, String)> {
 }
 
 /// `{ gpu = 2, fpga = ["a", "b"] }`: what a node has.
-fn generic_units(value: &Value<'_>) -> Option<Vec<GenericResource>> {
+pub(super) fn generic_units(value: &Value<'_>) -> Option<Vec<GenericResource>> {
     let entries = value.entries();
     if KINDS < entries.len() {
         value.complain(format!("more than {KINDS} kinds of resources"));
@@ -270,6 +270,16 @@ impl<'a> Selectors<'a> {
                 .expected("a node, \"pool=NAME\", \"role=manager\", \"LABEL=VALUE\" or \"all\"")
                 .unwrap_or_default();
         };
+        self.rows_of_text(value, text)
+    }
+
+    /// The same of a part of a text. `A - B` is A without B.
+    pub fn rows_of_text(&self, value: &Value<'_>, text: &str) -> Vec<usize> {
+        if let Some((those, others)) = text.rsplit_once(" - ") {
+            let others: BTreeSet<usize> = self.rows_of_text(value, others.trim()).into_iter().collect();
+            let those = self.rows_of_text(value, those.trim());
+            return those.into_iter().filter(|row| !others.contains(row)).collect();
+        }
         let all = |wanted: &dyn Fn(&NodePlan) -> bool| -> Vec<usize> {
             (0..self.nodes.len()).filter(|row| wanted(&self.nodes[*row])).collect()
         };
@@ -297,6 +307,11 @@ impl<'a> Selectors<'a> {
                 None => self.unknown(value, "label", key, self.labels.keys().copied()),
             },
         }
+    }
+
+    /// Whether a node has this name.
+    pub fn is_name(&self, text: &str) -> bool {
+        self.by_name.contains_key(text)
     }
 
     /// The sets of some nodes that share the value of a label.

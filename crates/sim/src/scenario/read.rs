@@ -12,8 +12,9 @@ use super::reader::{Sink, Table, Value};
 use super::service::{SERVICE, TASKS};
 use super::stack::{STACK, Stacks};
 use super::unit::{CENTURY, human};
-use super::{Action, Image, NetworkPlan, NodePlan, Scenario, Scripted, ServicePlan};
+use super::{Image, NetworkPlan, NodePlan, Scenario, Scripted, ServicePlan};
 use super::{expect, failure, image, join, model, operator, pool, scaler, script, service, strategy, workload};
+use crate::order::Order;
 use crate::outside::{self, LARGEST_TEXT};
 
 pub(super) const SCENARIO: &[&str] = &[
@@ -102,17 +103,18 @@ fn read(path: &Path, text: &str, table: &Table<'_>) -> Scenario {
     let mut joins = join::joins(&pools, &mut nodes, Time::ZERO + duration);
     let scalers = scaler::scalers(&pools, &nodes, &mut joins);
     let labels = strategy::labels(&nodes);
-    let (services, mut networks) = services(path, table, &labels);
-    let selectors = pool::Selectors::new(&nodes);
     let folder = path.parent().unwrap_or(Path::new(""));
+    let mut stacks = Stacks::new(folder);
+    let (services, mut networks) = services(table, &labels, &mut stacks);
+    let selectors = pool::Selectors::new(&nodes);
     let mut images = image::images(&table.tables("image", image::IMAGE), folder, &selectors);
 
-    let script = script::Script::new(&selectors, &services, Time::ZERO + duration);
+    let script = script::Script::new(&selectors, &services, &stacks, Time::ZERO + duration);
     let mut script = script.read(&table.tables("event", script::EVENT));
+    script.extend(deployed_again(table, &stacks, Time::ZERO + duration));
     let windows = table.tables("maintenance", script::MAINTENANCE);
     script.extend(script::maintenance(&windows, &selectors, Time::ZERO + duration));
     script.sort_by_key(|it| it.at);
-    let folder = path.parent().unwrap_or(Path::new(""));
     let teams = failure::teams(&table.tables("crew", failure::CREW));
     let failures = failure::failures(&table.tables("failure", failure::FAILURE), &teams, &selectors, folder);
     check_tasks(table, &nodes, &services, &script);
@@ -122,7 +124,7 @@ fn read(path: &Path, text: &str, table: &Table<'_>) -> Scenario {
     let declared = || services.iter().chain(arrivals.iter().flat_map(|it| &it.kinds));
     imply_images(declared(), &script, &mut images);
     let operators = operator::operators(table, &services, &mut images, duration);
-    imply_networks(declared(), &mut networks);
+    imply_networks(declared(), &script, &mut networks);
     let strategies = strategy::strategies(table, &models.heartbeat, &nodes, &labels);
     strategies.check_services(table, declared());
     let strategy::Strategies { names: strategies, plans, .. } = strategies;
@@ -198,18 +200,26 @@ fn stem_slug(path: &Path) -> String {
     if slug.is_empty() { "scenario".into() } else { slug.into() }
 }
 
-/// Services of the file, then those of its stacks, and the networks that were declared.
+/// Stacks that are deployed again, as far as the run lasts.
+fn deployed_again(table: &Table<'_>, stacks: &Stacks<'_>, end: Time) -> Vec<Scripted> {
+    for (scripted, place) in stacks.again.iter().filter(|it| end <= it.0.at) {
+        let at = human(scripted.at.since(Time::ZERO));
+        table.sink.complain(Some(*place), format!("`stack`: {at} is not before the end of the run"), None);
+    }
+    stacks.again.iter().map(|it| it.0.clone()).collect()
+}
+
+/// Services of the file, then those of its stacks, and the networks that were declared. Conflicts of names and ports of
+/// services that are created at the same time are mistakes of the file; those of others show in the run.
 fn services(
-    path: &Path,
     table: &Table<'_>,
     labels: &BTreeSet<String>,
+    stacks: &mut Stacks<'_>,
 ) -> (Vec<ServicePlan>, BTreeMap<String, NetworkPlan>) {
     let mut located = Vec::new();
     for service in table.tables("service", SERVICE) {
         service::services(&service, labels, &mut located);
     }
-    let folder = path.parent().unwrap_or(Path::new(""));
-    let mut stacks = Stacks { folder, services: Vec::new(), networks: Vec::new() };
     match table.get("stack") {
         Some(value) if value.list_or_one().iter().all(Value::is_table) => {
             table.tables("stack", STACK).iter().for_each(|stack| stacks.read_table(stack));
@@ -220,14 +230,16 @@ fn services(
     located.append(&mut stacks.services);
 
     let mut names = BTreeSet::new();
-    let mut ports = sched::api::PublishedPorts::default();
+    let mut ports: BTreeMap<Time, sched::api::PublishedPorts> = BTreeMap::new();
     for (service, place) in &located {
         let name = &service.spec.name;
         let complain = |message: String| table.sink.complain(Some(*place), message, None);
-        if !names.insert(name) {
+        if !names.insert((service.at, name)) {
             complain(format!("there is already a service `{name}`"));
         }
         ports
+            .entry(service.at)
+            .or_default()
             .take(None, &service.spec)
             .into_iter()
             .for_each(|refusal| complain(format!("service `{name}`: {refusal}")));
@@ -247,7 +259,7 @@ fn services(
         }
         networks.insert(plan.name.clone(), plan);
     }
-    for network in stacks.networks {
+    for network in stacks.networks.drain(..) {
         networks.entry(network.name.clone()).or_insert(network);
     }
     (located.into_iter().map(|(service, _)| service).collect(), networks)
@@ -261,9 +273,13 @@ fn check_tasks(table: &Table<'_>, nodes: &[NodePlan], services: &[ServicePlan], 
         Mode::Global | Mode::GlobalJob => nodes.len() as u64,
     };
     let mut tasks: Vec<u64> = services.iter().map(wanted).collect();
+    let rows: BTreeMap<&str, usize> =
+        services.iter().enumerate().rev().map(|(row, it)| (it.spec.name.as_str(), row)).collect();
     for event in script {
-        if let Action::Scale(row, replicas) = event.action {
-            tasks[row] = tasks[row].max(replicas);
+        if let Order::Scale(name, replicas) = &event.order
+            && let Some(&row) = rows.get(&**name)
+        {
+            tasks[row] = tasks[row].max(*replicas);
         }
     }
     let total: u128 = tasks.into_iter().map(u128::from).sum();
@@ -277,17 +293,31 @@ fn imply_images<'a>(
     script: &'a [Scripted],
     images: &mut BTreeMap<String, Image>,
 ) {
-    let updates = script.iter().filter_map(|event| match &event.action {
-        Action::Image(_, image) => Some(image),
-        _ => None,
-    });
-    for name in services.map(|service| &service.spec.task.container.image).chain(updates) {
+    let updates = script.iter().flat_map(|event| event.order.images());
+    for name in services.map(|service| service.spec.task.container.image.as_str()).chain(updates) {
         images.entry(Reference::name_of(name)).or_insert_with(|| image::implied(name));
     }
 }
 
-fn imply_networks<'a>(services: impl Iterator<Item = &'a ServicePlan>, networks: &mut BTreeMap<String, NetworkPlan>) {
-    for name in services.flat_map(|service| &service.spec.task.networks) {
+/// Networks that services name, but for those that the script creates.
+fn imply_networks<'a>(
+    services: impl Iterator<Item = &'a ServicePlan>,
+    script: &'a [Scripted],
+    networks: &mut BTreeMap<String, NetworkPlan>,
+) {
+    let mut created = BTreeSet::new();
+    let mut named: Vec<&String> = services.flat_map(|service| &service.spec.task.networks).collect();
+    for event in script {
+        match &event.order {
+            Order::CreateNetwork(plan) => drop(created.insert(&plan.name)),
+            Order::UpdateService(_, change) => named.extend(change.networks()),
+            Order::DeployStack(plan) => {
+                created.extend(plan.networks.iter().filter(|it| !it.external).map(|it| &it.name))
+            }
+            _ => {}
+        }
+    }
+    for name in named.into_iter().filter(|name| !created.contains(name)) {
         let implied = || NetworkPlan { name: name.clone(), subnet: None, external: false };
         networks.entry(name.clone()).or_insert_with(implied);
     }
@@ -327,6 +357,18 @@ mod tests {
             ("`event`", script::EVENT),
             ("`event`", script::SLOW),
             ("`event`", script::WEAKEN),
+            ("`event.update`", service::CHANGE),
+            ("`event.update`", service::ENTRIES),
+            ("`event.deploy`", script::DEPLOY),
+            ("`event.upgrade`", script::UPGRADE),
+            ("`event.node_labels`", script::NODE_LABELS),
+            ("`event.engine`", script::ENGINE),
+            ("`event.registry`", script::REGISTRY),
+            ("`event`", script::REMOVE_NODE),
+            ("`event`", script::SWARM),
+            ("`event`", script::CREATE_NETWORK),
+            ("`event`", script::CREATE_FILE),
+            ("`event`", script::ROTATE_FILE),
             ("`maintenance`", script::MAINTENANCE),
             ("`failure`", failure::FAILURE),
             ("`failure.burst`", failure::BURST),

@@ -122,6 +122,11 @@ impl<'a> Table<'a> {
         value.items(array).iter().filter_map(|item| item.table(keys)).collect()
     }
 
+    /// Whether it has keys that are not known, about which was complained.
+    pub fn has_unknown_keys(&self) -> bool {
+        self.table.keys().any(|key| !self.keys.contains(&key.get_ref().as_ref()))
+    }
+
     /// Complains about the table; about the file, if it is the whole of it.
     pub fn complain(&self, message: impl Display) {
         self.sink.complain(Some(self.place).filter(|_| !self.path.is_empty()), message, None);

@@ -14,6 +14,7 @@ use super::pattern::expand;
 use super::reader::{Entry, Table, Value};
 use super::{Behaviour, Exit, ServicePlan, strategy};
 use crate::engine::law::Law;
+use crate::order::{Change, Edit, LabelChange, List, ResourceEdit, RestartEdit, UpdateEdit};
 
 pub(super) const SERVICE: &[&str] = &[
     "name",
@@ -46,6 +47,76 @@ pub(super) const SERVICE: &[&str] = &[
     "stops",
     "health",
     "failover",
+    "command",
+    "args",
+    "env",
+    "container_labels",
+    "mounts",
+    "configs",
+    "secrets",
+];
+/// What `update` of an event may change of a service.
+pub(super) const CHANGE: &[&str] = &[
+    "image",
+    "replicas",
+    "completions",
+    "reserve",
+    "limit",
+    "constraints",
+    "preferences",
+    "max_replicas_per_node",
+    "platforms",
+    "restart",
+    "update",
+    "rollback",
+    "networks",
+    "endpoint",
+    "ports",
+    "labels",
+    "stop_grace",
+    "volume_drivers",
+    "log_driver",
+    "exits",
+    "stops",
+    "health",
+    "command",
+    "args",
+    "env",
+    "container_labels",
+    "mounts",
+    "configs",
+    "secrets",
+    "add",
+    "remove",
+];
+/// Of what entries can be added and removed.
+pub(super) const ENTRIES: &[&str] = &[
+    "constraints",
+    "preferences",
+    "networks",
+    "ports",
+    "labels",
+    "volume_drivers",
+    "command",
+    "args",
+    "env",
+    "container_labels",
+    "mounts",
+    "configs",
+    "secrets",
+];
+/// Lists of texts among them.
+const LISTS: &[(&str, List)] = &[
+    ("command", List::Command),
+    ("args", List::Args),
+    ("env", List::Env),
+    ("constraints", List::Constraints),
+    ("preferences", List::Preferences),
+    ("networks", List::Networks),
+    ("volume_drivers", List::VolumeDrivers),
+    ("mounts", List::Mounts),
+    ("configs", List::Configs),
+    ("secrets", List::Secrets),
 ];
 pub(super) const RESOURCES: &[&str] = &["cpus", "memory", "generic"];
 pub(super) const RESTART: &[&str] = &["condition", "delay", "max_attempts", "window"];
@@ -165,13 +236,129 @@ fn specification(table: &Table<'_>) -> ServiceSpec {
     task.log_driver = table.read("log_driver", Value::text).map(str::to_string);
     task.container.health = table.read("health", health);
     task.container.stop_grace = table.read("stop_grace", Value::duration);
+    task.container.labels = table.read("container_labels", service_labels).unwrap_or_default();
     task.container.volume_drivers = table.read("volume_drivers", Value::texts).unwrap_or_default();
     task.placement.constraints = table.read("constraints", constraints).unwrap_or_default();
     task.placement.preferences = table.read("preferences", preferences).unwrap_or_default();
     task.placement.platforms = table.read("platforms", platforms).unwrap_or_default();
     task.placement.max_replicas =
         table.read("max_replicas_per_node", |value| value.count(0..=TASKS)).unwrap_or_default();
+    for (key, list) in LISTS.iter().filter(|(key, _)| NEW_LISTS.contains(key)) {
+        if let Some(texts) = table.read(key, |value| list_of(key, value)) {
+            list.set(&mut spec, &texts);
+        }
+    }
     spec
+}
+
+/// Lists that nothing but their change depends on.
+const NEW_LISTS: &[&str] = &["command", "args", "env", "mounts", "configs", "secrets"];
+
+/// A list by its key.
+fn list_of(key: &str, value: &Value<'_>) -> Option<Vec<String>> {
+    match key {
+        "constraints" => constraints(value),
+        "preferences" => preferences(value),
+        "env" => environment(value),
+        _ => value.texts(),
+    }
+}
+
+/// `["NAME=value"]`, or a table.
+fn environment(value: &Value<'_>) -> Option<Vec<String>> {
+    if !value.is_table() {
+        return value.texts();
+    }
+    let entry = |entry: Entry<'_>| entry.value.scalar().map(|text| format!("{}={text}", entry.key));
+    Some(value.entries().into_iter().filter_map(entry).collect())
+}
+
+/// What `update` of an event changes of a service: the keys of `[[service]]`. Lists and labels are given as a whole, or by
+/// `add` and `remove`; of tables of numbers those that are given change.
+pub(super) fn change(value: &Value<'_>) -> Option<Change> {
+    let table = value.table(CHANGE)?;
+    let mut edits = Vec::new();
+    let mut edit = |key: &str, read: &dyn Fn(&Value<'_>) -> Option<Edit>| edits.extend(table.read(key, read));
+    edit("image", &|it| Some(Edit::Image(it.text()?.to_string())));
+    edit("replicas", &|it| it.count(0..=TASKS).map(Edit::Replicas));
+    edit("completions", &|it| it.count(0..=TASKS).map(Edit::Completions));
+    edit("reserve", &|it| resource_edit(it).map(Edit::Reserve));
+    edit("limit", &|it| resource_edit(it).map(Edit::Limit));
+    edit("max_replicas_per_node", &|it| it.count(0..=TASKS).map(Edit::MaxReplicas));
+    edit("platforms", &|it| platforms(it).map(Edit::Platforms));
+    edit("restart", &|it| restart_edit(it).map(Edit::Restart));
+    edit("update", &|it| update_edit(it, ACTIONS).map(Edit::Update));
+    edit("rollback", &|it| update_edit(it, &ACTIONS[..2]).map(Edit::RollbackPolicy));
+    edit("endpoint", &|it| it.choice(ENDPOINTS).map(Edit::Endpoint));
+    edit("ports", &|it| Some(Edit::Ports(it.list().iter().filter_map(port).collect())));
+    edit("labels", &|it| service_labels(it).map(Edit::Labels));
+    edit("container_labels", &|it| service_labels(it).map(Edit::ContainerLabels));
+    edit("stop_grace", &|it| it.duration().map(Edit::StopGrace));
+    edit("log_driver", &|it| Some(Edit::LogDriver(it.text()?.to_string())));
+    edit("exits", &|it| exits(it).map(|exit| Edit::Exits(Some(exit))));
+    edit("stops", &|it| stops(it).map(|(after, code)| Edit::Stops(after, code)));
+    edit("health", &|it| health(it).map(|check| Edit::Health(Some(check))));
+    edit("health", &|it| condition(it).map(|(ready, sick, hangs)| Edit::Condition(ready, sick, hangs)));
+    for (key, list) in LISTS {
+        edit(key, &|it| list_of(key, it).map(|texts| Edit::Set(*list, texts)));
+    }
+    if let Some(more) = table.read("add", |value| value.table(ENTRIES)) {
+        let mut edit = |key: &str, read: &dyn Fn(&Value<'_>) -> Option<Edit>| edits.extend(more.read(key, read));
+        let labels = |it: &Value<'_>| Some(LabelChange { set: service_labels(it)?, remove: Vec::new() });
+        edit("labels", &|it| labels(it).map(Edit::ChangeLabels));
+        edit("container_labels", &|it| labels(it).map(Edit::ChangeContainerLabels));
+        edit("ports", &|it| Some(Edit::AddPorts(it.list().iter().filter_map(port).collect())));
+        for (key, list) in LISTS {
+            edit(key, &|it| list_of(key, it).map(|texts| Edit::Add(*list, texts)));
+        }
+    }
+    if let Some(less) = table.read("remove", |value| value.table(ENTRIES)) {
+        let mut edit = |key: &str, read: &dyn Fn(&Value<'_>) -> Option<Edit>| edits.extend(less.read(key, read));
+        let keys = |it: &Value<'_>| Some(LabelChange { set: Labels::new(), remove: it.texts()? });
+        edit("labels", &|it| keys(it).map(Edit::ChangeLabels));
+        edit("container_labels", &|it| keys(it).map(Edit::ChangeContainerLabels));
+        let target = |it: &Value<'_>| it.count(1..=65_535).and_then(|number| u16::try_from(number).ok());
+        edit("ports", &|it| Some(Edit::RemovePorts(it.list().iter().filter_map(target).collect())));
+        for (key, list) in LISTS {
+            edit(key, &|it| it.texts().map(|texts| Edit::Remove(*list, texts)));
+        }
+    }
+    if edits.is_empty() {
+        table.complain(format!("`{}`: nothing changes", table.path));
+        return None;
+    }
+    Some(Change { edits })
+}
+
+fn resource_edit(value: &Value<'_>) -> Option<ResourceEdit> {
+    let table = value.table(RESOURCES)?;
+    Some(ResourceEdit {
+        nano_cpus: table.read("cpus", Value::cpus),
+        memory: table.read("memory", Value::bytes).map(u64::cast_signed),
+        generic: table.read("generic", generic_counts),
+    })
+}
+
+fn restart_edit(value: &Value<'_>) -> Option<RestartEdit> {
+    let table = value.table(RESTART)?;
+    Some(RestartEdit {
+        condition: table.read("condition", |value| value.choice(CONDITIONS)),
+        delay: table.read("delay", Value::duration),
+        max_attempts: table.read("max_attempts", |value| value.count(0..=u64::MAX)),
+        window: table.read("window", Value::duration),
+    })
+}
+
+fn update_edit(value: &Value<'_>, actions: &[(&str, FailureAction)]) -> Option<UpdateEdit> {
+    let table = value.table(UPDATE)?;
+    Some(UpdateEdit {
+        parallelism: table.read("parallelism", |value| value.count(0..=TASKS)),
+        delay: table.read("delay", Value::duration),
+        failure_action: table.read("failure_action", |value| value.choice(actions)),
+        monitor: table.read("monitor", Value::duration),
+        max_failure_ratio: table.read("max_failure_ratio", |value| value.number(0.0..=1.0)).map(|it| it as f32),
+        order: table.read("order", |value| value.choice(ORDERS)),
+    })
 }
 
 fn mode(table: &Table<'_>) -> Mode {
@@ -337,16 +524,25 @@ fn behaviour(table: &Table<'_>, memory: i64) -> Behaviour {
         }
         behaviour.exit = leak(&value, memory);
     }
-    if let Some(stops) = table.read("stops", |value| value.table(STOPS)) {
-        behaviour.stop = stops.read("after", Value::law);
-        behaviour.stop_code = stops.read("code", code).unwrap_or(0);
+    if let Some((after, code)) = table.read("stops", stops) {
+        (behaviour.stop, behaviour.stop_code) = (after, code);
     }
-    if let Some(health) = table.read("health", |value| value.table(HEALTH)) {
-        behaviour.warm_up = health.read("ready", Value::law);
-        behaviour.unhealthy_after = health.read("sick", Value::law);
-        behaviour.probe_hangs = health.read("hangs", Value::boolean).unwrap_or(false);
+    if let Some((ready, sick, hangs)) = table.read("health", condition) {
+        (behaviour.warm_up, behaviour.unhealthy_after, behaviour.probe_hangs) = (ready, sick, hangs);
     }
     behaviour
+}
+
+fn stops(value: &Value<'_>) -> Option<(Option<Law>, i32)> {
+    let table = value.table(STOPS)?;
+    Some((table.read("after", Value::law), table.read("code", code).unwrap_or(0)))
+}
+
+/// When containers are well.
+fn condition(value: &Value<'_>) -> Option<(Option<Law>, Option<Law>, bool)> {
+    let table = value.table(HEALTH)?;
+    let hangs = table.read("hangs", Value::boolean).unwrap_or(false);
+    Some((table.read("ready", Value::law), table.read("sick", Value::law), hangs))
 }
 
 fn code(value: &Value<'_>) -> Option<i32> {

@@ -1,6 +1,7 @@
 //! `stack` and `[[stack]]`: Docker stack files.
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use sched::Time;
@@ -9,15 +10,27 @@ use sched::spec::ServiceSpec;
 use super::complaint::Place;
 use super::model::ipv4_network;
 use super::reader::{Entry, Table, Value};
-use super::{Behaviour, NetworkPlan, ServicePlan};
+use super::{Behaviour, NetworkPlan, Scripted, ServicePlan};
+use crate::compose::StackFile;
+use crate::order::{FileKind, FilePlan, NewService, Order, StackPlan};
 use crate::outside::{self, LARGEST_TEXT};
 
-pub(super) const STACK: &[&str] = &["name", "files", "env", "env_file", "at"];
+pub(super) const STACK: &[&str] = &["name", "files", "env", "env_file", "at", "prune"];
 
 /// What a stack brings.
 struct Stack {
     services: Vec<ServiceSpec>,
     networks: Vec<NetworkPlan>,
+    files: Vec<FilePlan>,
+}
+
+/// Where a stack comes from.
+struct Sources<'t> {
+    name: String,
+    /// Where its files are named.
+    listed: Value<'t>,
+    files: Vec<String>,
+    env: BTreeMap<String, String>,
 }
 
 /// The one call into the stack reader.
@@ -34,7 +47,14 @@ fn read_stack(name: &str, files: &[PathBuf], env: &BTreeMap<String, String>) -> 
                 external: network.external,
             })
             .collect(),
+        files: file(stack.configs, FileKind::Config).chain(file(stack.secrets, FileKind::Secret)).collect(),
     })
+}
+
+fn file(files: Vec<StackFile>, kind: FileKind) -> impl Iterator<Item = FilePlan> {
+    // What is in it the reader of stacks does not keep.
+    let plan = move |it: StackFile| FilePlan { kind, name: it.name.into(), content: None, external: it.external };
+    files.into_iter().map(plan)
 }
 
 /// Reads the stacks of a scenario. Paths are relative to `folder`.
@@ -45,9 +65,32 @@ pub(super) struct Stacks<'a> {
     pub services: Vec<(ServicePlan, Place)>,
     /// Their networks.
     pub networks: Vec<NetworkPlan>,
+    /// Stacks that are deployed again, each with the place to complain about.
+    pub again: Vec<(Scripted, Place)>,
+    names: BTreeSet<String>,
+    /// Stacks that the script deploys, and the services that come with them.
+    deployed: RefCell<BTreeSet<String>>,
+    brought: RefCell<BTreeSet<String>>,
 }
 
-impl Stacks<'_> {
+fn prunes(table: &Table<'_>) -> bool {
+    table.read("prune", Value::boolean).unwrap_or(false)
+}
+
+impl<'a> Stacks<'a> {
+    /// No stacks so far.
+    pub fn new(folder: &'a Path) -> Stacks<'a> {
+        Stacks {
+            folder,
+            services: Vec::new(),
+            networks: Vec::new(),
+            again: Vec::new(),
+            names: BTreeSet::new(),
+            deployed: RefCell::default(),
+            brought: RefCell::default(),
+        }
+    }
+
     /// `stack = "a.yml"` or a list of such: every file is a stack with the name of the file.
     pub fn read_files(&mut self, value: &Value<'_>) {
         for file in value.list_or_one() {
@@ -56,8 +99,28 @@ impl Stacks<'_> {
         }
     }
 
-    /// `[[stack]]`.
+    /// `[[stack]]`. A stack that was there before is deployed again by the script.
     pub fn read_table(&mut self, table: &Table<'_>) {
+        let at = Time::ZERO + table.read("at", Value::duration).unwrap_or_default();
+        let Some(Sources { name, listed, files, env }) = self.sources(table) else { return };
+        if self.names.contains(&name) {
+            if let Some(plan) = self.plan(&listed, &name, &files, &env, prunes(table)) {
+                let label = format!("{name} deployed again");
+                self.again.push((Scripted::new(at, label, Order::DeployStack(plan.into())), listed.place));
+            }
+            return;
+        }
+        let files: Vec<&str> = files.iter().map(String::as_str).collect();
+        self.read(&listed, &name, &files, &env, at);
+    }
+
+    /// What an event deploys.
+    pub fn plan_of(&self, table: &Table<'_>) -> Option<StackPlan> {
+        let Sources { name, listed, files, env } = self.sources(table)?;
+        self.plan(&listed, &name, &files, &env, prunes(table))
+    }
+
+    fn sources<'t>(&self, table: &Table<'t>) -> Option<Sources<'t>> {
         let mut env = BTreeMap::new();
         if let Some(value) = table.get("env_file") {
             for file in value.list_or_one() {
@@ -66,18 +129,55 @@ impl Stacks<'_> {
         }
         let variable = |entry: Entry<'_>| entry.value.scalar().map(|text| (entry.key.to_string(), text));
         env.extend(table.get("env").iter().flat_map(Value::entries).filter_map(variable));
-        let at = Time::ZERO + table.read("at", Value::duration).unwrap_or_default();
         let name = table.read("name", Value::text);
-        let listed = table.need("files", |value| Some(value.clone()));
-        let Some(listed) = listed else { return };
-        let items = listed.list_or_one();
-        let files: Vec<&str> = items.iter().filter_map(Value::text).collect();
+        let listed = table.need("files", |value| Some(value.clone()))?;
+        let files: Vec<String> = listed.list_or_one().iter().filter_map(Value::text).map(str::to_string).collect();
         let Some(first) = files.first() else {
             listed.complain("expected at least one file");
-            return;
+            return None;
         };
-        let default = crate::compose::default_name(Path::new(first));
-        self.read(&listed, name.unwrap_or(&default), &files, &env, at);
+        let name = name.map_or_else(|| crate::compose::default_name(Path::new(first)), str::to_string);
+        Some(Sources { name, listed, files, env })
+    }
+
+    /// What `docker stack deploy` of these files brings.
+    fn plan(
+        &self,
+        value: &Value<'_>,
+        name: &str,
+        files: &[String],
+        env: &BTreeMap<String, String>,
+        prune: bool,
+    ) -> Option<StackPlan> {
+        let paths: Vec<PathBuf> = files.iter().map(|file| self.folder.join(file)).collect();
+        match read_stack(name, &paths, env) {
+            Ok(stack) => {
+                let service = |spec| NewService { stack: Some(name.into()), ..NewService::new(spec) };
+                self.brought.borrow_mut().extend(stack.services.iter().map(|it| it.name.clone()));
+                self.deployed.borrow_mut().insert(name.to_string());
+                Some(StackPlan {
+                    name: name.into(),
+                    services: stack.services.into_iter().map(|spec| service(spec).into()).collect(),
+                    networks: stack.networks.into_iter().map(Into::into).collect(),
+                    files: stack.files.into_iter().map(Into::into).collect(),
+                    prune,
+                })
+            }
+            Err(problems) => {
+                problems.iter().for_each(|problem| value.complain(problem));
+                None
+            }
+        }
+    }
+
+    /// Whether a stack is deployed by the script, too.
+    pub fn is_again(&self, name: &str) -> bool {
+        self.deployed.borrow().contains(name)
+    }
+
+    /// Whether a service comes with a stack that the script deploys.
+    pub fn brings(&self, service: &str) -> bool {
+        self.brought.borrow().contains(service)
     }
 
     fn read(&mut self, value: &Value<'_>, name: &str, files: &[&str], env: &BTreeMap<String, String>, at: Time) {
@@ -86,6 +186,7 @@ impl Stacks<'_> {
             Ok(stack) => stack,
             Err(problems) => return problems.iter().for_each(|problem| value.complain(problem)),
         };
+        self.names.insert(name.to_string());
         for spec in stack.services {
             let behaviour = Behaviour::default();
             let plan =

@@ -4,37 +4,40 @@
 
 mod leadership;
 mod membership;
+mod services;
 mod victims;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use sched::failover::{self, Part};
-use sched::spec::{Availability, Mode, NodeState, Role, ServiceSpec};
+use sched::spec::{Availability, NodeState, Role};
 use sched::{
     Allocation, ApiError, Choice, Cluster, Command, Commands, Config, FAILOVERS, Failover, Manager, NodeId, Row,
-    ServiceId, TaskId, TaskState, TieBreak, Time,
+    ServiceId, Span, TaskId, TaskState, TieBreak, Time,
 };
 
 use self::leadership::Sessions;
+use self::services::Files;
 use self::victims::Victims;
 use super::{Cx, Event};
-use crate::engine::chance::{below_by_remainder, seed};
-use crate::engine::law::Law;
+use crate::engine::chance::seed;
 use crate::engine::rng::{Seeds, Stream, entity, part};
 use crate::fact::{Fact, JobNo, Reason, TaskNo};
-use crate::model::agent::{Behaviour, Exit};
+use crate::model::agent::Behaviour;
 use crate::model::autoscaler::Autoscalers;
 use crate::model::heartbeat::Heartbeats;
 use crate::model::join::Joins;
 use crate::model::links::{LinkImpairment, Links};
 use crate::model::managers::Managers;
-use crate::model::operator::{self, Operators};
+use crate::model::operator::Operators;
+use crate::model::requests::RequestPlan;
 use crate::model::workload::Workload;
-use crate::scenario::{Action, Actor, NodePlan, Scenario, StrategyPlan};
+use crate::order::{EngineChange, LabelChange, Name, Order, Refusal, SwarmChange};
+use crate::scenario::{NodePlan, Scenario, StrategyPlan};
 
 /// moby `daemon/cluster/errors.go`.
-const NO_LEADER: &str = "The swarm does not have a leader. It's possible that too few managers are online. Make sure more \
+pub(super) const NO_LEADER: &str = "The swarm does not have a leader. It's possible that too few managers are online. Make sure more \
                          than half of the managers are online.";
 
 /// What must be known of a service of the manager.
@@ -48,6 +51,8 @@ pub(super) struct Origin {
     pub(super) load: Option<u32>,
     /// The arrival that it is, if it is one.
     job: Option<JobNo>,
+    /// Whether an update changed how its containers behave.
+    is_changed: bool,
 }
 
 /// The manager's records of tasks, to read.
@@ -56,6 +61,7 @@ pub(super) struct Records<'a> {
     cluster: &'a Cluster,
     ids: &'a [TaskId],
     origins: &'a [Origin],
+    behaviours: &'a BTreeMap<(ServiceId, u64), Behaviour>,
 }
 
 impl<'a> Records<'a> {
@@ -71,6 +77,16 @@ impl<'a> Records<'a> {
         self.task(task)?.node.map(Row::index)
     }
 
+    /// How the containers of a task's version behave.
+    #[inline]
+    pub(super) fn behaviour(self, task: &sched::Task) -> Behaviour {
+        let origin = &self.origins[task.service.index()];
+        if !origin.is_changed {
+            return origin.behaviour;
+        }
+        self.behaviours.get(&(task.service, task.version)).copied().unwrap_or(origin.behaviour)
+    }
+
     /// Where the service of a task comes from.
     #[inline]
     pub(super) fn origin(self, task: TaskNo) -> Option<&'a Origin> {
@@ -83,24 +99,30 @@ impl<'a> Records<'a> {
 pub(super) struct Control {
     scenario: Arc<Scenario>,
     seeds: Seeds,
-    manager: Manager,
+    pub(super) manager: Manager,
     pub(super) managers: Managers,
     pub(super) heartbeats: Heartbeats,
     sessions: Sessions,
     joins: Joins,
     pub(super) workload: Workload,
-    operators: Operators,
+    pub(super) operators: Operators,
     scalers: Autoscalers,
     /// For each node, whether its machine has power.
     powered: Vec<bool>,
-    victims: Victims,
-    /// Rows of the services that the script kills containers of; the requests to a service.
-    killed: BTreeSet<usize>,
-    loads: BTreeMap<usize, u32>,
+    pub(super) victims: Victims,
+    /// The requests to a service, by its name.
+    loads: BTreeMap<String, u32>,
     /// Where each of the manager's services comes from.
     origins: Vec<Origin>,
-    /// The manager's services by the scenario's, and by arrival.
-    services: Vec<Option<ServiceId>>,
+    /// How containers of a version behave, of services of which an update changed that.
+    behaviours: BTreeMap<(ServiceId, u64), Behaviour>,
+    /// Services that ever belonged to a stack.
+    stacks: BTreeMap<Name, BTreeSet<ServiceId>>,
+    /// Networks that ever were, and those that are not there now.
+    networks: BTreeSet<String>,
+    absent_networks: BTreeSet<String>,
+    pub(super) files: Files,
+    /// The manager's services by arrival.
     jobs: Vec<Option<ServiceId>>,
     /// What waits for a leader.
     postponed: Vec<Fact>,
@@ -137,7 +159,7 @@ impl Control {
         let is_manager = |it: &(usize, &NodePlan)| it.1.spec.role == Role::Manager && joins.is_there(it.0);
         let managers = scenario.nodes.iter().enumerate().filter(is_manager);
         let managers = managers.map(|(row, it)| (row, it.spec.id.as_str()));
-        Ok(Control {
+        let control = Control {
             seeds,
             manager,
             managers: Managers::new(&models.managers, managers, seeds),
@@ -149,10 +171,13 @@ impl Control {
             scalers: Autoscalers::new(&scenario.scalers, seeds),
             powered: vec![true; count],
             victims: Victims::default(),
-            killed: killed(scenario),
-            loads: scenario.requests.iter().enumerate().rev().map(|(row, it)| (it.service, row as u32)).collect(),
+            loads: loads(scenario),
             origins: Vec::new(),
-            services: vec![None; scenario.services.len()],
+            behaviours: BTreeMap::new(),
+            stacks: BTreeMap::new(),
+            networks: scenario.networks.iter().map(|it| it.name.clone()).collect(),
+            absent_networks: BTreeSet::new(),
+            files: Files::default(),
             jobs: Vec::new(),
             postponed: Vec::new(),
             numbers: Vec::new(),
@@ -163,7 +188,23 @@ impl Control {
             allocated: Vec::new(),
             known: Vec::new(),
             scenario: Arc::clone(scenario),
-        })
+        };
+        Ok(control.with_things_to_come())
+    }
+
+    /// Networks, configs and secrets that the script will create are not there yet.
+    fn with_things_to_come(mut self) -> Control {
+        let scenario = Arc::clone(&self.scenario);
+        for scripted in &scenario.script {
+            match &scripted.order {
+                Order::CreateNetwork(plan) if self.networks.insert(plan.name.clone()) => {
+                    self.absent_networks.insert(plan.name.clone());
+                }
+                Order::CreateFile(plan) | Order::RotateFile { to: plan, .. } => self.files.expect(plan),
+                _ => {}
+            }
+        }
+        self
     }
 
     /// Whether a node is in the cluster.
@@ -194,7 +235,8 @@ impl Control {
     /// The records of tasks.
     #[inline]
     pub(super) fn records(&self) -> Records<'_> {
-        Records { cluster: self.manager.cluster(), ids: &self.ids, origins: &self.origins }
+        let (ids, origins, behaviours) = (&self.ids, &self.origins, &self.behaviours);
+        Records { cluster: self.manager.cluster(), ids, origins, behaviours }
     }
 
     /// Those who are there from the beginning join.
@@ -237,7 +279,7 @@ impl Control {
                 self.register(cx, node);
             }
             Fact::Power { node, up } => self.power(cx, node, up),
-            Fact::EngineRestarted(node) => {
+            Fact::EngineRestarted(node) | Fact::AgentGone(node) => {
                 self.joins.asleep(node);
                 self.sessions.up[node] = false;
                 self.heartbeats.silent(cx, node, false);
@@ -249,21 +291,12 @@ impl Control {
             | Fact::LeaderResumed
             | Fact::LeaderLost
             | Fact::LeaderElected(_) => self.follow_leadership(cx, &fact, links),
-            Fact::FailureNoticed { plan, unit } => self.announce(cx, plan, unit, Availability::Drain),
-            Fact::FailureRepaired { plan, unit } => self.announce(cx, plan, unit, Availability::Active),
-            Fact::ReplicasWanted { plan, replicas } => self.autoscale(cx, plan as usize, replicas),
             Fact::JobArrived(_) => self.jobs.push(None),
-            Fact::JobDue(_) | Fact::JobOver(_) if !self.managers.lead() => self.postpone(cx, fact),
-            Fact::JobDue(job) => self.submit(cx, job),
-            Fact::JobOver(job) => self.finish(cx, job),
             Fact::JoinRefused(..)
             | Fact::NodeCreated(_)
             | Fact::ManagerJoined(_)
             | Fact::NodeCertified(_)
-            | Fact::MachineOrdered(_)
-            | Fact::MachineProvisioned(_)
-            | Fact::MachineUnneeded(_)
-            | Fact::MachineEmpty(_) => self.follow_membership(cx, &fact),
+            | Fact::MachineOrdered(_) => self.follow_membership(cx, &fact),
             _ => {}
         }
     }
@@ -449,42 +482,104 @@ impl Control {
     }
 }
 
-// Who orders what.
+// What orders mean to the manager, its sessions and those who join.
 impl Control {
-    /// A row of the scenario's services is submitted.
-    pub(super) fn deploy(&mut self, cx: &mut Cx, row: usize) {
-        let scenario = Arc::clone(&self.scenario);
-        let plan = &scenario.services[row];
-        if !self.managers.lead() {
-            return cx.note("refused", format!("{}: {NO_LEADER}", plan.spec.name));
+    /// What the run is about.
+    pub(super) fn scenario(&self) -> &Arc<Scenario> {
+        &self.scenario
+    }
+
+    pub(super) fn seeds(&self) -> Seeds {
+        self.seeds
+    }
+
+    /// The links of nodes to the manager are impaired from now on, or sound.
+    pub(super) fn degrade_links(&mut self, cx: &mut Cx, nodes: &[usize], impairment: Option<LinkImpairment>) {
+        nodes.iter().for_each(|&node| self.heartbeats.degrade_link(cx, node, impairment));
+    }
+
+    /// `docker node promote`, `docker node demote`.
+    pub(super) fn set_role(&mut self, cx: &mut Cx, node: usize, role: Role, links: &Links) -> Result<(), Refusal> {
+        if role == Role::Manager {
+            self.managers.promote(cx, node, &self.scenario.nodes[node].spec.id, self.powered[node]);
+            self.managers.link(cx, |node| links.side(node));
+        } else {
+            self.managers.demote(cx, node).map_err(Refusal::new)?;
         }
-        let load = self.loads.get(&row).copied();
-        let (entity, behaviour, quorum) = (entity(&plan.spec.name), plan.behaviour, plan.quorum);
-        match self.create_service(cx, plan.spec.clone(), Origin { entity, behaviour, quorum, load, job: None }) {
-            Ok(id) => {
-                self.services[row] = Some(id);
-                if self.killed.contains(&row) {
-                    self.victims.watch(id, plan.spec.mode.is_per_node());
-                }
-                cx.note("deploy", plan.spec.name.as_str());
-            }
-            Err(refusal) => cx.note("refused", format!("{}: {refusal}", plan.spec.name)),
+        Ok(self.manager.set_role(cx.now(), NodeId::from_index(node), role, &mut self.commands)?)
+    }
+
+    /// `docker node update --availability`.
+    pub(super) fn set_availability(&mut self, cx: &mut Cx, node: usize, to: Availability) -> Result<(), Refusal> {
+        let answer = self.manager.set_availability(cx.now(), NodeId::from_index(node), to, &mut self.commands);
+        self.tell_eligible(cx, node);
+        Ok(answer?)
+    }
+
+    /// `docker node update --label-add`, `--label-rm`.
+    pub(super) fn label(&mut self, cx: &Cx, node: usize, change: &LabelChange) -> Result<(), Refusal> {
+        let id = NodeId::from_index(node);
+        let mut labels = self.manager.cluster().nodes()[id].spec.labels.clone();
+        change.apply(&mut labels);
+        Ok(self.manager.set_labels(cx.now(), id, labels, &mut self.commands)?)
+    }
+
+    /// The engine of a node says that it has something else now.
+    pub(super) fn describe(&mut self, cx: &mut Cx, node: usize, change: &EngineChange) -> Result<(), Refusal> {
+        let id = NodeId::from_index(node);
+        let mut description = self.manager.cluster().nodes()[id].spec.description.clone().unwrap_or_default();
+        let resources = &mut description.resources;
+        resources.nano_cpus = change.nano_cpus.unwrap_or(resources.nano_cpus);
+        resources.memory = change.memory.unwrap_or(resources.memory);
+        if let Some(generic) = &change.generic {
+            resources.generic.clone_from(generic);
+        }
+        change.labels.apply(&mut description.engine_labels);
+        Ok(self.manager.set_description(cx.now(), id, description, &mut self.commands)?)
+    }
+
+    /// `docker swarm join-token --rotate`.
+    pub(super) fn rotate_token(&mut self, role: Role) {
+        self.joins.rotate(role);
+    }
+
+    /// `docker swarm update`.
+    pub(super) fn update_swarm(&mut self, change: &SwarmChange) {
+        if let Some(history) = change.task_history {
+            self.manager.set_task_history(history as i64);
+        }
+        if let Some(period) = change.heartbeat {
+            self.heartbeats.set_period(period);
         }
     }
 
-    fn create_service(&mut self, cx: &Cx, spec: ServiceSpec, origin: Origin) -> Result<ServiceId, String> {
-        let id = self.manager.create_service(cx.now(), spec, &mut self.commands).map_err(|refusal| refusal.text)?;
-        assert_eq!(id.index(), self.origins.len(), "services come in rows");
-        self.origins.push(origin);
-        Ok(id)
+    /// The engine of a node, with the manager on it if there is one, is gone; it is back, if it is started again, so long
+    /// after it stopped as an engine or a machine takes.
+    pub(super) fn engine_gone(&mut self, cx: &mut Cx, node: usize, back: Option<(Span, bool)>) {
+        self.managers.power(cx, node, false, || Span::ZERO);
+        if let Some((stops, boots)) = back {
+            self.engine_back(cx, node, stops, boots);
+        }
     }
 
-    /// Without a leader those who bring services and jobs try again until there is one.
-    fn postpone(&mut self, cx: &mut Cx, fact: Fact) {
-        match fact {
-            Fact::JobOver(job) if self.jobs[job.row()].is_none() => self.finish(cx, job),
-            fact => self.postponed.push(fact),
-        }
+    /// The engine of a node is started: a manager on it is back in a while.
+    pub(super) fn engine_back(&mut self, cx: &mut Cx, node: usize, stops: Span, boots: bool) {
+        let chance = part(entity(&self.scenario.nodes[node].spec.id), cx.now().as_nanos());
+        let daemon = &self.scenario.models.daemon;
+        let law = if boots { daemon.boot } else { daemon.restart };
+        let seeds = self.seeds;
+        let back = || stops + law.sample(&mut seeds.stream(Stream::ManagerBoot, chance));
+        self.managers.power(cx, node, true, back);
+    }
+
+    /// `docker swarm join` on a node.
+    pub(super) fn begin_join(&mut self, cx: &mut Cx, node: usize) {
+        self.joins.begin(cx, node);
+    }
+
+    /// What waits for a leader.
+    pub(super) fn postpone(&mut self, fact: Fact) {
+        self.postponed.push(fact);
     }
 
     /// There is a leader again.
@@ -492,249 +587,19 @@ impl Control {
         self.postponed.drain(..).for_each(|fact| cx.tell(fact));
     }
 
-    fn finish(&mut self, cx: &mut Cx, job: JobNo) {
-        cx.tell(Fact::JobDone(job));
-        if let Some(service) = self.jobs[job.row()].take() {
-            let answer = self.manager.remove_service(cx.now(), service, &mut self.commands);
-            self.note_answer(cx, answer);
-        }
-    }
-
-    fn submit(&mut self, cx: &mut Cx, job: JobNo) {
-        let arrival = self.workload.arrival(job);
-        let mut spec = arrival.kind.spec.clone();
-        spec.name = format!("{}-{}", spec.name, arrival.number);
-        if let Some(number) = arrival.replicas {
-            match &mut spec.mode {
-                Mode::Replicated { replicas } => *replicas = number,
-                Mode::ReplicatedJob { max_concurrent, total_completions } => {
-                    (*max_concurrent, *total_completions) = (number, number);
-                }
-                Mode::Global | Mode::GlobalJob => {}
-            }
-        }
-        let completions = match spec.mode {
-            Mode::ReplicatedJob { total_completions, .. } => Some(total_completions),
-            _ => None,
-        };
-        let mut behaviour = arrival.kind.behaviour;
-        if let Some(run) = arrival.run {
-            let code = behaviour.exit.map_or(0, |it| it.code);
-            behaviour.exit = Some(Exit { after: Law::Fixed(run), code });
-        }
-        let origin =
-            Origin { entity: entity(&spec.name), behaviour, quorum: arrival.kind.quorum, load: None, job: Some(job) };
-        match self.create_service(cx, spec, origin) {
-            Ok(id) => {
-                self.jobs[job.row()] = Some(id);
-                self.workload.submitted(cx, job, completions);
-            }
-            Err(refusal) => {
-                cx.note("refused", refusal);
-                self.workload.over(cx, job);
-            }
-        }
-    }
-
-    /// Carries out a row of the script, as far as it concerns the manager, its sessions and those who join.
-    pub(super) fn act(&mut self, cx: &mut Cx, action: &Action, links: &Links) {
-        if action.actor() == Actor::Operator && !self.managers.lead() {
-            return self.note_refusal(cx, Err(NO_LEADER.into()));
-        }
-        match action {
-            Action::Down(_)
-            | Action::Up(_)
-            | Action::Break(..)
-            | Action::Mend(_)
-            | Action::Restart(..)
-            | Action::Slow(..)
-            | Action::Kill(..)
-            | Action::Registry(_) => {}
-            Action::Weaken(nodes, impairment) => self.degrade_links(cx, nodes, *impairment),
-            Action::Availability(nodes, availability) => self.set_availability(cx, nodes, *availability),
-            Action::Promote(nodes) => self.set_roles(cx, nodes, Role::Manager, links),
-            Action::Demote(nodes) => self.set_roles(cx, nodes, Role::Worker, links),
-            Action::RemoveNode(nodes) => {
-                for &node in nodes {
-                    let answer = self.remove_node(cx, node);
-                    self.note_refusal(cx, answer);
-                }
-            }
-            Action::Join(nodes) => nodes.iter().for_each(|&node| self.joins.begin(cx, node)),
-            Action::RotateToken(role) => self.joins.rotate(*role),
-            Action::Scale(service, to) => self.update(cx, *service, |spec| match &mut spec.mode {
-                Mode::Replicated { replicas } => *replicas = *to,
-                Mode::ReplicatedJob { max_concurrent, total_completions } => {
-                    // `docker service scale` of a job sets both.
-                    (*max_concurrent, *total_completions) = (*to, *to);
-                }
-                Mode::Global | Mode::GlobalJob => {}
-            }),
-            Action::Image(service, image) => {
-                self.update(cx, *service, |spec| spec.task.container.image.clone_from(image));
-            }
-            Action::Force(service) => self.update(cx, *service, |spec| spec.task.force_update += 1),
-            Action::Rollback(service) => {
-                let answer = self.service(*service).and_then(|id| {
-                    self.manager.rollback_service(cx.now(), id, &mut self.commands).map_err(|refusal| refusal.text)
-                });
-                self.note_refusal(cx, answer);
-            }
-            Action::Remove(service) => {
-                let answer = self.service(*service).and_then(|id| {
-                    self.services[*service] = None;
-                    self.manager.remove_service(cx.now(), id, &mut self.commands).map_err(|refusal| refusal.text)
-                });
-                self.note_refusal(cx, answer);
-            }
-        }
-    }
-
-    /// The links of nodes to the manager are impaired from now on, or sound.
-    fn degrade_links(&mut self, cx: &mut Cx, nodes: &[usize], impairment: Option<LinkImpairment>) {
-        nodes.iter().for_each(|&node| self.heartbeats.degrade_link(cx, node, impairment));
-    }
-
-    fn set_roles(&mut self, cx: &mut Cx, nodes: &[usize], role: Role, links: &Links) {
-        for &node in nodes {
-            if !self.joins.is_there(node) {
-                self.note_refusal(cx, Err(self.not_found(node)));
-                continue;
-            }
-            if role == Role::Manager {
-                self.managers.promote(cx, node, &self.scenario.nodes[node].spec.id, self.powered[node]);
-                self.managers.link(cx, |node| links.side(node));
-            } else if let Err(refusal) = self.managers.demote(cx, node) {
-                self.note_refusal(cx, Err(refusal.into()));
-                continue;
-            }
-            let answer = self.manager.set_role(cx.now(), NodeId::from_index(node), role, &mut self.commands);
-            self.note_answer(cx, answer);
-        }
-    }
-
-    /// An operator changes a service, if it is there.
-    pub(super) fn operate(&mut self, cx: &mut Cx, turn: operator::Turn) {
-        let service = self.operators.service(turn);
-        let replicas = self.replicas(service);
-        let Some(order) = self.operators.handle(cx, turn, replicas) else { return };
-        if self.services[service].is_none() {
-            return;
-        }
-        let name = &self.scenario.services[service].spec.name;
-        let label = match &order {
-            operator::Order::Scale(_, to) => format!("{name} scaled to {to}"),
-            operator::Order::Release(_, image) => format!("{name} to {image}"),
-        };
-        cx.note("operator", label);
-        if !self.managers.lead() {
-            return self.note_refusal(cx, Err(NO_LEADER.into()));
-        }
-        match order {
-            operator::Order::Scale(_, to) => self.scale(cx, service, to),
-            operator::Order::Release(_, image) => {
-                self.update(cx, service, |spec| spec.task.container.image = image);
-            }
-        }
-    }
-
-    /// The autoscaler of a plan of requests wants so many replicas. Without a leader it looks again later.
-    fn autoscale(&mut self, cx: &mut Cx, plan: usize, to: u64) {
-        let scenario = Arc::clone(&self.scenario);
-        let plan = &scenario.requests[plan];
-        if self.managers.lead() && self.services[plan.service].is_some() {
-            cx.note("scale", format!("{} scaled to {to}", plan.name));
-            self.scale(cx, plan.service, to);
-        }
-    }
-
-    fn scale(&mut self, cx: &mut Cx, service: usize, to: u64) {
-        self.update(cx, service, |spec| spec.mode = Mode::Replicated { replicas: to });
-    }
-
-    /// Running containers of a service to be killed, chosen at random by a stream of the row of the script.
-    pub(super) fn victims(&self, row: usize, service: usize, count: u64) -> Vec<TaskNo> {
-        let Some(id) = self.services[service] else { return Vec::new() };
-        let slots = &self.manager.cluster().services()[id].slots;
-        let mut rng = self.seeds.stream(Stream::Kill, row as u64);
-        let mut victims = Vec::new();
-        // A list of those that run, of which the last one takes the place of each that is taken out.
-        let mut moved = BTreeMap::new();
-        let running = self.victims.count(id);
-        for last in (0..running).rev().take(usize::try_from(count).unwrap_or(usize::MAX)) {
-            let place = below_by_remainder(&mut rng, last + 1);
-            let taken = moved.get(&place).copied().unwrap_or(place);
-            moved.insert(place, moved.get(&last).copied().unwrap_or(last));
-            let Some((slot, number)) = self.victims.find(id, taken) else { continue };
-            let chosen = slots.tasks_in(slot).filter(|it| self.runs(*it)).nth(number);
-            victims.push(self.numbers[chosen.expect("it was counted").row()]);
-        }
-        victims
-    }
-
-    fn runs(&self, task: TaskId) -> bool {
-        self.manager.cluster().task(task).is_some_and(|it| it.state == TaskState::Running)
-    }
-
-    /// A unit whose failures are announced will fail, or is repaired.
-    fn announce(&mut self, cx: &mut Cx, plan: u32, unit: u32, to: Availability) {
-        let scenario = Arc::clone(&self.scenario);
-        let plan = &scenario.failures[plan as usize];
-        if plan.notice.is_some() {
-            self.set_availability(cx, &plan.units[unit as usize].nodes, to);
-        }
-    }
-
-    fn set_availability(&mut self, cx: &mut Cx, nodes: &[usize], to: Availability) {
-        if !self.managers.lead() {
-            return self.note_refusal(cx, Err(NO_LEADER.into()));
-        }
-        for &node in nodes {
-            if !self.joins.is_there(node) {
-                self.note_refusal(cx, Err(self.not_found(node)));
-                continue;
-            }
-            let answer = self.manager.set_availability(cx.now(), NodeId::from_index(node), to, &mut self.commands);
-            self.note_answer(cx, answer);
-            self.tell_eligible(cx, node);
-        }
-    }
-
-    fn update(&mut self, cx: &mut Cx, service: usize, change: impl FnOnce(&mut ServiceSpec)) {
-        let answer = self.service(service).and_then(|id| {
-            let mut spec = (*self.manager.cluster().services()[id].spec).clone();
-            change(&mut spec);
-            self.manager.update_service(cx.now(), id, spec, &mut self.commands).map_err(|refusal| refusal.text)
-        });
-        self.note_refusal(cx, answer);
-    }
-
-    /// Replicas that a service of the scenario wants now.
-    pub(super) fn replicas(&self, row: usize) -> u64 {
-        let service = self.services[row].and_then(|id| self.manager.cluster().service(id));
-        match service.map(|it| it.spec.mode) {
-            Some(Mode::Replicated { replicas }) => replicas,
-            _ => 0,
-        }
-    }
-
-    /// The manager's service of a row of the scenario.
-    fn service(&self, row: usize) -> Result<ServiceId, String> {
-        self.services[row].ok_or_else(|| format!("service {} not found", self.scenario.services[row].spec.name))
-    }
-
-    fn note_refusal(&self, cx: &mut Cx, answer: Result<(), String>) {
-        if let Err(refusal) = answer {
-            cx.note("refused", refusal);
-        }
-    }
-
     fn note_answer(&self, cx: &mut Cx, answer: Result<(), ApiError>) {
-        self.note_refusal(cx, answer.map_err(|refusal| refusal.text));
+        if let Err(refusal) = answer {
+            cx.note("refused", refusal.text);
+        }
     }
 
-    fn not_found(&self, node: usize) -> String {
-        format!("node {} not found", self.scenario.nodes[node].spec.id)
+    /// A node's name.
+    pub(super) fn node_name(&self, node: usize) -> &str {
+        &self.scenario.nodes[node].spec.id
+    }
+
+    pub(super) fn not_found(&self, node: usize) -> String {
+        format!("node {} not found", self.node_name(node))
     }
 }
 
@@ -757,7 +622,7 @@ fn own_policies(scenario: &Scenario) -> Vec<Choice<dyn Failover>> {
     by_label.into_values().map(policy).collect()
 }
 
-fn killed(scenario: &Scenario) -> BTreeSet<usize> {
-    let service = |action: &Action| if let Action::Kill(service, _) = action { Some(*service) } else { None };
-    scenario.script.iter().filter_map(|it| service(&it.action)).collect()
+fn loads(scenario: &Scenario) -> BTreeMap<String, u32> {
+    let load = |(row, plan): (usize, &RequestPlan)| (scenario.services[plan.service].spec.name.clone(), row as u32);
+    scenario.requests.iter().enumerate().rev().map(load).collect()
 }

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use sched::{Reference, Row, Time};
+use sched::{Reference, Row, ServiceId, Time};
 
 use super::Cx;
 use super::control::Records;
@@ -17,8 +17,9 @@ use crate::model::failure::{self, FailureEvent, Failures, PowerChange};
 use crate::model::gossip::{Gossip, Subject};
 use crate::model::image::{Images, Totals};
 use crate::model::links::{Cause, LinkImpairment, Links};
-use crate::model::overlay::Overlay;
+use crate::model::overlay::{NetworkPlan, NetworkUse, Overlay};
 use crate::model::requests::{self, Requests};
+use crate::order::FailedUnit;
 use crate::scenario::{NodePlan, Scenario};
 
 /// All that happens on machines and between them.
@@ -37,6 +38,8 @@ pub(super) struct Fabric {
     fetches: Vec<bool>,
     gossip: Gossip,
     pub(super) requests: Requests,
+    /// Tasks whose container somebody paused.
+    paused: BTreeSet<TaskNo>,
     // A buffer.
     changes: Vec<PowerChange>,
 }
@@ -75,6 +78,7 @@ impl Fabric {
             fetches: vec![true; count],
             gossip: Gossip::new(&models.gossip, count, seeds),
             requests: Requests::new(&scenario.requests, count, models.gossip.interval.is_some(), seeds),
+            paused: BTreeSet::new(),
             changes: Vec::new(),
             scenario: Arc::clone(scenario),
         }
@@ -90,15 +94,15 @@ impl Fabric {
         (self.images.into_totals(), self.overlay.addresses_peak())
     }
 
-    /// Name, subnet and addresses in use of every network.
-    pub(super) fn networks(&self) -> Vec<(&str, Option<(u32, u8)>, u32)> {
+    /// Every overlay network.
+    pub(super) fn networks(&self) -> Vec<NetworkUse> {
         self.overlay.networks()
     }
 
     /// Acts on a fact.
     pub(super) fn take(&mut self, cx: &mut Cx, fact: &Fact, records: Records<'_>) {
         match fact {
-            Fact::Service { service, spec, .. } => self.overlay.add_service(*service, spec),
+            Fact::Service { service, spec, .. } => self.overlay.add_service(cx, *service, spec),
             Fact::ServiceRemoved(service) => self.overlay.remove_service(cx, *service),
             Fact::TaskCreated { task, service, .. } => {
                 let has_addresses = self.overlay.create(*task, *service);
@@ -150,6 +154,7 @@ impl Fabric {
                 self.gossip_endpoint(cx, *task, false, records);
             }
             Fact::Ended(task) => {
+                self.paused.remove(task);
                 let lost = records.node(*task).is_some_and(|node| !self.failures.is_up(node));
                 if self.requests.ended(cx, *task, lost) {
                     self.gossip_endpoint(cx, *task, false, records);
@@ -158,7 +163,11 @@ impl Fabric {
             }
             Fact::NewsHeard { task, serves, node } => self.requests.heard(cx.now(), *task, *serves, *node),
             Fact::NodeCreated(node) => self.overlay.join(*node),
-            Fact::NodeRemoved(node) => self.overlay.remove_node(cx, *node),
+            Fact::NodeRemoved(node) => {
+                self.overlay.remove_node(cx, *node);
+                self.agents.expel(*node);
+            }
+            Fact::NodeCertified(node) => self.agents.admit(*node),
             Fact::NodeMember(node, there) => {
                 self.gossip.member(*node, *there);
                 self.requests.member(*node, *there);
@@ -190,7 +199,7 @@ impl Fabric {
         let chance = part(part(origin.entity, slot), u64::from(task.instance));
         let mut rng = self.seeds.stream(Stream::Task, chance);
         let container = &task.spec.task.container;
-        let mut behaviour = origin.behaviour;
+        let mut behaviour = records.behaviour(task);
         if !self.bad_images.is_empty()
             && let Some(exit) = self.bad_images.get(&Reference::name_of(&container.image))
         {
@@ -224,29 +233,65 @@ impl Fabric {
         self.requests.handle(cx, event, replicas, &self.links);
     }
 
-    /// A process of failure takes its turn.
-    pub(super) fn fail(&mut self, cx: &mut Cx, transition: failure::Transition) {
-        let Some(event) = self.failures.handle(cx, transition, &mut self.changes) else { return };
-        let (plan, row) = self.failures.rows(transition);
-        let unit = self.failures.unit(transition).clone();
-        if event == FailureEvent::Noticed {
-            cx.note("notice", format!("{} will fail", unit.name));
-            return cx.tell(Fact::FailureNoticed { plan, unit: row });
-        }
-        let failed = event == FailureEvent::Failed;
-        if let Some((fault, process)) = self.failures.fault(transition) {
-            let kind = if failed { "network broken" } else { "network repaired" };
-            cx.note(kind, format!("{} {kind}", unit.name));
-            self.set_links(cx, &unit.nodes, fault, Cause::process(process), failed);
-        } else {
-            self.power(cx, failed, Some(&unit.name));
-        }
-        if event == FailureEvent::Repaired {
-            cx.tell(Fact::FailureRepaired { plan, unit: row });
+    /// A process of failure takes its turn. Says what comes of it.
+    pub(super) fn turn(&mut self, cx: &mut Cx, turn: failure::Transition) -> Option<(FailureEvent, FailedUnit)> {
+        let happening = self.failures.handle(cx, turn, &mut self.changes)?;
+        let (plan, unit) = self.failures.rows(turn);
+        let fault = self.failures.fault(turn).map(|(fault, process)| (fault, process as u32));
+        Some((happening, FailedUnit { plan, unit, failed: happening == FailureEvent::Failed, fault }))
+    }
+
+    /// A unit of a failure plan fails, or is repaired.
+    pub(super) fn strike(&mut self, cx: &mut Cx, it: FailedUnit) {
+        let scenario = Arc::clone(&self.scenario);
+        let unit = &scenario.failures[it.plan as usize].units[it.unit as usize];
+        match it.fault {
+            Some((fault, process)) => {
+                let kind = if it.failed { "network broken" } else { "network repaired" };
+                cx.note(kind, format!("{} {kind}", unit.name));
+                self.set_links(cx, &unit.nodes, fault, Cause::process(process as usize), it.failed);
+            }
+            None => self.power(cx, it.failed, Some(&unit.name)),
         }
     }
 
-    /// The script switches machines off or on.
+    /// The container of a task is paused: it answers nobody. Says whether it served.
+    pub(super) fn pause(&mut self, cx: &Cx, task: TaskNo) -> bool {
+        let is_new = self.agents.serves(task) && self.paused.insert(task);
+        if is_new {
+            self.requests.leaving(cx.now(), task);
+        }
+        is_new
+    }
+
+    /// Paused containers of a service answer again.
+    pub(super) fn unpause(&mut self, cx: &Cx, service: ServiceId, records: Records<'_>) {
+        let is_its = |task: &TaskNo| records.task(*task).is_some_and(|it| it.service == service);
+        let tasks: Vec<TaskNo> = self.paused.iter().copied().filter(is_its).collect();
+        for task in tasks {
+            self.paused.remove(&task);
+            if let Some(load) = records.origin(task).and_then(|it| it.load) {
+                self.requests.started(cx.now(), load as usize, task, records.node(task).unwrap_or_default());
+            }
+        }
+    }
+
+    /// What the run is about.
+    pub(super) fn scenario(&self) -> &Arc<Scenario> {
+        &self.scenario
+    }
+
+    /// A network is created.
+    pub(super) fn create_network(&mut self, plan: &NetworkPlan) {
+        self.overlay.create_network(plan);
+    }
+
+    /// A network that nobody uses is removed.
+    pub(super) fn remove_network(&mut self, name: &str) {
+        self.overlay.remove_network(name);
+    }
+
+    /// Somebody switches machines off or on.
     pub(super) fn switch(&mut self, cx: &mut Cx, nodes: &[usize], on: bool) {
         self.failures.switch(nodes, on, &mut self.changes);
         self.power(cx, !on, None);
@@ -293,13 +338,10 @@ impl Fabric {
         cx.tell(Fact::LinksChanged(nodes.into()));
     }
 
-    /// Engines are started anew; with `keeps` their containers live on.
-    pub(super) fn restart_engines(&mut self, cx: &mut Cx, nodes: &[usize], keeps: bool) {
-        for &node in nodes {
-            self.agents.restart(cx, node, keeps);
-            self.images.power_off(cx, node, self.scenario.models.daemon.keep_cache);
-            cx.tell(Fact::EngineRestarted(node));
-        }
+    /// The engine of a node was stopped, and is started again or not.
+    pub(super) fn engine_stopped(&mut self, cx: &mut Cx, node: usize, comes_back: bool) {
+        self.images.power_off(cx, node, self.scenario.models.daemon.keep_cache);
+        cx.tell(if comes_back { Fact::EngineRestarted(node) } else { Fact::AgentGone(node) });
     }
 
     /// The links of nodes to the manager are impaired, or sound again.

@@ -44,6 +44,7 @@ const IMAGES: &[&str] = &[
     "localhost/x_y/z",
 ];
 const KINDS: &[&str] = &["gpu", "fpga"];
+const FILES: &[&str] = &["site-1", "site-2", "key"];
 
 struct Node {
     name: String,
@@ -72,6 +73,8 @@ struct Writer {
     networks: Vec<String>,
     queues: Vec<String>,
     crews: Vec<String>,
+    /// Names of events.
+    events: Vec<String>,
     strategies: Vec<&'static str>,
     /// Ports of the mesh that are still free.
     ports: u64,
@@ -90,6 +93,7 @@ impl Writer {
             networks: vec!["front".into(), "back".into()],
             queues: Vec::new(),
             crews: Vec::new(),
+            events: Vec::new(),
             strategies: Vec::new(),
             ports: 8000,
             files: BTreeMap::new(),
@@ -795,7 +799,42 @@ impl Writer {
             stops
         });
         self.maybe(&mut service, "health", Writer::health);
+        self.parts_of_containers(&mut service);
         (service, mode == "replicated")
+    }
+
+    /// What nothing depends on but that another one is another version.
+    fn parts_of_containers(&mut self, service: &mut Table) {
+        self.maybe(service, "command", |it| it.dice.some(&["run", "serve"]));
+        self.maybe(service, "args", |it| it.dice.some(&["-v", "--port=80"]));
+        self.maybe(service, "env", |_| Table::default().with("MODE", "new").with("N", 1u64));
+        self.maybe(service, "container_labels", |_| Table::default().with("tier", "b"));
+        self.maybe(service, "mounts", |it| it.dice.some(&["data:/data", "logs:/logs"]));
+        self.maybe(service, "configs", |it| it.dice.some(FILES));
+        self.maybe(service, "secrets", |it| it.dice.some(FILES));
+    }
+
+    /// What an update changes of a service.
+    fn change(&mut self) -> Table {
+        let mut change = Table::default();
+        self.maybe(&mut change, "image", |it| it.dice.pick(&it.images).clone());
+        self.maybe(&mut change, "replicas", |it| it.dice.count(0..=6));
+        self.maybe(&mut change, "reserve", |it| it.resources(false));
+        self.maybe(&mut change, "max_replicas_per_node", |it| it.dice.amount(0..=3, &[0, 1]));
+        self.maybe(&mut change, "constraints", Writer::constraints);
+        self.maybe(&mut change, "networks", |it| it.dice.some(&it.networks));
+        self.maybe_span(&mut change, "stop_grace", SECOND / 10, 20 * SECOND);
+        self.maybe(&mut change, "add", |it| {
+            let mut more = Table::default().with("constraints", it.constraints());
+            it.parts_of_containers(&mut more);
+            more
+        });
+        self.maybe(&mut change, "remove", |it| {
+            let less = Table::default().with("env", vec!["MODE"]).with("labels", vec!["tier"]);
+            less.with("constraints", it.constraints()).with("networks", it.dice.some(&it.networks))
+        });
+        self.parts_of_containers(&mut change);
+        change.with("labels", Table::default().with("release", self.dice.count(0..=9)))
     }
 
     fn resources(&mut self, needs_memory: bool) -> Table {
@@ -959,11 +998,10 @@ impl Writer {
                 let at = self.dice.written(at);
                 stack.set("at", at);
             }
-            self.maybe(&mut stack, "env", |writer| {
-                Table::default().with("TAG", "2").with("COUNT", writer.dice.count(0..=4))
-            });
-            self.maybe(&mut stack, "env_file", |writer| {
-                writer.files.insert("variables.env".into(), "# What the stack needs\nTAG=3\nCOUNT=1\n".into());
+            self.maybe(&mut stack, "env", |it| Table::default().with("TAG", "2").with("COUNT", it.dice.count(0..=4)));
+            self.maybe(&mut stack, "prune", |it| it.dice.maybe());
+            self.maybe(&mut stack, "env_file", |it| {
+                it.files.insert("variables.env".into(), "# What the stack needs\nTAG=3\nCOUNT=1\n".into());
                 "variables.env"
             });
             tables.push(stack);
@@ -1354,6 +1392,16 @@ impl Writer {
             "demote",
             "remove_node",
             "join",
+            "crash",
+            "reboot",
+            "stop_engine",
+            "start_engine",
+            "kill_engine",
+            "leave",
+            "force_new_cluster",
+            "upgrade",
+            "node_labels",
+            "engine",
             "slow",
             "weaken",
             "cut",
@@ -1372,11 +1420,32 @@ impl Writer {
                 let one: Item = (*self.dice.pick(&["worker", "manager"])).into();
                 (0, self.duration, "rotate_token", if self.dice.chance(0.3) { both } else { one })
             }
-            2..=5 => self.service_event()?,
+            2..=4 => self.service_event()?,
+            5 => {
+                let (key, value) = self.thing_event();
+                (0, self.duration, key, value)
+            }
             _ => {
                 let verbs = if self.is_long() { &ON_NODES[..ON_NODES.len() - NETWORK] } else { ON_NODES };
                 let (key, nodes) = (*self.dice.pick(verbs), self.selector());
                 let value = match key {
+                    "remove_node" if self.dice.maybe() => Table::default()
+                        .with("nodes", self.selector_of_the_moment(nodes))
+                        .with("force", self.dice.maybe())
+                        .into(),
+                    "node_labels" => {
+                        let set = Table::default().with("rack", "r0").with("zone", "z1");
+                        Table::default().with("nodes", nodes).with("set", set).with("remove", vec!["no"]).into()
+                    }
+                    "engine" => {
+                        let nodes = Table::default().with("nodes", nodes);
+                        let has = nodes.with("cpus", self.dice.count(1..=8)).with("memory", "4GiB");
+                        has.with("labels", Table::default().with("storage", "1")).into()
+                    }
+                    "upgrade" => {
+                        let takes = self.dice.written(self.duration / 1000);
+                        Table::default().with("nodes", nodes).with("drain", false).with("takes", takes).into()
+                    }
                     "slow" => {
                         let factor = if self.dice.is_edge() {
                             *self.dice.pick(&[1.0, 1e6])
@@ -1392,18 +1461,30 @@ impl Writer {
                         self.maybe_law(&mut weak, "delay", SECOND / 1000, 10 * SECOND);
                         weak.into()
                     }
-                    _ => nodes,
+                    _ => self.selector_of_the_moment(nodes),
                 };
-                (0, self.duration, key, value)
+                // An upgrade ends within the run.
+                (0, if key == "upgrade" { self.duration / 2 + 1 } else { self.duration }, key, value)
             }
         };
         let at = if self.dice.is_edge() { from } else { self.dice.count(from..=to - 1) };
         let written = self.dice.written(at);
-        event.set("at", written);
+        let waits = self.dice.chance(0.2);
+        if waits {
+            self.condition(&mut event);
+        }
+        if !waits || self.dice.maybe() {
+            event.set("at", written);
+        }
         self.maybe_word(&mut event, "label", &["a label", "-1"]);
+        if self.dice.maybe() && self.events.len() < 3 {
+            let name = format!("event-{}", self.events.len());
+            event.set("name", name.as_str());
+            self.events.push(name);
+        }
         event.set(key, value);
         let mut last = at;
-        if self.dice.maybe() {
+        if self.dice.maybe() && key != "upgrade" {
             // At most a dozen nodes, one after the other.
             let stagger = (to - 1 - at) / 20;
             let stagger = self.dice.count(0..=stagger);
@@ -1411,7 +1492,7 @@ impl Writer {
             event.set("stagger", written);
             last = at + 20 * stagger;
         }
-        if ["scale", "update_image", "force"].contains(&key) {
+        if !waits && ["scale", "update_image", "update", "force"].contains(&key) {
             let named = event.text();
             for service in self.services.iter_mut().filter(|service| named.contains(&service.name)) {
                 service.changed = Some(service.changed.map_or(last, |changed| changed.min(last)));
@@ -1420,12 +1501,107 @@ impl Writer {
         Some(event)
     }
 
+    /// What an event waits for.
+    fn condition(&mut self, event: &mut Table) {
+        if !self.events.is_empty() && self.dice.maybe() {
+            let name = self.dice.pick(&self.events).clone();
+            event.set("follows", name);
+        } else {
+            let mut conditions: Vec<String> =
+                ["leader lost", "leader elected", "majority lost", "majority back"].map(String::from).into();
+            conditions.extend(self.services.iter().flat_map(|it| {
+                ["converged", "completed"].map(|end| format!("{} {end}", it.name)).into_iter().chain(
+                    ["started", "paused", "completed", "rolled back"].map(|end| format!("update of {} {end}", it.name)),
+                )
+            }));
+            conditions.extend(self.nodes.iter().flat_map(|it| ["down", "ready"].map(|is| format!("{} {is}", it.name))));
+            let condition = self.dice.pick(&conditions).clone();
+            event.set("when", condition);
+        }
+        let longest = self.duration / 4;
+        self.maybe(event, "after", |it| {
+            let span = it.dice.count(0..=longest);
+            it.dice.written(span)
+        });
+    }
+
+    /// Nodes that are found when an event happens, now and then.
+    fn selector_of_the_moment(&mut self, nodes: Item) -> Item {
+        let mut words =
+            vec!["leader", "reachable", "random 2 of all", "all - leader", "random 1 of reachable - leader"];
+        let with = self.services.first().map(|it| format!("nodes with service={}", it.name));
+        words.extend(with.as_deref());
+        if self.dice.chance(0.3) { (*self.dice.pick(&words)).into() } else { nodes }
+    }
+
+    /// An event on networks, configs, secrets, stacks, the registry or the swarm.
+    fn thing_event(&mut self) -> (&'static str, Item) {
+        const KEYS: &[&str] = &[
+            "create_network",
+            "remove_network",
+            "create_config",
+            "create_secret",
+            "remove_config",
+            "remove_secret",
+            "rotate_config",
+            "rotate_secret",
+            "swarm",
+            "registry",
+            "deploy",
+        ];
+        let key = *self.dice.pick(KEYS);
+        let file = *self.dice.pick(FILES);
+        let value: Item = match key {
+            "create_network" if self.dice.maybe() => {
+                Table::default().with("name", "made").with("subnet", "10.77.0.0/24").into()
+            }
+            "create_network" | "remove_network" => (*self.dice.pick(&["front", "back", "made", "other"])).into(),
+            "create_config" | "create_secret" => Table::default().with("name", file).with("content", "1").into(),
+            "remove_config" | "remove_secret" => file.into(),
+            "rotate_config" | "rotate_secret" => Table::default().with("from", file).with("to", "newer").into(),
+            "swarm" => {
+                let swarm = Table::default().with("task_history", self.dice.amount(1..=6, &[0, 5]));
+                swarm.with("heartbeat", if self.is_long() { "365d" } else { "3s" }).into()
+            }
+            "deploy" if !self.stacks.is_empty() => {
+                let name = self.stacks.first().expect("there is one").clone();
+                let file = self.files.keys().find(|it| it.ends_with(".yml")).expect("a stack has a file").clone();
+                let env = Table::default().with("TAG", "2");
+                Table::default()
+                    .with("name", name)
+                    .with("files", file)
+                    .with("env", env)
+                    .with("prune", self.dice.maybe())
+                    .into()
+            }
+            _ => {
+                let image = self.dice.pick(&self.images).clone();
+                let other = self.dice.pick(&self.images).clone();
+                let registry = Table::default().with("bandwidth", "10MB/s").with("latency", "5ms");
+                let registry = registry.with("move_tag", Table::default().with(&image, other));
+                return ("registry", registry.with("delete", image).into());
+            }
+        };
+        (key, value)
+    }
+
     /// An event on services, and when it may be.
     fn service_event(&mut self) -> Option<(u64, u64, &'static str, Item)> {
-        let key = *self.dice.pick(&["kill", "scale", "update_image", "force", "rollback"]);
-        let fits = |service: &&Service| match key {
-            "scale" => service.is_replicated,
-            "rollback" => service.changed.is_some(),
+        const KEYS: &[&str] = &[
+            "kill",
+            "scale",
+            "update_image",
+            "update",
+            "force",
+            "rollback",
+            "restart_container",
+            "pause_container",
+            "unpause_container",
+        ];
+        let key = *self.dice.pick(KEYS);
+        let fits = |it: &&Service| match key {
+            "scale" => it.is_replicated,
+            "rollback" => it.changed.is_some(),
             _ => true,
         };
         let end = self.duration;
@@ -1451,14 +1627,18 @@ impl Writer {
             names.push(other);
         }
         let value = match key {
-            "kill" if self.dice.chance(0.5) => one.name.into(),
-            "force" | "rollback" if names.len() == 1 => one.name.into(),
-            "force" | "rollback" => names.into(),
+            "kill" | "restart_container" | "pause_container" if self.dice.chance(0.5) => one.name.into(),
+            "kill" if one.is_replicated && self.dice.chance(0.3) => format!("{}.1", one.name).into(),
+            "force" | "rollback" | "unpause_container" if names.len() == 1 => one.name.into(),
+            "force" | "rollback" | "unpause_container" => names.into(),
             _ => {
                 let mut table = Table::default();
                 for name in names {
                     let value: Item = match key {
-                        "kill" => self.dice.amount(1..=3, &[1, 10_000_000]).into(),
+                        "kill" | "restart_container" | "pause_container" => {
+                            self.dice.amount(1..=3, &[1, 10_000_000]).into()
+                        }
+                        "update" => self.change().into(),
                         "scale" => self.dice.amount(0..=9, &[0, 30]).into(),
                         _ => self.dice.pick(&self.images).clone().into(),
                     };

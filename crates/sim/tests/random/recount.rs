@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sched::TaskState;
 use sim::metrics::{METRICS, Mark, TaskRow};
+use sim::order::Order;
 use sim::report::results::Results;
-use sim::scenario::{Action, Scenario};
+use sim::scenario::Scenario;
 
 use super::laws::{Held, holds};
 
@@ -225,7 +226,11 @@ impl Run<'_> {
             let n = to_running.len();
             (1..=n).find(|rank| hundredths * n <= 100 * rank).map(|rank| to_running[rank - 1])
         };
-        let event = self.marks.iter().rev().find(|mark| mark.kind == "script").map(|mark| mark.time_s);
+        // Events that wait for a condition do not count.
+        let timed = self.scenario.script.iter().filter(|it| it.wait.is_none()).map(|it| it.at.as_secs_f64());
+        let marked = self.marks.iter().rev().find(|it| it.kind == "script").map(|it| it.time_s);
+        let all_are_timed = self.scenario.script.iter().all(|it| it.wait.is_none());
+        let event = if all_are_timed { marked } else { timed.reduce(f64::max) };
         let since = |time: fn(&TaskRow) -> Option<f64>| {
             let event = event?;
             let later = self.tasks.iter().filter(|task| event <= task.created_s);
@@ -247,10 +252,10 @@ impl Run<'_> {
         let of_kind = |kind: &'static str| self.marks.iter().filter(move |mark| mark.kind == kind);
         let lost = of_kind("down").flat_map(|mark| std::iter::repeat_n(mark.time_s, machines(mark)));
         // Whoever is no member fails unnoticed.
-        let leaves = |action: &Action| matches!(action, Action::RemoveNode(_));
+        let leaves = |order: &Order| matches!(order, Order::RemoveNode(..));
         let are_all_members = self.scenario.joins.is_empty()
             && self.scenario.scalers.is_empty()
-            && !self.scenario.script.iter().any(|scripted| leaves(&scripted.action));
+            && !self.scenario.script.iter().any(|it| leaves(&it.order));
         let mut without = 0.0;
         for (kind, sign) in [("down", 1.0), ("up", -1.0)] {
             without += of_kind(kind).map(|mark| sign * machines(mark) as f64 * self.left(mark.time_s)).sum::<f64>();

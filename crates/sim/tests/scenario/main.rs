@@ -7,7 +7,8 @@ use sched::spec::{Availability, Mode, PublishMode, RestartCondition, Units, Upda
 use sched::{Span, Time};
 use sim::engine::law::Law;
 use sim::metrics::METRICS;
-use sim::scenario::{Action, Behaviour, Layer, LinkImpairment, Models, NetworkFault, Scenario, load, parse};
+use sim::order::{Nodes, Order};
+use sim::scenario::{Behaviour, Layer, LinkImpairment, Models, NetworkFault, Scenario, load, parse};
 
 /// The text as `s.toml`.
 fn read(text: &str) -> Scenario {
@@ -404,9 +405,9 @@ fn events_name_nodes_and_services() {
         (540, "web removed"),
     ];
     assert_eq!(script, wanted);
-    let Action::Availability(rows, Availability::Drain) = &scenario.script[6].action else { panic!() };
+    let Order::SetAvailability(Nodes::Rows(rows), Availability::Drain) = &scenario.script[6].order else { panic!() };
     assert_eq!(nodes(&scenario, rows), ["w-3", "w-4", "m"]);
-    assert_eq!(scenario.script[1].action, Action::Scale(0, 50));
+    assert_eq!(scenario.script[1].order, Order::Scale("web".into(), 50));
     assert!(scenario.images.iter().any(|image| image.name == "nginx:2"));
 }
 
@@ -605,18 +606,17 @@ fn networks_break_in_four_ways_by_script_and_at_random() {
             weaken = { nodes = "w-1", loss = 0, delay = "0s" }
         "#,
     );
-    let happens: Vec<(&str, &Action)> =
-        scenario.script.iter().map(|scripted| (scripted.label.as_str(), &scripted.action)).collect();
+    let happens: Vec<(&str, &Order)> = scenario.script.iter().map(|it| (it.label.as_str(), &it.order)).collect();
     let weak = LinkImpairment { loss: 0.25, delay: Law::Fixed(Span::ZERO) };
     assert_eq!(
         happens,
         [
-            ("w-1 deaf", &Action::Break(NetworkFault::RxLost, vec![0])),
-            ("w-1 mute", &Action::Break(NetworkFault::TxLost, vec![0])),
-            ("w-2 mute", &Action::Break(NetworkFault::TxLost, vec![1])),
-            ("rack=r1 split off", &Action::Break(NetworkFault::Partitioned, vec![2, 3])),
-            ("all weakly connected", &Action::Weaken(vec![0, 1, 2, 3], Some(weak))),
-            ("w-1 well connected", &Action::Weaken(vec![0], None)),
+            ("w-1 deaf", &Order::Break(NetworkFault::RxLost, vec![0].into())),
+            ("w-1 mute", &Order::Break(NetworkFault::TxLost, vec![0].into())),
+            ("w-2 mute", &Order::Break(NetworkFault::TxLost, vec![1].into())),
+            ("rack=r1 split off", &Order::Break(NetworkFault::Partitioned, vec![2, 3].into())),
+            ("all weakly connected", &Order::Weaken(vec![0, 1, 2, 3].into(), Some(weak))),
+            ("w-1 well connected", &Order::Weaken(vec![0].into(), None)),
         ]
     );
     let failure = &scenario.failures[0];

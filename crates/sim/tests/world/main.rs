@@ -11,9 +11,10 @@ use sched::{DesiredState, Span, TaskState, Time};
 use sim::engine::law::Law;
 use sim::experiment::{execute, plan};
 use sim::metrics::{METRICS, Outcome, TaskRow};
+use sim::order::{Change, Order};
 use sim::scenario::{
-    Action, Behaviour, DaemonModel, FailurePlan, FailureUnit, Habit, Image, JoinPlan, Layer, Models, NetworkFault,
-    NetworkPlan, NodePlan, OperatorPlan, OverlayModel, RegistryModel, ScalerPlan, Scenario, Scripted, ServicePlan,
+    Behaviour, DaemonModel, FailurePlan, FailureUnit, Habit, Image, JoinPlan, Layer, Models, NetworkFault, NetworkPlan,
+    NodePlan, OperatorPlan, OverlayModel, RegistryModel, ScalerPlan, Scenario, Scripted, ServicePlan,
 };
 
 const MB: u64 = 1_000_000;
@@ -87,8 +88,8 @@ fn service(name: &str, replicas: u64) -> ServicePlan {
     ServicePlan { spec, failover, stack: None, at: Time::ZERO, behaviour: Behaviour::default(), quorum: None }
 }
 
-fn script(at: u64, action: Action) -> Scripted {
-    Scripted { at: secs(at), label: "script".into(), action }
+fn script(at: u64, order: Order) -> Scripted {
+    Scripted::new(secs(at), "script", order)
 }
 
 fn run(scenario: &Scenario) -> Outcome {
@@ -142,7 +143,7 @@ fn a_service_is_deployed_in_the_time_that_the_steps_take() {
 fn a_lost_node_is_replaced_after_detection_and_the_restart_delay() {
     let mut scenario = cluster(3);
     scenario.services = vec![service("web", 6)];
-    scenario.script = vec![script(100, Action::Down(vec![1])), script(300, Action::Up(vec![1]))];
+    scenario.script = vec![script(100, Order::PowerOff(vec![1].into())), script(300, Order::PowerOn(vec![1].into()))];
     let outcome = run(&scenario);
     let detection = is(&outcome, "detection_mean_s");
     assert!((9.0..=16.5).contains(&detection), "{detection}");
@@ -183,7 +184,7 @@ fn a_node_that_is_back_before_anybody_noticed_reports_its_losses() {
     let mut scenario = cluster(3);
     scenario.models.daemon.boot = fixed(2000);
     scenario.services = vec![service("web", 3)];
-    scenario.script = vec![script(100, Action::Down(vec![1])), script(101, Action::Up(vec![1]))];
+    scenario.script = vec![script(100, Order::PowerOff(vec![1].into())), script(101, Order::PowerOn(vec![1].into()))];
     let outcome = run(&scenario);
     assert_eq!(value(&outcome, "detection_mean_s"), None);
     let lost = outcome.tasks.iter().find(|task| task.state == TaskState::Failed).expect("one is lost");
@@ -197,7 +198,7 @@ fn a_node_that_is_back_before_anybody_noticed_reports_its_losses() {
 fn draining_moves_tasks_once_they_have_stopped() {
     let mut scenario = cluster(3);
     scenario.services = vec![service("web", 6)];
-    scenario.script = vec![script(100, Action::Availability(vec![0], Availability::Drain))];
+    scenario.script = vec![script(100, Order::SetAvailability(vec![0].into(), Availability::Drain))];
     let outcome = run(&scenario);
     assert_eq!(is(&outcome, "moves"), 2.0);
     assert_eq!(is(&outcome, "running_final"), 6.0);
@@ -221,7 +222,7 @@ fn a_drained_node_stops_containers_on_overlays_two_seconds_later() {
     let mut web = service("web", 2);
     web.spec.task.networks = vec!["net".into()];
     scenario.services = vec![web];
-    scenario.script = vec![script(100, Action::Availability(vec![0], Availability::Drain))];
+    scenario.script = vec![script(100, Order::SetAvailability(vec![0].into(), Availability::Drain))];
     let outcome = run(&scenario);
     let old = outcome.tasks.iter().find(|task| task.node == "n0").expect("one was there");
     near(old.ended_s.unwrap(), 103.6, 1e-9);
@@ -245,7 +246,7 @@ fn nodes_share_the_registry_and_tasks_of_a_node_share_layers() {
     near(outcome.tasks[0].ready_s.unwrap(), 10.35, 1e-6);
     assert_eq!(is(&outcome, "cache_hit_ratio"), 0.0);
     assert_eq!(outcome.series[5].registry_bytes_per_s, 1e7);
-    scenario.script = vec![script(100, Action::Scale(0, 8))];
+    scenario.script = vec![script(100, Order::Scale("web".into(), 8))];
     let outcome = run(&scenario);
     assert_eq!(is(&outcome, "pulled_bytes"), 100e6);
     assert_eq!(is(&outcome, "cache_hit_ratio"), 0.5);
@@ -295,9 +296,9 @@ fn updates_are_timed_and_refusals_are_marked() {
     let mut scenario = cluster(3);
     scenario.services = vec![service("web", 3), service("web", 1)];
     scenario.script = vec![
-        script(100, Action::Image(0, "web:2".into())),
-        script(200, Action::Rollback(1)),
-        script(300, Action::Remove(0)),
+        script(100, Order::UpdateService("web".into(), Change::image("web:2").into())),
+        script(200, Order::Rollback("never".into())),
+        script(300, Order::RemoveService("web".into())),
     ];
     let outcome = run(&scenario);
     let refused: Vec<&str> =
@@ -380,7 +381,7 @@ fn machines_without_power_and_single_tasks_are_left_out_of_the_balance_at_the_en
 fn counting_begins_after_the_warm_up() {
     let mut scenario = cluster(3);
     scenario.services = vec![service("web", 6)];
-    scenario.script = vec![script(50, Action::Down(vec![0])), script(400, Action::Scale(0, 9))];
+    scenario.script = vec![script(50, Order::PowerOff(vec![0].into())), script(400, Order::Scale("web".into(), 9))];
     scenario.warm_up = Span::from_secs(200);
     let outcome = run(&scenario);
     assert_eq!(is(&outcome, "node_failures"), 0.0);
@@ -411,8 +412,8 @@ fn busy() -> Scenario {
     api.behaviour = Behaviour::exiting(Law::Exponential { mean: Span::from_secs(600) }, 1);
     scenario.services = vec![web, api];
     scenario.script = vec![
-        script(1000, Action::Image(0, "api".into())),
-        script(2000, Action::Availability(vec![3], Availability::Drain)),
+        script(1000, Order::UpdateService("web".into(), Change::image("api").into())),
+        script(2000, Order::SetAvailability(vec![3].into(), Availability::Drain)),
     ];
     let unit = |name: String, nodes: Vec<usize>| FailureUnit { name, nodes };
     let mean = |secs| Law::Exponential { mean: Span::from_secs(secs) };
@@ -500,7 +501,8 @@ fn a_run_that_cannot_begin_is_an_outcome_and_the_others_go_on() {
 fn a_panic_in_one_run_is_an_outcome_too() {
     let mut scenario = cluster(1);
     // No reader lets a node pass that does not exist.
-    scenario.script = vec![script(1, Action::Down(vec![99]))];
+    let units = vec![FailureUnit { name: "nobody".into(), nodes: vec![99] }];
+    scenario.failures = vec![FailurePlan { units, up: fixed(1000), starts_fresh: true, ..FailurePlan::default() }];
     let outcomes = execute(&scenario, &plan(&scenario), 1, &|_| {});
     assert!(
         outcomes[0].failed.as_ref().is_some_and(|why| why.contains("index out of bounds")),
@@ -651,11 +653,11 @@ fn who_is_not_there_neither_fails_nor_obeys() {
     scenario.services = vec![service("web", 4)];
     scenario.joins = vec![late(&[2], 300, Some(Role::Worker))];
     scenario.script = vec![
-        script(60, Action::Down(vec![2])),
-        script(70, Action::Availability(vec![2], Availability::Drain)),
-        script(80, Action::RemoveNode(vec![2])),
-        script(400, Action::Scale(0, 6)),
-        script(310, Action::Up(vec![2])),
+        script(60, Order::PowerOff(vec![2].into())),
+        script(70, Order::SetAvailability(vec![2].into(), Availability::Drain)),
+        script(80, Order::RemoveNode(vec![2].into(), true)),
+        script(400, Order::Scale("web".into(), 6)),
+        script(310, Order::PowerOn(vec![2].into())),
     ];
     scenario.script.sort_by_key(|scripted| scripted.at);
     let outcome = run(&scenario);
@@ -675,15 +677,15 @@ fn a_removed_node_joins_again_with_the_token_that_holds_by_then() {
     scenario.services = vec![service("web", 6)];
     scenario.joins = vec![JoinPlan { at: None, ..late(&[2], 0, Some(Role::Worker)) }];
     scenario.script = vec![
-        script(10, Action::Join(vec![2])),
-        script(20, Action::Join(vec![2])),
-        script(30, Action::Scale(0, 9)),
-        script(60, Action::RemoveNode(vec![2])),
-        script(90, Action::Join(vec![2])),
-        script(120, Action::Scale(0, 12)),
-        script(130, Action::RemoveNode(vec![2])),
-        script(140, Action::RotateToken(Role::Worker)),
-        script(150, Action::Join(vec![2])),
+        script(10, Order::Join(vec![2].into())),
+        script(20, Order::Join(vec![2].into())),
+        script(30, Order::Scale("web".into(), 9)),
+        script(60, Order::RemoveNode(vec![2].into(), true)),
+        script(90, Order::Join(vec![2].into())),
+        script(120, Order::Scale("web".into(), 12)),
+        script(130, Order::RemoveNode(vec![2].into(), true)),
+        script(140, Order::RotateToken(Role::Worker)),
+        script(150, Order::Join(vec![2].into())),
     ];
     let outcome = run(&scenario);
     let refused: Vec<&str> =
@@ -706,10 +708,10 @@ fn a_fourth_manager_that_joins_makes_two_failures_too_many_sooner() {
     scenario.joins = vec![late(&[3], 120, Some(Role::Manager))];
     scenario.script = vec![
         // Too short for it to stand for election, which would topple the leader when it is back.
-        script(60, Action::Break(NetworkFault::Isolated, vec![2])),
-        script(65, Action::Mend(vec![2])),
-        script(150, Action::RemoveNode(vec![3])),
-        script(180, Action::Break(NetworkFault::Isolated, vec![2, 3])),
+        script(60, Order::Break(NetworkFault::Isolated, vec![2].into())),
+        script(65, Order::Mend(vec![2].into())),
+        script(150, Order::RemoveNode(vec![3].into(), true)),
+        script(180, Order::Break(NetworkFault::Isolated, vec![2, 3].into())),
     ];
     let outcome = run(&scenario);
     assert_eq!(is(&outcome, "majority_losses"), 1.0);
@@ -726,7 +728,7 @@ fn operators_scale_and_release_by_chance() {
     let operator = |habit| OperatorPlan { name: "web".into(), service: 0, every, from: secs(0), until: None, habit };
     let (good, bad) = (vec!["web:r1".to_string(), "web:r2".to_string()], vec!["web:bad1".to_string()]);
     scenario.operators = vec![operator(Habit::Release { good, bad, chance: 0.0 })];
-    scenario.script = vec![script(210, Action::Remove(0))];
+    scenario.script = vec![script(210, Order::RemoveService("web".into()))];
     let outcome = run(&scenario);
     let labels = |outcome: &Outcome| -> Vec<String> {
         outcome.marks.iter().filter(|mark| mark.kind == "operator").map(|mark| mark.label.clone()).collect()
@@ -759,8 +761,11 @@ fn an_autoscaler_orders_what_is_missing_and_its_machines_are_new() {
         below: 0.5,
         idle_for: Span::from_secs(60),
     }];
-    scenario.script =
-        vec![script(150, Action::Scale(0, 1)), script(300, Action::Scale(0, 3)), script(550, Action::Scale(0, 9))];
+    scenario.script = vec![
+        script(150, Order::Scale("web".into(), 1)),
+        script(300, Order::Scale("web".into(), 3)),
+        script(550, Order::Scale("web".into(), 9)),
+    ];
     let outcome = run(&scenario);
     let marks: Vec<(f64, &str)> = outcome
         .marks
@@ -800,7 +805,7 @@ fn an_autoscaler_does_not_wait_for_the_tasks_of_a_machine_that_is_lost() {
             idle_for: Span::from_secs(60),
         }];
         if is_lost {
-            scenario.script = vec![script(80, Action::Down(vec![0]))];
+            scenario.script = vec![script(80, Order::PowerOff(vec![0].into()))];
         }
         let outcome = run(&scenario);
         let marks: Vec<(f64, &str)> = outcome

@@ -10,6 +10,7 @@ use crate::fact::Fact;
 use crate::model::autoscaler::ScalerPlan;
 use crate::model::autoscaler::{self, Machine};
 use crate::model::join;
+use crate::order::Refusal;
 
 impl Control {
     pub(super) fn follow_membership(&mut self, cx: &mut Cx, fact: &Fact) {
@@ -29,16 +30,6 @@ impl Control {
             Fact::ManagerJoined(node) => self.managers.promote(cx, node, name(node), true),
             Fact::NodeCertified(node) => self.register(cx, node),
             Fact::MachineOrdered(node) => cx.note("autoscaler", format!("{} ordered", name(node))),
-            Fact::MachineProvisioned(node) => self.joins.begin(cx, node),
-            Fact::MachineUnneeded(node) => {
-                cx.note("autoscaler", format!("{} drained", name(node)));
-                self.set_availability(cx, &[node], Availability::Drain);
-            }
-            Fact::MachineEmpty(node) => {
-                cx.note("autoscaler", format!("{} removed", name(node)));
-                let answer = self.remove_node(cx, node);
-                self.note_refusal(cx, answer);
-            }
             _ => {}
         }
     }
@@ -55,20 +46,21 @@ impl Control {
         self.sessions.member(node, there);
     }
 
-    /// `docker node rm --force`. A manager must be demoted before.
-    pub(super) fn remove_node(&mut self, cx: &mut Cx, node: usize) -> Result<(), String> {
-        let name = self.scenario.nodes[node].spec.id.as_str();
-        if !self.joins.is_there(node) {
-            return Err(self.not_found(node));
-        }
+    /// `docker node rm`. A manager must be demoted before, and without `--force` the node must be down (SwarmKit
+    /// `manager/controlapi/node.go`, `RemoveNode`).
+    pub(in crate::world) fn remove_node(&mut self, cx: &mut Cx, node: usize, force: bool) -> Result<(), Refusal> {
+        let name = self.node_name(node);
         if self.managers.is_member(node) {
-            return Err(format!(
+            return Err(Refusal::new(format!(
                 "node {name} is a cluster manager and is a member of the raft cluster. It must be demoted to worker before \
                  removal"
-            ));
+            )));
         }
-        let answer = self.manager.remove_node(cx.now(), NodeId::from_index(node), &mut self.commands);
-        answer.map_err(|refusal| refusal.text)?;
+        let id = NodeId::from_index(node);
+        if !force && self.manager.cluster().nodes()[id].spec.state == NodeState::Ready {
+            return Err(Refusal::new(format!("node {name} is not down and can't be removed")));
+        }
+        self.manager.remove_node(cx.now(), id, &mut self.commands)?;
         self.joins.removed(node);
         cx.tell(Fact::NodeRemoved(node));
         self.be_member(cx, node, false);

@@ -1,11 +1,11 @@
-//! Running tasks of the services whose containers a script kills, counted by slot: so one of them is found by its number
+//! Running tasks of the services whose containers somebody kills or waits for, counted by slot: so one of them is found by its number
 //! in the order of the slots without looking at the others.
 
 use std::collections::BTreeMap;
 
 use sched::{NodeId, Row, ServiceId, Slot, TaskId};
 
-/// What a script may kill.
+/// What may be killed.
 #[derive(Clone, Default, Debug)]
 pub struct Victims {
     /// Running tasks by slot, and whether the slots are nodes.
@@ -22,9 +22,14 @@ fn number(slot: Slot) -> usize {
 }
 
 impl Victims {
-    /// Counts the tasks of a service from now on; it has none so far.
+    /// Counts the tasks of a service from now on; those that run already are to be noted.
     pub fn watch(&mut self, service: ServiceId, is_per_node: bool) {
         self.services.insert(service, (Tree::default(), is_per_node));
+    }
+
+    /// Whether the tasks of a service are counted.
+    pub fn is_watched(&self, service: ServiceId) -> bool {
+        self.services.contains_key(&service)
     }
 
     /// Whether no service is watched.

@@ -1,0 +1,466 @@
+//! Verbs on services, stacks, networks, configs and secrets: what of an order concerns the manager and its tables.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use sched::spec::{Mode, ServiceSpec};
+use sched::{DesiredState, NodeId, Row, ServiceId, Slot, TaskId, TaskState};
+
+use super::{Control, Cx, Origin};
+use crate::engine::chance::below_by_remainder;
+use crate::engine::law::Law;
+use crate::engine::rng::{Stream, entity};
+use crate::fact::{JobNo, TaskNo};
+use crate::model::agent::{Behaviour, Exit};
+use crate::order::{FileKind, FilePlan, List, Name, NewService, Refusal, StackPlan};
+
+type Done = Result<(), Refusal>;
+
+/// Configs and secrets. One that nobody created is taken to have been there before the run.
+#[derive(Clone, Default, Debug)]
+pub(in crate::world) struct Files {
+    contents: BTreeMap<(FileKind, Name), Option<Name>>,
+    /// Those that are not there: removed, or created by an order to come.
+    absent: BTreeSet<(FileKind, Name)>,
+}
+
+impl Files {
+    /// Those that orders to come will create are not there yet.
+    pub(super) fn expect(&mut self, plan: &FilePlan) {
+        self.absent.insert((plan.kind, Arc::clone(&plan.name)));
+    }
+
+    /// `docker config create`, in the words of SwarmKit `manager/controlapi/config.go`.
+    pub(in crate::world) fn create(&mut self, plan: &FilePlan) -> Done {
+        let key = (plan.kind, Arc::clone(&plan.name));
+        if self.contents.contains_key(&key) {
+            return Err(Refusal::new(format!("{} {} already exists", plan.kind.word(), plan.name)));
+        }
+        self.absent.remove(&key);
+        self.contents.insert(key, plan.content.clone());
+        Ok(())
+    }
+
+    /// What `docker stack deploy` does with a config or secret of its file.
+    pub(in crate::world) fn deploy(&mut self, plan: &FilePlan) -> Done {
+        let key = (plan.kind, Arc::clone(&plan.name));
+        let kind = plan.kind.word();
+        if plan.external {
+            return match self.absent.contains(&key) {
+                true => Err(Refusal::new(format!("{kind} not found: {}", plan.name))),
+                false => Ok(()),
+            };
+        }
+        match self.contents.get(&key) {
+            Some(content) if content.is_some() && plan.content.is_some() && *content != plan.content => {
+                let why = "rpc error: code = InvalidArgument desc = only updates to Labels are allowed";
+                Err(Refusal::new(format!("failed to update {kind} {}: {why}", plan.name)))
+            }
+            Some(_) => Ok(()),
+            None => self.create(plan),
+        }
+    }
+
+    fn remove(&mut self, kind: FileKind, name: &Name) -> Done {
+        let key = (kind, Arc::clone(name));
+        if self.absent.contains(&key) {
+            return Err(Refusal::new(format!("{} {name} not found", kind.word())));
+        }
+        self.contents.remove(&key);
+        self.absent.insert(key);
+        Ok(())
+    }
+
+    /// The first file of a specification that is not there.
+    fn missing(&self, spec: &ServiceSpec) -> Option<String> {
+        if self.absent.is_empty() {
+            return None;
+        }
+        let is_absent = |file: &&String| {
+            self.absent.iter().any(|(kind, name)| file.strip_prefix(kind.word()) == Some(&format!(":{name}")))
+        };
+        let file = spec.task.container.files.iter().find(is_absent)?;
+        file.split_once(':').map(|(kind, name)| format!("{kind} not found: {name}"))
+    }
+}
+
+// Services.
+impl Control {
+    /// The service of a name.
+    pub(in crate::world) fn service(&self, name: &str) -> Result<ServiceId, Refusal> {
+        let found = self.manager.cluster().services_named(name).next();
+        found.ok_or_else(|| Refusal::new(format!("service {name} not found")))
+    }
+
+    /// What a service names must be there.
+    fn check_names(&self, spec: &ServiceSpec) -> Done {
+        if !self.absent_networks.is_empty()
+            && let Some(network) = spec.task.networks.iter().find(|it| self.absent_networks.contains(it.as_str()))
+        {
+            return Err(Refusal::new(format!("network {network} not found")));
+        }
+        self.files.missing(spec).map_or(Ok(()), |text| Err(Refusal::new(text)))
+    }
+
+    /// `docker service create`.
+    pub(in crate::world) fn create(&mut self, cx: &Cx, new: &NewService) -> Result<ServiceId, Refusal> {
+        let load = self.loads.get(&new.spec.name).copied();
+        let origin = Origin {
+            entity: entity(&new.spec.name),
+            behaviour: new.behaviour,
+            quorum: new.quorum,
+            load,
+            job: None,
+            is_changed: false,
+        };
+        let id = self.create_service(cx, new.spec.clone(), origin)?;
+        if let Some(stack) = &new.stack {
+            self.stacks.entry(Arc::clone(stack)).or_default().insert(id);
+        }
+        Ok(id)
+    }
+
+    fn create_service(&mut self, cx: &Cx, spec: ServiceSpec, origin: Origin) -> Result<ServiceId, Refusal> {
+        self.check_names(&spec)?;
+        let id = self.manager.create_service(cx.now(), spec, &mut self.commands)?;
+        assert_eq!(id.index(), self.origins.len(), "services come in rows");
+        self.origins.push(origin);
+        Ok(id)
+    }
+
+    /// `docker service update`: the specification and the behaviour of the containers become others.
+    pub(in crate::world) fn update(
+        &mut self,
+        cx: &Cx,
+        name: &str,
+        change: impl FnOnce(&mut ServiceSpec, &mut Behaviour),
+    ) -> Done {
+        let id = self.service(name)?;
+        self.update_service(cx, id, change)
+    }
+
+    fn update_service(
+        &mut self,
+        cx: &Cx,
+        id: ServiceId,
+        change: impl FnOnce(&mut ServiceSpec, &mut Behaviour),
+    ) -> Done {
+        let service = &self.manager.cluster().services()[id];
+        let mut spec = (*service.spec).clone();
+        let before = self.behaviour(id, service.version);
+        let mut behaviour = before;
+        change(&mut spec, &mut behaviour);
+        self.check_names(&spec)?;
+        self.manager.update_service(cx.now(), id, spec, &mut self.commands)?;
+        let origin = &mut self.origins[id.index()];
+        if origin.is_changed || behaviour != before {
+            origin.is_changed = true;
+            self.behaviours.insert((id, self.manager.cluster().services()[id].version), behaviour);
+        }
+        Ok(())
+    }
+
+    /// How containers of a version of a service behave.
+    fn behaviour(&self, id: ServiceId, version: u64) -> Behaviour {
+        let origin = &self.origins[id.index()];
+        if !origin.is_changed {
+            return origin.behaviour;
+        }
+        self.behaviours.get(&(id, version)).copied().unwrap_or(origin.behaviour)
+    }
+
+    /// `docker service scale`, which sets both numbers of a job.
+    pub(in crate::world) fn scale(&mut self, cx: &Cx, name: &str, to: u64) -> Done {
+        self.update(cx, name, |spec, _| match &mut spec.mode {
+            Mode::Replicated { replicas } => *replicas = to,
+            Mode::ReplicatedJob { max_concurrent, total_completions } => {
+                (*max_concurrent, *total_completions) = (to, to);
+            }
+            Mode::Global | Mode::GlobalJob => {}
+        })
+    }
+
+    /// `docker service rollback`.
+    pub(in crate::world) fn roll_back(&mut self, cx: &Cx, name: &str) -> Done {
+        let id = self.service(name)?;
+        Ok(self.manager.rollback_service(cx.now(), id, &mut self.commands)?)
+    }
+
+    /// `docker service rm`.
+    pub(in crate::world) fn remove_service(&mut self, cx: &Cx, name: &str) -> Done {
+        let id = self.service(name)?;
+        Ok(self.manager.remove_service(cx.now(), id, &mut self.commands)?)
+    }
+
+    /// An arrival is created.
+    pub(in crate::world) fn submit(&mut self, cx: &mut Cx, job: JobNo) -> Result<ServiceId, Refusal> {
+        let arrival = self.workload.arrival(job);
+        let mut spec = arrival.kind.spec.clone();
+        spec.name = format!("{}-{}", spec.name, arrival.number);
+        if let Some(number) = arrival.replicas {
+            match &mut spec.mode {
+                Mode::Replicated { replicas } => *replicas = number,
+                Mode::ReplicatedJob { max_concurrent, total_completions } => {
+                    (*max_concurrent, *total_completions) = (number, number);
+                }
+                Mode::Global | Mode::GlobalJob => {}
+            }
+        }
+        let completions = match spec.mode {
+            Mode::ReplicatedJob { total_completions, .. } => Some(total_completions),
+            _ => None,
+        };
+        let mut behaviour = arrival.kind.behaviour;
+        if let Some(run) = arrival.run {
+            let code = behaviour.exit.map_or(0, |it| it.code);
+            behaviour.exit = Some(Exit { after: Law::Fixed(run), code });
+        }
+        let origin = Origin {
+            entity: entity(&spec.name),
+            behaviour,
+            quorum: arrival.kind.quorum,
+            load: None,
+            job: Some(job),
+            is_changed: false,
+        };
+        let answer = self.create_service(cx, spec, origin);
+        match &answer {
+            Ok(id) => {
+                self.jobs[job.row()] = Some(*id);
+                self.workload.submitted(cx, job, completions);
+            }
+            Err(_) => self.workload.over(cx, job),
+        }
+        answer
+    }
+
+    /// An arrival is over.
+    pub(in crate::world) fn finish(&mut self, cx: &mut Cx, job: JobNo) -> Done {
+        match self.jobs[job.row()].take() {
+            Some(service) => Ok(self.manager.remove_service(cx.now(), service, &mut self.commands)?),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether an arrival has no service: it was refused, or is removed.
+    pub(in crate::world) fn is_without_service(&self, job: JobNo) -> bool {
+        self.jobs[job.row()].is_none()
+    }
+
+    /// Replicas that a service wants now.
+    pub(in crate::world) fn replicas(&self, name: &str) -> u64 {
+        let service = self.service(name).ok().and_then(|id| self.manager.cluster().service(id));
+        match service.map(|it| it.spec.mode) {
+            Some(Mode::Replicated { replicas }) => replicas,
+            _ => 0,
+        }
+    }
+}
+
+// Containers.
+impl Control {
+    /// Running containers of a service, chosen at random by the stream of an order.
+    pub(in crate::world) fn victims(&mut self, order: u32, name: &str, count: u64) -> Result<Vec<TaskNo>, Refusal> {
+        let id = self.service(name)?;
+        self.watch(id);
+        let slots = &self.manager.cluster().services()[id].slots;
+        let mut rng = self.seeds.stream(Stream::Kill, u64::from(order));
+        let mut victims = Vec::new();
+        // A list of those that run, of which the last one takes the place of each that is taken out.
+        let mut moved = BTreeMap::new();
+        let running = self.victims.count(id);
+        for last in (0..running).rev().take(usize::try_from(count).unwrap_or(usize::MAX)) {
+            let place = below_by_remainder(&mut rng, last + 1);
+            let taken = moved.get(&place).copied().unwrap_or(place);
+            moved.insert(place, moved.get(&last).copied().unwrap_or(last));
+            let Some((slot, number)) = self.victims.find(id, taken) else { continue };
+            let chosen = slots.tasks_in(slot).filter(|it| self.runs(*it)).nth(number);
+            victims.push(self.numbers[chosen.expect("it was counted").row()]);
+        }
+        Ok(victims)
+    }
+
+    /// Running tasks of a service are counted from now on.
+    pub(in crate::world) fn watch(&mut self, id: ServiceId) {
+        if self.victims.is_watched(id) {
+            return;
+        }
+        let cluster = self.manager.cluster();
+        let service = &cluster.services()[id];
+        self.victims.watch(id, service.spec.mode.is_per_node());
+        for task in service.tasks() {
+            if let Some(record) = cluster.task(task).filter(|it| it.state == TaskState::Running) {
+                self.victims.note(task, id, record.slot, true);
+            }
+        }
+    }
+
+    /// The running task of a slot: `web.3`, `agent.node-2`.
+    pub(in crate::world) fn running_task(&self, name: &str) -> Result<TaskNo, Refusal> {
+        let nothing = || Refusal::new(format!("No such container: {name}"));
+        let (service, slot) = name.split_once('.').ok_or_else(nothing)?;
+        let id = self.service(service)?;
+        let service = &self.manager.cluster().services()[id];
+        let slot = if service.spec.mode.is_per_node() {
+            let row = self.scenario.nodes.iter().position(|node| node.spec.id == slot).ok_or_else(nothing)?;
+            Slot::Node(NodeId::from_index(row))
+        } else {
+            Slot::Number(slot.parse().map_err(|_| nothing())?)
+        };
+        let task = service.slots.tasks_in(slot).find(|it| self.runs(*it)).ok_or_else(nothing)?;
+        Ok(self.numbers[task.row()])
+    }
+
+    fn runs(&self, task: TaskId) -> bool {
+        self.manager.cluster().task(task).is_some_and(|it| it.state == TaskState::Running)
+    }
+
+    /// Nodes on which a task of a service runs, as the manager knows.
+    pub(in crate::world) fn nodes_with(&self, name: &str) -> Result<BTreeSet<usize>, Refusal> {
+        let id = self.service(name)?;
+        let cluster = self.manager.cluster();
+        let tasks = cluster.services()[id].tasks().filter_map(|it| cluster.task(it));
+        let running = tasks.filter(|it| it.state == TaskState::Running && it.desired <= DesiredState::Running);
+        Ok(running.filter_map(|it| it.node).map(Row::index).collect())
+    }
+}
+
+// Stacks, networks, configs and secrets.
+impl Control {
+    /// Services of a stack that are there, by name.
+    fn of_stack(&self, stack: &str) -> BTreeMap<String, ServiceId> {
+        let ids = self.stacks.get(stack).into_iter().flatten();
+        let cluster = self.manager.cluster();
+        let there = ids.filter_map(|id| Some((*id, cluster.service(*id).filter(|it| !it.removed)?)));
+        there.map(|(id, service)| (service.spec.name.clone(), id)).collect()
+    }
+
+    /// The services of `docker stack deploy`. One that is there is updated whether it changed or not, as Docker's command
+    /// line does it: what did not change restarts nothing.
+    pub(in crate::world) fn deploy_services(&mut self, cx: &Cx, plan: &StackPlan) -> Done {
+        let mut there = self.of_stack(&plan.name);
+        if plan.prune {
+            let wanted: BTreeSet<&str> = plan.services.iter().map(|it| it.spec.name.as_str()).collect();
+            let gone: Vec<String> = there.keys().filter(|name| !wanted.contains(name.as_str())).cloned().collect();
+            for name in gone {
+                self.remove_service(cx, &name)?;
+                there.remove(&name);
+            }
+        }
+        for new in &plan.services {
+            let name = &new.spec.name;
+            let (verb, answer) = match there.get(name) {
+                Some(id) => {
+                    let update = self.update_service(cx, *id, |spec, behaviour| {
+                        let forced = spec.task.force_update;
+                        *spec = new.spec.clone();
+                        spec.task.force_update = forced;
+                        *behaviour = new.behaviour;
+                    });
+                    ("update", update)
+                }
+                None => ("create", self.create(cx, new).map(drop)),
+            };
+            answer.map_err(|refusal| Refusal::new(format!("failed to {verb} service {name}: {refusal}")))?;
+        }
+        Ok(())
+    }
+
+    /// `docker stack rm`: services, then networks, configs and secrets of the stack.
+    pub(in crate::world) fn remove_stack(&mut self, cx: &Cx, name: &Name) -> Done {
+        let services = self.of_stack(name);
+        if services.is_empty() {
+            return Err(Refusal::new(format!("Nothing found in stack: {name}")));
+        }
+        for service in services.keys() {
+            self.remove_service(cx, service)?;
+        }
+        let prefix = format!("{name}_");
+        let own: Vec<(FileKind, Name)> =
+            self.files.contents.keys().filter(|it| it.1.starts_with(&prefix)).cloned().collect();
+        own.iter().try_for_each(|(kind, name)| self.files.remove(*kind, name))
+    }
+
+    /// Every service of a stack that has a specification before goes back to it.
+    pub(in crate::world) fn roll_back_stack(&mut self, cx: &Cx, name: &Name) -> Done {
+        let services = self.of_stack(name);
+        if services.is_empty() {
+            return Err(Refusal::new(format!("Nothing found in stack: {name}")));
+        }
+        for id in services.into_values() {
+            if self.manager.cluster().services()[id].previous.is_some() {
+                self.manager.rollback_service(cx.now(), id, &mut self.commands)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether there is a network of a name.
+    pub(in crate::world) fn has_network(&self, name: &str) -> bool {
+        self.networks.contains(name) && !self.absent_networks.contains(name)
+    }
+
+    /// `docker network create`.
+    pub(in crate::world) fn create_network(&mut self, name: &str) -> Done {
+        if self.has_network(name) {
+            return Err(Refusal::new(format!("network with name {name} already exists")));
+        }
+        self.absent_networks.remove(name);
+        self.networks.insert(name.to_string());
+        Ok(())
+    }
+
+    /// `docker network rm`, in the words of SwarmKit `manager/controlapi/network.go`, `removeNetwork`.
+    pub(in crate::world) fn remove_network(&mut self, name: &str) -> Done {
+        if !self.has_network(name) {
+            return Err(Refusal::new(format!("network {name} not found")));
+        }
+        let cluster = self.manager.cluster();
+        let uses = |spec: &ServiceSpec| spec.task.networks.iter().any(|it| it == name);
+        let mut services = cluster.services().iter().map(|(_, service)| service).filter(|service| !service.removed);
+        if let Some(service) = services.find(|service| uses(&service.spec)) {
+            return Err(Refusal::new(format!("network {name} is in use by service {}", service.spec.name)));
+        }
+        let lives = |task: &sched::Task| task.desired <= DesiredState::Running && task.state <= TaskState::Running;
+        if let Some((id, _)) = cluster.tasks().find(|(_, task)| lives(task) && uses(&task.spec)) {
+            return Err(Refusal::new(format!("network {name} is in use by task {}", cluster.task_name(id))));
+        }
+        self.absent_networks.insert(name.to_string());
+        Ok(())
+    }
+
+    /// Names of the services that have a config or secret.
+    fn users(&self, kind: FileKind, name: &str) -> Vec<String> {
+        let file = format!("{}:{name}", kind.word());
+        let services = self.manager.cluster().services().iter().map(|(_, service)| service);
+        let users = services.filter(|it| !it.removed && it.spec.task.container.files.contains(&file));
+        users.map(|it| it.spec.name.clone()).collect()
+    }
+
+    /// `docker config rm`, in the words of SwarmKit `manager/controlapi/config.go`, `RemoveConfig`.
+    pub(in crate::world) fn remove_file(&mut self, kind: FileKind, name: &Name) -> Done {
+        let users = self.users(kind, name);
+        if !users.is_empty() {
+            let services = if users.len() == 1 { "service" } else { "services" };
+            let (kind, users) = (kind.word(), users.join(", "));
+            return Err(Refusal::new(format!("{kind} '{name}' is in use by the following {services}: {users}")));
+        }
+        self.files.remove(kind, name)
+    }
+
+    /// A config or secret is replaced by another one wherever it is used.
+    pub(in crate::world) fn rotate_file(&mut self, cx: &Cx, from: &Name, to: &Arc<FilePlan>) -> Done {
+        self.files.create(to)?;
+        let list = if to.kind == FileKind::Config { List::Configs } else { List::Secrets };
+        let prefix = format!("{}:", to.kind.word());
+        for user in self.users(to.kind, from) {
+            self.update(cx, &user, |spec, _| {
+                let names = spec.task.container.files.iter().filter_map(|it| it.strip_prefix(&prefix));
+                let other = |name: &str| if name == &**from { to.name.to_string() } else { name.to_string() };
+                let names: Vec<String> = names.map(other).collect();
+                list.set(spec, &names);
+            })?;
+        }
+        self.files.remove(to.kind, from)
+    }
+}

@@ -1,0 +1,371 @@
+//! The door: the one place that carries out orders, whoever gives them, and writes them down.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use sched::spec::Role;
+
+use super::Cx;
+use super::control::{Control, NO_LEADER};
+use super::fabric::Fabric;
+use crate::digest::Digest;
+use crate::engine::chance::below;
+use crate::engine::rng::{Stream, entity};
+use crate::fact::{Fact, TaskNo};
+use crate::model::links::Cause;
+use crate::order::{Answer, Client, Containers, Giver, Nodes, Order, Receipt, Record, Refusal, Registry};
+
+/// What was ordered so far. Arrivals that were created and removed as planned are not in it one by one: they are in the
+/// tables of services and jobs, and there may be millions.
+#[derive(Clone, Default, Debug)]
+pub(super) struct Book {
+    records: Vec<Record>,
+    /// Orders of whoever drives the run.
+    by_hand: u32,
+}
+
+impl Book {
+    pub(super) fn records(&self) -> &[Record] {
+        &self.records
+    }
+
+    /// The number of the next order of whoever drives the run.
+    pub(super) fn next_by_hand(&mut self) -> u32 {
+        self.by_hand += 1;
+        self.by_hand - 1
+    }
+}
+
+/// Where orders are given.
+pub(super) struct Door<'w> {
+    pub(super) cx: &'w mut Cx,
+    pub(super) control: &'w mut Control,
+    pub(super) fabric: &'w mut Fabric,
+    pub(super) book: &'w mut Book,
+    pub(super) digest: &'w mut Digest,
+}
+
+type Done = Result<(), Refusal>;
+
+impl Door<'_> {
+    /// Somebody orders something, and what can be done of it at once is done. `number` is that of the order among those of
+    /// its client: its chance, and the cause of what it breaks.
+    pub(super) fn order(&mut self, by: Client, order: Order, number: u32) -> Answer {
+        let now = self.cx.now();
+        let answer = self.carry_out(&order, number);
+        self.digest.order(now, &order, &answer);
+        if by != Client::Arrivals || answer.is_err() {
+            self.book.records.push(Record { at: now, by, order, answer: answer.clone() });
+        }
+        answer
+    }
+
+    fn carry_out(&mut self, order: &Order, number: u32) -> Answer {
+        if order.giver() == Giver::Operator && !self.control.managers.lead() {
+            return Err(Refusal::new(NO_LEADER));
+        }
+        let Door { cx, control, fabric, .. } = self;
+        match order {
+            Order::CreateService(new) => return control.create(cx, new).map(Receipt::Service),
+            Order::UpdateService(name, change) => control.update(cx, name, |spec, how| change.apply(spec, how))?,
+            Order::Scale(name, to) => control.scale(cx, name, *to)?,
+            Order::Force(name) => control.update(cx, name, |spec, _| spec.task.force_update += 1)?,
+            Order::Rollback(name) => control.roll_back(cx, name)?,
+            Order::RemoveService(name) => control.remove_service(cx, name)?,
+            Order::DeployStack(plan) => self.deploy_stack(plan)?,
+            Order::RollbackStack(name) => control.roll_back_stack(cx, name)?,
+            Order::RemoveStack(name) => control.remove_stack(cx, name)?,
+            Order::CreateNetwork(plan) => self.create_network(plan)?,
+            Order::RemoveNetwork(name) => {
+                control.remove_network(name)?;
+                fabric.remove_network(name);
+            }
+            Order::CreateFile(plan) => control.files.create(plan)?,
+            Order::RemoveFile(kind, name) => control.remove_file(*kind, name)?,
+            Order::RotateFile { from, to } => control.rotate_file(cx, from, to)?,
+            Order::Submit(job) => return control.submit(cx, *job).map(Receipt::Service),
+            Order::Finish(job) => control.finish(cx, *job)?,
+            Order::SetAvailability(nodes, to) => {
+                self.each_member(nodes, |door, node| door.control.set_availability(door.cx, node, *to))?;
+            }
+            Order::Label(nodes, change) => {
+                self.each_member(nodes, |door, node| door.control.label(door.cx, node, change))?;
+            }
+            Order::Describe(nodes, change) => {
+                self.each_member(nodes, |door, node| door.control.describe(door.cx, node, change))?;
+            }
+            Order::Promote(nodes) => self.set_roles(nodes, Role::Manager)?,
+            Order::Demote(nodes) => self.set_roles(nodes, Role::Worker)?,
+            Order::RemoveNode(nodes, force) => {
+                self.each_member(nodes, |door, node| door.control.remove_node(door.cx, node, *force))?;
+            }
+            Order::Join(nodes) => self.each(nodes, Door::join)?,
+            Order::Leave(nodes) => self.each(nodes, Door::leave)?,
+            Order::RotateToken(role) => control.rotate_token(*role),
+            Order::ForceNewCluster(nodes) => self.each(nodes, |door, node| {
+                door.control.managers.force_new_cluster(door.cx, node).map_err(Refusal::new)
+            })?,
+            Order::UpdateSwarm(change) => control.update_swarm(change),
+            Order::Kill(which) => {
+                return self.containers(which, number, |door, task| door.fabric.agents.kill(door.cx, task));
+            }
+            Order::RestartContainers(which) => {
+                return self
+                    .containers(which, number, |door, task| door.fabric.agents.restart_container(door.cx, task));
+            }
+            Order::PauseContainers(which) => {
+                return self.containers(which, number, |door, task| door.fabric.pause(door.cx, task));
+            }
+            Order::UnpauseContainers(name) => {
+                let service = control.service(name)?;
+                fabric.unpause(cx, service, control.records());
+            }
+            Order::PowerOff(nodes) => self.switch(nodes, false)?,
+            Order::PowerOn(nodes) => self.switch(nodes, true)?,
+            Order::StopEngine(nodes) => self.each(nodes, |door, node| door.stop_engine(node, Stop::Politely, None))?,
+            Order::KillEngine(nodes) => self.each(nodes, |door, node| door.stop_engine(node, Stop::Alone, None))?,
+            Order::StartEngine(nodes) => self.each(nodes, Door::start_engine)?,
+            Order::RestartEngine(nodes) => {
+                self.each(nodes, |door, node| door.stop_engine(node, Stop::Politely, Some(Start::Engine)))?;
+            }
+            Order::RestartEngineLive(nodes) => {
+                self.each(nodes, |door, node| door.stop_engine(node, Stop::Alone, Some(Start::Engine)))?;
+            }
+            Order::CrashEngine(nodes) => {
+                self.each(nodes, |door, node| door.stop_engine(node, Stop::Crash, Some(Start::Engine)))?;
+            }
+            Order::Reboot(nodes) => {
+                self.each(nodes, |door, node| door.stop_engine(node, Stop::Politely, Some(Start::Machine)))?;
+            }
+            Order::Break(fault, nodes) => {
+                let rows = self.rows(nodes)?;
+                self.fabric.set_links(self.cx, &rows, *fault, Cause::script(number as usize), true);
+            }
+            Order::Mend(nodes) => {
+                let rows = self.rows(nodes)?;
+                self.fabric.mend_links(self.cx, &rows);
+            }
+            Order::Weaken(nodes, impairment) => {
+                let rows = self.rows(nodes)?;
+                self.fabric.degrade_links(&rows, *impairment);
+                self.control.degrade_links(self.cx, &rows, *impairment);
+            }
+            Order::Slow(nodes, factor) => {
+                let rows = self.rows(nodes)?;
+                rows.into_iter().for_each(|node| self.fabric.agents.slow(node, *factor));
+            }
+            Order::Fail(unit) => fabric.strike(cx, *unit),
+            Order::Registry(change) => match change {
+                Registry::Answers(answers) => fabric.images.switch(cx, *answers),
+                Registry::Has(image, has) => fabric.images.set_missing(image, !has),
+                Registry::MoveTag(image, other) => fabric.images.move_tag(image, other),
+                Registry::Bandwidth(rate) => fabric.images.set_bandwidth(cx, *rate),
+                Registry::Latency(latency) => fabric.images.set_latency(*latency),
+                Registry::Limit(limit) => fabric.images.set_limit(*limit),
+            },
+        }
+        Ok(Receipt::Done)
+    }
+
+    /// Who of the nodes is meant now.
+    pub(super) fn rows(&self, nodes: &Nodes) -> Result<Vec<usize>, Refusal> {
+        let scenario = self.control.scenario();
+        let all = || 0..scenario.nodes.len();
+        Ok(match nodes {
+            Nodes::Rows(rows) => match rows.iter().find(|row| scenario.nodes.len() <= **row) {
+                Some(row) => return Err(Refusal::new(format!("node {row} not found"))),
+                None => rows.to_vec(),
+            },
+            Nodes::Named(name) => match all().find(|row| *scenario.nodes[*row].spec.id == **name) {
+                Some(row) => vec![row],
+                None => return Err(Refusal::new(format!("node {name} not found"))),
+            },
+            Nodes::Leader => self.control.managers.leader().into_iter().collect(),
+            Nodes::Reachable => {
+                all().filter(|row| self.control.is_there(*row) && self.fabric.agents.hears(*row)).collect()
+            }
+            Nodes::With(service) => {
+                let with: BTreeSet<usize> = self.control.nodes_with(service)?;
+                with.into_iter().collect()
+            }
+            Nodes::Random { count, of, stream } => {
+                let mut rows = self.rows(of)?;
+                let mut rng = self.control.seeds().stream(Stream::Pick, entity(stream));
+                let mut chosen = Vec::new();
+                while (chosen.len() as u64) < *count && !rows.is_empty() {
+                    let place = below(&mut rng, rows.len() as u64) as usize;
+                    chosen.push(rows.swap_remove(place));
+                }
+                chosen
+            }
+            Nodes::Union(parts) => {
+                let mut seen = BTreeSet::new();
+                let mut rows = Vec::new();
+                for part in parts {
+                    rows.extend(self.rows(part)?.into_iter().filter(|row| seen.insert(*row)));
+                }
+                rows
+            }
+            Nodes::Except(those, others) => {
+                let others: BTreeSet<usize> = self.rows(others)?.into_iter().collect();
+                self.rows(those)?.into_iter().filter(|row| !others.contains(row)).collect()
+            }
+        })
+    }
+
+    /// Does something on each node. Those that refuse do not keep the others from it.
+    fn each(&mut self, nodes: &Nodes, mut act: impl FnMut(&mut Self, usize) -> Done) -> Done {
+        let mut texts = Vec::new();
+        for node in self.rows(nodes)? {
+            if let Err(refusal) = act(self, node) {
+                texts.extend(refusal.texts);
+            }
+        }
+        if texts.is_empty() { Ok(()) } else { Err(Refusal { texts }) }
+    }
+
+    /// The same for nodes of which the managers must have a record.
+    fn each_member(&mut self, nodes: &Nodes, mut act: impl FnMut(&mut Self, usize) -> Done) -> Done {
+        self.each(nodes, |door, node| match door.control.is_there(node) {
+            true => act(door, node),
+            false => Err(door.control.not_found(node).into()),
+        })
+    }
+
+    /// Does something to containers. Those are told of which it is true.
+    fn containers(
+        &mut self,
+        which: &Containers,
+        number: u32,
+        mut act: impl FnMut(&mut Self, TaskNo) -> bool,
+    ) -> Answer {
+        let tasks = match which {
+            Containers::Some(service, count) => self.control.victims(number, service, *count)?,
+            Containers::Of(task) => vec![self.control.running_task(task)?],
+        };
+        Ok(Receipt::Containers(tasks.into_iter().filter(|task| act(self, *task)).collect()))
+    }
+
+    fn set_roles(&mut self, nodes: &Nodes, role: Role) -> Done {
+        self.each_member(nodes, |door, node| door.control.set_role(door.cx, node, role, &door.fabric.links))
+    }
+
+    fn switch(&mut self, nodes: &Nodes, on: bool) -> Done {
+        let rows = self.rows(nodes)?;
+        self.fabric.switch(self.cx, &rows, on);
+        Ok(())
+    }
+
+    fn create_network(&mut self, plan: &Arc<crate::model::overlay::NetworkPlan>) -> Done {
+        self.control.create_network(&plan.name)?;
+        self.fabric.create_network(plan);
+        Ok(())
+    }
+
+    /// `docker stack deploy`: what is there already stays or is updated, what is not is created, in the order in which
+    /// Docker's command line does it; it stops at the first refusal.
+    fn deploy_stack(&mut self, plan: &crate::order::StackPlan) -> Done {
+        for network in &plan.networks {
+            match (self.control.has_network(&network.name), network.external) {
+                (false, true) => {
+                    return Err(Refusal::new(format!(
+                        "network \"{}\" is declared as external, but could not be found. You need to create a \
+                         swarm-scoped network before the stack is deployed",
+                        network.name
+                    )));
+                }
+                (false, false) => self.create_network(network)?,
+                (true, _) => {}
+            }
+        }
+        for file in &plan.files {
+            self.control.files.deploy(file)?;
+        }
+        self.control.deploy_services(self.cx, plan)
+    }
+
+    /// `docker swarm join`. A machine that was removed while it lived, or that left, has no containers of the swarm after
+    /// that; the record of one that left is removed before, as its name can be in the list of nodes once only.
+    fn join(&mut self, node: usize) -> Done {
+        if self.fabric.agents.is_out(node) {
+            self.fabric.agents.leave_swarm(self.cx, node);
+            if self.control.is_there(node) {
+                self.control.remove_node(self.cx, node, true)?;
+            }
+        }
+        self.control.begin_join(self.cx, node);
+        Ok(())
+    }
+
+    /// `docker swarm leave --force`: the containers go at once; the managers are not told.
+    fn leave(&mut self, node: usize) -> Done {
+        let is_out = self.fabric.agents.is_out(node);
+        if !self.control.is_there(node) && !is_out {
+            return Err(Refusal::new("This node is not part of a swarm"));
+        }
+        if !self.control.has_power(node) {
+            return Err(Refusal::new(format!(
+                "Cannot connect to the Docker daemon on {}",
+                self.control.node_name(node)
+            )));
+        }
+        self.fabric.agents.leave_swarm(self.cx, node);
+        if !is_out {
+            self.cx.tell(Fact::AgentGone(node));
+            self.control.engine_gone(self.cx, node, None);
+        }
+        Ok(())
+    }
+
+    /// The engine of a node stops in some way, and is started again or not.
+    fn stop_engine(&mut self, node: usize, how: Stop, again: Option<Start>) -> Done {
+        let Door { cx, control, fabric, .. } = self;
+        if !fabric.agents.is_alive(node) {
+            // Nothing runs that could be stopped; whoever boots comes back as he would.
+            return Ok(());
+        }
+        let lasts = match how {
+            Stop::Politely => fabric.agents.stop_engine(cx, node),
+            Stop::Alone => fabric.agents.kill_engine(cx, node),
+            Stop::Crash => fabric.agents.crash_engine(cx, node),
+        };
+        if let Some(start) = again {
+            let daemon = &fabric.scenario().models.daemon;
+            let law = if start == Start::Machine { daemon.boot } else { daemon.restart };
+            fabric.agents.start_engine(cx, node, lasts, law);
+        }
+        fabric.engine_stopped(cx, node, again.is_some());
+        control.engine_gone(cx, node, again.map(|start| (lasts, start == Start::Machine)));
+        Ok(())
+    }
+
+    fn start_engine(&mut self, node: usize) -> Done {
+        let Door { cx, control, fabric, .. } = self;
+        if fabric.agents.is_alive(node) || !control.has_power(node) {
+            return Ok(());
+        }
+        let law = fabric.scenario().models.daemon.restart;
+        fabric.agents.start_engine(cx, node, sched::Span::ZERO, law);
+        cx.tell(Fact::AgentBack(node));
+        control.engine_back(cx, node, sched::Span::ZERO, false);
+        Ok(())
+    }
+}
+
+/// How an engine stops.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stop {
+    /// Containers get the stop signal.
+    Politely,
+    /// Its containers live on.
+    Alone,
+    /// Its containers are killed with it.
+    Crash,
+}
+
+/// What starts it again.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Start {
+    Engine,
+    Machine,
+}
