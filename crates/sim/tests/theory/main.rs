@@ -9,12 +9,23 @@ use sim::report::manifest::Manifest;
 use sim::report::results::Results;
 use sim::scenario::load;
 
-/// These take too long to be run with every change; `simctl check scenarios/theory/*.toml` runs them too.
+/// These take more than half a second, too long to be run at every change; `simctl check scenarios/theory/*.toml` runs them,
+/// and with it `.ci/run`.
 const SLOW: &[&str] = &[
+    "balls-into-bins",
+    "batch-arrivals",
+    "bursts-of-arrivals",
+    "cache-10-of-50",
+    "cache-5-of-20",
+    "day-and-night",
     "e2m1",
+    "erlang-loss-constant",
     "erlang-loss-exponential",
     "erlang-loss-lognormal",
+    "littles-law",
+    "lossy-heartbeats",
     "majority-of-five",
+    "majority-of-three",
     "md1",
     "mg1-erlang",
     "mg1-hyperexponential",
@@ -22,12 +33,16 @@ const SLOW: &[&str] = &[
     "mg1-weibull",
     "mm1",
     "mm10",
-    "mm3-line",
-    "majority-of-three",
-    "renewal-share",
     "mm2-5",
+    "mm3-line",
     "processor-sharing",
+    "renewal-share",
+    "repair-two-crews",
+    "requests-by-gossip",
     "services-come-and-go",
+    "three-of-five",
+    "two-choices",
+    "two-of-three",
 ];
 
 fn scenarios(folder: &str) -> Vec<PathBuf> {
