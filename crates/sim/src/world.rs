@@ -337,6 +337,9 @@ impl World {
         let World { cx, control, fabric, observer, .. } = self;
         loop {
             while let Some(fact) = cx.take_fact() {
+                if let Fact::Power { up: false, .. } = fact {
+                    observer.before_loss(now, fabric.images.totals().sent);
+                }
                 observer.see(now, &fact);
                 fabric.take(cx, &fact, control.records());
                 control.take(cx, fact, &fabric.links);

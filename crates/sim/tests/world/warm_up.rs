@@ -96,11 +96,18 @@ fn eventful() -> Scenario {
 
 /// What is counted and summed: something in the whole run, nothing (or no sample) in its quiet end.
 const NOTHING_LATER: &[&str] = &[
+    "below_quorum_ratio",
+    "below_quorum_s",
     "detection_mean_s",
     "duplicate_seconds",
     "election_mean_s",
+    "failover_bytes",
+    "failover_lost_detected_s",
+    "failover_lost_s",
     "failover_max_s",
+    "failover_mean_s",
     "failover_p50_s",
+    "failover_p99_s",
     "gossip_rounds_mean",
     "gossip_time_mean_s",
     "job_time_mean_s",
@@ -115,6 +122,7 @@ const NOTHING_LATER: &[&str] = &[
     "majority_losses",
     "moves",
     "near_bytes",
+    "node_changes",
     "node_failures",
     "nodes_down_mean",
     "pending_max",
@@ -125,6 +133,7 @@ const NOTHING_LATER: &[&str] = &[
     "pull_p99_s",
     "pulled_bytes",
     "replica_seconds_lost",
+    "replicas_lost",
     "request_error_ratio",
     "restarts",
     "return_mean_s",
@@ -169,9 +178,24 @@ const SAME: &[&str] = &[
     "tasks_per_node_max",
     "time_to_converge_s",
 ];
-/// The end of the warm-up is an event; without a pull there is no ratio; the others may go either way.
-const OTHERWISE: &[&str] =
-    &["events", "cache_hit_ratio", "request_mean_s", "request_p99_s", "cpu_reserved", "memory_reserved"];
+/// The end of the warm-up is an event; without a pull there is no ratio; nobody has spares, or stands still; the others may go
+/// either way.
+const OTHERWISE: &[&str] = &[
+    "events",
+    "cache_hit_ratio",
+    "request_mean_s",
+    "request_p99_s",
+    "cpu_reserved",
+    "memory_reserved",
+    "spares_mean",
+    "spare_cpu",
+    "spare_memory",
+    "failovers_open",
+    "stood_still_ratio",
+    "stood_still_s",
+    "imbalance_mean",
+    "imbalance_s",
+];
 
 #[test]
 fn nothing_that_happened_before_is_counted() {
