@@ -14,7 +14,11 @@ pub(crate) struct Lab {
 
 impl Lab {
     pub(crate) fn new(nodes: usize) -> Lab {
-        let manager = Manager::new(Config::default()).expect("spread is a strategy");
+        Lab::with(Config::default(), nodes)
+    }
+
+    pub(crate) fn with(config: Config, nodes: usize) -> Lab {
+        let manager = Manager::new(config).expect("its strategy and its policy are there");
         let mut lab = Lab { manager, now: Time::ZERO, out: Commands::new() };
         for number in 0..nodes {
             let resources = Resources { nano_cpus: 4 * CPU, memory: 8 << 30, generic: vec![] };

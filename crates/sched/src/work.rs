@@ -15,6 +15,12 @@ pub(crate) enum Work {
     Waiting,
     /// A record or a node of a job is looked at, or a number for a new task.
     Record,
+    /// A node or a task is looked at for a move that makes a service more even.
+    Target,
+    /// A task of a slot is looked at by a failover policy.
+    Slot,
+    /// A task on a drained node is looked at by a policy that drains step by step.
+    Drained,
 }
 
 pub(crate) fn count(work: Work) {
@@ -34,7 +40,7 @@ mod counts {
     use super::Work;
 
     thread_local! {
-        static DONE: [Cell<u64>; 6] = const { [const { Cell::new(0) }; 6] };
+        static DONE: [Cell<u64>; 9] = const { [const { Cell::new(0) }; 9] };
     }
 
     pub(crate) fn count_many(work: Work, times: usize) {
@@ -50,9 +56,10 @@ mod counts {
 #[cfg(test)]
 mod tests {
     use super::{Work, done};
+    use crate::failover::{self, Part, Value};
     use crate::lab::{CPU, Lab};
-    use crate::spec::{Mode, ServiceSpec, UpdateConfig};
-    use crate::{Event, NodeId, Row, ServiceId, Task, TaskId, TaskState};
+    use crate::spec::{Availability, Mode, ServiceSpec, UpdateConfig};
+    use crate::{Choice, Config, DesiredState, Event, NodeId, Row, ServiceId, Span, Task, TaskId, TaskState};
 
     /// How often something is done in a story.
     fn count(work: Work, story: impl FnOnce()) -> u64 {
@@ -198,5 +205,77 @@ mod tests {
             assert_eq!(lab.count(|_| true), tasks);
             assert!((tasks..20 * tasks).contains(&records), "{records} records and nodes of {tasks} tasks");
         }
+    }
+
+    /// A lab whose manager does what a policy says.
+    fn lab_with(policy: Part, nodes: usize) -> Lab {
+        let name = policy.name.clone();
+        let build = move |seed| failover::build(std::slice::from_ref(&policy), seed).expect("it is a policy");
+        Lab::with(Config { failover: Choice::own(name, build), ..Config::default() }, nodes)
+    }
+
+    #[test]
+    fn a_move_that_evens_out_looks_at_a_few_nodes_for_each_task() {
+        let nodes = 200;
+        let mut lab = lab_with(Part::named("rebalance"), nodes);
+        let web = lab.create("web", 2 * nodes as u64, |spec| {
+            spec.task.placement.preferences = vec!["node.labels.rack".into()];
+        });
+        lab.sleep(1);
+        lab.handle(Event::NodeDown(NodeId::from_index(0)));
+        lab.sleep(20);
+        let targets = count(Work::Target, || {
+            lab.handle(Event::NodeUp(NodeId::from_index(0)));
+            lab.sleep(60);
+        });
+        let back = lab.count(|task| task.service == web && task.node == Some(NodeId::from_index(0)) && runs(task));
+        assert_eq!(back, 2);
+        // It looks three times: for each of two moves, and to find that there is no third.
+        assert!((nodes as u64..16 * nodes as u64).contains(&targets), "{targets} nodes and tasks");
+    }
+
+    fn runs(task: &Task) -> bool {
+        task.desired == DesiredState::Running && task.state == TaskState::Running
+    }
+
+    #[test]
+    fn nodes_that_return_beside_their_replacements_cost_the_same_for_each_task() {
+        let patient = Part::named("nomad").with("lost_after", Value::Span(Span::from_secs(600)));
+        for policy in [Part::named("marathon"), patient] {
+            let (nodes, replicas, name) = (20, 2000, policy.name.clone());
+            let mut lab = lab_with(policy, nodes);
+            lab.create("web", replicas, |_| {});
+            lab.sleep(1);
+            let half = || (0..nodes / 2).map(NodeId::from_index);
+            half().for_each(|node| lab.handle(Event::NodeDown(node)));
+            lab.sleep(20);
+            let looks = count(Work::Slot, || {
+                half().for_each(|node| lab.handle(Event::NodeUp(node)));
+                lab.sleep(700);
+            });
+            assert_eq!(lab.count(runs), replicas, "{name}");
+            assert!((replicas / 2..8 * replicas).contains(&looks), "{looks} looks of {name}");
+        }
+    }
+
+    #[test]
+    fn a_drain_step_by_step_looks_at_a_task_a_few_times() {
+        let (nodes, services, replicas) = (20, 20, 50);
+        let mut lab = lab_with(Part::named("nomad"), nodes);
+        for number in 0..services {
+            lab.create(&format!("s{number}"), replicas, |_| {});
+        }
+        lab.sleep(1);
+        let looks = count(Work::Drained, || {
+            for node in 0..nodes / 2 {
+                let node = NodeId::from_index(node);
+                lab.manager.set_availability(lab.now, node, Availability::Drain, &mut lab.out).expect("it is there");
+                lab.sleep(1);
+            }
+            lab.sleep(3000);
+        });
+        let left = |task: &Task| runs(task) && task.node.is_some_and(|node| node.index() < nodes / 2);
+        assert_eq!((lab.count(left), lab.count(runs)), (0, services * replicas));
+        assert!((services * replicas / 2..4 * services * replicas).contains(&looks), "{looks} looks");
     }
 }

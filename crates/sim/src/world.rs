@@ -402,6 +402,9 @@ impl World {
         let World { scenario, cx, control, fabric, observer, script, book, digest, .. } = self;
         loop {
             while let Some(fact) = cx.take_fact() {
+                if let Fact::Power { up: false, .. } = fact {
+                    observer.before_loss(now, fabric.images.totals().sent);
+                }
                 digest.see(now, &fact);
                 observer.see(now, &fact);
                 script.see(&fact);

@@ -12,7 +12,7 @@ use super::{
     Action, Actions, Cause, Decision, Failover, Interests, Loss, News, NodeChange, Order, PolicyEntry, Replacement,
     Role, ServiceChange, View, state,
 };
-use crate::id::{NodeId, Row, Slot};
+use crate::id::{NodeId, Row, Slot, TaskId};
 use crate::time::{Span, Time};
 
 const fn span(name: &'static str, secs: u64, meaning: &'static str) -> Parameter {
@@ -99,13 +99,15 @@ impl Marathon {
     }
 
     fn look_for_surplus(&mut self, view: &View<'_>, actions: &mut Actions) {
+        let mut stopped: BTreeSet<TaskId> = BTreeSet::new();
         for node in std::mem::take(&mut self.back) {
             for old in view.tasks_on(node) {
                 let task = view.cluster().task(old).expect("a view lists records that exist");
                 // The other one counts if it can be heard of: after a change of leader every node is back.
-                let other = view.tasks_of(task.service).find(|id| {
+                let is_spare = matches!(task.slot, Slot::Spare(_));
+                let other = view.tasks_in(task.service, task.slot).filter(|_| !is_spare).find(|id| {
                     let is_heard = |node: NodeId| !view.is_down(node);
-                    let other = view.cluster().task(*id).filter(|other| *id != old && other.slot == task.slot);
+                    let other = view.cluster().task(*id).filter(|_| *id != old);
                     other.is_some_and(|other| other.node.is_none_or(is_heard))
                 });
                 if let Some(other) = other.filter(|_| !task.state.is_terminal()) {
@@ -121,7 +123,8 @@ impl Marathon {
                         _ => other,
                     };
                     // Both nodes may be back: one of the two goes, once.
-                    if ![old, other].iter().any(|id| actions.contains(&Action::Stop(*id))) {
+                    if ![old, other].iter().any(|id| stopped.contains(id)) {
+                        stopped.insert(goes);
                         actions.push(Action::Stop(goes));
                     }
                 }

@@ -5,7 +5,7 @@
 //! `nomad/drainer`. Detection is the heartbeat law (`nomad/heartbeat.go`), not this policy.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::backoff::{Backoffs, grown};
 use super::parameters::{Kind, Parameter, Value};
@@ -15,8 +15,9 @@ use super::{
 };
 use crate::id::{NodeId, Row, ServiceId, Slot, TaskId};
 use crate::scheduler::mix;
-use crate::task::Task;
+use crate::task::{DesiredState, Task};
 use crate::time::{Span, Time};
+use crate::work::{self, Work};
 
 const RECONCILE: &[&str] = &["best_score", "keep_original", "keep_replacement", "longest_running"];
 
@@ -95,7 +96,9 @@ pub(super) const ENTRY: PolicyEntry = PolicyEntry {
             reschedule_max: settings.span("reschedule_max"),
             seed,
             draining: BTreeMap::new(),
-            moving: BTreeMap::new(),
+            moving: Moving::default(),
+            left: None,
+            changed: false,
             restarts: Backoffs::default(),
             moves: Backoffs::default(),
         }))
@@ -127,8 +130,12 @@ struct Nomad {
     seed: u64,
     /// Drained nodes, with their deadlines.
     draining: BTreeMap<NodeId, Time>,
-    /// Tasks that a drain replaces, and until when their service waits at most.
-    moving: BTreeMap<TaskId, (ServiceId, Time)>,
+    /// Tasks on their way.
+    moving: Moving,
+    /// What drained nodes still have, found again from the tasks when it is not known.
+    left: Option<Left>,
+    /// Whether a node changed since the last step.
+    changed: bool,
     /// Restarts in place, and starts elsewhere.
     restarts: Backoffs,
     moves: Backoffs,
@@ -138,29 +145,151 @@ fn token(kind: u64, node: NodeId) -> u64 {
     (node.index() as u64) << 2 | kind
 }
 
+/// Tasks that a drain replaces.
+#[derive(Clone, Default, Debug)]
+struct Moving {
+    /// Until when their service waits at most.
+    tasks: BTreeMap<TaskId, (ServiceId, Time)>,
+    /// The same, by that time.
+    ends: BTreeSet<(Time, TaskId)>,
+    /// How many there are of each service.
+    counts: BTreeMap<ServiceId, u64>,
+}
+
+impl Moving {
+    fn insert(&mut self, task: TaskId, service: ServiceId, until: Time) {
+        self.remove(task);
+        self.tasks.insert(task, (service, until));
+        self.ends.insert((until, task));
+        *self.counts.entry(service).or_default() += 1;
+    }
+
+    /// Says of which service it was.
+    fn remove(&mut self, task: TaskId) -> Option<ServiceId> {
+        let (service, until) = self.tasks.remove(&task)?;
+        self.ends.remove(&(until, task));
+        let count = self.counts.get_mut(&service).expect("what moves is counted");
+        *count -= 1;
+        if *count == 0 {
+            self.counts.remove(&service);
+        }
+        Some(service)
+    }
+
+    /// One whose time is over.
+    fn over(&mut self, now: Time) -> Option<(TaskId, ServiceId)> {
+        let (until, task) = *self.ends.first()?;
+        (until <= now).then(|| (task, self.remove(task).expect("it moves")))
+    }
+}
+
+/// Tasks on drained nodes that are to go, of each service in the order in which they go: node by node, as they came.
+#[derive(Clone, Default, Debug)]
+struct Left {
+    tasks: BTreeMap<ServiceId, BTreeSet<(NodeId, u32, TaskId)>>,
+    /// Services with tasks on each node.
+    services: BTreeMap<NodeId, BTreeSet<ServiceId>>,
+    /// Services of which one might go now.
+    due: BTreeSet<ServiceId>,
+}
+
+impl Left {
+    /// Takes in what a drained node has, of one service or of all.
+    fn add(&mut self, view: &View<'_>, node: NodeId, only: Option<ServiceId>) {
+        for (place, id) in (0..).zip(view.tasks_on(node)) {
+            work::count(Work::Drained);
+            let task = view.cluster().task(id).expect("a view lists records that exist");
+            if matches!(task.slot, Slot::Number(_)) && only.is_none_or(|only| only == task.service) {
+                self.tasks.entry(task.service).or_default().insert((node, place, id));
+                self.services.entry(node).or_default().insert(task.service);
+                self.due.insert(task.service);
+            }
+        }
+    }
+
+    /// A node is not drained any more.
+    fn forget(&mut self, node: NodeId) {
+        for service in self.services.remove(&node).into_iter().flatten() {
+            self.forget_of(node, service);
+        }
+    }
+
+    fn forget_of(&mut self, node: NodeId, service: ServiceId) {
+        let Some(tasks) = self.tasks.get_mut(&service) else { return };
+        let first = TaskId { row: 0, generation: 0 };
+        while let Some(task) = tasks.range((node, 0, first)..).next().copied().filter(|(other, ..)| *other == node) {
+            tasks.remove(&task);
+        }
+    }
+
+    /// A task did not go after all: what its service has on its node stands in order again.
+    fn add_again(&mut self, view: &View<'_>, task: TaskId) {
+        if let Some((node, service)) = view.cluster().task(task).and_then(|it| Some((it.node?, it.service))) {
+            self.forget_of(node, service);
+            self.add(view, node, Some(service));
+        }
+    }
+}
+
 impl Nomad {
     /// The next tasks of drained nodes go.
     fn step(&mut self, view: &View<'_>, actions: &mut Actions) {
         let (cluster, now) = (view.cluster(), view.now());
-        self.draining.retain(|node, _| cluster.node(*node).is_some() && !view.can_keep(*node) && !view.is_down(*node));
-        self.moving.retain(|_, (service, until)| *until > now && cluster.service(*service).is_some());
-        let mut under_way: BTreeMap<ServiceId, u64> = BTreeMap::new();
-        self.moving.values().for_each(|(service, _)| *under_way.entry(*service).or_default() += 1);
-        for node in self.draining.keys() {
-            for id in view.tasks_on(*node) {
-                let task = cluster.task(id).expect("a view lists records that exist");
-                let count = under_way.entry(task.service).or_default();
-                if *count < self.max_parallel && matches!(task.slot, Slot::Number(_)) {
-                    *count += 1;
-                    let until = now + self.healthy_deadline;
-                    self.moving.insert(id, (task.service, until));
-                    // Old and new go together.
-                    let how = Replacement { delay: Some(Span::ZERO), node: None, order: Order::Together };
-                    actions.push(Action::Replace { task: id, how });
-                }
+        if std::mem::take(&mut self.changed) {
+            let is_drained =
+                |node: &NodeId| cluster.node(*node).is_some() && !view.can_keep(*node) && !view.is_down(*node);
+            let left = &mut self.left;
+            self.draining.retain(|node, _| {
+                let stays = is_drained(node);
+                left.iter_mut().filter(|_| !stays).for_each(|left| left.forget(*node));
+                stays
+            });
+        }
+        let is_left = |draining: &BTreeMap<NodeId, Time>, id: TaskId| {
+            let wanted = |task: &&Task| task.desired <= DesiredState::Running && view.is_mine(task.service);
+            let task = cluster.task(id).filter(wanted);
+            task.and_then(|task| task.node).is_some_and(|node| draining.contains_key(&node))
+        };
+        let draining = &self.draining;
+        let left = self.left.get_or_insert_with(|| {
+            let mut left = Left::default();
+            draining.keys().for_each(|node| left.add(view, *node, None));
+            left
+        });
+        while let Some((task, service)) = self.moving.over(now) {
+            left.due.insert(service);
+            if is_left(draining, task) {
+                left.add_again(view, task);
             }
         }
-        let next = self.moving.values().map(|(_, until)| *until).min();
+        let mut going: Vec<(NodeId, u32, TaskId, ServiceId)> = Vec::new();
+        for service in std::mem::take(&mut left.due) {
+            let mut count = self.moving.counts.get(&service).copied().unwrap_or(0);
+            let Some(tasks) = left.tasks.get_mut(&service) else { continue };
+            while count < self.max_parallel
+                && let Some((node, place, id)) = tasks.pop_first()
+            {
+                work::count(Work::Drained);
+                if is_left(draining, id) && !self.moving.tasks.contains_key(&id) {
+                    count += 1;
+                    going.push((node, place, id, service));
+                }
+            }
+            if tasks.is_empty() {
+                left.tasks.remove(&service);
+            }
+        }
+        going.sort_unstable();
+        for (_, _, id, service) in going {
+            self.moving.insert(id, service, now + self.healthy_deadline);
+            // Old and new go together.
+            let how = Replacement { delay: Some(Span::ZERO), node: None, order: Order::Together };
+            actions.push(Action::Replace { task: id, how });
+        }
+        if self.draining.is_empty() {
+            self.left = None;
+        }
+        let next = self.moving.ends.first().map(|(until, _)| *until);
         actions.extend(next.filter(|_| !self.draining.is_empty()).map(|at| Action::Wake { at, token: STEP }));
     }
 
@@ -187,13 +316,29 @@ impl Nomad {
         Decision::Replace(Replacement { delay: Some(delay), ..Replacement::default() })
     }
 
+    fn node_changed(&mut self, view: &View<'_>, node: NodeId, change: NodeChange, actions: &mut Actions) {
+        self.changed = true;
+        match change {
+            NodeChange::Returned | NodeChange::Drained if self.lost_after > Span::ZERO => {
+                actions.push(Action::Wake { at: view.now() + REPORTED, token: token(BACK, node) });
+            }
+            NodeChange::Activated | NodeChange::Paused | NodeChange::Removed
+                if self.draining.remove(&node).is_some() =>
+            {
+                self.left.iter_mut().for_each(|left| left.forget(node));
+            }
+            _ => {}
+        }
+    }
+
     /// Of two tasks of a slot one goes: the original is back.
     fn reconcile(&self, view: &View<'_>, node: NodeId, actions: &mut Actions) {
         for old in view.tasks_on(node) {
             let task = view.cluster().task(old).expect("a view lists records that exist");
             // Only a younger one is its replacement: after a change of leader the nodes of replacements are back too.
-            let is_new = |other: &Task| other.slot == task.slot && task.sequence < other.sequence;
-            let new = view.tasks_of(task.service).find(|id| view.cluster().task(*id).is_some_and(is_new));
+            let is_new = |other: &Task| task.sequence < other.sequence && !matches!(other.slot, Slot::Spare(_));
+            let mut others = view.tasks_in(task.service, task.slot);
+            let new = others.find(|id| view.cluster().task(*id).is_some_and(is_new));
             if let Some(new) = new.filter(|_| !task.state.is_terminal()) {
                 let stays = !self.keep_replacement && view.can_keep(node);
                 actions.push(Action::Stop(if stays { new } else { old }));
@@ -223,7 +368,12 @@ impl Failover for Nomad {
                 if self.replace { at_once(Order::Both) } else { Decision::Keep }
             }
             (Cause::NodeDrained, Some(node)) => {
-                let deadline = *self.draining.entry(node).or_insert(view.now() + self.deadline);
+                let deadline = *self.draining.entry(node).or_insert_with(|| {
+                    if let Some(left) = &mut self.left {
+                        left.add(view, node, None);
+                    }
+                    view.now() + self.deadline
+                });
                 if deadline <= view.now() {
                     return at_once(Order::Together);
                 }
@@ -255,19 +405,17 @@ impl Failover for Nomad {
             }
             News::MoveOver { old, done, .. } => {
                 if !done {
-                    self.moving.remove(&old);
+                    if let (Some(service), Some(left)) = (self.moving.remove(old), &mut self.left) {
+                        left.due.insert(service);
+                        left.add_again(view, old);
+                    }
                     actions.push(Action::Reconsider(old));
-                } else if let Some((_, until)) = self.moving.get_mut(&old) {
-                    *until = (*until).min(view.now() + self.min_healthy_time);
+                } else if let Some((service, until)) = self.moving.tasks.get(&old).copied() {
+                    self.moving.insert(old, service, until.min(view.now() + self.min_healthy_time));
                 }
                 self.step(view, actions);
             }
-            News::Node { node, change: NodeChange::Returned | NodeChange::Drained } if self.lost_after > Span::ZERO => {
-                actions.push(Action::Wake { at: view.now() + REPORTED, token: token(BACK, node) });
-            }
-            News::Node { node, change: NodeChange::Activated | NodeChange::Paused | NodeChange::Removed } => {
-                self.draining.remove(&node);
-            }
+            News::Node { node, change } => self.node_changed(view, node, change, actions),
             News::Service { service, change: ServiceChange::Removed | ServiceChange::Declared } => {
                 self.restarts.forget(service);
                 self.moves.forget(service);
@@ -278,7 +426,7 @@ impl Failover for Nomad {
 
     fn save(&self) -> String {
         let draining = self.draining.iter().flat_map(|(node, at)| [node.index() as u64, at.as_nanos()]);
-        let moving = self.moving.iter().flat_map(|(task, (service, until))| {
+        let moving = self.moving.tasks.iter().flat_map(|(task, (service, until))| {
             [u64::from(task.row), u64::from(task.generation), service.index() as u64, until.as_nanos()]
         });
         [state::join(draining), state::join(moving), self.restarts.save(), self.moves.save()].join(";")
@@ -289,11 +437,11 @@ impl Failover for Nomad {
         let [draining, moving, restarts, moves] = lists[..] else { return Err("not four lists".into()) };
         let pair = |numbers: &[u64]| (NodeId::from_index(numbers[0] as usize), Time::from_nanos(numbers[1]));
         self.draining = state::numbers::<u64>(draining)?.chunks_exact(2).map(pair).collect();
-        let one = |numbers: &[u64]| {
-            let task = TaskId { row: numbers[0] as u32, generation: numbers[1] as u32 };
-            (task, (ServiceId::from_index(numbers[2] as usize), Time::from_nanos(numbers[3])))
-        };
-        self.moving = state::numbers::<u64>(moving)?.chunks_exact(4).map(one).collect();
+        (self.moving, self.left, self.changed) = (Moving::default(), None, true);
+        for one in state::numbers::<u64>(moving)?.chunks_exact(4) {
+            let task = TaskId { row: one[0] as u32, generation: one[1] as u32 };
+            self.moving.insert(task, ServiceId::from_index(one[2] as usize), Time::from_nanos(one[3]));
+        }
         self.restarts = Backoffs::load(restarts)?;
         self.moves = Backoffs::load(moves)?;
         Ok(())

@@ -13,6 +13,7 @@ use crate::id::{NodeId, Row, ServiceId, Slot, TaskId};
 use crate::spec::{Mode, RestartCondition, UpdateConfig};
 use crate::task::TaskState;
 use crate::time::Span;
+use crate::work::{self, Work};
 
 const ORDERS: &[&str] = &["stop-first", "start-first"];
 
@@ -136,7 +137,7 @@ impl Rebalance {
             return None;
         }
         // How many there will be on each node when all moves are over, and the tasks that may go.
-        let mut counts: BTreeMap<NodeId, u32> = BTreeMap::new();
+        let mut counts = vec![0u32; cluster.nodes().len()];
         let mut movable: Vec<(NodeId, TaskId)> = Vec::new();
         for id in view.tasks_of(service) {
             let task = cluster.task(id).expect("a view lists records that exist");
@@ -145,7 +146,7 @@ impl Rebalance {
             if self.moving.contains_key(&id) {
                 continue;
             }
-            *counts.entry(node).or_default() += 1;
+            counts[node.index()] += 1;
             if task.state == TaskState::Running && view.can_keep(node) {
                 movable.push((node, id));
             }
@@ -160,34 +161,54 @@ impl Rebalance {
                 let task = cluster.task(*id).expect("a view lists records that exist");
                 task.node == Some(to) && task.state < TaskState::Running
             });
-            *counts.entry(to).or_default() += planned.saturating_sub(created.count() as u32);
+            counts[to.index()] += planned.saturating_sub(created.count() as u32);
         }
         let level = spec.task.placement.preferences.first().map(String::as_str);
-        let branch = |node: NodeId| level.map(|level| view.value(level, node));
-        let mut branches: BTreeMap<Option<&str>, u32> = BTreeMap::new();
-        counts.iter().for_each(|(node, count)| *branches.entry(branch(*node)).or_default() += count);
-        if level.is_none() && counts.values().all(|count| *count < 2) {
+        if level.is_none() && counts.iter().all(|count| *count < 2) {
             return None;
         }
-        let count = |node: &NodeId| counts.get(node).copied().unwrap_or(0);
         let candidates: Vec<NodeId> = view.candidates(service);
+        let count = |node: &NodeId| counts[node.index()];
+        // The branches of the nodes that matter are looked up once: each has a number.
+        let mut branches: Vec<u32> = vec![0; counts.len()];
+        let mut held: Vec<u32> = vec![0];
+        if let Some(level) = level {
+            let mut numbers: BTreeMap<&str, usize> = BTreeMap::new();
+            let full = cluster.nodes().ids().filter(|node| count(node) > 0);
+            for node in full.chain(candidates.iter().copied()) {
+                let next = numbers.len();
+                let number = *numbers.entry(view.value(level, node)).or_insert(next);
+                branches[node.index()] = number as u32;
+            }
+            held = vec![0; numbers.len().max(1)];
+            counts.iter().zip(&branches).for_each(|(count, branch)| held[*branch as usize] += count);
+        }
+        let branch = |node: &NodeId| branches[node.index()] as usize;
         // Fullest first, of equals the newest task.
         let age = |id: &TaskId| cluster.task(*id).map(|task| task.sequence);
-        movable.sort_by_key(|(node, id)| Reverse((count(node), age(id))));
+        movable.sort_by_cached_key(|(node, id)| Reverse((count(node), age(id))));
         if level.is_some() {
-            let held = |node: &NodeId| branches.get(&branch(*node)).copied().unwrap_or(0);
-            let from = movable.iter().max_by_key(|(node, _)| (held(node), count(node)));
-            let to = candidates.iter().min_by_key(|node| (held(node), count(node)));
+            let from = movable.iter().max_by_key(|(node, _)| (held[branch(node)], count(node)));
+            let to = candidates.iter().min_by_key(|node| (held[branch(node)], count(node)));
             if let (Some((from, task)), Some(to)) = (from, to)
-                && held(to) + 2 <= held(from)
+                && held[branch(to)] + 2 <= held[branch(from)]
             {
                 return Some((*task, Move { service, from: *from, to: *to }));
             }
         }
+        // The emptiest of each branch, the first of equals.
+        let mut emptiest: Vec<Option<NodeId>> = vec![None; held.len()];
+        for to in &candidates {
+            work::count(Work::Target);
+            let best = &mut emptiest[branch(to)];
+            if best.is_none_or(|best| count(to) < count(&best)) {
+                *best = Some(*to);
+            }
+        }
         for (from, task) in movable {
-            let near = candidates.iter().filter(|to| level.is_none() || branch(**to) == branch(from));
-            if let Some(to) = near.min_by_key(|to| count(to)).filter(|to| count(to) + 2 <= count(&from)) {
-                return Some((task, Move { service, from, to: *to }));
+            work::count(Work::Target);
+            if let Some(to) = emptiest[branch(&from)].filter(|to| count(to) + 2 <= count(&from)) {
+                return Some((task, Move { service, from, to }));
             }
         }
         None

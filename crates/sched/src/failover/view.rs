@@ -8,6 +8,7 @@ use crate::scheduler::{Room, Scheduler};
 use crate::spec::{Availability, NodeState};
 use crate::task::{DesiredState, Task};
 use crate::time::{Span, Time};
+use crate::work::{self, Work};
 
 /// An agent reports what its containers came to right after it registered; later ends have other causes.
 const FIRST_REPORTS: Span = Span::from_secs(10);
@@ -55,6 +56,12 @@ impl<'a> View<'a> {
     pub fn tasks_of(&self, service: ServiceId) -> impl Iterator<Item = TaskId> + '_ {
         let tasks = self.cluster.services().get(service).into_iter().flat_map(Service::tasks);
         self.wanted(tasks).filter(|id| self.task(*id).is_some_and(|task| !matches!(task.slot, Slot::Spare(_))))
+    }
+
+    /// Tasks of a slot that are still wanted, oldest first.
+    pub fn tasks_in(&self, service: ServiceId, slot: Slot) -> impl Iterator<Item = TaskId> + '_ {
+        let slots = self.cluster.services().get(service).map(|service| &service.slots);
+        self.wanted(slots.into_iter().flat_map(move |slots| slots.tasks_in(slot))).inspect(|_| work::count(Work::Slot))
     }
 
     /// Spares of a service that are still wanted, in order of their numbers.

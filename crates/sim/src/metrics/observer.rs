@@ -1,7 +1,12 @@
 //! Watches a run and counts. Every change costs O(1); integrals are exact, in whole nanoseconds.
 
+mod balance;
 mod close;
+mod history;
 mod jobs;
+mod list;
+mod losses;
+mod services;
 mod window;
 
 use std::collections::BTreeMap;
@@ -11,9 +16,15 @@ use sched::cluster::{UpdateState, UpdateStatus};
 use sched::spec::{Mode, ServiceSpec};
 use sched::{DesiredState, NodeId, Row, Slot, Span, TaskState, Time};
 
+pub use self::list::METRICS;
+
+use self::balance::Balance;
+use self::history::{Marks, Series};
 use self::jobs::Jobs;
+use self::losses::Losses;
+use self::services::Tally;
 use self::window::Window;
-use super::{Mark, Outcome, Point};
+use super::{Outcome, Point};
 use crate::fact::{Fact, Reason, TaskNo};
 use crate::model::image::Totals;
 use crate::scenario::Scenario;
@@ -39,9 +50,15 @@ pub struct Observer {
     /// Those that the waiting tasks of a version of a service have in common.
     shared_error_rows: BTreeMap<(u32, u64), u32>,
     outcome: Outcome,
+    marks: Marks,
+    series: Series,
     /// What starts anew at the end of the warm-up.
     window: Window,
     jobs: Jobs,
+    losses: Losses,
+    balance: Balance,
+    /// Bytes that the registry had sent when a machine lost power first after the first convergence and the warm-up.
+    sent_before: Option<u64>,
     // Counts of now.
     running: u64,
     believed: u64,
@@ -257,9 +274,8 @@ impl Area {
         self.set(now, self.value.checked_add_signed(change).expect("a count is not negative"));
     }
     /// Value times nanoseconds.
-    fn total(&mut self, now: Time) -> u128 {
-        self.set(now, self.value);
-        self.sum
+    fn total(&self, now: Time) -> u128 {
+        self.sum + u128::from((now - self.since).as_nanos()) * u128::from(self.value)
     }
     /// Counts from `since` on, a time from which on the value was what it is.
     fn rebase(&mut self, since: Time, now: Time) {
@@ -314,6 +330,11 @@ impl Observer {
                 ..Window::default()
             },
             jobs: Jobs::default(),
+            marks: Marks::default(),
+            series: Series::default(),
+            losses: Losses::default(),
+            balance: Balance::default(),
+            sent_before: None,
             majority_lost: None,
             vacant: None,
             stalled: false,
@@ -332,6 +353,16 @@ impl Observer {
 
     /// Something happened.
     pub fn see(&mut self, now: Time, fact: &Fact) {
+        self.marks.see(now, fact);
+        let Observer { series, window, running, believed, .. } = self;
+        series.see(now, fact, || Point {
+            desired: window.wanted.value,
+            running: *running,
+            believed: *believed,
+            pending: window.pending.value,
+            nodes_down: window.down.value,
+            ..Point::default()
+        });
         match fact {
             Fact::Service { service, spec, quorum } => self.service(now, service.index(), spec, *quorum),
             Fact::ServiceRemoved(service) => self.service_removed(now, service.index()),
@@ -388,26 +419,23 @@ impl Observer {
             Fact::JobLost(job) => self.jobs.lost(now, *job),
             Fact::JobStarted(job) => self.jobs.started(now, *job),
             Fact::JobDone(job) => self.jobs.done(now, *job),
-            Fact::Note(note) => self.mark(now, note.kind, note.label.as_str()),
-            Fact::Sampled(rate) => self.sample(now, *rate),
             _ => {}
         }
     }
 
-    /// Something for the plots.
-    fn mark(&mut self, now: Time, kind: &str, label: impl Into<String>) {
-        let mut mark = Mark { time_s: now.as_secs_f64(), kind: kind.into(), label: label.into() };
-        mark.label.shrink_to_fit();
-        self.outcome.marks.push(mark);
+    /// A machine is about to lose power; the registry has sent so many bytes so far.
+    pub fn before_loss(&mut self, now: Time, sent: u64) {
+        self.note_settled(now);
+        if self.first_settled.is_some() {
+            self.sent_before.get_or_insert(sent);
+        }
     }
 
     /// How many tasks, marks and samples are kept.
     pub fn kept(&self) -> (u64, u64, u64) {
-        let samples = self.window.served.len()
-            + self.window.failovers.len()
-            + self.window.rounds.len()
-            + self.outcome.series.len();
-        (self.tasks.len() as u64, self.outcome.marks.len() as u64, samples as u64)
+        let samples =
+            self.window.served.len() + self.window.failovers.len() + self.window.rounds.len() + self.series.0.len();
+        (self.tasks.len() as u64, self.marks.0.len() as u64, samples as u64)
     }
 
     /// The service whose tasks were created most often at this instant, and how often, if any was replaced there.
@@ -424,6 +452,9 @@ impl Observer {
     fn service(&mut self, now: Time, service: usize, spec: &ServiceSpec, quorum: Option<u64>) {
         if service == self.services.len() {
             self.window.enough.push(Area::default());
+            if service < services::MOST {
+                self.window.tallies.push(Tally::new(now, spec.mode.is_job()));
+            }
             self.services.push(Service {
                 name: spec.name.clone(),
                 replicas: None,
@@ -560,7 +591,11 @@ impl Observer {
         let moves = std::mem::take(&mut it.stopped);
         if let Some(node) = node {
             let before = it.node.replace(node);
-            self.window.moves += u64::from(moves && before.is_some_and(|before| before != node));
+            let is_other = before.is_some_and(|before| before != node);
+            self.window.count_move(service, moves && is_other, is_other);
+        }
+        if self.tasks[task.row()].holds {
+            self.spare(now, task, false);
         }
         self.rewrite(now, task, |it| it.slot = row);
         if self.tasks[task.row()].is_wanted() {
@@ -576,13 +611,26 @@ impl Observer {
         it.holds = true;
         let slot = &mut self.slots[it.slot as usize];
         let (before, was_stopped) = (slot.node.replace(node), std::mem::take(&mut slot.stopped));
-        self.window.moves += u64::from(was_stopped && before.is_some_and(|before| before != node));
+        let (service, is_spare) = (slot.service as usize, slot.is_spare);
+        let is_other = before.is_some_and(|before| before != node);
+        self.window.count_move(service, was_stopped && is_other, is_other && !is_spare);
         let (cpu, memory) = self.reservations[it.reservation as usize];
         let node = &mut self.nodes[node.index()];
         node.cpu_reserved += cpu;
         node.memory_reserved += memory;
         self.window.cpu.set(now, self.window.cpu.value + cpu);
         self.window.memory.set(now, self.window.memory.value + memory);
+        if is_spare {
+            self.spare(now, task, true);
+        }
+    }
+
+    /// A task with a node is a spare from now on, or not any more.
+    fn spare(&mut self, now: Time, task: TaskNo, is_spare: bool) {
+        let it = &self.tasks[task.row()];
+        let (cpu, memory) = self.reservations[it.reservation as usize];
+        let service = self.slots[it.slot as usize].service as usize;
+        self.window.count_spare(now, service, is_spare, cpu, memory);
     }
 
     /// The manager's record of a task says this now.
@@ -599,7 +647,7 @@ impl Observer {
         if it.state == state && it.desired == desired && it.error == error {
             return;
         }
-        let (slot, node) = (it.slot as usize, it.node);
+        let (slot, node, starts) = (it.slot as usize, it.node, state == TaskState::Running && it.state < state);
         if it.desired <= DesiredState::Complete && desired == DesiredState::Shutdown {
             // What was nowhere moves nothing.
             if let Some(node) = node {
@@ -607,10 +655,15 @@ impl Observer {
                 self.slots[slot].stopped = is_heard && !state.is_terminal();
             }
         }
-        if desired == DesiredState::Remove {
-            self.slots[slot].lost = Once::NOT_YET;
+        if desired == DesiredState::Remove && self.slots[slot].lost.take().is_some() {
+            self.regained(now, slot);
         }
-        if state == TaskState::Running && it.state < state {
+        if let (true, Some(node)) = (state.is_terminal(), node)
+            && self.losses.notice(slot as u32, node.index() as u32)
+        {
+            self.window.count_noticed(now, self.slots[slot].service as usize, 1);
+        }
+        if starts {
             self.tasks[task.row()].running = Once(now);
         }
         self.rewrite(now, task, |it| {
@@ -680,14 +733,21 @@ impl Observer {
         let node = &mut self.nodes[it.node.expect("what runs has a node").index()];
         node.running += 1;
         node.running_max = node.running_max.max(node.running);
-        let slot = &mut self.slots[it.slot as usize];
+        if node.eligible {
+            self.balance.change(now, node.running - 1, node.running);
+        }
+        let row = it.slot as usize;
+        let slot = &mut self.slots[row];
         let service = slot.service as usize;
         slot.alive += 1;
-        self.window.duplicates.add(now, i64::from(slot.alive > 1));
-        if let Some(lost) = slot.lost.take()
-            && self.window.since <= lost
-        {
-            self.window.failovers.push(now - lost);
+        if slot.alive > 1 {
+            self.window.count_duplicate(now, service, 1);
+        }
+        if let Some(lost) = slot.lost.take() {
+            self.regained(now, row);
+            if self.window.since <= lost {
+                self.window.count_failover(service, now - lost);
+            }
         }
         self.running += 1;
         self.change(now, service, |it| it.running += 1);
@@ -701,7 +761,11 @@ impl Observer {
             return;
         }
         let service = self.slots[it.slot as usize].service as usize;
-        self.nodes[it.node.expect("what runs has a node").index()].running -= 1;
+        let node = &mut self.nodes[it.node.expect("what runs has a node").index()];
+        node.running -= 1;
+        if node.eligible {
+            self.balance.change(now, node.running + 1, node.running);
+        }
         self.running -= 1;
         self.window.running_min = self.window.running_min.min(self.running);
         self.change(now, service, |it| it.running -= 1);
@@ -716,12 +780,24 @@ impl Observer {
         }
         it.ended = Once(now);
         let slot = &mut self.slots[it.slot as usize];
+        let service = slot.service as usize;
         slot.alive -= 1;
-        self.window.duplicates.add(now, -i64::from(slot.alive > 0));
-        let replicated = self.services[slot.service as usize].replicas.is_some();
-        if it.is_wanted() && replicated && !self.nodes[it.node.expect("what ran has a node").index()].up {
-            slot.lost.set(now);
+        if slot.alive > 0 {
+            self.window.count_duplicate(now, service, -1);
         }
+        let replicated = self.services[service].replicas.is_some();
+        let node = it.node.expect("what ran has a node").index();
+        if it.is_wanted() && replicated && !self.nodes[node].up && slot.lost.get().is_none() {
+            slot.lost.set(now);
+            self.losses.lose(it.slot, node as u32);
+            self.window.count_loss(now, service);
+        }
+    }
+
+    /// A slot that was lost has a running task again, or shall have none.
+    fn regained(&mut self, now: Time, slot: usize) {
+        let noticed = self.losses.regain(slot as u32);
+        self.window.count_regained(now, self.slots[slot].service as usize, noticed);
     }
 
     /// A machine loses or gets power.
@@ -756,6 +832,9 @@ impl Observer {
         if let Some(since) = self.nodes[node].silent {
             self.window.detections.add(now - since);
         }
+        for slot in self.losses.notice_all(node as u32) {
+            self.window.count_noticed(now, self.slots[slot as usize].service as usize, 1);
+        }
     }
 
     /// A node's agent cannot be heard any more, although the machine has power.
@@ -785,6 +864,7 @@ impl Observer {
         if std::mem::replace(&mut it.eligible, eligible) == eligible {
             return;
         }
+        self.balance.turn(now, eligible, it.running);
         let turn = |area: &mut Area, amount: u64| {
             area.set(now, if eligible { area.value + amount } else { area.value - amount });
         };
@@ -806,25 +886,14 @@ impl Observer {
         }
     }
 
-    /// A point of the series.
-    fn sample(&mut self, now: Time, registry_bytes_per_s: f64) {
-        self.outcome.series.push(Point {
-            time_s: now.as_secs_f64(),
-            desired: self.window.wanted.value,
-            running: self.running,
-            believed: self.believed,
-            pending: self.window.pending.value,
-            nodes_down: self.window.down.value,
-            registry_bytes_per_s,
-        });
-    }
-
     /// The warm-up is over: counting begins.
     pub fn warmed_up(&mut self, now: Time, pulled: &Totals) {
         self.note_settled(now);
         let running_min = if self.first_settled.is_some() { self.running } else { self.window.running_min };
         self.window = Window::begin(now, &self.window, running_min, pulled.clone());
         self.jobs.warmed_up(now);
+        self.balance.warmed_up(now);
+        self.sent_before = None;
     }
 
     /// Changes what the manager knows of a task, and all that follows.
@@ -850,6 +919,10 @@ impl Observer {
             node.memory_reserved -= memory;
             self.window.cpu.set(now, self.window.cpu.value - cpu);
             self.window.memory.set(now, self.window.memory.value - memory);
+            let slot = &slots[it.slot as usize];
+            if slot.is_spare {
+                self.window.count_spare(now, slot.service as usize, false, cpu, memory);
+            }
         }
         let difference = |after: bool, before: bool| i64::from(after) - i64::from(before);
         self.window.pending.add(now, difference(after.1, before.1));
@@ -869,6 +942,9 @@ impl Observer {
         let after = (it.wants(), it.missing(), it.wants() == it.running);
         if let Some(quorum) = it.quorum {
             self.window.enough[service].set(now, u64::from(quorum <= it.running));
+        }
+        if let Some(tally) = self.window.tallies.get_mut(service) {
+            tally.set(now, after.0, it.running, it.quorum);
         }
         self.window.wanted.set(now, self.window.wanted.value + after.0 - before.0);
         self.window.missing.set(now, self.window.missing.value + after.1 - before.1);
@@ -892,7 +968,9 @@ impl Observer {
             if self.window.since <= since {
                 self.window.wanted.rebase(since, now);
                 self.window.missing.rebase(since, now);
+                self.window.tallies.iter_mut().for_each(|tally| tally.rebase(since, now));
             }
+            self.balance.converged(since, now);
         }
     }
 }

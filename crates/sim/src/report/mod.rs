@@ -1,8 +1,9 @@
 //! Result folders: from outcomes to CSV, from CSV to pictures and a page.
 //!
-//! [`results`] turns outcomes into tables, [`table`] writes them to disk and reads them back; [`plot`] and [`page`] use
+//! [`results`] turns outcomes into tables, [`compare`] says what pairs of strategies show, [`table`] writes them to disk and reads them back; [`plot`] and [`page`] use
 //! nothing but what is on disk, so a folder can be drawn again years later.
 
+pub mod compare;
 pub mod expect;
 pub mod folder;
 pub mod manifest;
@@ -24,24 +25,32 @@ pub const HEADLINES: &[&str] = &[
     "time_to_running_p50_s",
     "time_to_running_p99_s",
     "time_to_converge_s",
-    "failover_p50_s",
-    "failover_max_s",
     "replica_seconds_lost",
+    "failover_lost_s",
+    "failover_p50_s",
+    "failover_p99_s",
+    "failover_max_s",
+    "detection_mean_s",
     "running_min",
+    "below_quorum_ratio",
+    "spare_cpu",
+    "node_changes",
+    "moves",
+    "duplicate_seconds",
+    "imbalance_s",
     "update_duration_s",
     "pulled_bytes",
+    "failover_bytes",
     "pull_p99_s",
     "rack_share_max",
     "tasks_per_node_max",
-    "moves",
     "availability",
-    "detection_mean_s",
     "pending_max",
     "running_final",
 ];
 
 /// How many headline metrics are shown.
-const SHOWN: usize = 14;
+const SHOWN: usize = 20;
 
 /// Writes the CSV files of a folder, and then its pictures and page from them.
 ///

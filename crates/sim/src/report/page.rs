@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::expect::verdicts;
 use super::plot::Picture;
 use super::results::{PairedRow, ROW_LIMIT, Results};
-use super::{headlines, text};
+use super::{compare, headlines, text};
 use crate::metrics::Metric;
 use crate::outside;
 
@@ -14,9 +14,11 @@ const FILES: &[(&str, &str)] = &[
     ("runs.csv", "one row per run, one column per metric"),
     ("summary.csv", "every metric by strategy: n, mean, standard deviation, 95 % interval, smallest, median, largest"),
     ("paired.csv", "every metric of every strategy against the baseline, replication by replication"),
+    ("pairs.csv", "every headline metric of every pair of strategies, and what it shows"),
     ("series.csv", "over time: mean over replications, interval of the running tasks, replication 1"),
     ("tasks.csv", "every task with the times of its life"),
     ("nodes.csv", "every node at the end"),
+    ("services.csv", "what each service lost, and what was done about that"),
     ("marks.csv", "what happened to the cluster"),
     ("manifest.toml", "where all this came from"),
 ];
@@ -26,6 +28,7 @@ pub fn page(results: &Results, metrics: &[Metric], pictures: &[&Picture]) -> Str
     let mut out = String::new();
     head(&mut out, results);
     expectations(&mut out, results);
+    ranking(&mut out, results);
     summary(&mut out, results);
     comparison(&mut out, results, metrics);
     if !pictures.is_empty() {
@@ -44,6 +47,9 @@ fn head(out: &mut String, results: &Results) {
     let manifest = &results.manifest;
     let title = if manifest.title.is_empty() { &manifest.name } else { &manifest.title };
     let _ = write!(out, "# {}\n\n", text::markdown(title));
+    if let Some(finding) = compare::finding(results) {
+        let _ = write!(out, "{finding}\n\n");
+    }
     let description = manifest.description.trim();
     if !description.is_empty() {
         // Prose is Markdown by its author's wish; only markup that a browser would run is taken out.
@@ -78,6 +84,39 @@ fn expectations(out: &mut String, results: &Results) {
         let sign = if verdict.held { "✓ held" } else { "✗ **not held**" };
         let (expectation, strategy) = (text::markdown(&verdict.text), text::markdown(&verdict.strategy));
         let _ = writeln!(out, "| {sign} | {expectation} | {strategy} | {} |", text::markdown(&verdict.why));
+    }
+    out.push('\n');
+}
+
+/// Strategies that get a line for each of their differences from the baseline; more get a table.
+const SENTENCES: usize = 3;
+
+fn ranking(out: &mut String, results: &Results) {
+    let ranking = compare::ranking(results);
+    if ranking.is_empty() {
+        return;
+    }
+    out.push_str(
+        "## Ranking\n\nBy replica-seconds lost, for whatever reason. The places are those that are certain: who may be third \
+         to fifth is worse than two and better than the rest, by paired t tests of all strategies with all and Holm's \
+         correction over all rows of [pairs.csv](pairs.csv), 95 % for all of them at once.\n\n\
+         | place | strategy | replica-seconds lost |",
+    );
+    ranking.iter().for_each(|place| {
+        let _ = write!(out, " than {} |", text::markdown(&place.strategy));
+    });
+    let _ = writeln!(out, "\n|---|---|--:|{}", "---|".repeat(ranking.len()));
+    for place in &ranking {
+        let (low, high) = place.places;
+        let places = if low == high { low.to_string() } else { format!("{low} to {high}") };
+        let lost = text::plus_minus(place.lost.mean.unwrap_or(0.0), place.lost.half_width());
+        let _ = write!(out, "| {places} | {} | {lost} |", text::markdown(&place.strategy));
+        for other in &ranking {
+            let word = results.shows(compare::LOST, &other.strategy, &place.strategy);
+            let word = word.map_or_else(String::new, |word| word.to_string());
+            let _ = write!(out, " {word} |");
+        }
+        out.push('\n');
     }
     out.push('\n');
 }
@@ -129,6 +168,10 @@ fn comparison(out: &mut String, results: &Results, metrics: &[Metric]) {
          claimed only if its 95 % interval excludes none and Holm's correction over all rows of \
          [paired.csv](paired.csv) leaves p < 0.05.\n\n",
     );
+    if manifest.strategies.len() > SENTENCES + 1 {
+        table_of_differences(out, results, metrics);
+        return;
+    }
     let mut equal = Vec::new();
     for metric in headlines(results) {
         let rows: Vec<&PairedRow> =
@@ -146,6 +189,48 @@ fn comparison(out: &mut String, results: &Results, metrics: &[Metric]) {
         let _ = writeln!(out, "- Equal for all strategies in every replication: {}.", equal.join(", "));
     }
     out.push('\n');
+}
+
+/// What each strategy has more than the baseline, with its interval and the word for it.
+fn table_of_differences(out: &mut String, results: &Results, metrics: &[Metric]) {
+    let strategies = &results.manifest.strategies;
+    let _ = write!(out, "Difference from {} with its interval.\n\n| metric | unit |", text::markdown(&strategies[0]));
+    strategies[1..].iter().for_each(|strategy| {
+        let _ = write!(out, " {} |", text::markdown(strategy));
+    });
+    let _ = writeln!(out, "\n|---|---|{}", "---|".repeat(strategies.len() - 1));
+    for metric in headlines(results) {
+        let rows: Vec<Option<&PairedRow>> = strategies[1..].iter().map(|it| results.paired_of(&metric, it)).collect();
+        let unit = results.summary_of(&metric, &strategies[0]).map_or("", |row| &row.unit);
+        let largest = rows.iter().flatten().map(|row| row.paired.difference.abs()).fold(0.0, f64::max);
+        let (factor, unit_shown) = text::scale(unit, largest);
+        let name = text::markdown(&text::title(&metric, unit));
+        let _ = write!(out, "| {name} | {} |", text::markdown(&unit_shown));
+        for row in rows {
+            let cell = row.map_or("n/a".into(), |row| difference(row, factor, metrics));
+            let _ = write!(out, " {cell} |");
+        }
+        out.push('\n');
+    }
+    out.push('\n');
+}
+
+/// A cell: the word, and the difference with its interval if there is one.
+fn difference(row: &PairedRow, factor: f64, metrics: &[Metric]) -> String {
+    if row.paired.p.is_none() {
+        return "equal in every replication".into();
+    }
+    let half = (row.paired.ci.1 - row.paired.ci.0) / 2.0 / factor;
+    let sign = if row.paired.difference > 0.0 { "+" } else { "" };
+    let value = format!("{sign}{}", text::plus_minus(row.paired.difference / factor, Some(half)));
+    if !row.shows_difference() {
+        return format!("no difference shown: {value}");
+    }
+    match metrics.iter().find(|metric| metric.name == row.metric).and_then(|metric| metric.smaller_is_better) {
+        Some(smaller) if smaller == (row.paired.difference < 0.0) => format!("better: {value}"),
+        Some(_) => format!("worse: {value}"),
+        None => value,
+    }
 }
 
 /// What a comparison shows, in words.
@@ -244,7 +329,12 @@ fn limits(out: &mut String, results: &Results) {
 
 fn files(out: &mut String, results: &Results, pictures: &[&Picture]) {
     out.push_str("## Files\n\n");
-    for (name, words) in FILES.iter().filter(|(name, _)| *name != "paired.csv" || !results.paired.is_empty()) {
+    let is_there = |name: &str| match name {
+        "paired.csv" => !results.paired.is_empty(),
+        "pairs.csv" => !results.pairs.is_empty(),
+        _ => true,
+    };
+    for (name, words) in FILES.iter().filter(|(name, _)| is_there(name)) {
         let _ = writeln!(out, "- [{name}]({name}): {words}");
     }
     if !pictures.is_empty() {

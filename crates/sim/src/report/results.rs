@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use smol_str::SmolStr;
 
+use super::compare::PairRow;
 use super::manifest::Manifest;
-use crate::metrics::{Mark, Metric, NodeRow, Outcome, TaskRow};
+use crate::metrics::{Mark, Metric, NodeRow, Outcome, ServiceRow, TaskRow};
 use crate::stats::{self, Paired, Summary};
 
-/// Above this many rows `tasks.csv`, `nodes.csv` and `marks.csv` hold replication 1 of each strategy only.
+/// Above this many rows `tasks.csv`, `nodes.csv`, `services.csv` and `marks.csv` hold replication 1 of each strategy only.
 pub const ROW_LIMIT: usize = 200_000;
 
 /// All tables of a result folder.
@@ -22,12 +23,16 @@ pub struct Results {
     pub summary: Vec<SummaryRow>,
     /// Each strategy against the baseline, by metric, then strategy.
     pub paired: Vec<PairedRow>,
+    /// All strategies with all in the headline metrics, by metric, then first, then second strategy.
+    pub pairs: Vec<PairRow>,
     /// The series, by strategy, then time.
     pub series: Vec<SeriesRow>,
     /// Tasks of each run.
     pub tasks: Vec<OfRun<TaskRow>>,
     /// Nodes of each run.
     pub nodes: Vec<OfRun<NodeRow>>,
+    /// Services of each run.
+    pub services: Vec<OfRun<ServiceRow>>,
     /// Marks of each run.
     pub marks: Vec<OfRun<Mark>>,
 }
@@ -110,33 +115,39 @@ impl Results {
     pub fn of(mut manifest: Manifest, metrics: &[Metric], outcomes: Vec<Outcome>) -> Results {
         let runs = Runs::of(metrics, &outcomes);
         let series = series(&manifest.strategies, &outcomes);
-        let (mut tasks, mut nodes, mut marks) = (Vec::new(), Vec::new(), Vec::new());
-        let mut left_out = [0; 3];
+        let (mut tasks, mut nodes, mut services, mut marks) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let mut left_out = [0; 4];
         for outcome in outcomes {
-            (0..3).for_each(|table| left_out[table] += outcome.left_out[table]);
+            (0..4).for_each(|table| left_out[table] += outcome.left_out[table]);
             let (strategy, replication) = (SmolStr::from(outcome.strategy), outcome.replication);
             // Moved as they are: there may be ten million.
             tasks.push(OfRun { strategy: strategy.clone(), replication, items: outcome.tasks });
             nodes.push(OfRun { strategy: strategy.clone(), replication, items: outcome.nodes });
+            services.push(OfRun { strategy: strategy.clone(), replication, items: outcome.services });
             marks.push(OfRun { strategy, replication, items: outcome.marks });
         }
         let cut = [
             ("tasks.csv", within_limit(&mut tasks, left_out[0], |_| false)),
             ("nodes.csv", within_limit(&mut nodes, left_out[1], |_| false)),
             ("marks.csv", within_limit(&mut marks, left_out[2], is_error)),
+            ("services.csv", within_limit(&mut services, left_out[3], |_| false)),
         ];
         manifest.first_replication_only =
             cut.iter().filter(|(_, whole)| !whole).map(|(name, _)| name.to_string()).collect();
-        Results {
+        let mut results = Results {
             summary: summary(&runs, &manifest.strategies, metrics),
             paired: paired(&runs, &manifest.strategies),
+            pairs: Vec::new(),
             manifest,
             runs,
             series,
             tasks,
             nodes,
+            services,
             marks,
-        }
+        };
+        results.compare(metrics);
+        results
     }
 
     /// The row of the summary for a metric and a strategy.
@@ -186,16 +197,16 @@ impl Runs {
 /// runs. What the tables hold does not depend on the order in which the runs end.
 #[derive(Debug, Default)]
 pub struct Sieve {
-    /// Rows of tasks, nodes and marks so far.
-    rows: [usize; 3],
+    /// Rows of tasks, nodes, marks and services so far.
+    rows: [usize; 4],
 }
 
 impl Sieve {
     /// Cuts the rows of another outcome.
     pub fn cut(&mut self, outcome: &mut Outcome) {
-        let Outcome { tasks, nodes, marks, .. } = outcome;
-        let counts = [tasks.len(), nodes.len(), marks.len()];
-        (0..3).for_each(|table| self.rows[table] += counts[table]);
+        let Outcome { tasks, nodes, marks, services, .. } = outcome;
+        let counts = [tasks.len(), nodes.len(), marks.len(), services.len()];
+        (0..4).for_each(|table| self.rows[table] += counts[table]);
         let goes = |table: usize| outcome.replication != 1 && self.rows[table] > ROW_LIMIT;
         if goes(0) {
             outcome.tasks = Vec::new();
@@ -206,7 +217,10 @@ impl Sieve {
         if goes(2) {
             outcome.marks = std::mem::take(&mut outcome.marks).into_iter().filter(is_error).collect();
         }
-        let stay = [outcome.tasks.len(), outcome.nodes.len(), outcome.marks.len()];
+        if goes(3) {
+            outcome.services = Vec::new();
+        }
+        let stay = [outcome.tasks.len(), outcome.nodes.len(), outcome.marks.len(), outcome.services.len()];
         outcome.left_out = std::array::from_fn(|table| counts[table] - stay[table]);
     }
 }
@@ -311,9 +325,9 @@ mod tests {
             kept.push((outcome.nodes.len(), outcome.marks.len(), outcome.left_out));
         }
         let half = ROW_LIMIT / 2;
-        assert_eq!(kept[0], (half, 1, [0, 0, ROW_LIMIT]));
-        assert_eq!(kept[1], (half, 1, [0, 0, ROW_LIMIT]));
-        assert_eq!(kept[2], (half, ROW_LIMIT + 1, [0; 3]), "the tables keep the first replication");
-        assert_eq!(kept[3], (0, 1, [0, half, ROW_LIMIT]));
+        assert_eq!(kept[0], (half, 1, [0, 0, ROW_LIMIT, 0]));
+        assert_eq!(kept[1], (half, 1, [0, 0, ROW_LIMIT, 0]));
+        assert_eq!(kept[2], (half, ROW_LIMIT + 1, [0; 4]), "the tables keep the first replication");
+        assert_eq!(kept[3], (0, 1, [0, half, ROW_LIMIT, 0]));
     }
 }

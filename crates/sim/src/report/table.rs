@@ -12,11 +12,12 @@ use std::str::FromStr;
 use sched::{DesiredState, TaskState};
 use smol_str::SmolStr;
 
+use super::compare::{PairRow, Verdict};
 use super::folder::{self, MANIFEST, Stage};
 use super::manifest::Manifest;
 use super::results::{OfRun, PairedRow, Results, Runs, SeriesRow, SummaryRow};
 use super::text;
-use crate::metrics::{Mark, NodeRow, TaskRow};
+use crate::metrics::{Mark, NodeRow, ServiceRow, TaskRow};
 use crate::outside::{self, Plain, open_plain};
 use crate::stats::{Paired, Summary};
 
@@ -48,9 +49,13 @@ pub fn fill(stage: &mut Stage, results: &Results) -> io::Result<()> {
     if !results.paired.is_empty() {
         add("paired.csv", &|file| write_rows(file, &results.paired))?;
     }
+    if !results.pairs.is_empty() {
+        add("pairs.csv", &|file| write_rows(file, &results.pairs))?;
+    }
     add("series.csv", &|file| write_rows(file, &results.series))?;
     add("tasks.csv", &|file| write_rows_by_run(file, &results.tasks))?;
     add("nodes.csv", &|file| write_rows_by_run(file, &results.nodes))?;
+    add("services.csv", &|file| write_rows_by_run(file, &results.services))?;
     add("marks.csv", &|file| write_rows_by_run(file, &results.marks))?;
     stage.write(MANIFEST, results.manifest.to_toml().as_bytes())
 }
@@ -62,14 +67,20 @@ pub fn read(dir: &Path) -> io::Result<Results> {
         parse(file).map_err(|complaint| invalid(dir, name, &complaint))
     }
     let paired = if dir.join("paired.csv").exists() { file(dir, "paired.csv", parse_rows)? } else { vec![] };
+    // Folders of earlier versions have neither.
+    let pairs = if dir.join("pairs.csv").exists() { file(dir, "pairs.csv", parse_rows)? } else { vec![] };
+    let services =
+        if dir.join("services.csv").exists() { file(dir, "services.csv", parse_rows_by_run)? } else { vec![] };
     Ok(Results {
         manifest: file(dir, MANIFEST, parse_manifest)?,
         runs: file(dir, "runs.csv", parse_runs)?,
         summary: file(dir, "summary.csv", parse_rows)?,
         paired,
+        pairs,
         series: file(dir, "series.csv", parse_rows)?,
         tasks: file(dir, "tasks.csv", parse_rows_by_run)?,
         nodes: file(dir, "nodes.csv", parse_rows_by_run)?,
+        services,
         marks: file(dir, "marks.csv", parse_rows_by_run)?,
     })
 }
@@ -233,6 +244,26 @@ impl Row for PairedRow {
     }
 }
 
+impl Row for PairRow {
+    const HEADER: &'static [&'static str] =
+        &["metric", "first", "second", "n", "difference", "ci_low", "ci_high", "p", "p_holm", "second_is"];
+
+    fn write(&self, cells: &mut Cells) {
+        let Paired { n, difference, ci, p, ratio: _ } = self.paired;
+        cells.text(&self.metric).text(&self.first).text(&self.second).count(n).number(difference);
+        cells.range(Some(ci)).maybe(p).maybe(self.p_holm).text(&self.verdict.to_string());
+    }
+
+    fn read(cells: &mut Reader) -> Result<Self, String> {
+        let (metric, first, second) = (cells.text()?, cells.text()?, cells.text()?);
+        let (n, difference, ci) = (cells.count()?, cells.number()?, (cells.number()?, cells.number()?));
+        let (p, p_holm) = (cells.maybe()?, cells.maybe()?);
+        let verdict = cells.one_of(&Verdict::ALL, "what is shown of a pair")?;
+        let paired = Paired { n, difference, ci, p, ratio: None };
+        Ok(PairRow { metric, first, second, paired, p_holm, verdict })
+    }
+}
+
 impl Row for SeriesRow {
     const HEADER: &'static [&'static str] = &[
         "strategy",
@@ -326,6 +357,59 @@ impl Row for NodeRow {
             cpu_reserved: cells.number()?,
             memory_reserved: cells.number()?,
             down_s: cells.number()?,
+        })
+    }
+}
+
+impl Row for ServiceRow {
+    const HEADER: &'static [&'static str] = &[
+        "service",
+        "wanted",
+        "running_min",
+        "availability",
+        "lost_s",
+        "replicas_lost",
+        "failover_lost_s",
+        "failover_lost_detected_s",
+        "failover_p50_s",
+        "failover_p99_s",
+        "failover_max_s",
+        "moves",
+        "node_changes",
+        "duplicate_s",
+        "spare_s",
+        "below_quorum_s",
+        "stood_still_s",
+    ];
+
+    fn write(&self, cells: &mut Cells) {
+        cells.text(&self.service).count(self.wanted).count(self.running_min).maybe(self.availability);
+        cells.number(self.lost_s).count(self.replicas_lost);
+        cells.number(self.failover_lost_s).number(self.failover_lost_detected_s);
+        cells.maybe(self.failover_p50_s).maybe(self.failover_p99_s).maybe(self.failover_max_s);
+        cells.count(self.moves).count(self.node_changes).number(self.duplicate_s).number(self.spare_s);
+        cells.number(self.below_quorum_s).number(self.stood_still_s);
+    }
+
+    fn read(cells: &mut Reader) -> Result<Self, String> {
+        Ok(ServiceRow {
+            service: cells.short_text()?,
+            wanted: cells.count()?,
+            running_min: cells.count()?,
+            availability: cells.maybe()?,
+            lost_s: cells.number()?,
+            replicas_lost: cells.count()?,
+            failover_lost_s: cells.number()?,
+            failover_lost_detected_s: cells.number()?,
+            failover_p50_s: cells.maybe()?,
+            failover_p99_s: cells.maybe()?,
+            failover_max_s: cells.maybe()?,
+            moves: cells.count()?,
+            node_changes: cells.count()?,
+            duplicate_s: cells.number()?,
+            spare_s: cells.number()?,
+            below_quorum_s: cells.number()?,
+            stood_still_s: cells.number()?,
         })
     }
 }

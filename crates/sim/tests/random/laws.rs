@@ -159,13 +159,19 @@ fn value(outcome: &Outcome, name: &str) -> Option<f64> {
 }
 
 /// Metrics with the unit 1 that are no shares: a node can lose its place among the active ones before its reservations.
-const NO_SHARES: &[&str] = &["tasks_per_node_cv", "cpu_reserved", "memory_reserved"];
+const NO_SHARES: &[&str] =
+    &["tasks_per_node_cv", "imbalance_mean", "cpu_reserved", "memory_reserved", "spare_cpu", "spare_memory"];
 /// Each is at most the next, as far as they have values.
 const ORDERED: &[&[&str]] = &[
     &["running_min", "running_final"],
     &["time_to_running_p50_s", "time_to_running_p99_s", "time_to_running_max_s"],
     &["time_to_running_mean_s", "time_to_running_max_s"],
-    &["failover_p50_s", "failover_max_s"],
+    &["failover_p50_s", "failover_p99_s", "failover_max_s"],
+    &["failover_mean_s", "failover_max_s"],
+    &["failover_lost_detected_s", "failover_lost_s"],
+    &["failover_bytes", "pulled_bytes"],
+    &["spare_cpu", "cpu_reserved"],
+    &["spare_memory", "memory_reserved"],
     &["pending_mean", "pending_max"],
     &["restarts", "tasks_created"],
     &["pull_p50_s", "pull_p99_s"],

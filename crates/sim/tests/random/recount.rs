@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use sched::TaskState;
-use sim::metrics::{METRICS, Mark, TaskRow};
+use sim::metrics::{METRICS, Mark, ServiceRow, TaskRow};
 use sim::order::Order;
 use sim::report::results::Results;
 use sim::scenario::Scenario;
@@ -21,7 +21,18 @@ const NOT_FROM_TABLES: &[(&str, &[&str])] = &[
             "running_min",
             "time_to_converge_s",
             "failover_p50_s",
+            "failover_p99_s",
+            "failover_mean_s",
             "failover_max_s",
+            "replicas_lost",
+            "failover_lost_s",
+            "failovers_open",
+            "below_quorum_ratio",
+            "below_quorum_s",
+            "stood_still_ratio",
+            "stood_still_s",
+            "imbalance_mean",
+            "imbalance_s",
             "availability",
             "replica_seconds_lost",
             "tasks_per_node_max",
@@ -37,7 +48,7 @@ const NOT_FROM_TABLES: &[(&str, &[&str])] = &[
     (
         "when a machine fell silent and when its agent could call again are not there: engines that are restarted and \
          networks that a script breaks have no marks of their own",
-        &["detection_mean_s", "return_mean_s"],
+        &["detection_mean_s", "return_mean_s", "failover_lost_detected_s"],
     ),
     ("when a task became PENDING, with its addresses allocated, is not there", &["pending_mean", "pending_max"]),
     (
@@ -45,6 +56,9 @@ const NOT_FROM_TABLES: &[(&str, &[&str])] = &[
         &[
             "cpu_reserved",
             "memory_reserved",
+            "spares_mean",
+            "spare_cpu",
+            "spare_memory",
             "event_to_ended_mean_s",
             "event_to_removed_mean_s",
             "state_new",
@@ -62,7 +76,16 @@ const NOT_FROM_TABLES: &[(&str, &[&str])] = &[
     ("whether the manager stopped a task, and heard its node then, is not there", &["moves"]),
     (
         "when an agent asked for an image is not there, nor who had which layer",
-        &["prepare_mean_s", "pulled_bytes", "near_bytes", "cache_hit_ratio", "pull_p50_s", "pull_p99_s", "pull_mean_s"],
+        &[
+            "prepare_mean_s",
+            "pulled_bytes",
+            "failover_bytes",
+            "near_bytes",
+            "cache_hit_ratio",
+            "pull_p50_s",
+            "pull_p99_s",
+            "pull_mean_s",
+        ],
     ),
     ("the status of updates is not there", &["update_duration_s"]),
     ("who is removed by a script has no mark of its own", &["nodes_final", "nodes_mean"]),
@@ -99,6 +122,7 @@ const NOT_FROM_TABLES: &[(&str, &[&str])] = &[
 const RECOUNTED: &[&str] = &[
     "tasks_created",
     "restarts",
+    "node_changes",
     "time_to_running_p50_s",
     "time_to_running_p99_s",
     "time_to_running_max_s",
@@ -145,8 +169,9 @@ pub fn recount(scenario: &Scenario, results: &Results, seen: &mut BTreeSet<&'sta
             Run { scenario, tasks, marks, from: scenario.warm_up.as_secs_f64(), end: scenario.duration.as_secs_f64() };
         for (name, counted) in run.counted() {
             // Spares are no replicas; one that takes a slot is no restart and counts from then on. The tables do not say so.
-            let knows_spares =
-                ["restarts", "event_to_", "time_to_running"].iter().any(|prefix| name.starts_with(prefix));
+            let knows_spares = ["restarts", "node_changes", "event_to_", "time_to_running"]
+                .iter()
+                .any(|prefix| name.starts_with(prefix));
             if has_spares(scenario) && knows_spares {
                 continue;
             }
@@ -165,6 +190,36 @@ pub fn recount(scenario: &Scenario, results: &Results, seen: &mut BTreeSet<&'sta
             }
         }
         run.bounds(of)?;
+        if let Some(services) = results.services.iter().find(|it| is_same(&it.strategy, it.replication)) {
+            add_up(&services.items, of, run.end)?;
+        }
+    }
+    Ok(())
+}
+
+/// What services have by themselves is what all have together.
+fn add_up(services: &[ServiceRow], of: impl Fn(&str) -> Option<f64>, end: f64) -> Held {
+    let sum = |value: fn(&ServiceRow) -> f64| services.iter().map(value).sum::<f64>();
+    for (name, together) in [
+        ("replica_seconds_lost", sum(|it| it.lost_s)),
+        ("replicas_lost", sum(|it| it.replicas_lost as f64)),
+        ("failover_lost_s", sum(|it| it.failover_lost_s)),
+        ("failover_lost_detected_s", sum(|it| it.failover_lost_detected_s)),
+        ("moves", sum(|it| it.moves as f64)),
+        ("node_changes", sum(|it| it.node_changes as f64)),
+        ("duplicate_seconds", sum(|it| it.duplicate_s)),
+        ("below_quorum_s", sum(|it| it.below_quorum_s)),
+        ("stood_still_s", sum(|it| it.stood_still_s)),
+        ("tasks_desired", sum(|it| it.wanted as f64)),
+    ] {
+        let told = of(name).unwrap_or(0.0);
+        let law = format!("{name} of all services is that of each, added up");
+        holds((told - together).abs() <= 1e-9 * told.abs() + end * 1e-9, &law, || format!("{told}, {together}"))?;
+    }
+    for it in services {
+        let detected = it.failover_lost_detected_s <= it.failover_lost_s + end * 1e-9;
+        holds(detected, "what is lost from detection on is lost from the failure on", || format!("{it:?}"))?;
+        holds(it.stood_still_s == 0.0 || it.running_min == 0, "who stood still ran nothing", || format!("{it:?}"))?;
     }
     Ok(())
 }
@@ -239,6 +294,7 @@ impl Run<'_> {
         vec![
             ("tasks_created", self.number(created)),
             ("restarts", self.number(again)),
+            ("node_changes", self.number(self.node_changes().into_iter())),
             ("time_to_running_p50_s", Counted::Is(percentile(50))),
             ("time_to_running_p99_s", Counted::Is(percentile(99))),
             ("time_to_running_max_s", Counted::Is(percentile(100))),
@@ -246,6 +302,19 @@ impl Run<'_> {
             ("event_to_created_mean_s", Counted::Is(since(|task| Some(task.created_s)))),
             ("event_to_ready_mean_s", Counted::Is(since(|task| task.ready_s))),
         ]
+    }
+
+    /// When slots got another node than before.
+    fn node_changes(&self) -> Vec<f64> {
+        let mut placed: Vec<(&str, f64, &str)> = Vec::new();
+        for task in self.tasks {
+            if let (Some((slot, _)), Some(at)) = (task.name.rsplit_once('#'), task.assigned_s) {
+                placed.push((slot, at, &task.node));
+            }
+        }
+        placed.sort_by(|one, two| (one.0, one.1).partial_cmp(&(two.0, two.1)).expect("times are numbers"));
+        let pairs = placed.windows(2).filter(|pair| pair[0].0 == pair[1].0 && pair[0].2 != pair[1].2);
+        pairs.map(|pair| pair[1].1).collect()
     }
 
     fn of_machines(&self) -> Vec<(&'static str, Counted)> {

@@ -43,6 +43,8 @@ fn columns_are_those_that_readers_rely_on() {
     assert_eq!(header("summary.csv"), "strategy,metric,unit,n,mean,sd,ci_low,ci_high,min,median,max");
     assert!(header("runs.csv").starts_with("strategy,replication,tasks_desired,running_final,running_min,"));
     assert!(header("paired.csv").starts_with("metric,baseline,strategy,n,difference,ci_low,ci_high,p,p_holm"));
+    assert_eq!(header("pairs.csv"), "metric,first,second,n,difference,ci_low,ci_high,p,p_holm,second_is");
+    assert!(header("services.csv").starts_with("strategy,replication,service,wanted,running_min,availability,lost_s,"));
     assert!(text(&scratch.0, "runs.csv").contains("\nspread,1,18,21,"));
     assert!(text(&scratch.0, "tasks.csv").contains(",\"'=no suitable node, \"\"insufficient\"\" resources\""));
 }
@@ -295,7 +297,11 @@ fn the_page_says_what_came_out_and_how_sure_it_is() {
     write(&scratch.0, &small(), METRICS, true).unwrap();
     let page = text(&scratch.0, "README.md");
     for part in [
-        "# A rack fails and returns: who recovers sooner?",
+        "# A rack fails and returns: who recovers sooner?\n\n**spread** loses least: ",
+        " That it is the best of all is certain.",
+        "| place | strategy | replica-seconds lost | than spread | than random | than binpack |",
+        "\n| 3 | binpack | 8",
+        " | worse | worse |  |\n",
         "a **rack** loses power",
         "&lt;b>later",
         "simctl run scenarios/rack-failure.toml",
@@ -311,6 +317,8 @@ fn the_page_says_what_came_out_and_how_sure_it_is() {
         "`time_to_running_p50_s` (s): Median time from creation to running.",
         "not calibrated",
         "[paired.csv](paired.csv)",
+        "- [pairs.csv](pairs.csv): every headline metric of every pair of strategies, and what it shows",
+        "- [services.csv](services.csv): what each service lost",
         "3 of 4 held.",
         "✗ **not held**",
         "no value in 5 of 5 replications",

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use sched::{DesiredState, TaskState};
-use sim::metrics::{Mark, Metric, NodeRow, Outcome, Point, TaskRow};
+use sim::metrics::{Mark, Metric, NodeRow, Outcome, Point, ServiceRow, TaskRow};
 use sim::report::manifest::{Expected, Manifest};
 
 const fn metric(name: &'static str, unit: &'static str, definition: &'static str, smaller: Option<bool>) -> Metric {
@@ -21,6 +21,7 @@ pub const METRICS: &[Metric] = &[
     metric("detection_mean_s", "s", "Mean time from power loss to the node being marked down.", Some(true)),
     metric("pulled_bytes", "B", "Bytes that the registry sent.", Some(true)),
     metric("never_s", "s", "Has no value here.", Some(true)),
+    metric("replica_seconds_lost", "s", "Integral of the running tasks that are missing.", Some(true)),
 ];
 
 /// Equal on every machine and run.
@@ -117,7 +118,7 @@ fn outcome(size: Size, at: usize, strategy: &str, replication: u32) -> Outcome {
             running: if time_s < 1230.0 { running } else { tasks_wanted + size.nodes },
             believed: running,
             pending: tasks_wanted - running,
-            nodes_down: u64::from((600.0..1500.0).contains(&time_s)),
+            nodes_down: if (600.0..1500.0).contains(&time_s) { 5 } else { 0 },
             registry_bytes_per_s: if pulling { 4.0e8 * (0.6 + 0.4 * chance.share()) / slow } else { 0.0 },
         });
     }
@@ -168,6 +169,7 @@ fn outcome(size: Size, at: usize, strategy: &str, replication: u32) -> Outcome {
         (replication != 2).then(|| 15.0 + chance.share()),
         Some((3.1e9 + 1e8 * chance.share() * size.nodes as f64).round()),
         None,
+        Some(100.0 * lost_share * tasks_wanted as f64),
     ];
     Outcome {
         strategy: strategy.into(),
@@ -176,6 +178,20 @@ fn outcome(size: Size, at: usize, strategy: &str, replication: u32) -> Outcome {
         series,
         tasks,
         nodes,
+        services: vec![ServiceRow {
+            service: "web".into(),
+            wanted: tasks_wanted,
+            running_min: tasks_wanted / 2,
+            availability: Some(1.0 - lost_share / 10.0),
+            lost_s: 10.0 * lost_share,
+            replicas_lost: 3,
+            failover_lost_s: 9.5 * lost_share,
+            failover_lost_detected_s: 5.25,
+            failover_p50_s: Some(21.5),
+            failover_p99_s: None,
+            moves: 2,
+            ..ServiceRow::default()
+        }],
         marks: vec![
             mark(600.0, "script", "rack=r1 loses power (5 nodes)"),
             mark(600.0, "down", "node-1 down"),
@@ -183,7 +199,7 @@ fn outcome(size: Size, at: usize, strategy: &str, replication: u32) -> Outcome {
             mark(1200.0, "script", "scale web to 7 a node"),
             mark(1500.0, "up", "rack=r1 up (5 nodes)"),
         ],
-        left_out: [0; 3],
+        left_out: [0; 4],
         failed: None,
     }
 }

@@ -96,11 +96,17 @@ fn eventful() -> Scenario {
 
 /// What is counted and summed: something in the whole run, nothing (or no sample) in its quiet end.
 const NOTHING_LATER: &[&str] = &[
+    "below_quorum_ratio",
+    "below_quorum_s",
     "detection_mean_s",
     "duplicate_seconds",
     "election_mean_s",
+    "failover_lost_detected_s",
+    "failover_lost_s",
     "failover_max_s",
+    "failover_mean_s",
     "failover_p50_s",
+    "failover_p99_s",
     "gossip_rounds_mean",
     "gossip_time_mean_s",
     "job_time_mean_s",
@@ -115,6 +121,7 @@ const NOTHING_LATER: &[&str] = &[
     "majority_losses",
     "moves",
     "near_bytes",
+    "node_changes",
     "node_failures",
     "nodes_down_mean",
     "pending_max",
@@ -125,6 +132,7 @@ const NOTHING_LATER: &[&str] = &[
     "pull_p99_s",
     "pulled_bytes",
     "replica_seconds_lost",
+    "replicas_lost",
     "request_error_ratio",
     "restarts",
     "return_mean_s",
@@ -169,9 +177,25 @@ const SAME: &[&str] = &[
     "tasks_per_node_max",
     "time_to_converge_s",
 ];
-/// The end of the warm-up is an event; without a pull there is no ratio; the others may go either way.
-const OTHERWISE: &[&str] =
-    &["events", "cache_hit_ratio", "request_mean_s", "request_p99_s", "cpu_reserved", "memory_reserved"];
+/// The end of the warm-up is an event; without a pull there is no ratio; nobody has spares, or stands still; the others may go
+/// either way.
+const OTHERWISE: &[&str] = &[
+    "events",
+    "cache_hit_ratio",
+    "request_mean_s",
+    "request_p99_s",
+    "cpu_reserved",
+    "memory_reserved",
+    "failover_bytes",
+    "spares_mean",
+    "spare_cpu",
+    "spare_memory",
+    "failovers_open",
+    "stood_still_ratio",
+    "stood_still_s",
+    "imbalance_mean",
+    "imbalance_s",
+];
 
 #[test]
 fn nothing_that_happened_before_is_counted() {
@@ -195,6 +219,8 @@ fn nothing_that_happened_before_is_counted() {
     }
     assert_eq!(is(&later, "events"), is(&whole, "events") + 1.0);
     assert_eq!(value(&later, "cache_hit_ratio"), None);
+    // Images were everywhere when the first machine was lost, and none is lost later.
+    assert_eq!((value(&whole, "failover_bytes"), value(&later, "failover_bytes")), (Some(0.0), None));
     // Three of four CPUs and five of eight GiB on each node.
     for (metric, share) in [("cpu_reserved", 0.75), ("memory_reserved", 0.625)] {
         assert_ne!(is(&whole, metric), share);

@@ -6,12 +6,93 @@ use std::sync::Arc;
 use sched::{Row, Span, TaskState, Time};
 use smol_str::{SmolStr, ToSmolStr};
 
-use super::{Area, Mean, Observer, Once, Record, Service};
-use crate::metrics::{METRICS, NodeRow, Outcome, TaskRow};
+use super::jobs::Jobs;
+use super::list::{ENTRIES, quantile, ratio};
+use super::services::Tally;
+use super::window::Window;
+use super::{Area, METRICS, Observer, Once, Record, Service};
+use crate::metrics::{NodeRow, Outcome, ServiceRow, TaskRow};
 use crate::model::image::Totals;
 
-/// Marks that are kept of an aborted run.
-const MARKS_MAX: usize = 1000;
+/// A run at its end: what the values of metrics follow from.
+pub(super) struct Close<'a> {
+    pub run: &'a Observer,
+    pub window: &'a Window,
+    pub jobs: &'a Jobs,
+    pub now: Time,
+    pub pulled: &'a Totals,
+    pub addresses_peak: u32,
+    pub events: u64,
+    // Samples, sorted.
+    pub to_running: Vec<Span>,
+    pub failovers: Vec<Span>,
+    pub pulls: Vec<Span>,
+    pub served: Vec<Span>,
+    states: BTreeMap<TaskState, u64>,
+}
+
+impl Close<'_> {
+    /// Nanoseconds that were counted.
+    pub fn span(&self) -> f64 {
+        (self.now - self.window.since).as_nanos() as f64
+    }
+
+    /// Value times nanoseconds.
+    pub fn integral(&self, area: &Area) -> f64 {
+        area.total(self.now) as f64
+    }
+
+    pub fn wanted(&self) -> f64 {
+        self.integral(&self.window.wanted)
+    }
+
+    pub fn missing(&self) -> f64 {
+        self.integral(&self.window.missing)
+    }
+
+    /// Task records in a state.
+    pub fn in_state(&self, state: TaskState) -> Option<f64> {
+        Some(self.states.get(&state).copied().unwrap_or(0) as f64)
+    }
+
+    /// Something about arrivals, if there are any.
+    pub fn of_jobs(&self, value: impl FnOnce(&Jobs) -> f64) -> Option<f64> {
+        self.jobs.any().then(|| value(self.jobs))
+    }
+
+    /// Requests of which it is known what became of them.
+    pub fn requests(&self) -> f64 {
+        (self.served.len() as u64 + self.window.unanswered) as f64
+    }
+
+    pub fn rounds_mean(&self) -> Option<f64> {
+        let rounds: u64 = self.window.rounds.iter().map(|rounds| u64::from(*rounds)).sum();
+        ratio(rounds as f64, self.window.rounds.len() as f64)
+    }
+
+    pub fn cache_hit_ratio(&self) -> Option<f64> {
+        let before = &self.window.pulled_before;
+        ratio((self.pulled.present - before.present) as f64, (self.pulled.needed - before.needed) as f64)
+    }
+
+    /// Of the services that are counted by themselves and are no jobs, the share in which something was so for any time.
+    pub fn share_of_services(&self, of: fn(&Tally) -> &Area) -> Option<f64> {
+        let tallies = || self.window.tallies.iter().filter(|tally| !tally.is_job);
+        let ever = tallies().filter(|tally| of(tally).total(self.now) > 0).count();
+        ratio(ever as f64, tallies().count() as f64)
+    }
+
+    /// Seconds in which something was so, added up over the services that are counted by themselves.
+    pub fn sum_of_services(&self, of: fn(&Tally) -> &Area) -> f64 {
+        self.window.tallies.iter().map(|tally| of(tally).total(self.now)).sum::<u128>() as f64 / 1e9
+    }
+
+    /// Variation of running tasks over machines with power.
+    pub fn load_variation(&self) -> Option<f64> {
+        let there = self.run.nodes.iter().filter(|node| node.there && node.up);
+        variation(&there.map(|node| node.running as f64).collect::<Vec<f64>>())
+    }
+}
 
 impl Observer {
     /// The run is over.
@@ -20,124 +101,41 @@ impl Observer {
         if let Some(since) = self.settled.map(|it| it.max(self.last_event)).filter(|&it| it <= now) {
             self.converged.get_or_insert(since);
         }
-        let span = (now - self.window.since).as_nanos();
-        let integral = |area: &mut Area| area.total(now) as f64;
-        let (wanted, missing) = (integral(&mut self.window.wanted), integral(&mut self.window.missing));
-        let ratio = |part: f64, whole: f64| (whole > 0.0).then(|| part / whole);
-        let needed = pulled.needed - self.window.pulled_before.needed;
-        let present = pulled.present - self.window.pulled_before.present;
-        let mut pulls = pulled.durations[self.window.pulled_before.durations.len()..].to_vec();
-        let mut to_running: Vec<Span> = self.times_to_running().collect();
-        for samples in [&mut to_running, &mut self.window.failovers, &mut pulls] {
+        let sorted = |mut samples: Vec<Span>| {
             samples.sort_unstable();
-        }
-        let loads: Vec<f64> = self.nodes.iter().filter(|it| it.there && it.up).map(|it| it.running as f64).collect();
-        let jobs = self.jobs.any();
-        let (present_jobs, waiting_jobs) = self.jobs.areas(now);
-        let quorum = self.quorum_share(now);
-        let asked = Some((self.window.served.len() as u64 + self.window.unanswered) as f64);
-        self.window.served.sort_unstable();
-        let rounds: u64 = self.window.rounds.iter().map(|it| u64::from(*it)).sum();
-        let rounds = ratio(rounds as f64, self.window.rounds.len() as f64);
-        let converged = self.converged.map(|it| it.since(self.last_event).as_secs_f64());
-        let states = self.states();
-        let in_state = |state| Some(states.get(&state).copied().unwrap_or(0) as f64);
-        let values = BTreeMap::from([
-            ("tasks_desired", Some(self.window.wanted.value as f64)),
-            ("running_final", Some(self.running as f64)),
-            ("running_min", self.first_settled.map(|_| self.window.running_min as f64)),
-            ("time_to_running_p50_s", quantile(&to_running, 0.5)),
-            ("time_to_running_p99_s", quantile(&to_running, 0.99)),
-            ("time_to_running_max_s", quantile(&to_running, 1.0)),
-            ("time_to_converge_s", converged),
-            ("detection_mean_s", self.window.detections.mean()),
-            ("failover_p50_s", quantile(&self.window.failovers, 0.5)),
-            ("failover_max_s", quantile(&self.window.failovers, 1.0)),
-            ("availability", ratio(wanted - missing, wanted)),
-            ("replica_seconds_lost", Some(missing / 1e9)),
-            ("pending_mean", ratio(integral(&mut self.window.pending), span as f64)),
-            ("pending_max", Some(self.window.pending.max as f64)),
-            ("tasks_created", Some(self.window.created as f64)),
-            ("restarts", Some(self.window.restarts as f64)),
-            ("node_failures", Some(self.window.failures as f64)),
-            ("tasks_per_node_max", self.nodes.iter().map(|it| it.running as f64).reduce(f64::max)),
-            ("tasks_per_node_cv", variation(&loads)),
-            ("rack_share_max", self.rack_share()),
-            ("pulled_bytes", Some((pulled.sent - self.window.pulled_before.sent) as f64)),
-            ("cache_hit_ratio", ratio(present as f64, needed as f64)),
-            ("pull_p50_s", quantile(&pulls, 0.5)),
-            ("pull_p99_s", quantile(&pulls, 0.99)),
-            ("cpu_reserved", ratio(integral(&mut self.window.cpu), integral(&mut self.window.cpu_total))),
-            ("memory_reserved", ratio(integral(&mut self.window.memory), integral(&mut self.window.memory_total))),
-            ("moves", Some(self.window.moves as f64)),
-            ("addresses_peak", Some(f64::from(addresses_peak))),
-            ("update_duration_s", self.window.updates.mean()),
-            ("duplicate_seconds", Some(integral(&mut self.window.duplicates) / 1e9)),
-            ("near_bytes", Some((pulled.from_peer - self.window.pulled_before.from_peer) as f64)),
-            ("nodes_final", Some(self.window.members.value as f64)),
-            ("nodes_mean", ratio(integral(&mut self.window.members), span as f64)),
-            ("nodes_down_mean", ratio(integral(&mut self.window.down), span as f64)),
-            ("quorum_share", quorum),
-            ("jobs_arrived", jobs.then_some(self.jobs.window.arrived as f64)),
-            ("jobs_lost_ratio", ratio(self.jobs.window.lost as f64, self.jobs.window.arrived as f64)),
-            ("jobs_done", jobs.then_some(self.jobs.window.done as f64)),
-            ("jobs_present_mean", ratio(present_jobs as f64, span as f64).filter(|_| jobs)),
-            ("jobs_waiting_mean", ratio(waiting_jobs as f64, span as f64).filter(|_| jobs)),
-            ("job_waited_ratio", self.jobs.waited()),
-            ("job_wait_mean_s", self.jobs.window.waits.mean()),
-            ("job_time_mean_s", self.jobs.window.times.mean()),
-            ("little_gap_s", jobs.then(|| self.jobs.gap(now) as f64 / 1e9)),
-            ("pull_mean_s", mean(&pulls)),
-            ("leaderless_share", ratio(integral(&mut self.window.leaderless), span as f64)),
-            ("election_mean_s", self.window.elections.mean()),
-            ("majority_share", ratio(span as f64 - integral(&mut self.window.minority), span as f64)),
-            ("majority_losses", Some(self.window.majority_losses as f64)),
-            ("majority_lost_s", self.majority_lost.map(Time::as_secs_f64)),
-            ("requests", asked.filter(|it| *it > 0.0)),
-            ("request_error_ratio", asked.and_then(|it| ratio(self.window.unanswered as f64, it))),
-            ("request_mean_s", mean(&self.window.served)),
-            ("request_p99_s", quantile(&self.window.served, 0.99)),
-            ("gossip_rounds_mean", rounds),
-            ("gossip_time_mean_s", self.window.told.mean()),
-            ("time_to_running_mean_s", mean(&to_running)),
-            ("prepare_mean_s", self.window.prepares.mean()),
-            ("return_mean_s", self.window.returns.mean()),
-            ("event_to_created_mean_s", self.since_script.created.mean()),
-            ("event_to_ready_mean_s", self.since_script.ready.mean()),
-            ("event_to_running_mean_s", self.since_script.running.mean()),
-            ("event_to_running_max_s", self.since_script.running.max()),
-            ("event_to_ended_mean_s", self.since_script.ended.mean()),
-            ("event_to_removed_mean_s", self.since_script.removed.mean()),
-            ("state_new", in_state(TaskState::New)),
-            ("state_pending", in_state(TaskState::Pending)),
-            ("state_preparing", in_state(TaskState::Preparing)),
-            ("state_ready", in_state(TaskState::Ready)),
-            ("state_running", in_state(TaskState::Running)),
-            ("state_complete", in_state(TaskState::Complete)),
-            ("state_shutdown", in_state(TaskState::Shutdown)),
-            ("state_failed", in_state(TaskState::Failed)),
-            ("state_rejected", in_state(TaskState::Rejected)),
-            ("state_orphaned", in_state(TaskState::Orphaned)),
-            ("events", Some(events as f64)),
-        ]);
-        self.outcome.values = METRICS
-            .iter()
-            .map(|metric| *values.get(metric.name).unwrap_or_else(|| panic!("{} has no value here", metric.name)))
-            .collect();
+            samples
+        };
+        let end = Close {
+            now,
+            pulled,
+            addresses_peak,
+            events,
+            to_running: sorted(self.times_to_running().collect()),
+            failovers: sorted(self.window.failovers.clone()),
+            pulls: sorted(pulled.durations[self.window.pulled_before.durations.len()..].to_vec()),
+            served: sorted(self.window.served.clone()),
+            states: self.states(),
+            run: &self,
+            window: &self.window,
+            jobs: &self.jobs,
+        };
+        let values = ENTRIES.iter().map(|entry| (entry.value)(&end)).collect();
+        let tallies = self.window.tallies.iter().zip(&self.services);
+        let services = tallies.map(|(tally, service)| service_row(now, tally, service)).collect();
+        (self.outcome.values, self.outcome.services) = (values, services);
         self.give_up(now, None)
     }
 
     /// The run was aborted, for a reason: there are no values.
     pub fn give_up(mut self, now: Time, reason: Option<String>) -> Outcome {
         if let Some(reason) = &reason {
-            self.outcome.marks.truncate(MARKS_MAX);
-            self.mark(now, "error", reason.clone());
+            self.marks.broke_off(now, reason);
             self.outcome.values = vec![None; METRICS.len()];
         }
         self.outcome.failed = reason;
         self.outcome.tasks = self.task_rows();
         self.outcome.nodes = (0..self.nodes.len()).map(|node| self.node_row(now, node)).collect();
-        self.outcome
+        Outcome { series: self.series.0, marks: self.marks.0, ..self.outcome }
     }
 
     /// From creation, or from the end of its time as a spare, until the manager learned that a task runs, of all that came
@@ -215,18 +213,18 @@ impl Observer {
     }
 
     /// Mean over the services that name a quorum of the share of time in which they had it.
-    fn quorum_share(&mut self, now: Time) -> Option<f64> {
+    pub(super) fn quorum_share(&self, now: Time) -> Option<f64> {
         let warm = self.window.since;
-        let share = |(it, enough): (&Service, &mut Area)| {
+        let share = |(it, enough): (&Service, &Area)| {
             let span = (now - it.created.max(warm)).as_nanos();
             it.quorum.filter(|_| span > 0).map(|_| enough.total(now) as f64 / span as f64)
         };
-        let shares: Vec<f64> = self.services.iter().zip(&mut self.window.enough).filter_map(share).collect();
+        let shares: Vec<f64> = self.services.iter().zip(&self.window.enough).filter_map(share).collect();
         (!shares.is_empty()).then(|| shares.iter().sum::<f64>() / shares.len() as f64)
     }
 
     /// Mean over services of the largest share of running tasks in one rack.
-    fn rack_share(&self) -> Option<f64> {
+    pub(super) fn rack_share(&self) -> Option<f64> {
         if self.nodes.iter().all(|it| it.rack.is_none()) {
             return None;
         }
@@ -251,16 +249,30 @@ impl Observer {
     }
 }
 
-/// The smallest of sorted samples that a share of at least `p` does not exceed, in seconds.
-fn quantile(sorted: &[Span], p: f64) -> Option<f64> {
-    let rank = (p * sorted.len() as f64).ceil().max(1.0) as usize;
-    sorted.get(rank - 1).map(|it| it.as_secs_f64())
-}
-
-fn mean(samples: &[Span]) -> Option<f64> {
-    let mut mean = Mean::default();
-    mean.extend(samples.iter().copied());
-    mean.mean()
+fn service_row(now: Time, tally: &Tally, service: &Service) -> ServiceRow {
+    let total = |area: &Area| area.total(now) as f64;
+    let mut failovers = tally.failovers.clone();
+    failovers.sort_unstable();
+    let (wanted, missing) = (total(&tally.wanted), total(&tally.missing));
+    ServiceRow {
+        service: service.name.as_str().into(),
+        wanted: tally.wanted.value,
+        running_min: tally.running_min,
+        availability: ratio(wanted - missing, wanted),
+        lost_s: missing / 1e9,
+        replicas_lost: tally.losses,
+        failover_lost_s: total(&tally.lost) / 1e9,
+        failover_lost_detected_s: total(&tally.noticed) / 1e9,
+        failover_p50_s: quantile(&failovers, 0.5),
+        failover_p99_s: quantile(&failovers, 0.99),
+        failover_max_s: quantile(&failovers, 1.0),
+        moves: tally.moves,
+        node_changes: tally.node_changes,
+        duplicate_s: total(&tally.duplicates) / 1e9,
+        spare_s: total(&tally.spares) / 1e9,
+        below_quorum_s: total(&tally.below) / 1e9,
+        stood_still_s: total(&tally.still) / 1e9,
+    }
 }
 
 /// Population standard deviation by mean.
@@ -274,14 +286,6 @@ fn variation(loads: &[f64]) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn quantiles_are_by_nearest_rank() {
-        let sorted: Vec<Span> = (1..=10).map(Span::from_secs).collect();
-        let of = |p| quantile(&sorted, p);
-        assert_eq!((of(0.5), of(0.99), of(1.0), of(0.01)), (Some(5.0), Some(10.0), Some(10.0), Some(1.0)));
-        assert_eq!(quantile(&[], 0.5), None);
-    }
 
     #[test]
     fn variation_is_the_population_one() {

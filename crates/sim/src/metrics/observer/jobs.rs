@@ -99,13 +99,13 @@ impl Jobs {
     }
 
     /// Nanoseconds times number present, and not yet running.
-    pub fn areas(&mut self, now: Time) -> (u128, u128) {
+    pub fn areas(&self, now: Time) -> (u128, u128) {
         (self.window.present.total(now), self.window.waiting.total(now))
     }
 
     /// The two sides of Little's law: the time that each spent here, added up, less the number present, integrated. In
     /// nanoseconds; anything but zero is a mistake of the simulator.
-    pub fn gap(&mut self, now: Time) -> u128 {
+    pub fn gap(&self, now: Time) -> u128 {
         let warm = self.window.since;
         let still = self.rows.iter().filter(|row| !row.gone);
         let still: u128 = still.map(|row| u128::from((now - row.arrived.max(warm)).as_nanos())).sum();

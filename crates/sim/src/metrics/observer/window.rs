@@ -3,6 +3,7 @@
 
 use sched::{Span, Time};
 
+use super::services::Tally;
 use super::{Area, Mean};
 use crate::model::image::Totals;
 
@@ -21,6 +22,14 @@ pub(super) struct Window {
     pub memory: Area,
     pub memory_total: Area,
     pub down: Area,
+    /// Replicas lost with their machines, until a task of their slots runs again, and those of them of which the manager
+    /// knows.
+    pub lost: Area,
+    pub noticed: Area,
+    /// Spares with a node, and what they reserve.
+    pub spares: Area,
+    pub spare_cpu: Area,
+    pub spare_memory: Area,
     /// Nodes in the cluster.
     pub members: Area,
     /// Whether managers lack a leader, and a majority.
@@ -28,12 +37,16 @@ pub(super) struct Window {
     pub minority: Area,
     /// For each service, whether it has as many running tasks as its quorum says.
     pub enough: Vec<Area>,
+    /// The same of single services, the first ones.
+    pub tallies: Vec<Tally>,
     // Counts.
     pub running_min: u64,
     pub created: u64,
     pub restarts: u64,
     pub failures: u64,
     pub moves: u64,
+    pub node_changes: u64,
+    pub losses: u64,
     pub majority_losses: u64,
     /// Requests without an answer.
     pub unanswered: u64,
@@ -69,6 +82,12 @@ impl Window {
             memory: anew(&before.memory),
             memory_total: anew(&before.memory_total),
             down: anew(&before.down),
+            lost: anew(&before.lost),
+            noticed: anew(&before.noticed),
+            spares: anew(&before.spares),
+            spare_cpu: anew(&before.spare_cpu),
+            spare_memory: anew(&before.spare_memory),
+            tallies: before.tallies.iter().map(|tally| tally.anew(now)).collect(),
             members: anew(&before.members),
             leaderless: anew(&before.leaderless),
             minority: anew(&before.minority),
@@ -76,6 +95,78 @@ impl Window {
             running_min,
             pulled_before,
             ..Window::default()
+        }
+    }
+}
+
+// What is counted of all services and of each by itself.
+impl Window {
+    /// A slot has a node: whether that is a move, and whether a replica has another node than before.
+    pub fn count_move(&mut self, service: usize, is_move: bool, is_change: bool) {
+        let (moves, changes) = (u64::from(is_move), u64::from(is_change));
+        self.moves += moves;
+        self.node_changes += changes;
+        if let Some(tally) = self.tallies.get_mut(service) {
+            tally.moves += moves;
+            tally.node_changes += changes;
+        }
+    }
+
+    /// A task with a node is a spare from now on, or not any more.
+    pub fn count_spare(&mut self, now: Time, service: usize, is_spare: bool, cpu: u64, memory: u64) {
+        let turn = |area: &mut Area, amount: u64| {
+            area.set(now, if is_spare { area.value + amount } else { area.value - amount });
+        };
+        turn(&mut self.spares, 1);
+        turn(&mut self.spare_cpu, cpu);
+        turn(&mut self.spare_memory, memory);
+        if let Some(tally) = self.tallies.get_mut(service) {
+            turn(&mut tally.spares, 1);
+        }
+    }
+
+    /// There is a container more, or less, in a slot that has another one.
+    pub fn count_duplicate(&mut self, now: Time, service: usize, change: i64) {
+        self.duplicates.add(now, change);
+        if let Some(tally) = self.tallies.get_mut(service) {
+            tally.duplicates.add(now, change);
+        }
+    }
+
+    /// A replica is lost with its machine.
+    pub fn count_loss(&mut self, now: Time, service: usize) {
+        self.losses += 1;
+        self.lost.add(now, 1);
+        if let Some(tally) = self.tallies.get_mut(service) {
+            tally.losses += 1;
+            tally.lost.add(now, 1);
+        }
+    }
+
+    /// The manager knows of so many losses more, or of one less because it is over.
+    pub fn count_noticed(&mut self, now: Time, service: usize, change: i64) {
+        self.noticed.add(now, change);
+        if let Some(tally) = self.tallies.get_mut(service) {
+            tally.noticed.add(now, change);
+        }
+    }
+
+    /// A loss is over.
+    pub fn count_regained(&mut self, now: Time, service: usize, was_noticed: bool) {
+        self.lost.add(now, -1);
+        if let Some(tally) = self.tallies.get_mut(service) {
+            tally.lost.add(now, -1);
+        }
+        if was_noticed {
+            self.count_noticed(now, service, -1);
+        }
+    }
+
+    /// A lost replica runs again, so long after the loss.
+    pub fn count_failover(&mut self, service: usize, outage: Span) {
+        self.failovers.push(outage);
+        if let Some(tally) = self.tallies.get_mut(service) {
+            tally.failovers.push(outage);
         }
     }
 }

@@ -5,6 +5,8 @@ pub mod cost;
 mod crisp;
 mod metrics;
 mod nodes;
+mod outage;
+mod pareto;
 mod series;
 mod sheet;
 mod waiting;
@@ -32,6 +34,18 @@ pub const PICTURES: &[Picture] = &[
         caption: "Running tasks against desired ones over time, one panel per strategy.",
         is_worth_it: |results| !results.series.is_empty(),
         draw: series::running,
+    },
+    Picture {
+        file: "pareto.png",
+        caption: "What each strategy loses against what it takes for that: room held by spares, and bytes.",
+        is_worth_it: pareto::is_worth_it,
+        draw: pareto::draw,
+    },
+    Picture {
+        file: "outage.png",
+        caption: "The largest failure of several nodes at once: what is missing with each strategy, and for how long.",
+        is_worth_it: outage::is_worth_it,
+        draw: outage::draw,
     },
     Picture {
         file: "metrics.png",

@@ -1,0 +1,92 @@
+//! What is counted of each service by itself: what it lost, and what was done about that.
+
+use sched::{Span, Time};
+
+use super::Area;
+
+/// Services that are counted by themselves: the first of a run. Arrivals may bring millions.
+pub(super) const MOST: usize = 10_000;
+
+/// One service since the end of the warm-up, or the first convergence.
+#[derive(Clone, Debug)]
+pub(super) struct Tally {
+    /// Jobs are never below a quorum, nor do they stand still.
+    pub is_job: bool,
+    pub wanted: Area,
+    pub missing: Area,
+    /// Replicas lost with their machines, and those of them of which the manager knows.
+    pub lost: Area,
+    pub noticed: Area,
+    pub duplicates: Area,
+    pub spares: Area,
+    /// Whether it has fewer running tasks than its quorum, and whether it has none.
+    pub below: Area,
+    pub still: Area,
+    /// Running tasks now.
+    pub running: u64,
+    pub running_min: u64,
+    pub losses: u64,
+    pub moves: u64,
+    pub node_changes: u64,
+    pub failovers: Vec<Span>,
+}
+
+impl Tally {
+    /// A service that wants nothing so far.
+    pub fn new(now: Time, is_job: bool) -> Tally {
+        let none = || Area::begin(now, 0);
+        Tally {
+            is_job,
+            wanted: none(),
+            missing: none(),
+            lost: none(),
+            noticed: none(),
+            duplicates: none(),
+            spares: none(),
+            below: none(),
+            still: none(),
+            running: 0,
+            running_min: 0,
+            losses: 0,
+            moves: 0,
+            node_changes: 0,
+            failovers: Vec::new(),
+        }
+    }
+
+    /// Counting begins anew; what is integrated keeps the values that it has.
+    pub fn anew(&self, now: Time) -> Tally {
+        let anew = |area: &Area| Area::begin(now, area.value);
+        Tally {
+            wanted: anew(&self.wanted),
+            missing: anew(&self.missing),
+            lost: anew(&self.lost),
+            noticed: anew(&self.noticed),
+            duplicates: anew(&self.duplicates),
+            spares: anew(&self.spares),
+            below: anew(&self.below),
+            still: anew(&self.still),
+            running_min: self.running,
+            ..Tally { running: self.running, ..Tally::new(now, self.is_job) }
+        }
+    }
+
+    /// All that depends on the number of running tasks counts from `since` on, a time from which on nothing changed.
+    pub fn rebase(&mut self, since: Time, now: Time) {
+        for area in [&mut self.wanted, &mut self.missing, &mut self.below, &mut self.still] {
+            area.rebase(since, now);
+        }
+        self.running_min = self.running;
+    }
+
+    /// The service wants and has so many running tasks. Without a quorum of its own it needs half of what it wants.
+    pub fn set(&mut self, now: Time, wants: u64, running: u64, quorum: Option<u64>) {
+        let needs = quorum.unwrap_or(wants.div_ceil(2)).min(wants);
+        self.wanted.set(now, wants);
+        self.missing.set(now, wants.saturating_sub(running));
+        self.below.set(now, u64::from(running < needs && !self.is_job));
+        self.still.set(now, u64::from(running == 0 && wants > 0 && !self.is_job));
+        self.running = running;
+        self.running_min = self.running_min.min(running);
+    }
+}
