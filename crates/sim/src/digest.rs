@@ -6,10 +6,9 @@
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
-use std::str::FromStr;
 
-use sched::Time;
 use sched::spec::{Mode, ServiceSpec};
+use sched::{Row, Slot, Time};
 
 use crate::fact::{Fact, Reason};
 use crate::order::{Answer, Order};
@@ -18,17 +17,30 @@ use crate::order::{Answer, Order};
 const FACTOR: u128 = 0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835;
 
 /// What happened so far. Written as 32 hexadecimal digits.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Digest(u128);
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Digest {
+    state: u128,
+    /// The time of what went in last, which goes in once for all that happens then.
+    at: Time,
+}
 
 impl Digest {
     /// Nothing has happened.
-    pub const NOTHING: Digest = Digest(0x243f_6a88_85a3_08d3_1319_8a2e_0370_7344);
+    pub const NOTHING: Digest = Digest { state: 0x243f_6a88_85a3_08d3_1319_8a2e_0370_7344, at: Time::ZERO };
 
     /// One word more. Every word leads to another digest.
     #[inline]
     fn mix(&mut self, word: u64) {
-        self.0 = (self.0 ^ u128::from(word)).wrapping_mul(FACTOR).rotate_left(61);
+        self.state = (self.state ^ u128::from(word)).wrapping_mul(FACTOR).rotate_left(61);
+    }
+
+    /// What follows happened at this time.
+    #[inline]
+    fn at(&mut self, now: Time) {
+        if self.at != now {
+            self.at = now;
+            self.mix(now.as_nanos());
+        }
     }
 
     /// Something happened.
@@ -37,10 +49,58 @@ impl Digest {
         if matches!(fact, Fact::Note(_) | Fact::Sampled(_)) {
             return;
         }
-        self.mix(now.as_nanos());
-        std::mem::discriminant(fact).hash(self);
+        self.at(now);
+        let kind = Kind::of(fact);
         match fact {
-            Fact::Note(_) | Fact::Sampled(_) => {}
+            Fact::TaskAssigned(task, node) | Fact::ImageWanted(task, node) | Fact::ImageUnwanted(task, node) => {
+                // Nodes are fewer than 2^24, and so the kind has room above both.
+                self.mix(kind ^ (*node as u64) << 32 ^ u64::from(task.0));
+            }
+            Fact::TaskWanted(task, desired) => self.mix(kind ^ (*desired as u64) << 32 ^ u64::from(task.0)),
+            Fact::TaskRecord { task, state, desired, reason } => {
+                self.mix(kind ^ (*state as u64) << 40 ^ (*desired as u64) << 32 ^ u64::from(task.0));
+                match reason {
+                    Reason::None => {}
+                    Reason::Own(text) => text.hash(self),
+                    Reason::Shared { version } => self.mix(*version),
+                }
+            }
+            Fact::Reported { task, at, state, error } => {
+                self.mix(kind ^ (*state as u64) << 32 ^ u64::from(task.0));
+                self.mix(at.as_nanos());
+                if let Some(error) = error {
+                    error.hash(self);
+                }
+            }
+            Fact::TaskRemoved(task)
+            | Fact::ImageReady(task)
+            | Fact::Prepared(task)
+            | Fact::Started(task)
+            | Fact::Leaving(task)
+            | Fact::Ended(task)
+            | Fact::Allocated(task)
+            | Fact::Attached(task) => self.mix(kind ^ u64::from(task.0)),
+            Fact::TaskCreated { task, service, slot, desired } => {
+                self.mix(kind ^ (*desired as u64) << 32 ^ u64::from(task.0));
+                let slot = match slot {
+                    Slot::Number(number) => u64::from(*number),
+                    Slot::Spare(number) => 1 << 32 | u64::from(*number),
+                    Slot::Node(node) => 2 << 32 | node.index() as u64,
+                };
+                self.mix((service.index() as u64) << 40 ^ slot);
+            }
+            Fact::NewsHeard { task, serves, node } => {
+                self.mix(kind ^ u64::from(*serves) << 55 ^ (*node as u64) << 32 ^ u64::from(task.0));
+            }
+            Fact::RequestServed(span) => self.mix(kind ^ span.as_nanos()),
+            _ => self.see_rare(kind, fact),
+        }
+    }
+
+    /// What does not happen for every task, piece of news and request.
+    fn see_rare(&mut self, kind: u64, fact: &Fact) {
+        self.mix(kind);
+        match fact {
             Fact::Service { service, spec, quorum } => {
                 service.hash(self);
                 quorum.hash(self);
@@ -54,58 +114,25 @@ impl Digest {
                     status.message.hash(self);
                 }
             }
-            Fact::TaskCreated { task, service, slot, desired } => {
-                self.mix(u64::from(task.0));
-                service.hash(self);
-                slot.hash(self);
-                self.mix(*desired as u64);
-            }
             Fact::TaskPromoted(task, slot) => {
                 self.mix(u64::from(task.0));
                 slot.hash(self);
-            }
-            Fact::TaskAssigned(task, node) | Fact::ImageWanted(task, node) | Fact::ImageUnwanted(task, node) => {
-                self.mix(u64::from(task.0) << 32 | *node as u64);
-            }
-            Fact::TaskWanted(task, desired) => self.mix(u64::from(task.0) << 8 | *desired as u64),
-            Fact::TaskRecord { task, state, desired, reason } => {
-                self.mix(u64::from(task.0) << 16 | (*state as u64) << 8 | *desired as u64);
-                match reason {
-                    Reason::None => {}
-                    Reason::Own(text) => text.hash(self),
-                    Reason::Shared { version } => self.mix(*version),
-                }
             }
             Fact::TasksExplained { service, version, text } => {
                 service.hash(self);
                 self.mix(*version);
                 text.hash(self);
             }
-            Fact::Reported { task, at, state, error } => {
-                self.mix(u64::from(task.0) << 8 | *state as u64);
-                self.mix(at.as_nanos());
-                if let Some(error) = error {
-                    error.hash(self);
-                }
-            }
             Fact::ImageFailed(task, error) => {
                 self.mix(u64::from(task.0));
                 error.hash(self);
             }
-            Fact::TaskRemoved(task)
-            | Fact::ImageReady(task)
-            | Fact::Prepared(task)
-            | Fact::Started(task)
-            | Fact::Leaving(task)
-            | Fact::Ended(task)
-            | Fact::Allocated(task)
-            | Fact::Attached(task) => self.mix(u64::from(task.0)),
             Fact::ImageOrdered(node, image) => {
                 self.mix(*node as u64);
                 image.hash(self);
             }
             Fact::NodeEligible(node, yes) | Fact::NodeMember(node, yes) => {
-                self.mix((*node as u64) << 1 | u64::from(*yes))
+                self.mix((*node as u64) << 1 | u64::from(*yes));
             }
             Fact::Power { node, up } => self.mix((*node as u64) << 1 | u64::from(*up)),
             Fact::NodeDetected(node)
@@ -125,21 +152,15 @@ impl Digest {
             | Fact::MachineUnneeded(node)
             | Fact::MachineEmpty(node) => self.mix(*node as u64),
             Fact::Majority(there) => self.mix(u64::from(*there)),
-            Fact::LeaderStalled | Fact::LeaderResumed | Fact::LeaderLost | Fact::RequestFailed => {}
             Fact::LinksChanged(nodes) => nodes.hash(self),
             Fact::Unreachable(node, fault) => self.mix((*node as u64) << 8 | *fault as u64),
             Fact::FailureNoticed { plan, unit } | Fact::FailureRepaired { plan, unit } => {
                 self.mix(u64::from(*plan) << 32 | u64::from(*unit));
             }
-            Fact::NewsHeard { task, serves, node } => {
-                self.mix(u64::from(task.0));
-                self.mix((*node as u64) << 1 | u64::from(*serves));
-            }
             Fact::NewsSpread(rounds, span) => {
                 self.mix(u64::from(*rounds));
                 self.mix(span.as_nanos());
             }
-            Fact::RequestServed(span) => self.mix(span.as_nanos()),
             Fact::ReplicasWanted { plan, replicas } => {
                 self.mix(u64::from(*plan));
                 self.mix(*replicas);
@@ -150,7 +171,32 @@ impl Digest {
                 self.mix(*node as u64);
                 why.hash(self);
             }
+            _ => {}
         }
+    }
+}
+
+/// The number of a fact's kind, above all that it says.
+struct Kind(u64);
+
+impl Kind {
+    #[inline]
+    fn of(fact: &Fact) -> u64 {
+        let mut kind = Kind(0);
+        std::mem::discriminant(fact).hash(&mut kind);
+        kind.0 << 56
+    }
+}
+
+impl Hasher for Kind {
+    fn write(&mut self, _: &[u8]) {}
+
+    fn write_isize(&mut self, number: isize) {
+        self.0 = number as u64;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
     }
 }
 
@@ -158,7 +204,7 @@ impl Digest {
     /// Somebody ordered something. Whoever it was, and what the order says beyond its kind and its name, shows in the facts
     /// that follow.
     pub(crate) fn order(&mut self, now: Time, order: &Order, answer: &Answer) {
-        self.mix(now.as_nanos());
+        self.at(now);
         std::mem::discriminant(order).hash(self);
         if let Some(name) = order.service() {
             name.hash(self);
@@ -198,6 +244,66 @@ fn specification(spec: &ServiceSpec, digest: &mut Digest) {
     spec.endpoint.ports.iter().for_each(|port| digest.mix(u64::from(port.published) << 16 | u64::from(port.target)));
 }
 
+/// Checkpoints that a run keeps at most.
+const CHECKPOINTS: usize = 64;
+
+/// The digests of a run on its way: at checkpoints, and after every event if somebody wants to know exactly where another
+/// run differs.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct Trace {
+    /// Events of the run.
+    pub events: u64,
+    /// The digest at its end.
+    pub digest: Digest,
+    /// Events from one checkpoint to the next.
+    pub every: u64,
+    /// The digests after so many events, twice as many, and so on.
+    pub checkpoints: Vec<Digest>,
+    /// The last 16 bits of the digest after each event, if they are kept.
+    pub fine: Option<Vec<u16>>,
+}
+
+impl Trace {
+    /// Of a run that begins; `is_fine` keeps something after every event, two bytes.
+    pub fn new(is_fine: bool) -> Trace {
+        Trace { every: 1, fine: is_fine.then(Vec::new), ..Trace::default() }
+    }
+
+    /// An event was handled.
+    #[inline]
+    pub(crate) fn note(&mut self, digest: Digest) {
+        self.events += 1;
+        self.digest = digest;
+        if let Some(fine) = &mut self.fine {
+            fine.push(digest.short());
+        }
+        if self.events.is_multiple_of(self.every) {
+            self.checkpoints.push(digest);
+            if self.checkpoints.len() == CHECKPOINTS {
+                // Every second one is enough from here on.
+                let mut row = 0;
+                self.checkpoints.retain(|_| {
+                    row += 1;
+                    row % 2 == 0
+                });
+                self.every *= 2;
+            }
+        }
+    }
+}
+
+impl Digest {
+    /// The last 16 bits: what differs, differs there too but for one time in 65,536.
+    pub fn short(self) -> u16 {
+        self.state as u16
+    }
+
+    /// Whether this is the digest of 32 hexadecimal digits.
+    pub fn is(self, text: &str) -> bool {
+        text.len() == 32 && u128::from_str_radix(text, 16) == Ok(self.state)
+    }
+}
+
 impl Hasher for Digest {
     fn write(&mut self, bytes: &[u8]) {
         for chunk in bytes.chunks(8) {
@@ -228,7 +334,7 @@ impl Hasher for Digest {
     }
 
     fn finish(&self) -> u64 {
-        (self.0 >> 64) as u64 ^ self.0 as u64
+        (self.state >> 64) as u64 ^ self.state as u64
     }
 }
 
@@ -240,23 +346,13 @@ impl Default for Digest {
 
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:032x}", self.0)
+        write!(f, "{:032x}", self.state)
     }
 }
 
 impl fmt::Debug for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
-    }
-}
-
-impl FromStr for Digest {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Digest, String> {
-        let is_one = text.len() == 32 && text.bytes().all(|it| it.is_ascii_hexdigit());
-        let number = is_one.then(|| u128::from_str_radix(text, 16).ok()).flatten();
-        number.map(Digest).ok_or_else(|| format!("expected 32 hexadecimal digits, found \"{text}\""))
     }
 }
 
@@ -296,11 +392,19 @@ mod tests {
     }
 
     #[test]
-    fn a_digest_is_read_as_it_is_written() {
-        let digest = of(&[(7, Fact::RequestFailed)]);
-        assert_eq!(digest.to_string().parse(), Ok(digest));
-        for wrong in ["", "abc", "+0000000000000000000000000000001", "z0000000000000000000000000000000"] {
-            assert!(wrong.parse::<Digest>().is_err(), "{wrong}");
+    fn a_trace_keeps_few_checkpoints_evenly() {
+        let mut trace = Trace::new(true);
+        let mut digests = Vec::new();
+        for number in 0..1000 {
+            let digest = of(&[(number, Fact::RequestFailed)]);
+            digests.push(digest);
+            trace.note(digest);
         }
+        assert_eq!((trace.events, trace.every), (1000, 16));
+        let kept: Vec<Digest> = digests.iter().copied().skip(15).step_by(16).collect();
+        assert_eq!(trace.checkpoints, kept);
+        assert!(trace.digest.is(&digests[999].to_string()) && !trace.digest.is(&digests[998].to_string()));
+        assert!(!trace.digest.is("") && !trace.digest.is("+0000000000000000000000000000001"));
+        assert_eq!(trace.fine.expect("it is kept")[999], digests[999].short());
     }
 }

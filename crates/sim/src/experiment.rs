@@ -31,10 +31,33 @@ pub fn plan(scenario: &Scenario) -> Vec<Run> {
 /// Runs a plan on `jobs` threads; `done` is called after each run. The outcomes are in the order of the plan and do not
 /// depend on `jobs`, but for rows that no table keeps: those go as they come. A run that cannot be finished is an outcome that says so in [`Outcome::failed`]; the others go on.
 pub fn execute(scenario: &Scenario, plan: &[Run], jobs: usize, done: &(dyn Fn(&Outcome) + Sync)) -> Vec<Outcome> {
+    execute_by(scenario, plan, jobs, done, Simulation::new)
+}
+
+/// The same with a digest after every event, see [`Simulation::traced`].
+pub fn execute_traced(
+    scenario: &Scenario,
+    plan: &[Run],
+    jobs: usize,
+    done: &(dyn Fn(&Outcome) + Sync),
+) -> Vec<Outcome> {
+    execute_by(scenario, plan, jobs, done, Simulation::traced)
+}
+
+/// Begins a run.
+type Begin = fn(Arc<Scenario>, &str, u32) -> Result<Simulation, String>;
+
+fn execute_by(
+    scenario: &Scenario,
+    plan: &[Run],
+    jobs: usize,
+    done: &(dyn Fn(&Outcome) + Sync),
+    begin: Begin,
+) -> Vec<Outcome> {
     let scenario = Arc::new(scenario.clone());
     let sieve = Mutex::new(Sieve::default());
     let run = |run: &Run| {
-        let mut outcome = match catch_unwind(AssertUnwindSafe(|| simulate(&scenario, run))) {
+        let mut outcome = match catch_unwind(AssertUnwindSafe(|| simulate(&scenario, run, begin))) {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(reason)) => failed(run, reason),
             Err(panic) => failed(run, format!("the simulator failed: {}", message(panic.as_ref()))),
@@ -54,8 +77,8 @@ pub fn execute(scenario: &Scenario, plan: &[Run], jobs: usize, done: &(dyn Fn(&O
     }
 }
 
-fn simulate(scenario: &Arc<Scenario>, run: &Run) -> Result<Outcome, String> {
-    Ok(Simulation::new(Arc::clone(scenario), &run.strategy, run.replication)?.finish())
+fn simulate(scenario: &Arc<Scenario>, run: &Run, begin: Begin) -> Result<Outcome, String> {
+    Ok(begin(Arc::clone(scenario), &run.strategy, run.replication)?.finish())
 }
 
 fn failed(run: &Run, reason: String) -> Outcome {

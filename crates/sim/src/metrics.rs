@@ -8,6 +8,7 @@
 
 pub mod observer;
 
+use crate::digest::Trace;
 use sched::{DesiredState, TaskState};
 use smol_str::SmolStr;
 
@@ -47,6 +48,8 @@ pub struct Outcome {
     pub marks: Vec<Mark>,
     /// Rows of tasks, nodes, marks and services that were left out because no table would keep them.
     pub left_out: [usize; 4],
+    /// What happened, in digests.
+    pub trace: Trace,
     /// Why the run broke off, if it did; then there are no values, and the rest ends where the run did.
     pub failed: Option<String>,
 }

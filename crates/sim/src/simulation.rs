@@ -49,7 +49,7 @@ use crate::world::World;
 /// A run of a scenario. A clone takes memory as the state does, and goes on as its original would.
 #[derive(Clone)]
 pub struct Simulation {
-    world: World,
+    pub(crate) world: World,
 }
 
 /// A node of the scenario, as it is now.
@@ -152,6 +152,23 @@ impl Simulation {
     /// Everything that happened so far in 128 bits. When the run was stopped and who looked makes no difference.
     pub fn digest(&self) -> Digest {
         self.world.digest()
+    }
+
+    /// The same, with a digest of two bytes kept after every event in [`Outcome::trace`], so that the first event in which
+    /// another run differs can be found.
+    ///
+    /// # Errors
+    ///
+    /// As [`Simulation::new`].
+    pub fn traced(scenario: impl Into<Arc<Scenario>>, strategy: &str, replication: u32) -> Result<Simulation, String> {
+        let mut run = Simulation::new(scenario, strategy, replication)?;
+        run.world.trace_finely();
+        Ok(run)
+    }
+
+    /// The next event in words, for people who look for a fault.
+    pub fn next_event(&self) -> Option<String> {
+        self.world.next_event()
     }
 
     /// Orders something now, as an `[[event]]` of the scenario would. What can be done of it at once is done; the rest takes

@@ -20,7 +20,7 @@ use self::clients::Script;
 use self::control::Control;
 use self::door::{Book, Door};
 use self::fabric::Fabric;
-use crate::digest::Digest;
+use crate::digest::{Digest, Trace};
 use crate::engine::rng::Seeds;
 use crate::fact::{Context, Fact};
 use crate::metrics::Outcome;
@@ -134,6 +134,7 @@ pub(crate) struct World {
     script: Script,
     book: Book,
     digest: Digest,
+    trace: Trace,
     events: u64,
     /// The time of the last event, and how many came before it at that time, of which there may be so many.
     instant: Time,
@@ -141,6 +142,9 @@ pub(crate) struct World {
     at_once_max: u64,
     /// [`BYTES_MAX`], but for tests.
     bytes_max: u64,
+    /// The event before which something else is decided than would be.
+    #[cfg(test)]
+    pub(crate) flipped: Option<u64>,
     /// How the run ended, if it has.
     ending: Option<Ending>,
 }
@@ -161,11 +165,14 @@ impl World {
             script: Script::new(scenario),
             book: Book::default(),
             digest: Digest::NOTHING,
+            trace: Trace::new(false),
             events: 0,
             instant: Time::ZERO,
             at_once: 0,
             at_once_max: events_at_once_max(scenario),
             bytes_max: BYTES_MAX,
+            #[cfg(test)]
+            flipped: None,
             ending: None,
             scenario: Arc::clone(scenario),
         };
@@ -206,8 +213,26 @@ impl World {
             self.ending = Some(Ending { at: now, failed });
             return false;
         }
+        #[cfg(test)]
+        if self.flipped == Some(self.events) {
+            // What no run of this program would decide.
+            let node = self.scenario.nodes.len() - 1;
+            let _ = self.control.set_availability(&mut self.cx, node, sched::spec::Availability::Drain);
+        }
         self.dispatch(now, event);
+        self.trace.note(self.digest);
         true
+    }
+
+    /// A digest is kept after every event from here on. To be called before the first.
+    pub fn trace_finely(&mut self) {
+        self.trace = Trace::new(true);
+    }
+
+    /// The next event in words.
+    pub fn next_event(&self) -> Option<String> {
+        let (at, event) = self.cx.clone().pop()?;
+        Some(format!("{event:?} at {at}"))
     }
 
     /// What keeps happening in a run in which time stands still.
@@ -278,15 +303,17 @@ impl World {
     /// What came of the run.
     fn close(mut self) -> Outcome {
         let Ending { at, failed } = self.ending.take().expect("the run is over");
+        // An order by hand may have come after the last event.
+        let trace = Trace { digest: self.digest, ..std::mem::take(&mut self.trace) };
         if failed.is_some() {
-            return self.observer.give_up(at, failed);
+            return Outcome { trace, ..self.observer.give_up(at, failed) };
         }
         self.fabric.requests.settle(&mut self.cx);
         while let Some(fact) = self.cx.take_fact() {
             self.observer.see(at, &fact);
         }
         let (observer, pulled, addresses, events) = self.into_parts();
-        observer.close(at, &pulled, addresses, events)
+        Outcome { trace, ..observer.close(at, &pulled, addresses, events) }
     }
 
     /// What the outcome is made of. All else goes before that comes: ten million tasks weigh.

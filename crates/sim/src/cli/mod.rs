@@ -12,6 +12,7 @@ pub mod report;
 pub mod run;
 pub mod show;
 pub mod stack;
+pub mod verify;
 
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
@@ -36,6 +37,7 @@ Examples:
   simctl run scenarios/rack-outage.toml            simulate, compare, write results/rack-outage/
   simctl run scenarios/*.toml --replications 30    more replications give narrower intervals
   simctl check scenarios/*.toml                    only whether every [expect] holds
+  simctl verify results/rack-outage                run it again: does it come out identically?
   simctl report results/rack-outage                draw pictures and page again from the CSV files
   simctl stack docker-stack.yml                    what a stack file asks for, as Docker reads it
 
@@ -49,6 +51,8 @@ enum Verb {
     Check(check::Args),
     /// Draw pictures and pages of result folders again, and show their tables
     Report(report::Args),
+    /// Run results again from their manifests, and say whether they are identical
+    Verify(verify::Args),
     /// List the placement strategies
     Strategies(list::Args),
     /// List the metrics with their definitions
@@ -193,9 +197,11 @@ pub fn main() -> ExitCode {
 
 fn perform(verb: Verb, console: &mut Console) -> End {
     match verb {
+        Verb::Run(args) if args.trace => run::run(&args, console, &crate::experiment::execute_traced),
         Verb::Run(args) => run::run(&args, console, &crate::experiment::execute),
         Verb::Check(args) => check::run(&args, console, &crate::experiment::execute),
         Verb::Report(args) => report::run(&args, console),
+        Verb::Verify(args) => verify::run(&args, console),
         Verb::Strategies(args) => list::strategies(&args, console),
         Verb::Metrics(args) => list::metrics(&args, console),
         Verb::Bench(args) => bench::run(&args, console),

@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{Console, End, Format, show};
+use super::{Console, End, Format, show, verify};
 use crate::experiment::{self, Run};
 use crate::metrics::{METRICS, Mark, Outcome};
 use crate::outside;
 use crate::report::expect::{Verdict, verdicts};
-use crate::report::manifest::Manifest;
+use crate::report::manifest::{Kept, Manifest};
 use crate::report::results::{OfRun, Results};
 use crate::report::{self, folder};
 use crate::scenario::{self, Scenario};
@@ -36,6 +36,9 @@ pub struct Args {
     /// Write no pictures
     #[arg(long)]
     pub(super) no_plots: bool,
+    /// Keep a digest after every event (2 bytes each): then `simctl verify` names the first event that differs
+    #[arg(long)]
+    pub(super) trace: bool,
     /// Write even into folders that simctl did not make
     #[arg(long)]
     pub(super) force: bool,
@@ -81,6 +84,8 @@ pub(super) struct Done {
     /// Why runs were aborted.
     pub(super) broken: Vec<String>,
     pub(super) dir: Option<PathBuf>,
+    /// Digests after every event of every run, if they were kept.
+    pub(super) fine: Vec<Vec<u16>>,
 }
 
 /// Runs the verb. Nothing is written unless every file is right and every folder may be written.
@@ -141,6 +146,9 @@ pub fn run(args: &Args, console: &mut Console, execute: Execute) -> End {
 fn write(done: &mut Done, mut claim: folder::Claim, pictures: bool) -> io::Result<()> {
     let mut stage = claim.stage()?;
     report::table::fill(&mut stage, &done.results)?;
+    if !done.fine.is_empty() {
+        stage.fill(folder::TRACE, |file| verify::write_trace(file, &done.fine))?;
+    }
     done.forget_rows();
     report::draw(&mut stage, METRICS, pictures)?;
     stage.replace()
@@ -209,10 +217,12 @@ pub(super) fn simulate(job: Job, what: &What, console: &mut Console, execute: Ex
         }
         ProgressBar::hidden()
     };
-    let outcomes = execute(&scenario, &plan, threads, &|_| bar.inc(1));
+    let mut outcomes = execute(&scenario, &plan, threads, &|_| bar.inc(1));
     bar.finish_and_clear();
+    let manifest = Manifest { runs: outcomes.iter().map(Kept::of).collect(), ..manifest };
+    let fine: Vec<Vec<u16>> = outcomes.iter_mut().filter_map(|it| it.trace.fine.take()).collect();
     let results = Results::of(manifest, METRICS, outcomes);
-    Done::of(results, console)
+    Done { fine, ..Done::of(results, console) }
 }
 
 impl Done {
@@ -231,7 +241,7 @@ impl Done {
         let name = outside::shown(&results.manifest.name);
         broken.iter().for_each(|why| console.tell(&format!("error: {name}: a run was aborted: {why}")));
         let verdicts = verdicts(&results.manifest.expect, &results.manifest.strategies, &results.runs);
-        Done { results, verdicts, broken, dir: None }
+        Done { results, verdicts, broken, dir: None, fine: Vec::new() }
     }
 
     /// How the scenario ended.

@@ -649,16 +649,19 @@ impl Agents {
     /// A node leaves the swarm: its containers go at once, and its agent calls nobody any more (moby
     /// `daemon/cluster/swarm.go`, `Leave`).
     pub fn leave_swarm<E: From<Event>>(&mut self, cx: &mut Context<E>, node: usize) {
-        self.expel(node);
+        self.nodes[node].out = true;
+        self.unlink(node);
         for task in self.tasks_on(node) {
             self.discard(cx, task);
         }
     }
 
-    /// The managers do not know a node any more: its agent finds no session from now on, and its containers live on.
-    pub fn expel(&mut self, node: usize) {
+    /// The managers do not know a node any more: its agent finds no session from now on. Its containers live on, but nobody
+    /// in the cluster sends them anything.
+    pub fn expel<E>(&mut self, cx: &mut Context<E>, node: usize) {
         self.nodes[node].out = true;
         self.unlink(node);
+        self.tasks_on(node).into_iter().filter(|task| self.serves(*task)).for_each(|task| cx.tell(Fact::Leaving(task)));
     }
 
     /// A node that was outside of the swarm is a member again.

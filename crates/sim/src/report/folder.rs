@@ -13,6 +13,8 @@ use super::manifest::Manifest;
 use super::plot::PICTURES;
 use crate::outside;
 
+/// Digests after every event, if they are kept.
+pub const TRACE: &str = "trace.bin";
 /// The file that marks a folder as ours.
 pub const MANIFEST: &str = "manifest.toml";
 /// Bytes of it at most: it holds the scenario's prose, which may be as long as the scenario.
@@ -29,6 +31,7 @@ const TABLES: &[&str] = &[
     "services.csv",
     "marks.csv",
     "README.md",
+    TRACE,
     MANIFEST,
 ];
 

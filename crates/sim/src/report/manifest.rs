@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use serde::Deserialize;
 
 use crate::engine::chance::hash;
+use crate::metrics::Outcome;
 use crate::outside::is_hidden;
 use crate::scenario::{Expectation, Scenario};
 
@@ -44,6 +45,44 @@ pub struct Manifest {
     /// What had to come out.
     #[serde(default)]
     pub expect: Vec<Expected>,
+    /// What happened in each run, in digests, by which `simctl verify` compares.
+    #[serde(default, rename = "run")]
+    pub runs: Vec<Kept>,
+}
+
+/// The digests of a run.
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Kept {
+    /// Strategy.
+    pub strategy: String,
+    /// Replication, from 1.
+    pub replication: u32,
+    /// Events.
+    pub events: u64,
+    /// The digest at the end, 32 hexadecimal digits.
+    pub digest: String,
+    /// Events from one checkpoint to the next, and the digests there. Only of the first replication of a strategy.
+    pub every: u64,
+    /// See there.
+    #[serde(default)]
+    pub checkpoints: Vec<String>,
+}
+
+impl Kept {
+    /// What is kept of a run.
+    pub fn of(outcome: &Outcome) -> Kept {
+        let trace = &outcome.trace;
+        let checkpoints = if outcome.replication == 1 { trace.checkpoints.as_slice() } else { &[] };
+        Kept {
+            strategy: outcome.strategy.clone(),
+            replication: outcome.replication,
+            events: trace.events,
+            digest: trace.digest.to_string(),
+            every: trace.every,
+            checkpoints: checkpoints.iter().map(ToString::to_string).collect(),
+        }
+    }
 }
 
 /// A line of the scenario's `[expect]`.
@@ -86,6 +125,7 @@ impl Manifest {
             strategies: scenario.strategies.clone(),
             first_replication_only: Vec::new(),
             expect: scenario.expect.iter().map(Expected::of).collect(),
+            runs: Vec::new(),
         }
     }
 
@@ -137,6 +177,14 @@ impl Manifest {
                 }
             }
         }
+        for Kept { strategy, replication, events, digest, every, checkpoints } in &self.runs {
+            let _ = write!(out, "\n[[run]]\nstrategy = {}\nreplication = {replication}\n", quoted(strategy));
+            let _ = write!(out, "events = {events}\ndigest = {}\nevery = {every}\n", quoted(digest));
+            if !checkpoints.is_empty() {
+                let lines: Vec<String> = checkpoints.iter().map(|it| format!("    {},\n", quoted(it))).collect();
+                let _ = writeln!(out, "checkpoints = [\n{}]", lines.concat());
+            }
+        }
         out
     }
 }
@@ -160,7 +208,7 @@ fn quoted(text: &str) -> String {
 }
 
 /// The hash of a file, with its name.
-fn fnv1a(bytes: &[u8]) -> String {
+pub fn fnv1a(bytes: &[u8]) -> String {
     format!("fnv1a:{:016x}", hash(bytes))
 }
 
@@ -207,6 +255,24 @@ mod tests {
                     max: Some(1e300),
                     theory: Some(1e-300),
                     within: Some(0.1),
+                },
+            ],
+            runs: vec![
+                Kept {
+                    strategy: "spread".into(),
+                    replication: 1,
+                    events: 7,
+                    digest: "00ff".into(),
+                    every: 2,
+                    checkpoints: vec!["0f".into(), "f0".into()],
+                },
+                Kept {
+                    strategy: "binpack".into(),
+                    replication: 3,
+                    events: u64::from(u32::MAX),
+                    digest: "ff00".into(),
+                    every: 1,
+                    checkpoints: vec![],
                 },
             ],
         };

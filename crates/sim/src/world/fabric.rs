@@ -165,7 +165,7 @@ impl Fabric {
             Fact::NodeCreated(node) => self.overlay.join(*node),
             Fact::NodeRemoved(node) => {
                 self.overlay.remove_node(cx, *node);
-                self.agents.expel(*node);
+                self.agents.expel(cx, *node);
             }
             Fact::NodeCertified(node) => self.agents.admit(*node),
             Fact::NodeMember(node, there) => {

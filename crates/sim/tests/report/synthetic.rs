@@ -62,6 +62,7 @@ pub fn manifest(size: Size) -> Manifest {
         warm_up_s: 0.0,
         strategies: size.strategies.iter().map(|name| name.to_string()).collect(),
         first_replication_only: vec![],
+        runs: vec![],
         expect: vec![
             Expected {
                 text: "running_final = 18".into(),
@@ -200,6 +201,7 @@ fn outcome(size: Size, at: usize, strategy: &str, replication: u32) -> Outcome {
             mark(1500.0, "up", "rack=r1 up (5 nodes)"),
         ],
         left_out: [0; 4],
+        trace: Default::default(),
         failed: None,
     }
 }

@@ -1,6 +1,7 @@
 //! Whole runs: small clusters whose story is known, and laws that hold for every run.
 
 mod clones;
+mod door;
 mod leaders;
 mod warm_up;
 

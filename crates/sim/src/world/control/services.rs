@@ -94,9 +94,7 @@ impl Control {
 
     /// What a service names must be there.
     fn check_names(&self, spec: &ServiceSpec) -> Done {
-        if !self.absent_networks.is_empty()
-            && let Some(network) = spec.task.networks.iter().find(|it| self.absent_networks.contains(it.as_str()))
-        {
+        if let Some(network) = spec.task.networks.iter().find(|it| !self.has_network(it)) {
             return Err(Refusal::new(format!("network {network} not found")));
         }
         self.files.missing(spec).map_or(Ok(()), |text| Err(Refusal::new(text)))

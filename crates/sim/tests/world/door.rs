@@ -1,0 +1,319 @@
+//! The door: orders by hand and by a file, refusals, conditions and selectors.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+
+use sched::{Span, Time};
+use sim::order::{Change, Client, Containers, Edit, List, Nodes, Order, Receipt};
+use sim::scenario::{self, Scenario};
+use sim::simulation::Simulation;
+
+/// Three managers, six workers in two racks, two machines that may join, three services.
+const CLUSTER: &str = r#"
+duration = "20m"
+replications = 1
+
+[[pool]]
+name = "m"
+count = 3
+role = "manager"
+
+[[pool]]
+name = "w"
+count = 6
+labels = { rack = "r{i/3}" }
+
+[[pool]]
+name = "late"
+count = 2
+join = {}
+
+[[network]]
+name = "front"
+
+[[service]]
+name = "web"
+image = "web:1"
+replicas = 6
+networks = ["front"]
+ports = ["8080:80"]
+
+[[service]]
+name = "db"
+image = "db:1"
+replicas = 2
+
+[[service]]
+name = "agent"
+image = "agent:1"
+mode = "global"
+"#;
+
+/// What happens, every twelve seconds and a bit, so that nothing else happens at the same instant.
+const ORDERS: &[&str] = &[
+    r#"scale = { web = 8 }"#,
+    r#"update_image = { web = "web:2" }"#,
+    r#"update = { db = { env = { MODE = "new" }, limit = { memory = "64MiB" }, add = { constraints = ["node.role == worker"] } } }"#,
+    r#"force = "db""#,
+    r#"rollback = "web""#,
+    r#"create_network = "made""#,
+    r#"update = { db = { networks = ["made"] } }"#,
+    r#"remove_network = "made""#,
+    r#"create_config = { name = "page-1", content = "1" }"#,
+    r#"update = { web = { configs = ["page-1"] } }"#,
+    r#"remove_config = "page-1""#,
+    r#"rotate_config = { from = "page-1", to = "page-2" }"#,
+    r#"create_secret = "key""#,
+    r#"remove_secret = "key""#,
+    r#"drain = "w-1""#,
+    r#"pause = "w-2""#,
+    r#"activate = ["w-1", "w-2"]"#,
+    r#"node_labels = { nodes = "w-1", set = { rack = "r9" }, remove = ["no"] }"#,
+    r#"engine = { nodes = "w-2", memory = "4GiB", labels = { disk = "ssd" } }"#,
+    r#"promote = "w-3""#,
+    r#"demote = "w-3""#,
+    r#"kill = { web = 2 }"#,
+    r#"kill = "web.2""#,
+    r#"restart_container = "db""#,
+    r#"pause_container = "web""#,
+    r#"unpause_container = "web""#,
+    r#"down = "w-4""#,
+    r#"up = "w-4""#,
+    r#"stop_engine = "w-5""#,
+    r#"start_engine = "w-5""#,
+    r#"kill_engine = "w-6""#,
+    r#"start_engine = "w-6""#,
+    r#"restart = "w-1""#,
+    r#"restart_live = "w-2""#,
+    r#"crash = "w-3""#,
+    r#"reboot = "w-4""#,
+    r#"cut = "w-2""#,
+    r#"mend = "w-2""#,
+    r#"split = "rack=r1""#,
+    r#"mend = "all""#,
+    r#"weaken = { nodes = "w-1", loss = 0.5 }"#,
+    r#"slow = { nodes = "w-1", factor = 3 }"#,
+    r#"registry = { bandwidth = "10MB/s" }"#,
+    r#"registry = { move_tag = { "db:1" = "db:2" } }"#,
+    r#"registry = "down""#,
+    r#"registry = "up""#,
+    r#"rotate_token = "worker""#,
+    r#"join = "late-1""#,
+    r#"swarm = { task_history = 2, heartbeat = "3s" }"#,
+    r#"leave = "random 1 of rack=r1 - nodes with service=db""#,
+    r#"remove_node = "w-1""#,
+    r#"scale = { db = 5 }"#,
+    r#"join = "w-1""#,
+    r#"deploy = { name = "app", files = "../stacks/app-1.yml" }"#,
+    r#"deploy = { name = "app", files = "../stacks/app-2.yml", prune = true }"#,
+    r#"rollback = "app""#,
+    r#"remove = "app""#,
+    r#"remove = "db""#,
+    r#"restart = "leader""#,
+    r#"down = ["m-2", "m-3"]"#,
+    r#"force_new_cluster = "m-1""#,
+    r#"scale = { web = 3 }"#,
+];
+
+fn at(number: usize) -> Span {
+    Span::from_nanos((number as u64 + 1) * 12_000_000_000 + 1_234_567)
+}
+
+fn parsed(text: &str) -> Scenario {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scenarios/incidents/door.toml");
+    scenario::parse(&path, text).unwrap_or_else(|complaints| panic!("{complaints}"))
+}
+
+fn begin(scenario: &Scenario) -> Simulation {
+    Simulation::new(scenario.clone(), "spread", 1).expect("a strategy of the list")
+}
+
+fn ended(mut run: Simulation) -> Simulation {
+    while run.step() {}
+    run
+}
+
+#[test]
+fn orders_by_hand_are_those_of_a_file() {
+    let mut text = CLUSTER.to_string();
+    for (number, order) in ORDERS.iter().enumerate() {
+        text += &format!("[[event]]\nat = \"{}ns\"\n{order}\n", at(number).as_nanos());
+    }
+    let scenario = parsed(&text);
+    assert_eq!(scenario.script.len(), ORDERS.len());
+    let kinds: BTreeSet<String> =
+        scenario.script.iter().map(|it| format!("{:?}", std::mem::discriminant(&it.order))).collect();
+    assert!(40 <= kinds.len(), "only {} kinds of orders", kinds.len());
+
+    let file = ended(begin(&scenario));
+    let mut hand = begin(&Scenario { script: Vec::new(), ..scenario.clone() });
+    for scripted in &scenario.script {
+        hand.run_until(scripted.at);
+        assert_eq!(hand.now(), scripted.at);
+        let _ = hand.order(scripted.order.clone());
+        hand = hand.clone();
+    }
+    let hand = ended(hand);
+    let answers = |run: &Simulation, by: Client| -> Vec<_> {
+        let of = run.orders().iter().filter(|record| record.by == by);
+        of.map(|record| (record.at, record.order.clone(), record.answer.clone())).collect()
+    };
+    assert_eq!(answers(&hand, Client::Hand), answers(&file, Client::Script));
+    assert_eq!(hand.digest(), file.digest());
+    let refused = answers(&file, Client::Script).into_iter().filter_map(|it| it.2.err()).map(|it| it.to_string());
+    assert_eq!(
+        refused.collect::<Vec<_>>(),
+        ["network made is in use by service db", "config 'page-1' is in use by the following service: web",],
+    );
+    assert_eq!(file.service("web").expect("it was not removed").running, 3);
+}
+
+/// A run at two minutes.
+fn running(more: &str) -> Simulation {
+    let mut run = begin(&parsed(&format!("{CLUSTER}{more}")));
+    run.run_until(Time::ZERO + Span::from_secs(120));
+    run
+}
+
+fn refused(run: &mut Simulation, order: Order) -> String {
+    run.order(order).expect_err("it is refused").to_string()
+}
+
+#[test]
+fn refusals_have_dockers_words() {
+    let run = &mut running("");
+    let cases = [
+        (Order::Scale("wbe".into(), 3), "service wbe not found"),
+        (Order::Rollback("web".into()), "service web does not have a previous spec"),
+        (Order::PowerOff("w-9".into()), "node w-9 not found"),
+        (Order::SetAvailability("late-1".into(), sched::spec::Availability::Drain), "node late-1 not found"),
+        (Order::RemoveNode("w-1".into(), false), "node w-1 is not down and can't be removed"),
+        (Order::Leave("late-1".into()), "This node is not part of a swarm"),
+        (Order::RemoveStack("app".into()), "Nothing found in stack: app"),
+        (Order::RemoveNetwork("back".into()), "network back not found"),
+        (Order::Kill(Containers::Of("web.77".into())), "No such container: web.77"),
+    ];
+    for (order, words) in cases {
+        assert_eq!(refused(run, order), words);
+    }
+    let manager = refused(run, Order::RemoveNode("m-1".into(), true));
+    assert!(manager.ends_with("It must be demoted to worker before removal"), "{manager}");
+    let network = Change { edits: vec![Edit::Add(List::Networks, vec!["nowhere".into()])] };
+    assert_eq!(refused(run, Order::UpdateService("web".into(), network.into())), "network nowhere not found");
+    let mut other = (*run.service("web").expect("it runs").spec).clone();
+    other.name = "other".into();
+    let other = Order::CreateService(sim::order::NewService::new(other).into());
+    assert!(refused(run, other).starts_with("port '8080' is already in use by service 'web'"));
+    for node in ["m-2", "m-3"] {
+        assert_eq!(run.order(Order::PowerOff(node.into())), Ok(Receipt::Done), "nature asks nobody");
+    }
+    assert!(refused(run, Order::Scale("web".into(), 3)).starts_with("The swarm does not have a leader."));
+    assert!(!run.is_led());
+    assert!(run.orders().iter().filter(|record| record.by == Client::Hand).all(|record| record.at == run.now()));
+}
+
+#[test]
+fn what_restarts_tasks_is_what_is_part_of_them() {
+    let edits = |edit: Edit| Order::UpdateService("web".into(), Change { edits: vec![edit] }.into());
+    let replaced = |order: Order| {
+        let mut run = running("");
+        run.order(order).expect("there is a leader");
+        run.run_until(Time::ZERO + Span::from_secs(900));
+        assert_eq!(run.service("web").expect("it is there").running, 6);
+        run.tasks("web").iter().filter(|task| task.instance > 1).count()
+    };
+    let labels = sim::order::LabelChange { set: [("a".into(), "b".into())].into(), ..Default::default() };
+    let pace = sim::order::UpdateEdit { parallelism: Some(3), ..Default::default() };
+    assert_eq!(replaced(edits(Edit::ChangeLabels(labels.clone()))), 0, "labels of the service");
+    assert_eq!(replaced(edits(Edit::Update(pace))), 0, "the way it is updated");
+    assert_eq!(replaced(edits(Edit::ChangeContainerLabels(labels))), 6, "labels of the containers");
+    assert_eq!(replaced(edits(Edit::Add(List::Env, vec!["A=b".into()]))), 6, "the environment");
+    assert_eq!(replaced(edits(Edit::StopGrace(Span::from_secs(3)))), 6, "the stop grace period");
+    assert_eq!(replaced(edits(Edit::RemovePorts(vec![80]))), 6, "published ports");
+    assert_eq!(replaced(Order::Force("web".into())), 6, "by force");
+}
+
+#[test]
+fn events_wait_for_what_they_wait_for() {
+    let run = running(
+        r#"
+        [[event]]
+        name = "update"
+        at = "130s"
+        update = { web = { image = "web:bad", update = { monitor = "30s" } } }
+        [[image]]
+        name = "web:bad"
+        size = "1MB"
+        exits = { after = "1s", code = 1 }
+        [[event]]
+        when = "update of web paused"
+        after = "10s"
+        rollback = "web"
+        [[event]]
+        when = "web converged"
+        at = "140s"
+        name = "calm"
+        down = "leader"
+        [[event]]
+        follows = "calm"
+        after = "5s"
+        scale = { db = 4 }
+        [[event]]
+        when = "leader elected"
+        kill = "db"
+        "#,
+    );
+    let run = ended(run);
+    let times: Vec<(f64, String)> = run
+        .orders()
+        .iter()
+        .filter(|record| record.by == Client::Script)
+        .map(|record| (record.at.as_secs_f64(), format!("{:?}", record.order).chars().take(6).collect()))
+        .collect();
+    let names: Vec<&str> = times.iter().map(|it| it.1.as_str()).collect();
+    assert_eq!(names, ["Update", "Rollba", "PowerO", "Scale(", "Kill(S"], "{times:?}");
+    let gap = |one: usize, other: usize| times[other].0 - times[one].0;
+    assert!(gap(0, 1) > 10.0 && gap(1, 2) > 1.0, "{times:?}");
+    assert!((gap(2, 3) - 5.0).abs() < 1e-6, "{times:?}");
+    assert!(gap(2, 4) >= 10.0, "it takes the managers some time to elect another: {times:?}");
+    let scaled = run.orders().iter().find(|record| matches!(record.order, Order::Scale(..))).expect("it was given");
+    assert!(scaled.answer.is_err(), "there is no leader then");
+}
+
+#[test]
+fn selectors_of_the_moment_find_who_is_meant_then() {
+    let pick = |strategy: &str, order: &Order| {
+        let mut run = Simulation::new(parsed(CLUSTER), strategy, 1).expect("a strategy of the list");
+        run.run_until(Time::ZERO + Span::from_secs(120));
+        run.order(order.clone()).expect("nature asks nobody");
+        let down = run.nodes().filter(|node| !node.has_power).map(|node| node.spec.id.clone());
+        down.collect::<Vec<_>>()
+    };
+    let workers = || Nodes::Rows((3..9).collect());
+    let random = Nodes::Random { count: 2, of: Box::new(workers()), stream: "loss".into() };
+    let one = pick("spread", &Order::PowerOff(random.clone()));
+    assert_eq!(one.len(), 2);
+    assert_eq!(pick("binpack", &Order::PowerOff(random)), one, "the same for every strategy");
+    assert_eq!(pick("spread", &Order::PowerOff(Nodes::Leader)), ["m-1"]);
+    let with = Nodes::Except(Box::new(Nodes::Reachable), Box::new(Nodes::With("web".into())));
+    let mut run = running("");
+    let rows: BTreeSet<usize> = run.tasks("web").iter().filter_map(|task| task.node).collect();
+    let others = run.nodes().filter(|node| node.is_there && !rows.contains(&node.row));
+    let others: Vec<String> = others.map(|node| node.spec.id.clone()).collect();
+    assert_eq!(pick("spread", &Order::PowerOff(with)), others);
+    assert!(refused(&mut run, Order::PowerOff(Nodes::With("wbe".into()))).contains("service wbe not found"));
+}
+
+#[test]
+fn a_fork_goes_its_own_way() {
+    let scenario = Arc::new(parsed(CLUSTER));
+    let mut run = Simulation::new(Arc::clone(&scenario), "spread", 1).expect("a strategy of the list");
+    run.run_until(Time::ZERO + Span::from_secs(120));
+    let whole = Simulation::new(scenario, "spread", 1).expect("a strategy of the list").finish();
+    let mut other = run.clone();
+    other.order(Order::PowerOff(Nodes::With("web".into()))).expect("nature asks nobody");
+    assert_ne!(other.digest(), run.digest());
+    assert_eq!(run.finish(), whole, "what happens to a clone does not happen to its original");
+    assert_ne!(other.finish().values, whole.values);
+}
