@@ -42,8 +42,14 @@ pub struct Bench {
 
 impl Bench {
     pub fn new(strategy: &str, nodes: usize) -> Bench {
-        let config = Config { strategy: strategy.into(), ties: TieBreak::LowestId, ..Config::default() };
-        let manager = Manager::new(config).expect("a strategy of the registry");
+        Bench::with(strategy, "reschedule", nodes)
+    }
+
+    /// With a failover policy.
+    pub fn with(strategy: &str, failover: &str, nodes: usize) -> Bench {
+        let ties = TieBreak::LowestId;
+        let config = Config { strategy: strategy.into(), failover: failover.into(), ties, ..Config::default() };
+        let manager = Manager::new(config).expect("a strategy and a policy of the registry");
         let mut bench = Bench { manager, now: Time::ZERO, out: Vec::new(), names: 0 };
         for number in 0..nodes {
             let labels = Labels::from([

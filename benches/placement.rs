@@ -163,6 +163,51 @@ const CASES: &[Case] = &[
         Kind::Reserving,
         [0x87b5_d485_d8e4_3a91, 0x45f0_4747_81f6_cd69, 0xfeb4_4d6f_6fb7_2d1a],
     ),
+    (
+        "single, reserving",
+        "two-choices",
+        Fill::Half,
+        1000,
+        1,
+        Kind::Reserving,
+        [0x8f2e_a61a_18ab_445f, 0xbaf4_c8ff_11f2_3974, 0x753e_a0a6_4b97_73cf],
+    ),
+    (
+        "single, reserving",
+        "worst-fit",
+        Fill::Half,
+        1000,
+        1,
+        Kind::Reserving,
+        [0x988c_c5af_d8cb_65dd, 0x988c_c5af_d8cb_65dd, 0x988c_c5af_d8cb_65dd],
+    ),
+    (
+        "single, reserving",
+        "cache-aware",
+        Fill::Half,
+        1000,
+        1,
+        Kind::Reserving,
+        [0x988c_c5af_d8cb_65dd, 0x988c_c5af_d8cb_65dd, 0x988c_c5af_d8cb_65dd],
+    ),
+    (
+        "single, reserving",
+        "dominant-fit",
+        Fill::Half,
+        1000,
+        1,
+        Kind::Reserving,
+        [0x988c_c5af_d8cb_65dd, 0x988c_c5af_d8cb_65dd, 0x988c_c5af_d8cb_65dd],
+    ),
+    (
+        "single, reserving",
+        "domains",
+        Fill::Half,
+        1000,
+        1,
+        Kind::Reserving,
+        [0x8fa5_23c9_df01_73dd, 0xe2cf_4866_6d25_3ced, 0xe2cf_4866_6d25_3ced],
+    ),
 ];
 
 /// A cluster of so many nodes, filled.
@@ -201,8 +246,9 @@ fn placement(criterion: &mut Criterion) {
                     for _ in 0..rounds {
                         let created: Vec<_> = (0..*services).map(|_| bench.create(*kind, *tasks)).collect();
                         total += bench.pass();
-                        // Chance gives every task another node, so of `random` only the first round is known.
-                        if *strategy != "random" || !std::mem::replace(&mut was_run, true) {
+                        // Chance gives every task another node in every round, so of these only the first is known.
+                        let is_by_chance = ["random", "two-choices"].contains(strategy);
+                        if !is_by_chance || !std::mem::replace(&mut was_run, true) {
                             let digest = bench.digest();
                             let right = digest == digests[column];
                             assert!(right, "{strategy}, {name}, {nodes} nodes decides otherwise: {digest:#018x}");
