@@ -156,7 +156,7 @@ pub struct PolicyEntry {
     pub promise: &'static str,
     /// What can be set.
     pub parameters: &'static [Parameter],
-    role: Role,
+    kind: PolicyKind,
     build: fn(&Settings, u64) -> Built,
 }
 
@@ -169,15 +169,15 @@ impl PolicyEntry {
 
 type Built = Result<Box<dyn Failover>, Refusal>;
 
-/// What a policy is in a list of several.
+/// About which lost tasks a policy says something, which decides with what others it goes into a list.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Role {
+enum PolicyKind {
     /// It says what becomes of every lost task: there is nothing for another one to answer.
-    Whole,
+    Complete,
     /// It answers about some lost tasks and leaves the others to the next policy.
-    Answers,
+    Partial,
     /// It leaves lost tasks to others.
-    Beside,
+    Auxiliary,
 }
 
 /// Decides what is done about lost tasks. The module says how.
