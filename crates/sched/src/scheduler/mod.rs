@@ -64,7 +64,7 @@ enum TaskStage {
     Unknown,
     /// In the waiting list of its group.
     Waiting,
-    /// It was in that list, and the journal has its end further on.
+    /// The task was in that list, and the journal has its end further on.
     Ending,
     /// Bound to a node that has not taken it yet.
     Bound,
