@@ -273,7 +273,8 @@ pub enum Cause {
 /// What becomes of a lost task.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Decision {
-    /// What Swarm does: the task is replaced, if its restart policy says so, after the restart delay (on a drained node at once).
+    /// What Swarm does: the task is replaced after the restart delay, on a drained node at once, if its restart policy says
+    /// so.
     Swarm,
     /// Nothing yet: the task stays wanted where it is, and its slot is not empty. The policy comes back to it.
     Keep,
