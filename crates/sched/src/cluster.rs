@@ -602,7 +602,7 @@ impl Cluster {
         let instance = owner.slots.push(slot, id);
         self.next_sequence += 1;
         if owner.spec.mode.is_job() {
-            owner.agenda.add(slot, self.next_sequence, id);
+            owner.agenda.add((slot, self.next_sequence), id);
         }
         let task = Task {
             service,
@@ -711,7 +711,7 @@ impl Cluster {
         let task = self.task_mut(id);
         if task.spec.mode.is_job() {
             let (service, slot, sequence) = (task.service, task.slot, task.sequence);
-            self.services[service].agenda.write(slot, sequence);
+            self.services[service].agenda.write((slot, sequence));
         }
     }
 
@@ -794,7 +794,7 @@ impl Cluster {
         self.free_rows.push(id.row);
         let owner = &mut self.services[task.service];
         owner.slots.remove(task.slot, id);
-        owner.agenda.remove(task.slot, task.sequence);
+        owner.agenda.remove((task.slot, task.sequence));
         if owner.removed && self.leaving.last() != Some(&task.service) {
             self.leaving.push(task.service);
         }

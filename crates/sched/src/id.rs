@@ -18,7 +18,7 @@ pub trait Row: Copy {
 macro_rules! row_id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
-        // One more than the row, so that an absent id takes no more room than one that is there.
+        // Stores the row plus one: `Option` of it uses the zero, and takes no more room.
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name(NonZeroU32);
 

@@ -29,7 +29,7 @@ const NAME: &str = "sched-snapshot";
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum RestoreError {
-    /// It is no snapshot, was cut off or changed since it was written, or contradicts itself.
+    /// The bytes are no snapshot, were cut off or changed since they were written, or contradict themselves.
     Damaged(String),
     /// A later version of the crate wrote it, in a format that this one does not know.
     Newer {

@@ -44,7 +44,7 @@ pub enum Reason {
     None,
     /// What the task itself says.
     Own(Arc<str>),
-    /// It finds no node, for the reason that [`Fact::TasksExplained`] said last of this version of its service.
+    /// The task finds no node, for the reason that [`Fact::TasksExplained`] said last of this version of its service.
     Shared {
         /// The version.
         version: u64,
@@ -282,7 +282,7 @@ pub struct Note {
 /// How the network of a node is broken.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum NetworkFault {
-    /// It carries nothing any more.
+    /// The network carries nothing any more.
     Isolated,
     /// What the node sends does not arrive.
     TxLost,

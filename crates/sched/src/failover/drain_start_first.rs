@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::parameters::{Kind, Parameter, Value};
 use super::{
-    Action, Actions, Cause, Decision, Failover, Interests, Loss, News, NodeChange, Order, PolicyEntry, Replacement,
-    Role, View, state,
+    Action, Actions, Cause, Decision, Failover, Interests, Loss, News, NodeChange, Order, PolicyEntry, PolicyKind,
+    Replacement, View, state,
 };
 use crate::id::{NodeId, Row, ServiceId, Slot, TaskId};
 use crate::time::{Span, Time};
@@ -21,7 +21,7 @@ pub(super) const ENTRY: PolicyEntry = PolicyEntry {
         default: Value::Span(Span::from_secs(600)),
         meaning: "how long after the drain what is left is stopped as Swarm does; 0 s is `reschedule`",
     }],
-    role: Role::Answers,
+    kind: PolicyKind::Partial,
     build: |settings, _| Ok(Box::new(DrainStartFirst::new(settings.span("deadline")))),
 };
 

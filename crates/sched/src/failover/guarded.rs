@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::domains::Domains;
 use super::parameters::{Kind, Parameter, Value};
 use super::{
-    Action, Actions, Cause, Decision, Failover, Interests, Loss, News, NodeChange, PolicyEntry, Role, View, state,
+    Action, Actions, Cause, Decision, Failover, Interests, Loss, News, NodeChange, PolicyEntry, PolicyKind, View, state,
 };
 use crate::id::{NodeId, Row};
 use crate::spec::Availability;
@@ -62,7 +62,7 @@ pub(super) const ENTRY: PolicyEntry = PolicyEntry {
             meaning: "when a domain was in trouble and is not any more, its nodes have so long to come back (ours)",
         },
     ],
-    role: Role::Answers,
+    kind: PolicyKind::Partial,
     build: |settings, _| {
         Ok(Box::new(Guarded::new(Brake {
             rate: settings.number("rate"),

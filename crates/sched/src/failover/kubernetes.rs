@@ -11,8 +11,8 @@ use super::backoff::{Backoffs, grown};
 use super::domains::Domains;
 use super::parameters::{Kind, Parameter, Value};
 use super::{
-    Action, Actions, Cause, Decision, Failover, Interests, Loss, News, NodeChange, Order, PolicyEntry, Replacement,
-    Role, ServiceChange, View, state,
+    Action, Actions, Cause, Decision, Failover, Interests, Loss, News, NodeChange, Order, PolicyEntry, PolicyKind,
+    Replacement, ServiceChange, View, state,
 };
 use crate::id::{NodeId, Row, Slot};
 use crate::spec::{Availability, Mode};
@@ -97,7 +97,7 @@ pub(super) const ENTRY: PolicyEntry = PolicyEntry {
             meaning: "a run of so long ends the row of restarts (kubelet: twice the longest back-off)",
         },
     ],
-    role: Role::Whole,
+    kind: PolicyKind::Complete,
     build: |settings, _| {
         Ok(Box::new(Kubernetes {
             toleration: settings.span("toleration"),

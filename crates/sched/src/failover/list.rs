@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::parameters::{Refusal, Settings, Value};
-use super::{Action, Actions, Decision, FAILOVERS, Failover, Interests, Loss, News, Role, View};
+use super::{Action, Actions, Decision, FAILOVERS, Failover, Interests, Loss, News, PolicyKind, View};
 use crate::spec::ServiceSpec;
 
 /// A policy of [`FAILOVERS`], by its name, with the parameters that differ from its defaults.
@@ -77,8 +77,9 @@ fn check(parts: &[Part]) -> Result<(), Refusal> {
             if one == other {
                 return refuse(number, format!("{one} is there already"));
             }
-            match (before.role, entry.role) {
-                (Role::Whole, Role::Answers | Role::Whole) | (Role::Answers, Role::Whole) => {
+            match (before.kind, entry.kind) {
+                (PolicyKind::Complete, PolicyKind::Partial | PolicyKind::Complete)
+                | (PolicyKind::Partial, PolicyKind::Complete) => {
                     return refuse(
                         number,
                         format!("{one} and {other} contradict each other: each says what becomes of every lost task"),

@@ -9,8 +9,8 @@ use std::collections::BTreeSet;
 use super::backoff::{Backoffs, grown};
 use super::parameters::{Kind, Parameter, Value};
 use super::{
-    Action, Actions, Cause, Decision, Failover, Interests, Loss, News, NodeChange, Order, PolicyEntry, Replacement,
-    Role, ServiceChange, View, state,
+    Action, Actions, Cause, Decision, Failover, Interests, Loss, News, NodeChange, Order, PolicyEntry, PolicyKind,
+    Replacement, ServiceChange, View, state,
 };
 use crate::id::{NodeId, Row, Slot, TaskId};
 use crate::time::{Span, Time};
@@ -50,7 +50,7 @@ pub(super) const ENTRY: PolicyEntry = PolicyEntry {
         },
         span("back_off_max", 300, "the longest (maxLaunchDelaySeconds: 300 s); a run of so long ends the row (ours)"),
     ],
-    role: Role::Whole,
+    kind: PolicyKind::Complete,
     build: |settings, _| {
         Ok(Box::new(Marathon {
             inactive_after: settings.span("inactive_after"),

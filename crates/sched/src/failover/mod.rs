@@ -156,7 +156,7 @@ pub struct PolicyEntry {
     pub promise: &'static str,
     /// What can be set.
     pub parameters: &'static [Parameter],
-    role: Role,
+    kind: PolicyKind,
     build: fn(&Settings, u64) -> Built,
 }
 
@@ -169,15 +169,15 @@ impl PolicyEntry {
 
 type Built = Result<Box<dyn Failover>, Refusal>;
 
-/// What a policy is in a list of several.
+/// About which lost tasks a policy says something, which decides with what others it goes into a list.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Role {
+enum PolicyKind {
     /// It says what becomes of every lost task: there is nothing for another one to answer.
-    Whole,
+    Complete,
     /// It answers about some lost tasks and leaves the others to the next policy.
-    Answers,
+    Partial,
     /// It leaves lost tasks to others.
-    Beside,
+    Auxiliary,
 }
 
 /// Decides what is done about lost tasks. The module says how.
@@ -273,14 +273,15 @@ pub enum Cause {
 /// What becomes of a lost task.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Decision {
-    /// What Swarm does: it is replaced, if its restart policy says so, after the restart delay (on a drained node at once).
+    /// What Swarm does: the task is replaced after the restart delay, on a drained node at once, if its restart policy says
+    /// so.
     Swarm,
-    /// Nothing yet: it stays wanted where it is, and its slot is not empty. The policy comes back to it.
+    /// Nothing yet: the task stays wanted where it is, and its slot is not empty. The policy comes back to it.
     Keep,
-    /// It is replaced in another way, if its restart policy says so.
+    /// The task is replaced in another way, if its restart policy says so.
     Replace(Replacement),
-    /// A spare takes its slot and starts at once. As `Swarm` if that is not a spare of the service's present version on a
-    /// node that can keep it. With [`Order::StopFirst`] it does not wait for the old task to stop.
+    /// A spare takes the slot of the task and starts at once. As `Swarm` if that is not a spare of the service's present version on a
+    /// node that can keep it. With [`Order::StopFirst`] the spare does not wait for the old task to stop.
     Promote(TaskId, Order),
 }
 
@@ -418,23 +419,23 @@ pub enum News {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum NodeChange {
-    /// It joined, ready or not.
+    /// The node joined, ready or not.
     Joined,
-    /// It has not been heard of since a change of leader.
+    /// The node has not been heard of since a change of leader.
     Unknown,
-    /// Its heartbeats stopped.
+    /// The heartbeats of the node stopped.
     Down,
-    /// It is ready again, or for the first time.
+    /// The node is ready again, or for the first time.
     Returned,
-    /// It gives up its tasks.
+    /// The node gives up its tasks.
     Drained,
-    /// It takes no new tasks.
+    /// The node takes no new tasks.
     Paused,
-    /// It takes tasks again.
+    /// The node takes tasks again.
     Activated,
-    /// It was removed.
+    /// The node was removed.
     Removed,
-    /// Its labels, role or resources changed.
+    /// The node's labels, role or resources changed.
     Described,
 }
 
@@ -442,12 +443,12 @@ pub enum NodeChange {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum ServiceChange {
-    /// It is there, or became one of the policy's.
+    /// The service was created, or became one of the policy's.
     Created,
-    /// It has another specification: another scale, image or anything.
+    /// The service has another specification: another scale, image or anything.
     Declared,
-    /// Its rolling update went a step; `None` is none.
+    /// The rolling update of the service went a step; `None` is no update.
     Update(Option<UpdateState>),
-    /// It was removed.
+    /// The service was removed.
     Removed,
 }

@@ -10,8 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::backoff::{Backoffs, grown};
 use super::parameters::{Kind, Parameter, Value};
 use super::{
-    Action, Actions, Cause, Decision, Failover, Interests, Loss, News, NodeChange, Order, PolicyEntry, Replacement,
-    Role, ServiceChange, View, state,
+    Action, Actions, Cause, Decision, Failover, Interests, Loss, News, NodeChange, Order, PolicyEntry, PolicyKind,
+    Replacement, ServiceChange, View, state,
 };
 use crate::id::{NodeId, Row, ServiceId, Slot, TaskId};
 use crate::scheduler::mix;
@@ -78,7 +78,7 @@ pub(super) const ENTRY: PolicyEntry = PolicyEntry {
         span("reschedule", 30, "before the first start elsewhere, doubling from there (reschedule.delay: 30 s)"),
         span("reschedule_max", 3600, "the longest (reschedule.max_delay: 1 h)"),
     ],
-    role: Role::Whole,
+    kind: PolicyKind::Complete,
     build: |settings, seed| {
         Ok(Box::new(Nomad {
             lost_after: settings.span("lost_after"),

@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::domains::Domains;
 use super::parameters::{Amount, Kind, Parameter, Value};
 use super::{
-    Action, Actions, Decision, Failover, Interests, Loss, News, NodeChange, PolicyEntry, Role, ServiceChange, View,
-    state,
+    Action, Actions, Decision, Failover, Interests, Loss, News, NodeChange, PolicyEntry, PolicyKind, ServiceChange,
+    View, state,
 };
 use crate::id::{NodeId, Row, ServiceId};
 use crate::time::Span;
@@ -30,7 +30,7 @@ pub(super) const ENTRY: PolicyEntry = PolicyEntry {
             meaning: "label over whose values the nodes are taken in turn; without one they are in Swarm's order only",
         },
     ],
-    role: Role::Beside,
+    kind: PolicyKind::Auxiliary,
     build: |settings, _| Ok(Box::new(Prepull::new(settings.amount("nodes"), settings.text("domain")))),
 };
 

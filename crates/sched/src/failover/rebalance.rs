@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::parameters::{Kind, Parameter, Value};
 use super::{
-    Action, Actions, Decision, Failover, Interests, Loss, News, NodeChange, Order, PolicyEntry, Replacement, Role,
-    View, state,
+    Action, Actions, Decision, Failover, Interests, Loss, News, NodeChange, Order, PolicyEntry, PolicyKind,
+    Replacement, View, state,
 };
 use crate::id::{NodeId, Row, ServiceId, Slot, TaskId};
 use crate::spec::{Mode, RestartCondition, UpdateConfig};
@@ -43,7 +43,7 @@ pub(super) const ENTRY: PolicyEntry = PolicyEntry {
             meaning: "which of the two tasks of a move goes first: stop-first, start-first",
         },
     ],
-    role: Role::Beside,
+    kind: PolicyKind::Auxiliary,
     build: |settings, _| {
         let order = if settings.text("order") == ORDERS[1] { Order::StartFirst } else { Order::StopFirst };
         Ok(Box::new(Rebalance::new(settings.count("parallelism"), settings.span("delay"), order)))

@@ -1,13 +1,13 @@
 //! Swarm's own policy.
 
-use super::{Actions, Decision, Failover, Loss, PolicyEntry, Role, View};
+use super::{Actions, Decision, Failover, Loss, PolicyEntry, PolicyKind, View};
 
 pub(super) const ENTRY: PolicyEntry = PolicyEntry {
     name: "reschedule",
     summary: "Swarm's own: a lost task is replaced at once and starts after the restart delay; nothing moves back",
     promise: "all that fits runs again",
     parameters: &[],
-    role: Role::Whole,
+    kind: PolicyKind::Complete,
     build: |_, _| Ok(Box::new(Reschedule)),
 };
 

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::domains::Domains;
 use super::parameters::{Amount, Kind, Parameter, Value};
 use super::{
-    Action, Actions, Cause, Decision, Failover, Interests, Loss, News, NodeChange, Order, PolicyEntry, Role, View,
-    state,
+    Action, Actions, Cause, Decision, Failover, Interests, Loss, News, NodeChange, Order, PolicyEntry, PolicyKind,
+    View, state,
 };
 use crate::id::{NodeId, Row, ServiceId, Slot, TaskId};
 use crate::spec::{Mode, ServiceSpec};
@@ -32,7 +32,7 @@ pub(super) const ENTRY: PolicyEntry = PolicyEntry {
             meaning: "label whose values are domains that fail together; without one a spare is on another node",
         },
     ],
-    role: Role::Answers,
+    kind: PolicyKind::Partial,
     build: |settings, _| Ok(Box::new(Standby::new(settings.amount("spares"), settings.text("domain")))),
 };
 

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use super::parameters::{Kind, Parameter, Value};
 use super::{
-    Action, Actions, Cause, Decision, Failover, Interests, Loss, News, NodeChange, Order, PolicyEntry, Replacement,
-    Role, View, state,
+    Action, Actions, Cause, Decision, Failover, Interests, Loss, News, NodeChange, Order, PolicyEntry, PolicyKind,
+    Replacement, View, state,
 };
 use crate::id::{NodeId, Row};
 use crate::time::Span;
@@ -20,7 +20,7 @@ pub(super) const ENTRY: PolicyEntry = PolicyEntry {
         default: Value::Span(Span::from_secs(60)),
         meaning: "how long a node may be down before its tasks are given up; 0 s is `reschedule`",
     }],
-    role: Role::Answers,
+    kind: PolicyKind::Partial,
     build: |settings, _| Ok(Box::new(Wait::new(settings.span("grace")))),
 };
 

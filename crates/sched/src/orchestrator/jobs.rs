@@ -18,7 +18,7 @@ use crate::task::{DesiredState, TaskState};
 use crate::work::{self, Work};
 
 /// A record of a task: its slot and the number of its creation.
-type Key = (Slot, u64);
+pub(crate) type Key = (Slot, u64);
 
 /// What a job's orchestrator knows of its job, and what it has to look at when something happens. Observed and desired
 /// states and iterations only rise, so a record that was settled once is settled for good.
@@ -59,21 +59,21 @@ struct Open {
 }
 
 impl Agenda {
-    pub(crate) fn add(&mut self, slot: Slot, sequence: u64, task: TaskId) {
-        self.open.insert((slot, sequence), Open { task, counts: false });
-        self.written.insert((slot, sequence));
+    /// A record exists.
+    pub(crate) fn add(&mut self, key: Key, task: TaskId) {
+        self.open.insert(key, Open { task, counts: false });
+        self.written.insert(key);
     }
 
     /// The record of a task is written.
-    pub(crate) fn write(&mut self, slot: Slot, sequence: u64) {
-        if self.open.contains_key(&(slot, sequence)) {
-            self.written.insert((slot, sequence));
+    pub(crate) fn write(&mut self, key: Key) {
+        if self.open.contains_key(&key) {
+            self.written.insert(key);
         }
     }
 
     /// A record is settled or deleted.
-    pub(crate) fn remove(&mut self, slot: Slot, sequence: u64) {
-        let key = (slot, sequence);
+    pub(crate) fn remove(&mut self, key: Key) {
         self.set_counts(key, false);
         self.open.remove(&key);
         self.written.remove(&key);
@@ -206,16 +206,16 @@ fn reconcile_replicated(
             if task.state <= TaskState::Running {
                 old.push(task_id);
             } else {
-                agenda.remove(key.0, key.1);
+                agenda.remove(key);
             }
         } else if task.state == TaskState::Complete {
             agenda.completed(key.0);
-            agenda.remove(key.0, key.1);
+            agenda.remove(key);
         } else if task.desired > DesiredState::Complete {
             // It counts again if it completes although it shall not.
             agenda.set_counts(key, false);
             if task.state > TaskState::Complete {
-                agenda.remove(key.0, key.1);
+                agenda.remove(key);
             }
         } else {
             agenda.set_counts(key, true);
@@ -252,9 +252,9 @@ fn reconcile_global(cluster: &mut Cluster, restarts: &mut restart::Supervisor, i
     let service = &cluster.services()[id];
     if agenda.iteration != service.iteration {
         // Every record of an earlier run goes.
-        let key = |task_id: TaskId| cluster.task(task_id).map(|task| ((task.slot, task.sequence), task_id));
-        for ((slot, sequence), task) in service.tasks().filter_map(key) {
-            agenda.add(slot, sequence, task);
+        let record = |id: TaskId| cluster.task(id).map(|task| ((task.slot, task.sequence), id));
+        for (key, task) in service.tasks().filter_map(record) {
+            agenda.add(key, task);
         }
         agenda.begin(service.iteration);
     }
@@ -265,7 +265,7 @@ fn reconcile_global(cluster: &mut Cluster, restarts: &mut restart::Supervisor, i
             if task.iteration != service.iteration {
                 old.push(task_id);
             }
-            agenda.remove(key.0, key.1);
+            agenda.remove(key);
             continue;
         }
         agenda.set_counts(key, true);

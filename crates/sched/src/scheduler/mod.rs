@@ -33,7 +33,7 @@ use filter::{Refusals, Requirement};
 pub use layout::TieBreak;
 pub(crate) use layout::value as label_value;
 use ledger::{Depth, Group, Held, Ledger};
-use sleepers::{Bed, Sleepers, Turn};
+use sleepers::{PassPosition, RefusalClass, Sleepers};
 use strategy::Strategy;
 pub use view::Candidate;
 use view::Views;
@@ -44,27 +44,27 @@ const DEBOUNCE_MAX: Span = Span::from_secs(1);
 
 /// What the scheduler remembers of a task. The task's own record may be gone before the scheduler hears of it.
 #[derive(Clone, Copy, Debug)]
-struct Entry {
+struct TaskEntry {
     generation: u32,
-    /// Number of its group; nothing if it is [`Stage::Unknown`].
+    /// Number of its group; nothing if it is [`TaskStage::Unknown`].
     group: u32,
     /// Where it is, if it is bound or placed.
     node: NodeId,
-    stage: Stage,
+    stage: TaskStage,
     /// Whether it is in the node's active counts.
     active: bool,
     /// Whether it was bound to the node from the start: its failures are not remembered.
     was_bound: bool,
 }
 
-const _: () = assert!(size_of::<Entry>() == 16);
+const _: () = assert!(size_of::<TaskEntry>() == 16);
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Stage {
+enum TaskStage {
     Unknown,
     /// In the waiting list of its group.
     Waiting,
-    /// It was in that list, and the journal has its end further on.
+    /// The task was in that list, and the journal has its end further on.
     Ending,
     /// Bound to a node that has not taken it yet.
     Bound,
@@ -74,7 +74,7 @@ enum Stage {
 
 /// A group that has tasks, and those of them that wait.
 #[derive(Clone, Debug)]
-struct Member {
+struct GroupEntry {
     group: Group,
     /// Tasks that wait or hold something.
     users: u32,
@@ -85,9 +85,9 @@ struct Member {
     sleeps: bool,
 }
 
-impl Member {
+impl GroupEntry {
     /// Where it is among the sleepers: with all that are refused by the same nodes for the same reasons.
-    fn bed(&self, number: u32) -> (Bed, Turn) {
+    fn sleeping_place(&self, number: u32) -> (RefusalClass, PassPosition) {
         let scope = Views::of_refusals(number as usize, &self.group);
         let oldest = self.waiting.first().expect("who sleeps has tasks");
         ((scope, self.last_refusals.expect("who sleeps was told")), (oldest, number))
@@ -111,10 +111,10 @@ pub(crate) struct Scheduler {
     views: Views,
     images: Images,
     /// By row of the task.
-    entries: Vec<Entry>,
+    entries: Vec<TaskEntry>,
     /// Generic units of the tasks that have any.
     units: BTreeMap<TaskId, Vec<GenericResource>>,
-    groups: Vec<Option<Member>>,
+    groups: Vec<Option<GroupEntry>>,
     free_groups: Vec<u32>,
     group_numbers: BTreeMap<(ServiceId, u64), u32>,
     /// Groups with waiting tasks that are looked at by every pass, in no order; and the others.
@@ -130,7 +130,7 @@ pub(crate) struct Scheduler {
     /// The last explanation: many groups find no place for the same reasons.
     explanation_cache: Option<(Refusals, Arc<str>)>,
     /// Room for the order of the groups of a pass.
-    pass_order: Vec<Turn>,
+    pass_order: Vec<PassPosition>,
 }
 
 /// Tasks that are bound to nodes which have not taken them yet.
@@ -211,12 +211,12 @@ impl Scheduler {
             Change::TaskCreated(task) => self.task_changed(cluster, task, TaskState::New),
             Change::TaskUpdated { task, state, .. } => self.task_changed(cluster, task, state),
             Change::TaskDeleted { task, .. } => match self.stage(task) {
-                Stage::Unknown => {}
-                Stage::Placed => {
+                TaskStage::Unknown => {}
+                TaskStage::Placed => {
                     self.release(cluster, task);
                     self.required = true;
                 }
-                Stage::Waiting | Stage::Ending | Stage::Bound => self.stop_waiting(task),
+                TaskStage::Waiting | TaskStage::Ending | TaskStage::Bound => self.stop_waiting(task),
             },
             Change::NodeCreated(node) => {
                 if node.index() < self.ledger.len() {
@@ -244,10 +244,10 @@ impl Scheduler {
         }
     }
 
-    fn stage(&self, id: TaskId) -> Stage {
+    fn stage(&self, id: TaskId) -> TaskStage {
         match self.entries.get(id.row()) {
             Some(entry) if entry.generation == id.generation => entry.stage,
-            _ => Stage::Unknown,
+            _ => TaskStage::Unknown,
         }
     }
 
@@ -259,12 +259,12 @@ impl Scheduler {
         let stage = self.stage(id);
         if reported > TaskState::Running {
             match stage {
-                Stage::Unknown => {}
-                Stage::Waiting | Stage::Ending | Stage::Bound => {
+                TaskStage::Unknown => {}
+                TaskStage::Waiting | TaskStage::Ending | TaskStage::Bound => {
                     self.stop_waiting(id);
                     self.required = true;
                 }
-                Stage::Placed => {
+                TaskStage::Placed => {
                     let entry = self.entries[id.row()];
                     if matches!(reported, TaskState::Failed | TaskState::Rejected) && !entry.was_bound {
                         let group = &self.member(entry.group).group;
@@ -278,16 +278,16 @@ impl Scheduler {
         } else if task.state > TaskState::Running {
             // The journal has the end of this task further on.
         } else if task.node.is_none() {
-            if stage == Stage::Unknown {
+            if stage == TaskStage::Unknown {
                 self.start_waiting(task, id);
             }
             self.required = true;
         } else if task.state == TaskState::Pending {
-            if stage == Stage::Unknown {
-                self.enter(task, id, Stage::Bound);
+            if stage == TaskStage::Unknown {
+                self.enter(task, id, TaskStage::Bound);
                 self.bound.fresh.push((task.sequence, id));
             }
-        } else if stage == Stage::Placed {
+        } else if stage == TaskStage::Placed {
             // The active counts keep in step with the desired state.
             let entry = &mut self.entries[id.row()];
             let active = is_active(task);
@@ -298,37 +298,37 @@ impl Scheduler {
                 self.ledger.count(service, node, active);
             }
         } else {
-            let number = self.enter(task, id, Stage::Placed);
+            let number = self.enter(task, id, TaskStage::Placed);
             let group = &self.groups[number as usize].as_ref().expect("just entered").group;
             let units = self.ledger.add(group, self.entries[id.row()].node, is_active(task));
             keep_units(&mut self.units, id, &units);
         }
     }
 
-    fn member(&self, number: u32) -> &Member {
+    fn member(&self, number: u32) -> &GroupEntry {
         self.groups[number as usize].as_ref().expect("a task has it")
     }
 
-    fn member_mut(&mut self, number: u32) -> &mut Member {
+    fn member_mut(&mut self, number: u32) -> &mut GroupEntry {
         self.groups[number as usize].as_mut().expect("a task has it")
     }
 
     /// Begins to remember a task; the answer is the number of its group.
-    fn enter(&mut self, task: &Task, id: TaskId, stage: Stage) -> u32 {
+    fn enter(&mut self, task: &Task, id: TaskId, stage: TaskStage) -> u32 {
         let number = self.group(task.service, task.version, &task.spec);
         self.member_mut(number).users += 1;
-        let unknown = Entry {
+        let unknown = TaskEntry {
             generation: 0,
             group: 0,
             node: NodeId::from_index(0),
-            stage: Stage::Unknown,
+            stage: TaskStage::Unknown,
             active: false,
             was_bound: false,
         };
         if self.entries.len() <= id.row() {
             self.entries.resize(id.row() + 1, unknown);
         }
-        self.entries[id.row()] = Entry {
+        self.entries[id.row()] = TaskEntry {
             generation: id.generation,
             group: number,
             node: task.node.unwrap_or(unknown.node),
@@ -346,7 +346,7 @@ impl Scheduler {
         }
         let requirement = self.views.requirement(Requirement::of(spec));
         let layout = self.views.layout(layout::levels(&spec.task.placement.preferences));
-        let member = Member {
+        let member = GroupEntry {
             group: Group::new(service, version, spec.clone(), requirement, layout),
             users: 0,
             waiting: Waiting::default(),
@@ -385,7 +385,7 @@ impl Scheduler {
     }
 
     fn start_waiting(&mut self, task: &Task, id: TaskId) {
-        let number = self.enter(task, id, Stage::Waiting);
+        let number = self.enter(task, id, TaskStage::Waiting);
         let member = self.member_mut(number);
         let was_empty = member.waiting.is_empty();
         member.waiting.push(task.sequence, id);
@@ -399,8 +399,8 @@ impl Scheduler {
     fn wake_up(&mut self, number: u32) {
         let member = self.member_mut(number);
         if std::mem::take(&mut member.sleeps) {
-            let (bed, turn) = member.bed(number);
-            self.sleepers.remove(&bed, turn);
+            let (class, position) = member.sleeping_place(number);
+            self.sleepers.remove(&class, position);
             self.groups_awake.push(number);
         }
     }
@@ -419,11 +419,11 @@ impl Scheduler {
     fn stop_waiting(&mut self, id: TaskId) {
         let entry = &mut self.entries[id.row()];
         let (stage, number, node) = (entry.stage, entry.group, entry.node);
-        entry.stage = Stage::Unknown;
-        if stage == Stage::Waiting {
+        entry.stage = TaskStage::Unknown;
+        if stage == TaskStage::Waiting {
             self.wake_up(number);
             self.member_mut(number).waiting.end_one();
-        } else if stage == Stage::Ending {
+        } else if stage == TaskStage::Ending {
             // It is in no list.
         } else if let Some(refused) = self.bound.refused.get_mut(&node) {
             refused.retain(|(_, other)| *other != id);
@@ -437,7 +437,7 @@ impl Scheduler {
     /// Gives back what a task held on its node.
     fn release(&mut self, cluster: &Cluster, id: TaskId) {
         let entry = &mut self.entries[id.row()];
-        entry.stage = Stage::Unknown;
+        entry.stage = TaskStage::Unknown;
         let entry = *entry;
         let units = if self.units.is_empty() { None } else { self.units.remove(&id) };
         let group = &self.groups[entry.group as usize].as_ref().expect("a task has it").group;
@@ -451,7 +451,7 @@ impl Scheduler {
         let record = &cluster.nodes()[node];
         let held = cluster.tasks_on(node).filter_map(|id| {
             let entry = self.entries.get(id.row())?;
-            let is_held = entry.generation == id.generation && entry.stage == Stage::Placed;
+            let is_held = entry.generation == id.generation && entry.stage == TaskStage::Placed;
             let group = &self.groups[entry.group as usize].as_ref().filter(|_| is_held)?.group;
             Some((&group.spec.task.reservations, self.units.get(&id).map_or(&[][..], Vec::as_slice)))
         });
@@ -511,7 +511,7 @@ impl Scheduler {
         let mut fresh = std::mem::take(&mut self.bound.fresh);
         fresh.sort_unstable();
         for (sequence, id) in fresh.drain(..) {
-            if self.stage(id) != Stage::Bound {
+            if self.stage(id) != TaskStage::Bound {
                 continue;
             }
             let entry = self.entries[id.row()];
@@ -529,7 +529,7 @@ impl Scheduler {
                 match self.ledger.refusal(group, entry.node, verdict, Depth::All) {
                     None => {
                         let units = self.ledger.add(group, entry.node, active);
-                        self.entries[id.row()] = Entry { stage: Stage::Placed, active, ..entry };
+                        self.entries[id.row()] = TaskEntry { stage: TaskStage::Placed, active, ..entry };
                         keep_units(&mut self.units, id, &units);
                         cluster.assign(id, entry.node, units);
                         continue;
@@ -580,17 +580,17 @@ impl Scheduler {
         loop {
             let next = pass_order.last().copied();
             match self.sleepers.next_before(next, last, self.ledger.log.end()) {
-                Some((bed, turn)) => {
-                    last = Some(turn);
-                    if self.refusals(cluster, turn.1) == Some(bed.1) {
+                Some((class, position)) => {
+                    last = Some(position);
+                    if self.refusals(cluster, position.1) == Some(class.1) {
                         self.sleepers.let_sleep();
                         continue;
                     }
-                    self.wake_up(turn.1);
+                    self.wake_up(position.1);
                     groups_awake.extend(self.groups_awake.pop());
-                    // Its first tasks may have ended just now: then its turn is later.
-                    match self.prepare(cluster, turn.1, is_behind) {
-                        Some(own) if own == turn => self.place_group(cluster, own.1),
+                    // Its first tasks may have ended just now: then its position is later.
+                    match self.prepare(cluster, position.1, is_behind) {
+                        Some(own) if own == position => self.place_group(cluster, own.1),
                         Some(own) => {
                             let place = pass_order.partition_point(|other| *other > own);
                             pass_order.insert(place, own);
@@ -599,9 +599,9 @@ impl Scheduler {
                     }
                 }
                 None => {
-                    let Some(turn) = pass_order.pop() else { break };
-                    last = Some(turn);
-                    self.place_group(cluster, turn.1);
+                    let Some(position) = pass_order.pop() else { break };
+                    last = Some(position);
+                    self.place_group(cluster, position.1);
                 }
             }
         }
@@ -612,14 +612,14 @@ impl Scheduler {
         self.pass_order = pass_order;
     }
 
-    /// Makes the list of a group good; the answer is its turn, if it has tasks that wait.
-    fn prepare(&mut self, cluster: &Cluster, number: u32, is_behind: bool) -> Option<Turn> {
+    /// Makes the list of a group good; the answer is its position in the pass, if it has tasks that wait.
+    fn prepare(&mut self, cluster: &Cluster, number: u32, is_behind: bool) -> Option<PassPosition> {
         let member = self.groups[number as usize].as_mut().expect("it waits");
         if is_behind {
             member.waiting.purge(cluster, |id| {
                 let entry = &mut self.entries[id.row()];
-                if entry.generation == id.generation && entry.stage == Stage::Waiting {
-                    entry.stage = Stage::Ending;
+                if entry.generation == id.generation && entry.stage == TaskStage::Waiting {
+                    entry.stage = TaskStage::Ending;
                 }
             });
         }
@@ -664,7 +664,7 @@ impl Scheduler {
         for (index, (node, active)) in self.scratch.placements.iter().enumerate() {
             let id = tasks.pop(cluster).expect("it was placed");
             let entry = &mut self.entries[id.row()];
-            (entry.stage, entry.node, entry.active) = (Stage::Placed, *node, *active);
+            (entry.stage, entry.node, entry.active) = (TaskStage::Placed, *node, *active);
             let units = units.next_if(|(number, _)| *number == index).map_or(Vec::new(), |(_, units)| units);
             keep_units(&mut self.units, id, &units);
             cluster.assign(id, *node, units);
@@ -692,7 +692,7 @@ impl Scheduler {
         if !is_current {
             let is_updated = service.is_some();
             while let Some(id) = tasks.pop(cluster) {
-                self.entries[id.row()].stage = Stage::Unknown;
+                self.entries[id.row()].stage = TaskStage::Unknown;
                 cluster.keep_error(id);
                 let is_over = |task: &Task| task.desired >= DesiredState::Shutdown;
                 if is_updated && cluster.task(id).is_some_and(is_over) {
@@ -716,8 +716,8 @@ impl Scheduler {
         member.waiting = tasks;
         if member.group.is_plain() {
             member.sleeps = true;
-            let (bed, turn) = member.bed(number);
-            self.sleepers.insert(bed, turn);
+            let (class, position) = member.sleeping_place(number);
+            self.sleepers.insert(class, position);
         }
     }
 
@@ -763,7 +763,7 @@ impl Scheduler {
         }
         match self.ledger.refusal(&group, node, None, Depth::All) {
             None => true,
-            Some(filter::Filter::Resource) if self.stage(gone) == Stage::Placed => {
+            Some(filter::Filter::Resource) if self.stage(gone) == TaskStage::Placed => {
                 let (nano_cpus, memory) = self.ledger.free(node);
                 let (wants, gives) = (&group.spec.task.reservations, &task.spec.task.reservations);
                 let is_enough = |free: i64, gives: i64, wants: i64| wants <= free.saturating_add(gives);
@@ -799,7 +799,7 @@ impl Scheduler {
 
     /// Recomputes every count and compares: what is free on a node is its total less what its tasks hold.
     pub(crate) fn check(&self, cluster: &Cluster) {
-        let placed = self.entries.iter().enumerate().filter(|(_, entry)| entry.stage == Stage::Placed);
+        let placed = self.entries.iter().enumerate().filter(|(_, entry)| entry.stage == TaskStage::Placed);
         let held = placed.map(|(row, entry)| {
             let id = TaskId { row: row as u32, generation: entry.generation };
             let units = self.units.get(&id).map_or(&[][..], Vec::as_slice);
@@ -808,7 +808,7 @@ impl Scheduler {
         self.ledger.check(cluster, held);
         for (id, task) in cluster.tasks() {
             let counts = task.node.is_some() && (TaskState::Assigned..=TaskState::Running).contains(&task.state);
-            assert_eq!(counts, self.stage(id) == Stage::Placed, "{id:?} in state {}", task.state);
+            assert_eq!(counts, self.stage(id) == TaskStage::Placed, "{id:?} in state {}", task.state);
         }
     }
 }

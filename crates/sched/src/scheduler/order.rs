@@ -5,7 +5,7 @@
 /// A change costs a line per level until nothing changes any more, a question the same; at 100,000 places there are six
 /// levels, of which the upper four fit into the first-level cache.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Order {
+pub(super) struct KeyTree {
     len: usize,
     /// All levels, the keys first; each is padded with [`u64::MAX`] to whole blocks.
     blocks: Vec<Block>,
@@ -25,7 +25,7 @@ fn fitting(block: &Block, bound: u64) -> u32 {
     block.iter().rev().fold(0, |bits, key| bits << 1 | u32::from(*key <= bound))
 }
 
-impl Order {
+impl KeyTree {
     /// Takes these keys for all that were there.
     pub(super) fn rebuild(&mut self, keys: impl ExactSizeIterator<Item = u64>) {
         self.len = keys.len();
@@ -137,7 +137,7 @@ mod tests {
         let mut rng = ChaCha8Rng::seed_from_u64(1);
         for len in [0, 1, 7, 8, 9, 63, 64, 65, 513, 5000] {
             let mut keys: Vec<u64> = (0..len).map(|_| rng.random_range(0..50)).collect();
-            let mut order = Order::default();
+            let mut order = KeyTree::default();
             order.rebuild(keys.iter().copied());
             for _ in 0..2000 {
                 let (a, b) = (rng.random_range(0..=len), rng.random_range(0..=len));

@@ -1,7 +1,7 @@
-//! Groups that found no place, in the order of their turns, by what would give them one and by what they were told.
+//! Groups that found no place, in the order of the pass, by the view that refuses them and by its reasons.
 //!
-//! As long as one group of a bed is refused by every node for the reasons that the bed was told, so are all others of it:
-//! a pass asks one of them, and leaves the others alone. So what a change costs does not grow with the groups that wait.
+//! As long as one group of a class is refused by every node for the reasons of its class, so are all others of it:
+//! a pass tries one of them, and leaves the others alone. So what a change costs does not grow with the groups that wait.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
@@ -10,57 +10,62 @@ use super::filter::Refusals;
 use super::view::Scope;
 
 /// The number of the creation of a group's oldest waiting task, and the group.
-pub(super) type Turn = (u64, u32);
+pub(super) type PassPosition = (u64, u32);
 
 /// What groups have in common that sleep together: the view that refuses them, and why each node did.
-pub(super) type Bed = (Scope, Refusals);
+pub(super) type RefusalClass = (Scope, Refusals);
 
 #[derive(Clone, Default, Debug)]
 pub(super) struct Sleepers {
-    beds: BTreeMap<Bed, BTreeSet<Turn>>,
+    classes: BTreeMap<RefusalClass, BTreeSet<PassPosition>>,
     // During a pass:
-    /// Beds that are to be asked, by the next turn in them.
-    due: BTreeSet<(Turn, Bed)>,
-    /// The bed that is being asked.
-    asked: Option<Bed>,
-    /// Beds that need not be asked again before something changes, and where the log stood when they were.
-    quiet: Vec<Bed>,
+    /// Classes that are to be asked, by the next position in them.
+    due: BTreeSet<(PassPosition, RefusalClass)>,
+    /// The class that is being asked.
+    asked: Option<RefusalClass>,
+    /// Classes that need not be asked again before something changes, and where the log stood when they were.
+    quiet: Vec<RefusalClass>,
     seen: u64,
 }
 
 impl Sleepers {
-    pub(super) fn insert(&mut self, bed: Bed, turn: Turn) {
-        self.beds.entry(bed).or_default().insert(turn);
+    pub(super) fn insert(&mut self, class: RefusalClass, position: PassPosition) {
+        self.classes.entry(class).or_default().insert(position);
     }
 
-    pub(super) fn remove(&mut self, bed: &Bed, turn: Turn) {
-        if let Some(turns) = self.beds.get_mut(bed) {
-            turns.remove(&turn);
-            if turns.is_empty() {
-                self.beds.remove(bed);
+    pub(super) fn remove(&mut self, class: &RefusalClass, position: PassPosition) {
+        if let Some(positions) = self.classes.get_mut(class) {
+            positions.remove(&position);
+            if positions.is_empty() {
+                self.classes.remove(class);
             }
         }
     }
 
-    /// A pass begins: every bed is asked.
+    /// A pass begins: every class is asked.
     pub(super) fn begin(&mut self) {
         self.due.clear();
         self.quiet.clear();
         self.asked = None;
-        self.due.extend(self.beds.iter().filter_map(|(bed, turns)| Some((*turns.first()?, *bed))));
+        self.due.extend(self.classes.iter().filter_map(|(class, positions)| Some((*positions.first()?, *class))));
     }
 
-    /// Whom to ask next, if their turn is before that of `other`. All turns up to `last` are over; `log` is where the log
+    /// Which group to try next, if its position is before `other`. All positions up to `last` are done; `log` is where the log
     /// of changes stands.
-    pub(super) fn next_before(&mut self, other: Option<Turn>, last: Option<Turn>, log: u64) -> Option<(Bed, Turn)> {
+    pub(super) fn next_before(
+        &mut self,
+        other: Option<PassPosition>,
+        last: Option<PassPosition>,
+        log: u64,
+    ) -> Option<(RefusalClass, PassPosition)> {
         if self.seen != log {
             self.seen = log;
-            for bed in std::mem::take(&mut self.quiet) {
-                self.queue(bed, last);
+            for class in std::mem::take(&mut self.quiet) {
+                self.queue(class, last);
             }
         }
-        if let Some(bed) = self.asked.take() {
-            self.queue(bed, last);
+        if let Some(class) = self.asked.take() {
+            self.queue(class, last);
         }
         let first = *self.due.first()?;
         if other.is_some_and(|other| other < first.0) {
@@ -71,14 +76,14 @@ impl Sleepers {
         Some((first.1, first.0))
     }
 
-    /// Nothing changes for the bed that was asked.
+    /// Nothing changes for the class that was asked.
     pub(super) fn let_sleep(&mut self) {
         self.quiet.extend(self.asked.take());
     }
 
-    fn queue(&mut self, bed: Bed, last: Option<Turn>) {
+    fn queue(&mut self, class: RefusalClass, last: Option<PassPosition>) {
         let after = last.map_or(Bound::Unbounded, Bound::Excluded);
-        let next = self.beds.get(&bed).and_then(|turns| turns.range((after, Bound::Unbounded)).next());
-        self.due.extend(next.map(|turn| (*turn, bed)));
+        let next = self.classes.get(&class).and_then(|positions| positions.range((after, Bound::Unbounded)).next());
+        self.due.extend(next.map(|position| (*position, class)));
     }
 }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::filter::Refusals;
 use super::ledger::Happened;
 use super::waiting::is_active;
-use super::{Bound, Member, Scheduler, Stage};
+use super::{Bound, GroupEntry, Scheduler, TaskStage};
 use crate::cluster::Cluster;
 use crate::id::{NodeId, ServiceId, TaskId};
 use crate::spec::{GenericResource, Protocol};
@@ -74,12 +74,12 @@ impl Scheduler {
         let members = || groups.iter().flatten();
         let mut waiting: Vec<(u64, TaskId)> = members().flat_map(|member| member.waiting.iter().copied()).collect();
         // Those that ended meanwhile are still in their lists.
-        waiting.retain(|(_, id)| self.stage(*id) == Stage::Waiting);
+        waiting.retain(|(_, id)| self.stage(*id) == TaskStage::Waiting);
         waiting.sort_unstable();
-        let told = |member: &Member| Some((member.group.service, member.group.version, member.last_refusals?));
+        let told = |member: &GroupEntry| Some((member.group.service, member.group.version, member.last_refusals?));
         let mut refusals: Vec<_> = members().filter(|member| member.users > 0).filter_map(told).collect();
         refusals.sort_unstable_by_key(|(service, version, _)| (*service, *version));
-        debug_assert!(cluster.tasks().all(|(id, task)| (self.stage(id) == Stage::Placed) == is_placed(task)));
+        debug_assert!(cluster.tasks().all(|(id, task)| (self.stage(id) == TaskStage::Placed) == is_placed(task)));
         Saved {
             generation: *generation,
             required: *required,
@@ -107,7 +107,7 @@ impl Scheduler {
             if is_due { due.extend(tasks) } else { refused_again.extend(tasks) }
         }
         let sorted = |mut tasks: Vec<(u64, TaskId)>| {
-            tasks.retain(|(_, id)| self.stage(*id) == Stage::Bound);
+            tasks.retain(|(_, id)| self.stage(*id) == TaskStage::Bound);
             tasks.sort_unstable();
             tasks.into_iter().map(|(_, id)| id).collect()
         };
@@ -141,7 +141,7 @@ impl Scheduler {
             self.ledger.remove_node(node);
         }
         for (id, task) in cluster.tasks().filter(|(_, task)| is_placed(task)) {
-            let number = self.enter(task, id, Stage::Placed);
+            let number = self.enter(task, id, TaskStage::Placed);
             let group = &self.groups[number as usize].as_ref().expect("just entered").group;
             self.ledger.hold(group, self.entries[id.row()].node, is_active(task));
         }
@@ -158,7 +158,7 @@ impl Scheduler {
             self.ledger.fail(*service, *version, *node, *at);
         }
         for (id, units) in units {
-            if self.stage(id) != Stage::Placed {
+            if self.stage(id) != TaskStage::Placed {
                 return Err(format!("task {id} holds units, but it is on no node"));
             }
             self.units.insert(id, units.into_owned());
@@ -170,7 +170,7 @@ impl Scheduler {
         for (is_fresh, ids) in [(true, bound), (false, refused)] {
             for id in ids {
                 let task = self.waits_unknown(cluster, id, |task| task.node.is_some())?;
-                self.enter(task, id, Stage::Bound);
+                self.enter(task, id, TaskStage::Bound);
                 match task.node {
                     Some(node) if !is_fresh => self.bound.refused.entry(node).or_default().push((task.sequence, id)),
                     _ => self.bound.fresh.push((task.sequence, id)),
@@ -196,7 +196,8 @@ impl Scheduler {
         is_right: impl Fn(&Task) -> bool,
     ) -> Result<&'a Task, String> {
         let task = cluster.task(id).filter(|task| task.state == TaskState::Pending && is_right(task));
-        task.filter(|_| self.stage(id) == Stage::Unknown).ok_or_else(|| format!("task {id} does not wait for a node"))
+        task.filter(|_| self.stage(id) == TaskStage::Unknown)
+            .ok_or_else(|| format!("task {id} does not wait for a node"))
     }
 }
 

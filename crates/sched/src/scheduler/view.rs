@@ -1,6 +1,6 @@
 //! Views: the nodes in the order in which a kind of task wants them, kept from pass to pass.
 //!
-//! A view holds one key per node, smaller is better, in a tournament ([`Order`]). It is brought up to date when it is
+//! A view holds one key per node, smaller is better, in a tournament ([`KeyTree`]). It is brought up to date when it is
 //! asked: it looks again at the nodes that the ledger's log names since, or at all of them if it missed too much. So
 //! nothing is paid for a view that nobody asks, and a decision costs the same however many nodes there are.
 //!
@@ -15,7 +15,7 @@ use super::counts::Counts;
 use super::filter::{Filter, Refusals, Requirement};
 use super::layout::{Circle, Layout, TieBreak};
 use super::ledger::{self, Depth, FilterCache, Group, Ledger};
-use super::order::Order;
+use super::order::KeyTree;
 use crate::cluster::Cluster;
 use crate::id::NodeId;
 
@@ -51,7 +51,7 @@ struct View {
     used: u64,
     /// Nodes that were looked at instead since it was up to date.
     spared: usize,
-    order: Order,
+    order: KeyTree,
     refused: Refusals,
 }
 
@@ -574,7 +574,7 @@ impl View {
             seen: 0,
             used: 0,
             spared: 0,
-            order: Order::default(),
+            order: KeyTree::default(),
             refused: Refusals::default(),
         }
     }

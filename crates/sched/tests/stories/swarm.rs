@@ -174,7 +174,7 @@ impl Swarm {
                 self.call(|manager, now, out| manager.handle(now, Event::Deadline, out))
                     .expect("a deadline is about nothing");
             }
-            self.obey();
+            self.apply_commands();
         }
         self.now = end;
     }
@@ -245,7 +245,7 @@ impl Swarm {
 
     fn act<T>(&mut self, act: impl FnOnce(&mut Manager, Time, &mut Commands) -> T) -> T {
         let result = self.call(act);
-        self.obey();
+        self.apply_commands();
         result
     }
 }
@@ -354,7 +354,7 @@ impl Swarm {
             }
             self.heed(task);
         }
-        self.obey();
+        self.apply_commands();
     }
 
     pub fn remove_node(&mut self, node: &str) {
@@ -376,7 +376,7 @@ impl Swarm {
             self.services.insert(name, id);
             self.created += 1;
         }
-        self.obey();
+        self.apply_commands();
         done.map(|_| ()).map_err(|error| error.to_string())
     }
 
@@ -386,7 +386,7 @@ impl Swarm {
         let id = self.call(|manager, now, out| manager.create_unchecked(now, service.0, out));
         self.services.insert(name, id);
         self.created += 1;
-        self.obey();
+        self.apply_commands();
     }
 
     /// Takes over a service whose tasks run already, as (slot, node), and acts upon it.
@@ -412,7 +412,7 @@ impl Swarm {
             .expect("nodes that are there");
         self.services.insert(name, id);
         self.created += 1;
-        self.obey();
+        self.apply_commands();
         let running: Vec<TaskId> = self.cluster().services()[id].tasks().collect();
         for task in running {
             let node = self.record(task).node.expect("taken over with its node");
@@ -484,7 +484,7 @@ impl Swarm {
     pub fn exit(&mut self, task: &str, code: i32) {
         let id = self.task_id(task);
         self.container_exits(id, code);
-        self.obey();
+        self.apply_commands();
     }
 
     pub fn fail(&mut self, task: &str) {
@@ -497,7 +497,7 @@ impl Swarm {
             let id = self.task_id(task);
             self.container_exits(id, 1);
         }
-        self.obey();
+        self.apply_commands();
     }
 
     pub fn complete(&mut self, task: &str) {
@@ -508,7 +508,7 @@ impl Swarm {
     pub fn report(&mut self, task: &str, state: TaskState) {
         let id = self.task_id(task);
         self.tell(id, state, None);
-        self.obey();
+        self.apply_commands();
     }
 
     /// Somebody reports a state of a task that may be long gone.
@@ -519,7 +519,7 @@ impl Swarm {
     }
 
     /// Carries out the manager's commands and hands it the answers until both are silent.
-    fn obey(&mut self) {
+    fn apply_commands(&mut self) {
         while !self.out.is_empty() || !self.reports.is_empty() {
             for command in std::mem::take(&mut self.out) {
                 self.log.push((self.now, command.clone()));

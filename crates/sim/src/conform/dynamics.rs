@@ -172,12 +172,12 @@ impl<'a> Run<'a> {
                 // What happens on the nodes at one instant becomes known together.
                 let more = matches!(self.due.first(), Some((at, _, Due::Agent(..))) if *at == next);
                 if !(more && matches!(due, Due::Agent(..))) {
-                    self.obey();
+                    self.apply_commands();
                 }
             } else {
                 let now = self.time();
                 let _ = self.manager.handle(now, Event::Deadline, &mut self.out);
-                self.obey();
+                self.apply_commands();
             }
         }
         self.end_of_instant();
@@ -193,7 +193,7 @@ impl<'a> Run<'a> {
         let id = self.manager.add_node(now, spec, &mut self.out);
         self.nodes.insert(wire.id.clone(), id);
         self.up.insert(id, up);
-        self.obey();
+        self.apply_commands();
     }
 
     fn script(&mut self, event: &EventWire) {
@@ -222,7 +222,7 @@ impl<'a> Run<'a> {
             ("node_up", _, Some(node)) => {
                 self.up.insert(node, true);
                 let _ = self.manager.handle(now, Event::NodeUp(node), &mut self.out);
-                self.obey();
+                self.apply_commands();
                 self.reconnect(node);
             }
             ("node_availability", _, Some(node)) => {
@@ -249,7 +249,7 @@ impl<'a> Run<'a> {
             }
             _ => {}
         }
-        self.obey();
+        self.apply_commands();
     }
 
     fn create(&mut self, wire: Value) {
@@ -309,7 +309,7 @@ impl<'a> Run<'a> {
     // The agents.
 
     /// Carries out the manager's commands: they go to the log, and to the agents of nodes that are up.
-    fn obey(&mut self) {
+    fn apply_commands(&mut self) {
         while !self.out.is_empty() || !self.reports.is_empty() {
             for command in std::mem::take(&mut self.out) {
                 self.log(&command);

@@ -392,10 +392,10 @@ struct Commit {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 enum Process {
     None,
-    /// Its engine was lost under it.
+    /// The engine was lost under the process.
     Lost,
     Lives,
-    /// It lives and serves.
+    /// The process lives and serves.
     Serves,
 }
 
@@ -410,7 +410,7 @@ enum End {
     Killed,
     /// Somebody else than the manager sent it the stop signal.
     Signalled,
-    /// It is stopped because its probes failed.
+    /// The process is stopped because the probes failed.
     Unhealthy,
 }
 
@@ -422,13 +422,13 @@ enum Phase {
     Accepting,
     Attaching,
     Pulling,
-    /// The agent has broken off a step, without breaking off the pull, and will come back to it.
+    /// The agent has aborted a step without aborting the pull, and will come back to it.
     Resuming,
     Creating,
     Starting,
     Probing,
     Running,
-    /// The step that was under way is broken off; the next follows.
+    /// The step that was under way is aborted; the next follows.
     Cancelled,
     Leaving,
     Stopping,

@@ -34,7 +34,7 @@ pub struct ScalerPlan {
     pub provision: Law,
     /// Nodes of which a smaller share is reserved are hardly used.
     pub below: f64,
-    /// They are given back when they have been so for this long.
+    /// Nodes are given back when they have hardly been used for this long.
     pub idle_for: Span,
 }
 

@@ -216,10 +216,10 @@ struct MirrorGroup {
 #[derive(Clone, Debug)]
 struct Content {
     name: Arc<str>,
-    /// It has heard of it.
+    /// Whether the registry has heard of it.
     is_known: bool,
     layers: Arc<[u32]>,
-    /// It does not have it.
+    /// Whether the registry does not have it.
     missing: bool,
     /// The layer whose bytes do not match its digest.
     corrupt: Option<u32>,
@@ -349,7 +349,7 @@ enum Stage {
     Waiting,
     Requested,
     Flowing(FlowId),
-    /// It waits for the same layer on its way to another node of the group.
+    /// The transfer waits for the same layer on its way to another node of the group.
     Following,
     Arrived,
     Unpacking,

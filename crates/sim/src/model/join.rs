@@ -62,7 +62,7 @@ pub enum Event {
         /// Which attempt it is.
         attempt: u32,
     },
-    /// It has it.
+    /// A node has its certificate, unless it began anew.
     Certified {
         /// Row of the node.
         node: u32,

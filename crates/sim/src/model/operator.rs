@@ -149,7 +149,7 @@ mod tests {
         OperatorPlan { name: "web".into(), service: 0, every, from: Time::ZERO, until: None, habit }
     }
 
-    /// What `count` turns want of a service that obeys.
+    /// What `count` turns want of a service that changes at once.
     fn orders(plan: &OperatorPlan, count: usize) -> Vec<(f64, Option<Order>)> {
         let mut operators = Operators::new(std::slice::from_ref(plan), Seeds::of(1, 1));
         let mut cx: Context<Turn> = Context::new();

@@ -64,9 +64,9 @@ pub struct ArrivalPlan {
     pub kinds: Vec<ServicePlan>,
     /// How often each kind comes, relative to the others.
     pub weights: Vec<f64>,
-    /// The row of the scenario's queue in which it waits to be submitted.
+    /// The row of the scenario's queue in which an arrival waits to be submitted.
     pub queue: Option<usize>,
-    /// It is removed this long after it was submitted.
+    /// An arrival is removed this long after it was submitted.
     pub lifetime: Option<Law>,
 }
 
@@ -278,7 +278,7 @@ impl Workload {
         }
     }
 
-    /// It was created. A job is over when `completions` of its tasks have completed.
+    /// An arrival was created. A job is over when `completions` of its tasks have completed.
     pub fn submitted<E: From<Event>>(&mut self, cx: &mut Context<E>, job: JobNo, completions: Option<u64>) {
         let entry = &mut self.jobs[job.row()];
         entry.left = completions;
@@ -289,7 +289,7 @@ impl Workload {
         }
     }
 
-    /// A task of it completed.
+    /// A task of a job completed.
     pub fn completed<E: From<Event>>(&mut self, cx: &mut Context<E>, job: JobNo) {
         let entry = &mut self.jobs[job.row()];
         if let Some(left) = &mut entry.left {
@@ -301,7 +301,7 @@ impl Workload {
         }
     }
 
-    /// It is over; another may come to its place.
+    /// An arrival is over; the next of its queue may come to its place.
     pub fn over<E: From<Event>>(&mut self, cx: &mut Context<E>, job: JobNo) {
         let entry = &mut self.jobs[job.row()];
         if std::mem::replace(&mut entry.over, true) {
