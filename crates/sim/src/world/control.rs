@@ -279,11 +279,13 @@ impl Control {
                 self.register(cx, node);
             }
             Fact::Power { node, up } => self.power(cx, node, up),
-            Fact::EngineRestarted(node) | Fact::AgentGone(node) => {
-                self.joins.awake(node, false);
+            Fact::EngineRestarted(node) | Fact::AgentGone(node) | Fact::NodeLeft(node) => {
+                // A machine whose node left can join at once.
+                self.joins.awake(node, matches!(fact, Fact::NodeLeft(_)));
                 self.sessions.up[node] = false;
                 self.heartbeats.silent(cx, node, false);
             }
+            Fact::AgentBack(node) => self.joins.awake(node, true),
             Fact::LinksChanged(nodes) => self.links_changed(cx, &nodes, links),
             Fact::Majority(_)
             | Fact::LeaderStalled
