@@ -141,6 +141,7 @@ impl Digest {
             | Fact::LeaderElected(node)
             | Fact::EngineRestarted(node)
             | Fact::AgentGone(node)
+            | Fact::NodeLeft(node)
             | Fact::AgentBack(node)
             | Fact::Reachable(node)
             | Fact::AgentCalled(node)

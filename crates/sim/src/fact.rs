@@ -142,10 +142,11 @@ pub enum Fact {
     },
     /// An engine was stopped to be started anew.
     EngineRestarted(usize),
-    /// The agent of a node is gone for now, though its machine has power and its network is whole: its engine was stopped, or
-    /// it left the swarm.
+    /// The agent of a node is gone for now, though its machine has power and its network is whole: its engine was stopped.
     AgentGone(usize),
-    /// An engine that was stopped is started.
+    /// A node left the swarm. The managers were not told.
+    NodeLeft(usize),
+    /// An engine that was stopped is started, or that of a node outside of the swarm is up.
     AgentBack(usize),
     /// The networks of these nodes broke or are repaired, wholly or in part.
     LinksChanged(Arc<[usize]>),

@@ -235,7 +235,7 @@ mod tests {
     #[test]
     #[ignore = "ten million events"]
     fn a_flipped_decision_of_ten_million_is_found_in_its_event() {
-        let scenario = churn("26h");
+        let scenario = churn("40h");
         check(&scenario, |events| {
             println!("{events} events");
             events * 9 / 10

@@ -404,7 +404,7 @@ impl Observer {
                 self.silent(now, *node);
                 self.back(now, *node);
             }
-            Fact::Unreachable(node, _) | Fact::AgentGone(node) => self.silent(now, *node),
+            Fact::Unreachable(node, _) | Fact::AgentGone(node) | Fact::NodeLeft(node) => self.silent(now, *node),
             Fact::Reachable(node) | Fact::AgentBack(node) => self.back(now, *node),
             Fact::ImageWanted(task, _) => self.preparing(now, *task),
             Fact::Prepared(task) => self.prepared(now, *task),

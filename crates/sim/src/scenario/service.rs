@@ -324,7 +324,9 @@ pub(super) fn change(value: &Value<'_>) -> Option<Change> {
         }
     }
     if edits.is_empty() {
-        table.complain(format!("`{}`: nothing changes", table.path));
+        if !table.has_unknown_keys() {
+            table.complain(format!("`{}`: nothing changes", table.path));
+        }
         return None;
     }
     Some(Change { edits })

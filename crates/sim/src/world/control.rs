@@ -279,11 +279,16 @@ impl Control {
                 self.register(cx, node);
             }
             Fact::Power { node, up } => self.power(cx, node, up),
-            Fact::EngineRestarted(node) | Fact::AgentGone(node) => {
+            Fact::EngineRestarted(node) | Fact::AgentGone(node) | Fact::NodeLeft(node) => {
                 self.joins.asleep(node);
+                // A machine whose node left can join at once.
+                if matches!(fact, Fact::NodeLeft(_)) {
+                    self.joins.awake(cx, node);
+                }
                 self.sessions.up[node] = false;
                 self.heartbeats.silent(cx, node, false);
             }
+            Fact::AgentBack(node) => self.joins.awake(cx, node),
             Fact::Reachable(node) => self.joins.linked(cx, node),
             Fact::LinksChanged(nodes) => self.links_changed(cx, &nodes, links),
             Fact::Majority(_)

@@ -311,7 +311,7 @@ impl Door<'_> {
         }
         self.fabric.agents.leave_swarm(self.cx, node);
         if !is_out {
-            self.cx.tell(Fact::AgentGone(node));
+            self.cx.tell(Fact::NodeLeft(node));
             self.control.engine_gone(self.cx, node, None);
         }
         Ok(())

@@ -317,3 +317,49 @@ fn a_fork_goes_its_own_way() {
     assert_eq!(run.finish(), whole, "what happens to a clone does not happen to its original");
     assert_ne!(other.finish().values, whole.values);
 }
+
+#[test]
+fn a_machine_that_left_or_was_removed_joins_again_without_its_containers() {
+    let mut run = running("");
+    let at = |secs: u64| Time::ZERO + Span::from_secs(secs);
+    let processes = |run: &Simulation, node: &str| run.node(node).expect("it is a node").processes;
+    assert!(processes(&run, "w-1") > 0 && processes(&run, "w-2") > 0);
+    run.order(Order::Leave("w-1".into())).expect("it is a member");
+    run.order(Order::RemoveNode("w-2".into(), true)).expect("there is a leader");
+    assert_eq!(processes(&run, "w-1"), 0, "the containers of a node that leaves go at once");
+    assert!(processes(&run, "w-2") > 0, "those of a node that is removed live on");
+    run.run_until(at(200));
+    assert_eq!((processes(&run, "w-1"), processes(&run, "w-2") > 0), (0, true));
+    assert!(run.node("w-1").is_some_and(|it| it.is_there && it.spec.state == sched::spec::NodeState::Down));
+    assert_eq!(run.service("web").expect("it is there").running, 6, "all of them elsewhere");
+    // One of them is off for a while; both join.
+    run.order(Order::PowerOff("w-1".into())).expect("nature asks nobody");
+    run.run_until(at(220));
+    run.order(Order::PowerOn("w-1".into())).expect("nature asks nobody");
+    run.run_until(at(300));
+    assert_eq!(run.order(Order::Join(Nodes::Union(vec!["w-1".into(), "w-2".into()]))), Ok(Receipt::Done));
+    assert_eq!(processes(&run, "w-2"), 0, "who joins anew has left before");
+    run.run_until(at(400));
+    for node in ["w-1", "w-2"] {
+        let node = run.node(node).expect("it is a node");
+        assert!(node.is_there && node.is_connected, "{node:?}");
+        assert_eq!(node.spec.state, sched::spec::NodeState::Ready);
+        assert_eq!(node.processes, 1, "the global service has its task there, and nothing moved back");
+    }
+}
+
+#[test]
+fn the_history_of_a_swarm_is_as_long_as_it_says() {
+    let records = |history: Option<u64>| {
+        let mut run = running("");
+        let change = sim::order::SwarmChange { task_history: history, heartbeat: None };
+        run.order(Order::UpdateSwarm(change)).expect("there is a leader");
+        for secs in [130, 200, 270] {
+            run.run_until(Time::ZERO + Span::from_secs(secs));
+            run.order(Order::Force("db".into())).expect("there is a leader");
+        }
+        run.run_until(Time::ZERO + Span::from_secs(400));
+        run.tasks("db").len()
+    };
+    assert_eq!((records(None), records(Some(2)), records(Some(1))), (2 * 4, 2 * 2, 2));
+}

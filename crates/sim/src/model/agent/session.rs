@@ -110,7 +110,8 @@ impl Agents {
         if it.fault.is_some() {
             it.calls = cx.now();
         } else if it.out {
-            // Nobody gives it a session.
+            // Nobody gives it a session, but it could join.
+            cx.tell(Fact::AgentBack(node));
         } else if !it.connected {
             let link = it.link;
             let arrival = self.arrival_up(cx.now(), node);
