@@ -1,6 +1,6 @@
 //! What happens in a run, in the order in which it happens.
 //!
-//! Models and the manager append facts to one stream, [`Context::tell`]; the [world](crate::world) takes them one after
+//! Models and the manager append facts to one stream, [`Context::tell`]; the world takes them one after
 //! the other and gives each to the control room, to the fabric and to the [observers](crate::metrics). Who acts upon a
 //! fact appends what follows from it. So nothing is passed on by hand, and whoever wants to know what happens subscribes
 //! to the stream. Tasks, jobs and nodes are rows; a fact says all that its readers need, or names the record that does.

@@ -65,7 +65,7 @@ impl Holder {
     }
 }
 
-/// What happens in [`Engine`]: typed events and one `match`, as in [`crate::world::World`].
+/// What happens in [`Engine`]: typed events and one `match`, as in the world of a simulation.
 #[derive(Clone, Copy, Debug)]
 enum Event {
     Component(Due),

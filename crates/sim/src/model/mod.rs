@@ -2,7 +2,7 @@
 //! what users bring.
 //!
 //! A model has its own events and schedules only those, and tells what happens as [facts](crate::fact); it never sees the
-//! world or another model, and can be run alone. What one model needs of another, [`crate::world`] hands over. Its plan,
+//! world or another model, and can be run alone. What one model needs of another, the world hands over. Its plan,
 //! as the scenario resolves it, stands beside it.
 
 pub mod agent;
