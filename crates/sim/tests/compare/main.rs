@@ -129,6 +129,75 @@ fn who_loses_less_for_spares_is_first_and_the_page_says_what_that_costs() {
     }
 }
 
+#[test]
+fn every_service_has_its_own_losses() {
+    // F1 with two services: node-1 has a task of `pair` and the only one of `alone`, which comes last.
+    let text = r#"
+duration = "5m"
+replications = 1
+daemon = { ideal = true, create = "1s", start = "2s" }
+registry = { ideal = true }
+overlay = { ideal = true }
+managers = { ideal = true }
+heartbeat = { period = "10ms", jitter = "0s", grace = 1000 }
+
+[[pool]]
+name = "node"
+count = 3
+
+[[service]]
+name = "pair"
+image = "web"
+replicas = 2
+constraints = ["node.hostname != node-3"]
+
+[[service]]
+name = "alone"
+image = "web"
+at = "10s"
+constraints = ["node.hostname != node-2"]
+
+[[service]]
+name = "apart"
+image = "web"
+at = "20s"
+constraints = ["node.hostname == node-3"]
+
+[[event]]
+at = "30s"
+drain = "node-3"
+
+[[event]]
+at = "40s"
+activate = "node-3"
+
+[[event]]
+at = "1m"
+down = "node-1"
+"#;
+    let results = results(&scenario(text));
+    let rows = &results.services[0].items;
+    let near = |found: f64, expected: f64| assert!((found - expected).abs() < 0.011, "{found} is not {expected}");
+    let [pair, alone, apart] = &rows[..] else { panic!("{rows:?}") };
+    // Of two replicas one is lost for D + R + S = 17 s, of which 7 s are from detection on; one of two is a quorum.
+    assert_eq!((&*pair.service, pair.wanted, pair.running_min, pair.replicas_lost), ("pair", 2, 1, 1));
+    near(pair.lost_s, 17.0);
+    near(pair.failover_lost_s, 17.0);
+    assert_eq!((pair.failover_lost_detected_s, pair.below_quorum_s, pair.stood_still_s), (7.0, 0.0, 0.0));
+    assert_eq!((pair.failover_p50_s, pair.failover_max_s), (Some(pair.failover_lost_s), Some(pair.failover_lost_s)));
+    near(pair.availability.expect("it wants tasks"), 1.0 - 17.0 / (2.0 * (300.0 - 23.0)));
+    assert_eq!((pair.moves, pair.node_changes), (0, 1));
+    // The only one moves when its node is drained, and is lost with the next.
+    assert_eq!((&*alone.service, alone.wanted, alone.running_min), ("alone", 1, 0));
+    assert_eq!((alone.moves, alone.node_changes, alone.replicas_lost), (1, 2, 1));
+    near(alone.failover_lost_s, 17.0);
+    assert_eq!(alone.lost_s, alone.stood_still_s);
+    assert_eq!(alone.below_quorum_s, alone.stood_still_s);
+    // Nobody else could take it: it is away while its node is drained, and no machine was lost with it.
+    assert_eq!((apart.replicas_lost, apart.failover_max_s, apart.moves, apart.node_changes), (0, None, 0, 0));
+    assert!(10.0 <= apart.stood_still_s && apart.stood_still_s < 20.0, "{apart:?}");
+}
+
 /// How often the uncorrected interval of the difference between two samples of the same strategy excludes zero: each
 /// sample has random streams of its own, so that nothing but chance makes a difference.
 fn false_alarms(seeds: u64) -> u64 {

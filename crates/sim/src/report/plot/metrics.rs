@@ -1,9 +1,12 @@
 //! Headline metrics side by side: a panel each, a bar per strategy with its interval.
 
+use std::cmp::Reverse;
+
 use super::axis::Axis;
 use super::sheet::{Anchor, GREY, INK, NOTE, Panel, Rect, Sheet, TEXT, fitted, look};
-use super::{crisp, footer, strategies, title};
+use super::{apart, crisp, footer, others, title};
 use crate::outside;
+use crate::report::compare::{PairRow, Verdict};
 use crate::report::results::{Results, SummaryRow};
 use crate::report::{headlines, text};
 
@@ -15,11 +18,12 @@ pub fn is_worth_it(results: &Results) -> bool {
 /// Draws up to six panels, each with an axis of its own.
 pub fn draw(results: &Results, sheet: &mut Sheet) {
     let bars = if results.manifest.replications > 1 {
-        "mean and 95 % interval, metrics with a shown difference first (n: replications with a value, if not all)"
+        "mean and 95 % interval, metrics with most shown differences first (n: replications with a value, if not all)"
     } else {
         "each strategy, one replication: no intervals"
     };
-    let room = sheet.frame(&title(results), &format!("Comparison: {bars}"), &footer(results));
+    let subtitle = format!("Comparison: {bars}{}", others(results, apart(results).count()));
+    let room = sheet.frame(&title(results), &subtitle, &footer(results));
     let metrics = shown(results);
     // Many strategies need wide panels.
     let wide = results.manifest.strategies.len() > 3;
@@ -32,14 +36,63 @@ pub fn draw(results: &Results, sheet: &mut Sheet) {
     for (place, metric) in metrics.iter().enumerate() {
         let (column, row) = (place as i32 % columns, place as i32 / columns);
         let (x0, y0) = (room.x0 + column * (width + gap_x), room.y0 + gap_y + row * (height + gap_y));
-        panel(results, sheet, metric, Rect { x0, y0, x1: x0 + width, y1: y0 + height });
+        let room = Rect { x0, y0, x1: x0 + width, y1: y0 + height };
+        match results.manifest.strategies.len() <= UPRIGHT {
+            true => panel(results, sheet, metric, room),
+            false => lying(results, sheet, metric, room),
+        }
+    }
+}
+
+/// Bars that stand; names of more strategies find no room below them.
+const UPRIGHT: usize = 6;
+
+/// Bars that lie, from the first strategy downwards, with their names and values beside them.
+fn lying(results: &Results, sheet: &mut Sheet, metric: &str, room: Rect) {
+    let rows: Vec<(usize, &SummaryRow)> =
+        apart(results).filter_map(|(index, strategy)| Some((index, results.summary_of(metric, strategy)?))).collect();
+    let unit = rows.first().map_or("", |(_, row)| row.unit.as_str());
+    let top = |row: &SummaryRow| row.summary.ci_high.or(row.summary.mean).unwrap_or(0.0);
+    let largest = rows.iter().map(|(_, row)| top(row)).fold(0.0, f64::max);
+    let (factor, unit_shown) = text::scale(unit, largest);
+    let unit_shown = if unit_shown.is_empty() { String::new() } else { format!(" ({unit_shown})") };
+    let head = format!("{}{unit_shown}", text::title(metric, unit));
+    sheet.text(&fitted(&head, TEXT, true, room.x1 - room.x0), (room.x0, room.y0 - 72), TEXT, INK, true, Anchor::Left);
+    let names = rows.iter().rev().map(|(_, row)| fitted(&outside::shown(&row.strategy), NOTE, false, 420));
+    // The values stand beside the bars.
+    let x = Axis::from_zero(largest / factor * 1.35, 4, "");
+    let panel = Panel::within(Rect { y0: room.y0 - 20, y1: room.y1 + 20, ..room }, x, Axis::named(names, ""));
+    panel.axes(sheet);
+    for (place, (index, row)) in rows.iter().rev().enumerate() {
+        let summary = &row.summary;
+        let middle = place as f64 + 0.5;
+        let Some(mean) = summary.mean else {
+            let at = panel.at(0.0, middle);
+            sheet.text("no value", (at.0 + 20, at.1), NOTE, GREY, false, Anchor::Left);
+            continue;
+        };
+        let ((x0, y0), (x1, y1)) = (panel.at(0.0, middle + 0.33), panel.at(mean.max(0.0) / factor, middle - 0.33));
+        sheet.block(Rect { x0, y0, x1: x1.max(x0), y1 }, look(*index).color, 0.8);
+        let y = (y0 + y1) / 2;
+        let mut beside = x1;
+        if let (Some(low), Some(high)) = (summary.ci_low, summary.ci_high) {
+            let (low, high) = (panel.at((low / factor).max(0.0), middle).0, panel.at(high / factor, middle).0);
+            for line in [[(low, y), (high, y)], [(low, y - 12), (low, y + 12)], [(high, y - 12), (high, y + 12)]] {
+                sheet.line(&line, INK, 4, &[]);
+            }
+            beside = high;
+        }
+        let mut value = text::plus_minus(mean / factor, summary.half_width().map(|half| half / factor));
+        if summary.n < u64::from(results.manifest.replications) {
+            value += &format!(" (n = {})", summary.n);
+        }
+        sheet.text(&value, (beside + 18, y), NOTE, INK, false, Anchor::Left);
     }
 }
 
 fn panel(results: &Results, sheet: &mut Sheet, metric: &str, room: Rect) {
-    let rows: Vec<(usize, &SummaryRow)> = strategies(results)
-        .filter_map(|(index, strategy)| Some((index, results.summary_of(metric, strategy)?)))
-        .collect();
+    let rows: Vec<(usize, &SummaryRow)> =
+        apart(results).filter_map(|(index, strategy)| Some((index, results.summary_of(metric, strategy)?))).collect();
     let top = |row: &SummaryRow| row.summary.ci_high.or(row.summary.mean).unwrap_or(0.0);
     let largest = rows.iter().map(|(_, row)| top(row)).fold(0.0, f64::max);
     let unit = rows.first().map_or("", |(_, row)| row.unit.as_str());
@@ -86,14 +139,16 @@ fn panel(results: &Results, sheet: &mut Sheet, metric: &str, room: Rect) {
     }
 }
 
-/// The headline metrics with a value that is not the same everywhere, first those in which a difference is shown.
+/// The headline metrics with a value that is not the same everywhere, first those in which most pairs show a difference.
 fn shown(results: &Results) -> Vec<String> {
     let differs = |metric: &String| {
         let means: Vec<f64> =
-            strategies(results).filter_map(|(_, name)| results.summary_of(metric, name)?.summary.mean).collect();
+            apart(results).filter_map(|(_, name)| results.summary_of(metric, name)?.summary.mean).collect();
         !means.is_empty() && means.iter().all(|mean| 0.0 <= *mean) && means.iter().any(|mean| *mean != means[0])
     };
     let mut metrics: Vec<String> = headlines(results).into_iter().filter(differs).collect();
-    metrics.sort_by_key(|metric| !results.paired.iter().any(|row| row.metric == *metric && row.shows_difference()));
+    let differ = |row: &&PairRow| !matches!(row.verdict, Verdict::NotShown | Verdict::Equal);
+    metrics
+        .sort_by_key(|metric| Reverse(results.pairs.iter().filter(|row| row.metric == *metric).filter(differ).count()));
     metrics
 }

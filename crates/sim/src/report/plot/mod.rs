@@ -99,7 +99,18 @@ fn footer(results: &Results) -> String {
     format!("{}  ·  {file} ({hash})  ·  seed {}  ·  {runs}  ·  models not calibrated", manifest.tool, manifest.seed)
 }
 
-/// The strategies that pictures show, with their index; more than eight cannot be told apart.
-fn strategies(results: &Results) -> impl Iterator<Item = (usize, &String)> {
-    results.manifest.strategies.iter().enumerate().take(8)
+/// The strategies of pictures that draw all of them together, with their index: more could not be told apart.
+fn together(results: &Results) -> impl Iterator<Item = (usize, &String)> {
+    results.manifest.strategies.iter().enumerate().take(sheet::LOOKS.len())
+}
+
+/// Those of pictures with a panel, or a named bar, for each.
+fn apart(results: &Results) -> impl Iterator<Item = (usize, &String)> {
+    results.manifest.strategies.iter().enumerate().take(12)
+}
+
+/// Says of a picture that shows so many strategies that there are others.
+fn others(results: &Results, shown: usize) -> String {
+    let all = results.manifest.strategies.len();
+    if shown < all { format!("; the first {shown} of {all} strategies") } else { String::new() }
 }

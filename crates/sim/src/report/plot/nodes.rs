@@ -2,7 +2,7 @@
 
 use super::axis::Axis;
 use super::sheet::{Anchor, INK, Look, NOTE, Panel, Rect, Sheet, TEXT, fitted, look};
-use super::{crisp, footer, strategies, title};
+use super::{apart, crisp, footer, others, title};
 use crate::outside;
 use crate::report::results::Results;
 use crate::report::text;
@@ -31,9 +31,10 @@ pub fn draw(results: &Results, sheet: &mut Sheet) {
         }
         (false, false) => "Running tasks per node at the end, nodes from most to fewest",
     };
-    let room = sheet.frame(&title(results), subtitle, &footer(results));
+    let subtitle = format!("{subtitle}{}", others(results, apart(results).count()));
+    let room = sheet.frame(&title(results), &subtitle, &footer(results));
     let panels: Vec<(usize, &String, Loads)> =
-        strategies(results).map(|(index, name)| (index, name, loads(results, name, !few))).collect();
+        apart(results).map(|(index, name)| (index, name, loads(results, name, !few))).collect();
     let high = panels.iter().flat_map(|panel| panel.2.iter().flatten()).copied().fold(1.0, f64::max);
     let columns = match panels.len() {
         1 => 1,

@@ -4,7 +4,7 @@ use plotters::style::WHITE;
 
 use super::axis::Axis;
 use super::sheet::{Anchor, GREY, INK, Look, NOTE, Panel, Rect, Sample, Sheet, TEXT, fitted, look};
-use super::{crisp, footer, strategies, title};
+use super::{apart, crisp, footer, others, title, together};
 use crate::metrics::Mark;
 use crate::outside;
 use crate::report::results::{Results, SeriesRow};
@@ -15,8 +15,10 @@ const DESIRED: Look = Look { color: INK, dashes: &[26, 14] };
 /// Running tasks against desired ones, a panel per strategy.
 pub fn running(results: &Results, sheet: &mut Sheet) {
     let many = results.manifest.replications > 1;
+    let panels: Vec<(usize, &String)> = apart(results).collect();
     let subtitle = if many { "Running tasks, mean over replications" } else { "Running tasks" };
-    let room = sheet.frame(&title(results), subtitle, &footer(results));
+    let subtitle = format!("{subtitle}{}", others(results, panels.len()));
+    let room = sheet.frame(&title(results), &subtitle, &footer(results));
     let mut legend = vec![("desired".into(), Sample::Line(DESIRED, 5))];
     if many {
         legend.push(("mean".into(), Sample::Line(Look { color: GREY, dashes: &[] }, 9)));
@@ -27,11 +29,14 @@ pub fn running(results: &Results, sheet: &mut Sheet) {
     }
     sheet.legend(&legend, room.x1, 190);
 
-    let panels: Vec<(usize, &String)> = strategies(results).collect();
-    let (columns, rows) =
-        (if panels.len() > 4 { 2 } else { 1 }, if panels.len() > 4 { panels.len().div_ceil(2) } else { panels.len() });
+    let columns: i32 = match panels.len() {
+        0..=4 => 1,
+        5..=8 => 2,
+        _ => 3,
+    };
+    let rows = panels.len().div_ceil(columns as usize);
     let end = end_of(results);
-    let (time, unit) = Axis::time(end, if columns == 1 { 12 } else { 6 });
+    let (time, unit) = Axis::time(end, if columns == 1 { 12 } else { 8 - 2 * columns as usize + 2 });
     let (low, high) = range(&results.series);
     let (below, gap, strip) = (150, 90, 150);
     let height = (room.y1 - room.y0 - strip - below - gap * (rows as i32 - 1)) / rows.max(1) as i32;
@@ -82,11 +87,11 @@ pub fn running(results: &Results, sheet: &mut Sheet) {
 
 /// Bytes per second that the registry sends, strategies together.
 pub fn registry(results: &Results, sheet: &mut Sheet) {
-    let subtitle = "What the registry sends, mean over replications";
-    let room = sheet.frame(&title(results), subtitle, &footer(results));
-    let legend: Vec<(String, Sample)> = strategies(results)
-        .map(|(index, name)| (fitted(name, TEXT, false, 500), Sample::Line(look(index), 9)))
-        .collect();
+    let subtitle =
+        format!("What the registry sends, mean over replications{}", others(results, together(results).count()));
+    let room = sheet.frame(&title(results), &subtitle, &footer(results));
+    let legend: Vec<(String, Sample)> =
+        together(results).map(|(index, name)| (fitted(name, TEXT, false, 500), Sample::Line(look(index), 9))).collect();
     sheet.legend(&legend, room.x1, 190);
     let largest = results.series.iter().map(|row| row.registry_bytes_per_s).fold(0.0, f64::max);
     let (factor, name) = text::scale("B/s", largest);
@@ -106,7 +111,7 @@ pub fn registry(results: &Results, sheet: &mut Sheet) {
         .filter(|mark| mark.time_s <= end)
         .collect();
     events(sheet, &panel, &marks, unit, Some(panel.rect.x0));
-    for (index, strategy) in strategies(results) {
+    for (index, strategy) in together(results) {
         let rows = results.series.iter().filter(|row| row.strategy == *strategy && row.time_s <= end);
         let values: Vec<(f64, f64)> = rows.map(|row| (row.time_s / unit, row.registry_bytes_per_s / factor)).collect();
         panel.line(sheet, &values, look(index), 9);

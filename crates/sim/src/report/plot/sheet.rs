@@ -30,16 +30,18 @@ pub struct Look {
     pub dashes: &'static [i32],
 }
 
+/// Every look. What is drawn with more strategies has names beside it.
+pub const LOOKS: [Look; 6] = [
+    Look { color: RGBColor(0, 114, 178), dashes: &[] },
+    Look { color: RGBColor(213, 94, 0), dashes: &[44, 20] },
+    Look { color: RGBColor(0, 158, 115), dashes: &[8, 18] },
+    Look { color: RGBColor(204, 121, 167), dashes: &[44, 18, 8, 18] },
+    Look { color: RGBColor(230, 159, 0), dashes: &[80, 24] },
+    Look { color: RGBColor(86, 180, 233), dashes: &[20, 20] },
+];
+
 /// The look of the strategy at `index`.
 pub fn look(index: usize) -> Look {
-    const LOOKS: [Look; 6] = [
-        Look { color: RGBColor(0, 114, 178), dashes: &[] },
-        Look { color: RGBColor(213, 94, 0), dashes: &[44, 20] },
-        Look { color: RGBColor(0, 158, 115), dashes: &[8, 18] },
-        Look { color: RGBColor(204, 121, 167), dashes: &[44, 18, 8, 18] },
-        Look { color: RGBColor(230, 159, 0), dashes: &[80, 24] },
-        Look { color: RGBColor(86, 180, 233), dashes: &[20, 20] },
-    ];
     LOOKS[index % LOOKS.len()]
 }
 

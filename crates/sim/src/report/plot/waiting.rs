@@ -2,7 +2,7 @@
 
 use super::axis::Axis;
 use super::sheet::{Anchor, GREY, INK, NOTE, Panel, Rect, Sheet, TEXT, fitted, look};
-use super::{footer, strategies, title};
+use super::{footer, others, title, together};
 use crate::report::results::Results;
 use crate::report::text;
 use crate::stats;
@@ -23,11 +23,14 @@ pub fn draw(results: &Results, sheet: &mut Sheet) {
     let which = if pooled { "tasks of all replications" } else { "tasks of replication 1" };
     let warm_up = results.manifest.warm_up_s;
     let since = if warm_up > 0.0 { format!(" from {} s on", text::short(warm_up)) } else { String::new() };
-    let subtitle = format!("Time from creation to running, {which}{since}; quantiles of those that ran");
+    let subtitle = format!(
+        "Time from creation to running, {which}{since}; quantiles of those that ran{}",
+        others(results, together(results).count())
+    );
     let room = sheet.frame(&title(results), &subtitle, &footer(results));
 
     let mut curves = Vec::new();
-    for (index, strategy) in strategies(results) {
+    for (index, strategy) in together(results) {
         let runs = results.tasks.iter().filter(|run| run.strategy == *strategy);
         let tasks = runs.flat_map(|run| &run.items).filter(|it| warm_up <= it.created_s);
         let count = tasks.clone().count();
