@@ -145,7 +145,7 @@ pub fn run(args: &Args, console: &mut Console, execute: Execute) -> End {
 /// Writes the folder of a scenario, tables first: they are on disk then, and pictures are drawn from there.
 fn write(done: &mut Done, mut claim: folder::Claim, pictures: bool) -> io::Result<()> {
     let mut stage = claim.stage()?;
-    report::table::fill(&mut stage, &done.results)?;
+    report::csv_files::fill(&mut stage, &done.results)?;
     if !done.fine.is_empty() {
         stage.fill(folder::TRACE, |file| verify::write_trace(file, &done.fine))?;
     }

@@ -9,7 +9,7 @@ use crate::metrics::METRICS;
 use crate::outside;
 use crate::report::manifest::TOOL;
 use crate::report::results::Results;
-use crate::report::{headlines, table as tables, text};
+use crate::report::{csv_files, headlines, text};
 
 /// Version of the JSON document; it grows when a reader could break.
 const SCHEMA_VERSION: u32 = 1;
@@ -88,7 +88,7 @@ pub(super) fn json(all: &[Done]) -> String {
 
 /// The summaries of all scenarios in one table.
 pub(super) fn csv(all: &[Done]) -> String {
-    tables::summaries(all.iter().map(|done| &done.results))
+    csv_files::summaries(all.iter().map(|done| &done.results))
 }
 
 /// `1 run`, `2 runs`.

@@ -2,9 +2,9 @@
 
 mod balance;
 mod close;
+mod definitions;
 mod history;
 mod jobs;
-mod list;
 mod losses;
 mod services;
 mod window;
@@ -16,7 +16,7 @@ use sched::cluster::{UpdateState, UpdateStatus};
 use sched::spec::{Mode, ServiceSpec};
 use sched::{DesiredState, NodeId, Row, Slot, Span, TaskState, Time};
 
-pub use self::list::METRICS;
+pub use self::definitions::METRICS;
 
 use self::balance::Balance;
 use self::history::{Marks, Series};

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use sched::{Reference, Span, Time};
 
 use super::agent::Exit;
-use super::disk::Disks;
 use super::flow::{FlowId, Flows, Source};
+use super::image_cache::ImageCaches;
 use crate::fact::{Context, Fact, TaskNo};
 
 /// An image as the registry holds it.
@@ -184,7 +184,7 @@ pub struct Images {
     nodes: Vec<Store>,
     cached: Cached,
     /// What the disks keep, if they do not keep everything.
-    disks: Option<Disks>,
+    disks: Option<ImageCaches>,
     pulls: Vec<Pull>,
     free_pulls: Vec<u32>,
     /// The pull of a task on a node, as long as it goes on.
@@ -394,7 +394,7 @@ impl Images {
             let present = image.present.iter().flat_map(|&node| content.layers.iter().map(move |layer| (node, *layer)));
             present.for_each(|(node, layer)| cached.keep(node, layer));
         }
-        let mut disks = model.cache_bytes.map(|limit| Disks::new(limit, nodes.len(), layers.len()));
+        let mut disks = model.cache_bytes.map(|limit| ImageCaches::new(limit, nodes.len(), layers.len()));
         if let Some(disks) = &mut disks {
             for node in 0..nodes.len() {
                 for layer in (0..layers.len() as u32).filter(|layer| cached.has(node, *layer)).collect::<Vec<_>>() {

@@ -8,12 +8,12 @@
 pub mod agent;
 pub mod autoscaler;
 pub mod cores;
-pub mod disk;
 pub mod failure;
 pub mod flow;
 pub mod gossip;
 pub mod heartbeat;
 pub mod image;
+pub mod image_cache;
 pub mod join;
 pub mod links;
 pub mod managers;

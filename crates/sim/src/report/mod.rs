@@ -1,16 +1,16 @@
 //! Result folders: from outcomes to CSV, from CSV to pictures and a page.
 //!
-//! [`results`] turns outcomes into tables, [`compare`] says what pairs of strategies show, [`table`] writes them to disk and reads them back; [`plot`] and [`page`] use
+//! [`results`] turns outcomes into tables, [`compare`] says what pairs of strategies show, [`csv_files`] writes them to disk and reads them back; [`plot`] and [`page`] use
 //! nothing but what is on disk, so a folder can be drawn again years later.
 
 pub mod compare;
+pub mod csv_files;
 pub mod expect;
 pub mod folder;
 pub mod manifest;
 pub mod page;
 pub mod plot;
 pub mod results;
-pub mod table;
 pub mod text;
 
 use std::io;
@@ -60,7 +60,7 @@ const SHOWN: usize = 20;
 pub fn write(dir: &Path, results: &Results, metrics: &[Metric], pictures: bool) -> io::Result<()> {
     let mut claim = folder::claim(dir, true)?;
     let mut stage = claim.stage()?;
-    table::fill(&mut stage, results)?;
+    csv_files::fill(&mut stage, results)?;
     draw(&mut stage, metrics, pictures)?;
     stage.replace()
 }
@@ -69,9 +69,9 @@ pub fn write(dir: &Path, results: &Results, metrics: &[Metric], pictures: bool) 
 ///
 /// # Errors
 ///
-/// As [`table::read`] and [`Stage::write`].
+/// As [`csv_files::read`] and [`Stage::write`].
 pub fn draw(stage: &mut Stage, metrics: &[Metric], pictures: bool) -> io::Result<()> {
-    let results = table::read(stage.path())?;
+    let results = csv_files::read(stage.path())?;
     draw_from(&results, stage, metrics, pictures)
 }
 
@@ -79,13 +79,13 @@ pub fn draw(stage: &mut Stage, metrics: &[Metric], pictures: bool) -> io::Result
 ///
 /// # Errors
 ///
-/// As [`table::read`], [`folder::claim_if`] and [`Stage::add`].
+/// As [`csv_files::read`], [`folder::claim_if`] and [`Stage::add`].
 pub fn redraw(dir: &Path, metrics: &[Metric], pictures: bool) -> io::Result<Results> {
     let mut claim = folder::claim_if(dir, |dir| match dir.symlink_metadata() {
         Ok(_) => Ok(()),
         Err(error) => Err(folder::about(dir, &error)),
     })?;
-    let results = table::read(dir)?;
+    let results = csv_files::read(dir)?;
     let mut stage = claim.stage()?;
     draw_from(&results, &mut stage, metrics, pictures)?;
     stage.add()?;

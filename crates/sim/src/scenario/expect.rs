@@ -2,7 +2,7 @@
 
 use super::Expectation;
 use super::complaint::suggest;
-use super::reader::{Entry, Value};
+use super::value::{Entry, Value};
 
 pub(super) const BOUNDS: &[&str] = &["min", "max", "theory", "within"];
 

@@ -7,9 +7,9 @@ use sched::{Span, Time};
 
 use super::complaint::suggest;
 use super::pool::Selectors;
-use super::reader::{Table, Value};
 use super::rows::{Rows, SECONDS, seconds};
 use super::unit::{CENTURY, human, typical};
+use super::value::{Table, Value};
 use super::{Burst, FailurePlan, FailureUnit, NetworkFault};
 use crate::engine::law::Law;
 

@@ -8,8 +8,8 @@ use sched::Reference;
 
 use super::pattern::expand;
 use super::pool::Selectors;
-use super::reader::{Table, Value};
 use super::service::exits;
+use super::value::{Table, Value};
 use super::{Exit, Image, Layer, inspect};
 use crate::engine::chance::{below_by_remainder, normal, of_name};
 use crate::outside::{self, LARGEST_TEXT};

@@ -6,8 +6,8 @@ use sched::spec::Role;
 use sched::{Span, Time};
 
 use super::pool::ROLES;
-use super::reader::{Table, Value};
 use super::unit::human;
+use super::value::{Table, Value};
 use super::{JoinPlan, NodePlan};
 use crate::engine::law::Law;
 

@@ -15,7 +15,6 @@ mod operator;
 mod pattern;
 mod pool;
 mod read;
-mod reader;
 mod rows;
 mod scaler;
 mod script;
@@ -23,6 +22,7 @@ mod service;
 mod stack;
 mod strategy;
 mod unit;
+mod value;
 mod workload;
 
 use std::path::PathBuf;

@@ -4,8 +4,8 @@ use sched::Span;
 use toml::de::DeTable;
 
 use super::complaint::{Place, suggest};
-use super::reader::{Sink, Table, Value};
 use super::unit::human;
+use super::value::{Sink, Table, Value};
 use super::{
     DaemonModel, GossipModel, HeartbeatModel, ManagersModel, Mirror, Models, OverlayModel, PullLimit, RegistryModel,
 };

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use sched::spec::Mode;
 use sched::{Reference, Span, Time};
 
-use super::reader::{Table, Value};
 use super::service::{TASKS, exits};
 use super::unit::typical;
+use super::value::{Table, Value};
 use super::{Exit, Habit, Image, OperatorPlan, ServicePlan, image};
 use crate::engine::law::Law;
 

@@ -9,7 +9,7 @@ use sched::spec::{
 };
 
 use super::pattern::expand;
-use super::reader::{Entry, Table, Value};
+use super::value::{Entry, Table, Value};
 use super::{NodePlan, scaler};
 
 pub(super) const POOL: &[&str] = &[

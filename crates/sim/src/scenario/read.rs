@@ -8,10 +8,10 @@ use sched::{Reference, Span, Time};
 use toml::de::DeTable;
 
 use super::complaint::{Complaints, Place};
-use super::reader::{Sink, Table, Value};
 use super::service::{SERVICE, TASKS};
 use super::stack::{STACK, Stacks};
 use super::unit::{CENTURY, human};
+use super::value::{Sink, Table, Value};
 use super::{Image, NetworkPlan, NodePlan, Scenario, Scripted, ServicePlan};
 use super::{expect, failure, image, join, model, operator, pool, scaler, script, service, strategy, workload};
 use crate::order::Order;

@@ -7,7 +7,7 @@ use csv::StringRecord;
 use sched::Span;
 
 use super::complaint::suggest;
-use super::reader::Value;
+use super::value::Value;
 use crate::outside::{self, LARGEST_TEXT};
 
 /// Complaints about a file after which the rest is not looked at.

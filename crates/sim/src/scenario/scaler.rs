@@ -4,7 +4,7 @@ use sched::Span;
 use sched::spec::Role;
 
 use super::pool::NODES;
-use super::reader::{Table, Value};
+use super::value::{Table, Value};
 use super::{JoinPlan, NodePlan, ScalerPlan};
 use crate::engine::law::Law;
 

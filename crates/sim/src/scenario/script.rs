@@ -8,10 +8,10 @@ use sched::{Span, Time};
 
 use super::complaint::Place;
 use super::pool::{ROLES, Selectors};
-use super::reader::{Entry, Table, Value};
 use super::service::TASKS;
 use super::stack::{STACK, Stacks};
 use super::unit::human;
+use super::value::{Entry, Table, Value};
 use super::{
     Condition, LinkImpairment, NetworkFault, NetworkPlan, Scripted, ServicePlan, UpdateEnd, Wait, model, pool, service,
 };

@@ -11,7 +11,7 @@ use sched::{Span, Time};
 
 use super::complaint::{Place, suggest};
 use super::pattern::expand;
-use super::reader::{Entry, Table, Value};
+use super::value::{Entry, Table, Value};
 use super::{Behaviour, Exit, ServicePlan, strategy};
 use crate::engine::law::Law;
 use crate::order::{Change, Edit, LabelChange, List, ResourceEdit, RestartEdit, UpdateEdit};

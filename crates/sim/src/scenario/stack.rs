@@ -9,7 +9,7 @@ use sched::spec::ServiceSpec;
 
 use super::complaint::Place;
 use super::model::ipv4_network;
-use super::reader::{Entry, Table, Value};
+use super::value::{Entry, Table, Value};
 use super::{Behaviour, NetworkPlan, Scripted, ServicePlan};
 use crate::compose::StackFile;
 use crate::order::{FileKind, FilePlan, NewService, Order, StackPlan};

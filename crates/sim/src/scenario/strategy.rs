@@ -9,8 +9,8 @@ use sched::strategy::Domains;
 use sched::{Choice, STRATEGIES, Span, Strategy};
 
 use super::complaint::{Place, suggest};
-use super::reader::{Entry, Table, Value};
 use super::service::{ORDERS, TASKS};
+use super::value::{Entry, Table, Value};
 use super::{HeartbeatModel, NodePlan, Scenario, ServicePlan, model};
 
 pub(super) const STRATEGY: &[&str] = &[

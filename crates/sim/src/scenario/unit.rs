@@ -2,7 +2,7 @@
 
 use sched::Span;
 
-use super::reader::Value;
+use super::value::Value;
 use crate::engine::law::Law;
 
 /// A hundred years of 365.25 days: longer than anything that is simulated, and a sixth of what a [`Span`] can hold.

@@ -5,9 +5,9 @@ use std::path::Path;
 
 use sched::{Span, Time};
 
-use super::reader::{Table, Value};
 use super::rows::{Rows, SECONDS, seconds};
 use super::service::{SERVICE, TASKS};
+use super::value::{Table, Value};
 use super::{ArrivalPlan, ArrivalProcess, Autoscale, Batch, Listed, QueuePlan, RequestPlan, ServicePlan, service};
 use crate::engine::law::Law;
 

@@ -9,10 +9,10 @@ use std::sync::{Arc, Once};
 use sched::TaskState;
 use sim::experiment::{execute, plan};
 use sim::metrics::{METRICS, Outcome};
+use sim::report::csv_files;
 use sim::report::expect::verdicts;
 use sim::report::manifest::Manifest;
 use sim::report::results::Results;
-use sim::report::table;
 use sim::scenario::{Scenario, parse};
 
 use super::driven;
@@ -101,8 +101,8 @@ fn laws_of_tables(
     written(&two, manifest, again)?;
     let _ = verdicts(&manifest.expect, &scenario.strategies, &results.runs);
     same_bytes(&one, &two)?;
-    let read =
-        table::read(&one).map_err(|error| Broken { law: "tables can be read".into(), detail: error.to_string() })?;
+    let read = csv_files::read(&one)
+        .map_err(|error| Broken { law: "tables can be read".into(), detail: error.to_string() })?;
     holds(read == results, "tables are read as they were written", String::new)?;
     Ok(read)
 }
@@ -110,7 +110,7 @@ fn laws_of_tables(
 fn written(folder: &Path, manifest: &Manifest, outcomes: Vec<Outcome>) -> Result<Results, Broken> {
     let results = Results::of(manifest.clone(), METRICS, outcomes);
     fs::create_dir_all(folder).expect("the folder of the test can be made");
-    table::write(folder, &results)
+    csv_files::write(folder, &results)
         .map_err(|error| Broken { law: "tables can be written".into(), detail: error.to_string() })?;
     Ok(results)
 }

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 
 use sim::report::results::{ROW_LIMIT, Results};
-use sim::report::{folder, redraw, table, write};
+use sim::report::{csv_files, folder, redraw, write};
 use synthetic::{METRICS, SMALL, Scratch, Size, manifest, outcomes};
 
 fn small() -> Results {
@@ -22,8 +22,8 @@ fn text(dir: &Path, name: &str) -> String {
 fn tables_read_back_as_they_were() {
     let scratch = Scratch::new("tables");
     let results = small();
-    table::write(&scratch.0, &results).unwrap();
-    let mut read = table::read(&scratch.0).unwrap();
+    csv_files::write(&scratch.0, &results).unwrap();
+    let mut read = csv_files::read(&scratch.0).unwrap();
     // A line break in a text cell becomes a blank: that is all that changes.
     let mut tasks = results.tasks.iter().flat_map(|run| &run.items);
     let error = tasks.find(|task| !task.error.is_empty()).unwrap().error.clone();
@@ -38,7 +38,7 @@ fn tables_read_back_as_they_were() {
 #[test]
 fn columns_are_those_that_readers_rely_on() {
     let scratch = Scratch::new("columns");
-    table::write(&scratch.0, &small()).unwrap();
+    csv_files::write(&scratch.0, &small()).unwrap();
     let header = |name| text(&scratch.0, name).lines().next().unwrap().to_string();
     assert_eq!(header("summary.csv"), "strategy,metric,unit,n,mean,sd,ci_low,ci_high,min,median,max");
     assert!(header("runs.csv").starts_with("strategy,replication,tasks_desired,running_final,running_min,"));
@@ -57,7 +57,7 @@ fn nothing_that_a_spreadsheet_runs_gets_into_a_cell() {
     outcomes[0].nodes[0].node = "+1".into();
     outcomes[0].marks[0].label = "-1\u{1b}[2J".into();
     let scratch = Scratch::new("formulas");
-    table::write(&scratch.0, &Results::of(manifest(SMALL), METRICS, outcomes)).unwrap();
+    csv_files::write(&scratch.0, &Results::of(manifest(SMALL), METRICS, outcomes)).unwrap();
     for name in ["tasks.csv", "nodes.csv", "marks.csv"] {
         let content = text(&scratch.0, name);
         assert!(!content.contains('\u{1b}'));
@@ -114,7 +114,7 @@ fn a_failed_writing_leaves_the_old_folder_as_it_was() {
     let blocked = scratch.0.join("nodes.csv");
     fs::remove_file(&blocked).unwrap();
     fs::create_dir_all(blocked.join("inside")).unwrap();
-    let error = table::write(&scratch.0, &small()).unwrap_err().to_string();
+    let error = csv_files::write(&scratch.0, &small()).unwrap_err().to_string();
     assert!(error.contains("nodes.csv"), "{error}");
     let entries = fs::read_dir(&scratch.0).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
     let left: Vec<String> = entries.filter(|name| name.contains("tmp-")).collect();
@@ -204,7 +204,7 @@ fn one_process_at_a_time_writes_to_a_folder() {
     // The lock goes with the folder when it changes places.
     let mut claim = folder::claim(&dir, false).unwrap();
     let mut stage = claim.stage().unwrap();
-    table::fill(&mut stage, &small()).unwrap();
+    csv_files::fill(&mut stage, &small()).unwrap();
     stage.replace().unwrap();
     assert!(folder::claim(&dir, true).is_err());
     drop(claim);
@@ -247,19 +247,19 @@ fn nothing_hidden_gets_from_names_into_files() {
         assert!(found.is_none(), "{name} holds {found:?}");
     }
     assert!(text(&scratch.0, "nodes.csv").contains("a\\u{1b}[31m\\u{9b}"));
-    assert_eq!(table::read(&scratch.0).unwrap().manifest.title, hidden);
+    assert_eq!(csv_files::read(&scratch.0).unwrap().manifest.title, hidden);
 }
 
 #[test]
 fn damaged_tables_are_refused_with_file_line_and_column() {
     let scratch = Scratch::new("damaged");
-    table::write(&scratch.0, &small()).unwrap();
+    csv_files::write(&scratch.0, &small()).unwrap();
     let nodes = text(&scratch.0, "nodes.csv");
     fs::write(scratch.0.join("nodes.csv"), nodes.replacen("workers,", "workers,many", 1)).unwrap();
-    let error = table::read(&scratch.0).unwrap_err().to_string();
+    let error = csv_files::read(&scratch.0).unwrap_err().to_string();
     assert!(error.contains("nodes.csv: line 2: column 'running' holds 'many"), "{error}");
     fs::write(scratch.0.join("nodes.csv"), nodes.replacen("pool", "pond", 1)).unwrap();
-    let error = table::read(&scratch.0).unwrap_err().to_string();
+    let error = csv_files::read(&scratch.0).unwrap_err().to_string();
     assert!(error.contains("nodes.csv: line 1: expected the columns strategy,replication,node,pool"), "{error}");
 }
 

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use sched::{Row, Span, TaskState, Time};
 use smol_str::{SmolStr, ToSmolStr};
 
+use super::definitions::{ENTRIES, quantile, ratio};
 use super::jobs::Jobs;
-use super::list::{ENTRIES, quantile, ratio};
 use super::services::Tally;
 use super::window::Window;
 use super::{Area, METRICS, Observer, Once, Record, Service};

@@ -5,7 +5,8 @@ use std::io;
 use plotters::style::RGBColor;
 
 use super::axis::Axis;
-use super::sheet::{self, Anchor, INK, Look, NOTE, Panel, Rect, Sheet, TEXT, look};
+use super::colors::{INK, Look, look};
+use super::sheet::{self, Anchor, NOTE, Panel, Rect, Sheet, TEXT};
 use crate::outside;
 use crate::report::text;
 

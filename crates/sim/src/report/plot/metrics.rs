@@ -3,7 +3,8 @@
 use std::cmp::Reverse;
 
 use super::axis::Axis;
-use super::sheet::{Anchor, GREY, INK, NOTE, Panel, Rect, Sheet, TEXT, fitted, look};
+use super::colors::{GREY, INK, look};
+use super::sheet::{Anchor, NOTE, Panel, Rect, Sheet, TEXT, fitted};
 use super::{apart, crisp, footer, others, title};
 use crate::outside;
 use crate::report::compare::{PairRow, Verdict};

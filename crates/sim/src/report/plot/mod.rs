@@ -1,6 +1,7 @@
 //! Pictures of a result folder, drawn from its CSV files and from nothing else.
 
 mod axis;
+mod colors;
 pub mod cost;
 mod crisp;
 mod metrics;
@@ -101,7 +102,7 @@ fn footer(results: &Results) -> String {
 
 /// The strategies of pictures that draw all of them together, with their index: more could not be told apart.
 fn together(results: &Results) -> impl Iterator<Item = (usize, &String)> {
-    results.manifest.strategies.iter().enumerate().take(sheet::LOOKS.len())
+    results.manifest.strategies.iter().enumerate().take(colors::LOOKS.len())
 }
 
 /// Those of pictures with a panel, or a named bar, for each.

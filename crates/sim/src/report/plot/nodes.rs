@@ -1,7 +1,8 @@
 //! How many tasks run on each node at the end, a panel per strategy.
 
 use super::axis::Axis;
-use super::sheet::{Anchor, INK, Look, NOTE, Panel, Rect, Sheet, TEXT, fitted, look};
+use super::colors::{INK, Look, look};
+use super::sheet::{Anchor, NOTE, Panel, Rect, Sheet, TEXT, fitted};
 use super::{apart, crisp, footer, others, title};
 use crate::outside;
 use crate::report::results::Results;

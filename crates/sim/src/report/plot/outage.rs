@@ -1,8 +1,9 @@
 //! The largest failure of several nodes at once, with all strategies side by side.
 
 use super::axis::Axis;
+use super::colors::{GREY, INK, Look, look};
 use super::footer;
-use super::sheet::{Anchor, GREY, INK, Look, NOTE, Panel, Rect, Sheet, TEXT, fitted, look};
+use super::sheet::{Anchor, NOTE, Panel, Rect, Sheet, TEXT, fitted};
 use crate::outside;
 use crate::report::results::{Results, SeriesRow};
 use crate::report::text;

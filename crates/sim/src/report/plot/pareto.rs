@@ -1,7 +1,8 @@
 //! What strategies lose against what they take for that, and the front of those that nobody beats in both.
 
 use super::axis::Axis;
-use super::sheet::{Anchor, GREY, INK, NOTE, Panel, Rect, Sheet, TEXT, fitted, look};
+use super::colors::{GREY, INK, look};
+use super::sheet::{Anchor, NOTE, Panel, Rect, Sheet, TEXT, fitted};
 use super::{crisp, footer};
 use crate::outside;
 use crate::report::compare::{self, LOST, Verdict};

@@ -3,7 +3,8 @@
 use plotters::style::WHITE;
 
 use super::axis::Axis;
-use super::sheet::{Anchor, GREY, INK, Look, NOTE, Panel, Rect, Sample, Sheet, TEXT, fitted, look};
+use super::colors::{GREY, INK, Look, look};
+use super::sheet::{Anchor, NOTE, Panel, Rect, Sample, Sheet, TEXT, fitted};
 use super::{apart, crisp, footer, others, title, together};
 use crate::metrics::Mark;
 use crate::outside;

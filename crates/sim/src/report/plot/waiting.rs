@@ -1,7 +1,8 @@
 //! How long tasks waited until they ran: the distribution, strategies together.
 
 use super::axis::Axis;
-use super::sheet::{Anchor, GREY, INK, NOTE, Panel, Rect, Sheet, TEXT, fitted, look};
+use super::colors::{GREY, INK, look};
+use super::sheet::{Anchor, NOTE, Panel, Rect, Sheet, TEXT, fitted};
 use super::{footer, others, title, together};
 use crate::report::results::Results;
 use crate::report::text;

@@ -10,26 +10,26 @@ use crate::fact::TaskNo;
 
 /// The layers of all nodes, by use.
 #[derive(Clone, Debug)]
-pub struct Disks {
+pub struct ImageCaches {
     limit: u64,
-    nodes: Vec<Disk>,
+    nodes: Vec<ImageCache>,
     /// What tasks pin: node and layers.
     pinned: BTreeMap<TaskNo, (usize, Arc<[u32]>)>,
     uses: u64,
 }
 
 #[derive(Clone, Debug)]
-struct Disk {
+struct ImageCache {
     bytes: u64,
     /// For each layer, its size if it is there, its last use, and how many tasks pin it.
     layers: Vec<(Option<u64>, u64, u32)>,
 }
 
-impl Disks {
+impl ImageCaches {
     /// Empty disks of which images may fill `limit` bytes.
-    pub fn new(limit: u64, nodes: usize, layers: usize) -> Disks {
-        let disk = Disk { bytes: 0, layers: vec![(None, 0, 0); layers] };
-        Disks { limit, nodes: vec![disk; nodes], pinned: BTreeMap::new(), uses: 0 }
+    pub fn new(limit: u64, nodes: usize, layers: usize) -> ImageCaches {
+        let disk = ImageCache { bytes: 0, layers: vec![(None, 0, 0); layers] };
+        ImageCaches { limit, nodes: vec![disk; nodes], pinned: BTreeMap::new(), uses: 0 }
     }
 
     /// A task uses these layers from now on, whether they are there yet or not. One that asks again, because its pull broke
@@ -76,7 +76,7 @@ impl Disks {
     }
 }
 
-impl Disk {
+impl ImageCache {
     fn unpin(&mut self, layers: &[u32]) {
         for &layer in layers {
             self.layers[layer as usize].2 -= 1;
@@ -99,9 +99,9 @@ mod tests {
 
     #[test]
     fn what_was_used_least_recently_is_evicted_unless_a_task_pins_it() {
-        let mut disks = Disks::new(2, 1, 4);
+        let mut disks = ImageCaches::new(2, 1, 4);
         let mut evicted = Vec::new();
-        let mut use_one = |disks: &mut Disks, task: u32, layer: u32, there: bool| {
+        let mut use_one = |disks: &mut ImageCaches, task: u32, layer: u32, there: bool| {
             disks.pin(TaskNo(task), 0, &Arc::from([layer]));
             if !there {
                 disks.insert(0, layer, 1, &mut evicted);
@@ -124,7 +124,7 @@ mod tests {
 
     #[test]
     fn a_task_that_asks_twice_pins_its_layers_once() {
-        let mut disks = Disks::new(0, 1, 1);
+        let mut disks = ImageCaches::new(0, 1, 1);
         let mut evicted = Vec::new();
         for _ in 0..2 {
             disks.pin(TaskNo(0), 0, &Arc::from([0]));
