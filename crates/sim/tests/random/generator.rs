@@ -1565,7 +1565,8 @@ impl Writer {
             }
             "deploy" if !self.stacks.is_empty() => {
                 let name = self.stacks.first().expect("there is one").clone();
-                let file = self.files.keys().find(|it| it.ends_with(".yml")).expect("a stack has a file").clone();
+                let is_whole = |file: &&String| file.ends_with(".yml") && !file.starts_with("over-");
+                let file = self.files.keys().find(is_whole).expect("a stack has a file").clone();
                 let env = Table::default().with("TAG", "2");
                 Table::default()
                     .with("name", name)

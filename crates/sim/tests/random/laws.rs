@@ -257,7 +257,9 @@ fn laws_of_rows(scenario: &Scenario, outcome: &Outcome, end: f64) -> Held {
     let mut before = 0.0;
     for task in &outcome.tasks {
         let about = || format!("{task:?}");
-        holds(names.insert(task.name.as_str()), "a task has a name of its own", about)?;
+        // A service may be created again under the name of one that was removed.
+        let name = (task.name.as_str(), task.created_s.to_bits());
+        holds(names.insert(name), "a task has a name of its own", about)?;
         holds(before <= task.created_s, "tasks are in order of creation", about)?;
         before = task.created_s;
         let times = [Some(task.created_s), task.assigned_s, task.ready_s, task.running_s, task.ended_s];

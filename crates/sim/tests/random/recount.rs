@@ -294,7 +294,7 @@ impl Run<'_> {
         vec![
             ("tasks_created", self.number(created)),
             ("restarts", self.number(again)),
-            ("node_changes", self.number(self.node_changes().into_iter())),
+            ("node_changes", self.node_changes()),
             ("time_to_running_p50_s", Counted::Is(percentile(50))),
             ("time_to_running_p99_s", Counted::Is(percentile(99))),
             ("time_to_running_max_s", Counted::Is(percentile(100))),
@@ -304,24 +304,31 @@ impl Run<'_> {
         ]
     }
 
-    /// When slots got another node than before.
-    fn node_changes(&self) -> Vec<f64> {
-        let mut placed: Vec<(&str, f64, &str)> = Vec::new();
+    /// How often slots got another node than before. Of two tasks of a slot that were assigned in one instant the tables do
+    /// not say which was first.
+    fn node_changes(&self) -> Counted {
+        // A service may be created again under the name of one that was removed: its slots are others.
+        let mut lives: BTreeMap<&str, u32> = BTreeMap::new();
+        let mut placed: Vec<((&str, u32), f64, &str)> = Vec::new();
         for task in self.tasks {
-            if let (Some((slot, _)), Some(at)) = (task.name.rsplit_once('#'), task.assigned_s) {
-                placed.push((slot, at, &task.node));
-            }
+            let (slot, _) = task.name.rsplit_once('#').expect("a name has a number");
+            let life = lives.entry(slot).or_default();
+            *life += u32::from(number_in_slot(task) == 1);
+            placed.extend(task.assigned_s.map(|at| ((slot, *life), at, task.node.as_str())));
         }
-        placed.sort_by(|one, two| (one.0, one.1).partial_cmp(&(two.0, two.1)).expect("times are numbers"));
-        let pairs = placed.windows(2).filter(|pair| pair[0].0 == pair[1].0 && pair[0].2 != pair[1].2);
-        pairs.map(|pair| pair[1].1).collect()
+        placed.sort_by(|one, two| one.0.cmp(&two.0).then(one.1.total_cmp(&two.1)));
+        let pairs = || placed.windows(2).filter(|pair| pair[0].0 == pair[1].0);
+        let changes = pairs().filter(|pair| pair[0].2 != pair[1].2).map(|pair| pair[1].1);
+        let Counted::Between(low, high) = self.number(changes) else { unreachable!("it is a number") };
+        let ties = 2.0 * pairs().filter(|pair| pair[0].1 == pair[1].1).count() as f64;
+        Counted::Between(low - ties, high + ties)
     }
 
     fn of_machines(&self) -> Vec<(&'static str, Counted)> {
         let of_kind = |kind: &'static str| self.marks.iter().filter(move |mark| mark.kind == kind);
         let lost = of_kind("down").flat_map(|mark| std::iter::repeat_n(mark.time_s, machines(mark)));
         // Whoever is no member fails unnoticed.
-        let leaves = |order: &Order| matches!(order, Order::RemoveNode(..));
+        let leaves = |order: &Order| matches!(order, Order::RemoveNode(..) | Order::Leave(_));
         let are_all_members = self.scenario.joins.is_empty()
             && self.scenario.scalers.is_empty()
             && !self.scenario.script.iter().any(|it| leaves(&it.order));
