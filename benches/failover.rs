@@ -90,14 +90,14 @@ fn said(bench: &Bench, command: &Command, lost: Option<NodeId>) -> Option<Event>
     let (Command::Assign { task, .. } | Command::State { task, .. } | Command::Desired { task, .. }) = command else {
         return None;
     };
-    let it = bench.manager.cluster().task(*task)?;
-    let state = match it.desired {
+    let record = bench.manager.cluster().task(*task)?;
+    let state = match record.desired {
         DesiredState::Running => TaskState::Running,
         DesiredState::Ready => TaskState::Ready,
         _ => TaskState::Shutdown,
     };
-    let is_heard = TaskState::Assigned <= it.state && it.node != lost;
-    (is_heard && it.state < state).then_some(Event::TaskStatus { task: *task, state, error: None })
+    let is_heard = TaskState::Assigned <= record.state && record.node != lost;
+    (is_heard && record.state < state).then_some(Event::TaskStatus { task: *task, state, error: None })
 }
 
 fn failover(criterion: &mut Criterion) {

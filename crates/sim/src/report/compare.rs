@@ -104,7 +104,8 @@ pub fn pairs(runs: &Runs, strategies: &[String], names: &[String], metrics: &[Me
     let p: Vec<f64> = rows.iter().filter_map(|row| row.paired.p).collect();
     let tested = rows.iter_mut().filter(|row| row.paired.p.is_some());
     for (row, p) in tested.zip(stats::holm(&p)) {
-        let smaller = metrics.iter().find(|metric| metric.name == row.metric).and_then(|it| it.smaller_is_better);
+        let smaller =
+            metrics.iter().find(|metric| metric.name == row.metric).and_then(|metric| metric.smaller_is_better);
         row.p_holm = Some(p);
         row.verdict = verdict(&row.paired, p, smaller);
     }

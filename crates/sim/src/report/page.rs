@@ -200,7 +200,8 @@ fn table_of_differences(out: &mut String, results: &Results, metrics: &[Metric])
     });
     let _ = writeln!(out, "\n|---|---|{}", "---|".repeat(strategies.len() - 1));
     for metric in headlines(results) {
-        let rows: Vec<Option<&PairedRow>> = strategies[1..].iter().map(|it| results.paired_of(&metric, it)).collect();
+        let rows: Vec<Option<&PairedRow>> =
+            strategies[1..].iter().map(|name| results.paired_of(&metric, name)).collect();
         let unit = results.summary_of(&metric, &strategies[0]).map_or("", |row| &row.unit);
         let largest = rows.iter().flatten().map(|row| row.paired.difference.abs()).fold(0.0, f64::max);
         let (factor, unit_shown) = text::scale(unit, largest);

@@ -112,7 +112,8 @@ fn who_loses_less_for_spares_is_first_and_the_page_says_what_that_costs() {
            \n[[strategy]]\nname = \"patience\"\nfailover = \"wait\"\nwait = { grace = \"30m\" }\n";
     let results = results(&scenario(&text));
     let ranking = ranking(&results);
-    let order: Vec<(&str, (usize, usize))> = ranking.iter().map(|it| (it.strategy.as_str(), it.places)).collect();
+    let order: Vec<(&str, (usize, usize))> =
+        ranking.iter().map(|place| (place.strategy.as_str(), place.places)).collect();
     assert_eq!(order, [("spares", (1, 1)), ("swarm", (2, 2)), ("patience", (3, 3))]);
     assert_eq!(results.shows("replica_seconds_lost", "spares", "patience"), Some(Verdict::Worse));
     assert_eq!(results.shows("replica_seconds_lost", "patience", "spares"), Some(Verdict::Better));

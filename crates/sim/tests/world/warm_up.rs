@@ -177,8 +177,8 @@ const SAME: &[&str] = &[
     "tasks_per_node_max",
     "time_to_converge_s",
 ];
-/// The end of the warm-up is an event; without a pull there is no ratio; nobody has spares, or stands still; the others may go
-/// either way.
+/// The end of the warm-up is an event; without a pull there is no ratio; nobody has spares, stands still, or pulls after the
+/// first loss of power; the others may go either way.
 const OTHERWISE: &[&str] = &[
     "events",
     "cache_hit_ratio",
@@ -191,6 +191,7 @@ const OTHERWISE: &[&str] = &[
     "spare_cpu",
     "spare_memory",
     "failovers_open",
+    "failover_bytes",
     "stood_still_ratio",
     "stood_still_s",
     "imbalance_mean",

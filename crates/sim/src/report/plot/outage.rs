@@ -74,7 +74,7 @@ fn stories(results: &Results) -> Option<(Failure, Vec<Story<'_>>)> {
         let most = after().filter(|point| point.0 <= until).map(|point| point.1).fold(0.0, f64::max);
         let peak = after().find(|point| point.1 == most).map_or(0.0, |point| point.0);
         story.recovered =
-            after().find(|point| peak < point.0 && point.1 <= (1.0 - RECOVERED) * most).map(|point| point.0);
+            after().find(|point| peak < point.0 && RECOVERED * most <= most - point.1).map(|point| point.0);
     }
     let slowest = stories.iter().filter_map(|story| story.recovered).fold(0.0, f64::max);
     let rest = results.manifest.duration_s - failure.at;
@@ -169,4 +169,83 @@ fn tell(sheet: &mut Sheet, panel: &Panel, story: &Story, failure: &Failure) {
     let name = fitted(&outside::shown(story.name), TEXT, true, (x1 - x0) / 2);
     sheet.text(&name, (x0, height), TEXT, color, true, Anchor::Left);
     sheet.text(&lost, (x1, height), NOTE, INK, false, Anchor::Right);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::manifest::{Manifest, TOOL};
+    use crate::report::results::Runs;
+
+    /// Hundred tasks, of which some are missing at the times of the samples, every ten seconds from 0 on.
+    fn results(missing: &[(&str, &[f64])]) -> Results {
+        let manifest = Manifest {
+            tool: TOOL.into(),
+            command: String::new(),
+            name: "outage".into(),
+            title: String::new(),
+            description: String::new(),
+            file: String::new(),
+            hash: String::new(),
+            seed: "1".into(),
+            replications: 1,
+            duration_s: 200.0,
+            warm_up_s: 0.0,
+            strategies: missing.iter().map(|(name, _)| name.to_string()).collect(),
+            first_replication_only: Vec::new(),
+            expect: Vec::new(),
+        };
+        let mut series = Vec::new();
+        for (name, missing) in missing {
+            for (step, missing) in missing.iter().enumerate() {
+                series.push(SeriesRow {
+                    strategy: name.to_string(),
+                    time_s: step as f64 * 10.0,
+                    running: 100.0 - missing,
+                    desired: 100.0,
+                    // One node is down anyway, and four from 40 s to 100 s.
+                    nodes_down: if (4..10).contains(&step) { 5.0 } else { 1.0 },
+                    ..SeriesRow::default()
+                });
+            }
+        }
+        Results {
+            manifest,
+            runs: Runs::default(),
+            summary: Vec::new(),
+            paired: Vec::new(),
+            pairs: Vec::new(),
+            series,
+            tasks: Vec::new(),
+            nodes: Vec::new(),
+            services: Vec::new(),
+            marks: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn the_largest_failure_is_told_from_its_last_sample_before_to_the_recovery() {
+        let slow = [0.0, 0.0, 0.0, 2.0, 42.0, 42.0, 42.0, 42.0, 42.0, 22.0, 3.0, 2.0, 2.0, 2.0, 2.0, 2.0];
+        let quick = [0.0, 0.0, 0.0, 2.0, 42.0, 42.0, 6.0, 2.0, 2.0, 2.0, 2.0, 2.0, 2.0, 2.0, 2.0, 2.0];
+        let results = results(&[("slow", &slow), ("quick", &quick)]);
+        let (failure, stories) = stories(&results).expect("nodes fail together");
+        assert_eq!((failure.at, failure.nodes, failure.back), (30.0, 4.0, Some(100.0)));
+        let told: Vec<(&str, Option<f64>, f64)> =
+            stories.iter().map(|story| (story.name, story.recovered, story.lost)).collect();
+        // Two are missing before: 40 more for a while. Nine tenths are back when 4 or fewer are missing.
+        assert_eq!(told, [("quick", Some(30.0), 840.0), ("slow", Some(70.0), 2210.0)]);
+        assert!(
+            title(&failure, &stories).starts_with("4 nodes fail at once: quick has the tasks back after 30 s, slow")
+        );
+        assert!(is_worth_it(&results));
+    }
+
+    #[test]
+    fn nothing_is_told_where_all_do_the_same_or_nodes_fail_one_by_one() {
+        let quick = [0.0, 0.0, 0.0, 0.0, 40.0, 40.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0];
+        assert!(!is_worth_it(&results(&[("one", &quick), ("other", &quick)])));
+        let mut single = results(&[("one", &quick), ("other", &[0.0; 12])]);
+        single.series.iter_mut().for_each(|row| row.nodes_down = (row.nodes_down / 4.0).floor());
+        assert!(!is_worth_it(&single));
+    }
 }
