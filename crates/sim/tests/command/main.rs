@@ -122,16 +122,13 @@ fn wrong_inputs_end_with_two_a_message_and_no_file() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// The twelve strategies on a thousand nodes take minutes: `.ci/run` checks them, in release.
-const LARGE: &str = "strategies.toml";
-
 #[test]
 fn every_scenario_that_ships_keeps_its_promises() {
     let folder = project().join("scenarios");
     let mut files: Vec<String> = fs::read_dir(&folder)
         .unwrap()
         .map(|entry| entry.unwrap().path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "toml") && !path.ends_with(LARGE))
+        .filter(|path| path.extension().is_some_and(|extension| extension == "toml"))
         .map(|path| path.to_string_lossy().into_owned())
         .collect();
     files.sort();

@@ -191,7 +191,6 @@ const OTHERWISE: &[&str] = &[
     "spare_cpu",
     "spare_memory",
     "failovers_open",
-    "failover_bytes",
     "stood_still_ratio",
     "stood_still_s",
     "imbalance_mean",
