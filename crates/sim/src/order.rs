@@ -248,8 +248,8 @@ pub struct FilePlan {
     pub kind: FileKind,
     /// Full name.
     pub name: Name,
-    /// What is in it; `None` is not known, and equal to anything.
-    pub content: Option<Name>,
+    /// The bytes in it; `None` is not known, and equal to anything.
+    pub content: Option<Arc<[u8]>>,
     /// Whether a stack only uses it.
     pub external: bool,
 }

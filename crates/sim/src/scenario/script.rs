@@ -831,7 +831,7 @@ fn network(value: &Value<'_>) -> Vec<Step> {
 fn files(value: &Value<'_>, kind: FileKind) -> Vec<Step> {
     let plan = if value.is_table() {
         value.table(CREATE_FILE).and_then(|table| {
-            let content = table.read("content", Value::text).map(Into::into);
+            let content = table.read("content", Value::text).map(|text| text.as_bytes().into());
             Some(FilePlan { kind, name: table.need("name", Value::text)?.into(), content, external: false })
         })
     } else {
@@ -845,7 +845,7 @@ fn files(value: &Value<'_>, kind: FileKind) -> Vec<Step> {
 fn rotated(value: &Value<'_>, kind: FileKind) -> Vec<Step> {
     let Some(table) = value.table(ROTATE_FILE) else { return Vec::new() };
     let (from, to) = (table.need("from", Value::text), table.need("to", Value::text));
-    let content = table.read("content", Value::text).map(Into::into);
+    let content = table.read("content", Value::text).map(|text| text.as_bytes().into());
     let (Some(from), Some(to)) = (from, to) else { return Vec::new() };
     let plan = FilePlan { kind, name: to.into(), content, external: false };
     vec![(Span::ZERO, format!("{from} rotated to {to}"), Order::RotateFile { from: from.into(), to: plan.into() })]

@@ -226,6 +226,11 @@ impl Door<'_> {
         let scenario = Arc::clone(self.control.scenario());
         let plan = &scenario.services[row as usize];
         let name = plan.spec.name.as_str();
+        if let Some(stack) = self.control.managers.lead().then_some(plan.stack.as_deref()).flatten()
+            && let Err(refusal) = self.control.found_stack(stack)
+        {
+            return self.cx.note("refused", format!("{name}: {refusal}"));
+        }
         match self.order(Client::Deployment, Order::CreateService(Arc::new(plan.order())), row) {
             Ok(_) => self.cx.note("deploy", name),
             Err(refusal) => self.cx.note("refused", format!("{name}: {refusal}")),

@@ -263,24 +263,26 @@ impl Door<'_> {
     }
 
     /// `docker stack deploy`: what is there already stays or is updated, what is not is created, in the order in which
-    /// Docker's command line does it; it stops at the first refusal.
+    /// Docker's command line does it (`cli/command/stack/deploy_composefile.go`); it stops at the first refusal, and what it
+    /// did until then stays.
     fn deploy_stack(&mut self, plan: &crate::order::StackPlan) -> Done {
-        for network in &plan.networks {
-            match (self.control.has_network(&network.name), network.external) {
-                (false, true) => {
-                    return Err(Refusal::new(format!(
-                        "network \"{}\" is declared as external, but could not be found. You need to create a \
-                         swarm-scoped network before the stack is deployed",
-                        network.name
-                    )));
-                }
-                (false, false) => self.create_network(network)?,
-                (true, _) => {}
+        if plan.prune {
+            self.control.prune(self.cx, plan)?;
+        }
+        let has = |network: &crate::model::overlay::NetworkPlan| self.control.has_network(&network.name);
+        if let Some(network) = plan.networks.iter().find(|network| network.external && !has(network)) {
+            return Err(Refusal::new(format!(
+                "network \"{}\" is declared as external, but could not be found. You need to create a swarm-scoped network \
+                 before the stack is deployed",
+                network.name
+            )));
+        }
+        for network in plan.networks.iter().filter(|network| !network.external) {
+            if !self.control.has_network(&network.name) {
+                self.create_network(network)?;
             }
         }
-        for file in &plan.files {
-            self.control.files.deploy(file)?;
-        }
+        plan.files.iter().try_for_each(|file| self.control.files.deploy(file))?;
         self.control.deploy_services(self.cx, plan)
     }
 

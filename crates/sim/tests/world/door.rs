@@ -1,7 +1,7 @@
 //! The door: orders by hand and by a file, refusals, conditions and selectors.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use sched::{Span, Time};
@@ -362,4 +362,91 @@ fn the_history_of_a_swarm_is_as_long_as_it_says() {
         run.tasks("db").len()
     };
     assert_eq!((records(None), records(Some(2)), records(Some(1))), (2 * 4, 2 * 2, 2));
+}
+
+/// A folder of its own for the files of a test.
+fn folder(name: &str, files: &[(&str, &str)]) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("door-{name}"));
+    std::fs::create_dir_all(&folder).expect("a folder for tests");
+    for (name, text) in files {
+        std::fs::write(folder.join(name), text).expect("a file for tests");
+    }
+    folder
+}
+
+/// A stack file of one service with a config `page` and a secret `key`, whose contents are in these files.
+fn app(page: &str, key: &str) -> String {
+    format!(
+        "version: '3.8'\nservices: {{web: {{image: web, configs: [page], secrets: [key], networks: [back]}}}}\n\
+         networks: {{back: {{}}}}\nconfigs: {{page: {{file: {page}}}}}\nsecrets: {{key: {{file: {key}}}}}\n"
+    )
+}
+
+/// The cluster with a stack that is there from the beginning, and what the script said of each of these events.
+fn answers(folder: &Path, events: &[&str]) -> (Simulation, Vec<String>) {
+    let mut text = format!("{CLUSTER}[[stack]]\nname = \"app\"\nfiles = \"one.yml\"\n");
+    for (number, event) in events.iter().enumerate() {
+        text += &format!("[[event]]\nat = \"{}s\"\n{event}\n", 60 * (number + 1));
+    }
+    let scenario =
+        scenario::parse(&folder.join("door.toml"), &text).unwrap_or_else(|complaints| panic!("{complaints}"));
+    let run = ended(begin(&scenario));
+    let script = run.orders().iter().filter(|record| record.by == Client::Script);
+    let said = script.map(|record| record.answer.as_ref().map_or_else(ToString::to_string, |_| String::new()));
+    let said = said.collect();
+    (run, said)
+}
+
+#[test]
+fn what_is_in_a_config_of_a_stack_cannot_be_changed() {
+    let more = "x".repeat(1000 * 1024);
+    let folder = folder(
+        "contents",
+        &[
+            ("a", "a"),
+            ("same", "a"),
+            ("b", "b"),
+            ("empty", ""),
+            ("more", &more),
+            ("one.yml", &app("a", "a")),
+            ("same.yml", &app("same", "a")),
+            ("page.yml", &app("b", "a").replace("image: web", "image: web:2")),
+            ("key.yml", &app("a", "b")),
+            ("empty.yml", &app("empty", "a").replace("image: web", "image: web:3")),
+            ("nowhere.yml", &app("a", "nowhere")),
+            ("more.yml", &app("more", "a")),
+        ],
+    );
+    let deploy = |name: &str, file: &str| format!("deploy = {{ name = \"{name}\", files = \"{file}.yml\" }}");
+    let events = [
+        deploy("app", "same"),
+        deploy("app", "page"),
+        deploy("app", "key"),
+        deploy("app", "empty"),
+        deploy("app", "nowhere"),
+        deploy("other", "page"),
+        deploy("large", "more"),
+        deploy("nothing", "empty"),
+    ];
+    let (run, said) = answers(&folder, &events.each_ref().map(String::as_str));
+    let daemon = "Error response from daemon: rpc error: code = InvalidArgument desc =";
+    let no = |what: &str, why: &str| format!("failed to {what}: {daemon} {why}");
+    let size = "config data must be larger than 0 and less than 1024000 bytes";
+    assert_eq!(
+        said,
+        [
+            String::new(),
+            no("update config app_page", "only updates to Labels are allowed"),
+            no("update secret app_key", "only updates to Labels are allowed"),
+            String::new(),
+            String::new(),
+            String::new(),
+            no("create config large_page", size),
+            no("create config nothing_page", size),
+        ]
+    );
+    // What is refused changes no service; an empty file says nothing, so that the rest is carried out.
+    let images: Vec<String> = run.tasks("app_web").into_iter().map(|task| task.image).collect();
+    assert_eq!(images, ["web", "web:3", "web"]);
+    assert!(run.service("large_web").is_none());
 }

@@ -19,9 +19,18 @@ type Done = Result<(), Refusal>;
 /// Configs and secrets. One that nobody created is taken to have been there before the run.
 #[derive(Clone, Default, Debug)]
 pub(in crate::world) struct Files {
-    contents: BTreeMap<(FileKind, Name), Option<Name>>,
+    contents: BTreeMap<(FileKind, Name), Option<Arc<[u8]>>>,
     /// Those that are not there: removed, or created by an order to come.
     absent: BTreeSet<(FileKind, Name)>,
+}
+
+/// A config or secret must have less than so many bytes: SwarmKit `manager/controlapi/config.go`, `MaxConfigSize`, and
+/// `api/validation/secrets.go`, `MaxSecretSize`.
+fn most_bytes(kind: FileKind) -> usize {
+    match kind {
+        FileKind::Config => 1000 * 1024,
+        FileKind::Secret => 500 * 1024,
+    }
 }
 
 impl Files {
@@ -33,6 +42,11 @@ impl Files {
     /// `docker config create`, in the words of SwarmKit `manager/controlapi/config.go`.
     pub(in crate::world) fn create(&mut self, plan: &FilePlan) -> Done {
         let key = (plan.kind, Arc::clone(&plan.name));
+        let most = most_bytes(plan.kind);
+        if plan.content.as_ref().is_some_and(|content| content.is_empty() || most <= content.len()) {
+            let kind = plan.kind.word();
+            return Err(Refusal::new(format!("{kind} data must be larger than 0 and less than {most} bytes")));
+        }
         if self.contents.contains_key(&key) {
             return Err(Refusal::new(format!("{} {} already exists", plan.kind.word(), plan.name)));
         }
@@ -51,13 +65,19 @@ impl Files {
                 false => Ok(()),
             };
         }
-        match self.contents.get(&key) {
-            Some(content) if content.is_some() && plan.content.is_some() && *content != plan.content => {
-                let why = "rpc error: code = InvalidArgument desc = only updates to Labels are allowed";
-                Err(Refusal::new(format!("failed to update {kind} {}: {why}", plan.name)))
+        let refusal = |verb: &str, why: &str| {
+            let daemon = "Error response from daemon: rpc error: code = InvalidArgument desc =";
+            Refusal::new(format!("failed to {verb} {kind} {}: {daemon} {why}", plan.name))
+        };
+        // Without a byte the command line sends no content at all, and what is there stays.
+        let new = plan.content.as_ref().filter(|content| !content.is_empty());
+        match (self.contents.get_mut(&key), new) {
+            (Some(Some(old)), Some(new)) if old != new => Err(refusal("update", "only updates to Labels are allowed")),
+            (Some(old), new) => {
+                *old = old.take().or_else(|| new.cloned());
+                Ok(())
             }
-            Some(_) => Ok(()),
-            None => self.create(plan),
+            (None, _) => self.create(plan).map_err(|why| refusal("create", &why.to_string())),
         }
     }
 
@@ -333,18 +353,31 @@ impl Control {
         there.map(|(id, service)| (service.spec.name.clone(), id)).collect()
     }
 
+    /// What a stack of the scenario's brings before its first service is created. If that is refused, none of them is.
+    pub(in crate::world) fn found_stack(&mut self, name: &str) -> Done {
+        if self.stacks.contains_key(name) {
+            return Ok(());
+        }
+        let scenario = Arc::clone(&self.scenario);
+        if let Some(parts) = scenario.stacks.iter().find(|stack| &*stack.name == name) {
+            parts.files.iter().try_for_each(|file| self.files.deploy(file))?;
+            self.stacks.entry(Arc::clone(&parts.name)).or_default();
+        }
+        Ok(())
+    }
+
+    /// Services that the file of a stack does not have any more are removed: `docker stack deploy --prune`.
+    pub(in crate::world) fn prune(&mut self, cx: &Cx, plan: &StackPlan) -> Done {
+        let wanted: BTreeSet<&str> = plan.services.iter().map(|new| new.spec.name.as_str()).collect();
+        let there = self.of_stack(&plan.name).into_keys();
+        let gone: Vec<String> = there.filter(|name| !wanted.contains(name.as_str())).collect();
+        gone.iter().try_for_each(|name| self.remove_service(cx, name))
+    }
+
     /// The services of `docker stack deploy`. One that is there is updated whether it changed or not, as Docker's command
     /// line does it: what did not change restarts nothing.
     pub(in crate::world) fn deploy_services(&mut self, cx: &Cx, plan: &StackPlan) -> Done {
-        let mut there = self.of_stack(&plan.name);
-        if plan.prune {
-            let wanted: BTreeSet<&str> = plan.services.iter().map(|it| it.spec.name.as_str()).collect();
-            let gone: Vec<String> = there.keys().filter(|name| !wanted.contains(name.as_str())).cloned().collect();
-            for name in gone {
-                self.remove_service(cx, &name)?;
-                there.remove(&name);
-            }
-        }
+        let there = self.of_stack(&plan.name);
         for new in &plan.services {
             let name = &new.spec.name;
             let (verb, answer) = match there.get(name) {
