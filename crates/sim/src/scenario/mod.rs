@@ -126,12 +126,14 @@ pub struct NodePlan {
     pub bandwidth: Option<u64>,
 }
 
-/// What a stack brings with its services, when the first of them is created.
+/// What a stack brings beside its services.
 #[derive(Clone, PartialEq, Debug)]
 pub struct StackParts {
     /// The stack's name.
     pub name: Name,
-    /// Its secrets and configs.
+    /// Names of its networks, without external ones; they are there from the beginning.
+    pub networks: Vec<String>,
+    /// Its secrets and configs, which come with the first service.
     pub files: Vec<Arc<FilePlan>>,
 }
 

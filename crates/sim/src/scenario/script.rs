@@ -420,7 +420,7 @@ impl<'a> Script<'a> {
             "remove_secret" => texts("removed", &|name| Order::RemoveFile(FileKind::Secret, name)),
             "rotate_config" => rotated(value, FileKind::Config),
             "rotate_secret" => rotated(value, FileKind::Secret),
-            _ => self.removals(value),
+            _ => self.for_services_and_stacks(value, "removed", Order::RemoveService, Order::RemoveStack),
         }
     }
 
@@ -614,31 +614,7 @@ impl<'a> Script<'a> {
         vec![(Span::ZERO, format!("{} deployed", plan.name), Order::DeployStack(plan.into()))]
     }
 
-    /// A service, or every service of a stack.
-    fn removals(&self, value: &Value<'_>) -> Vec<Step> {
-        let mut steps = Vec::new();
-        for item in value.list_or_one() {
-            let Some(name) = item.text() else { continue };
-            if !self.by_name.contains_key(name) && self.stacks.is_again(name) {
-                // Who is in it then depends on what was deployed until then.
-                steps.push((Span::ZERO, format!("{name} removed"), Order::RemoveStack(name.into())));
-                continue;
-            }
-            // A service comes before a stack of its name.
-            let names: Vec<Name> = match self.by_name.contains_key(name) {
-                true => vec![name.into()],
-                false => self.of_stack(name).collect(),
-            };
-            if names.is_empty() {
-                self.service(&item, name);
-            }
-            steps.extend(
-                names.into_iter().map(|name| (Span::ZERO, format!("{name} removed"), Order::RemoveService(name))),
-            );
-        }
-        steps
-    }
-
+    /// Services, and stacks; a service comes before a stack of its name.
     fn for_services_and_stacks(
         &self,
         value: &Value<'_>,
@@ -717,33 +693,38 @@ impl<'a> Script<'a> {
     /// A service can be changed after it is created, until it is removed; and rolled back after it was changed. Of what waits
     /// for a condition nobody knows before the run.
     fn check_lives(&self, script: &[(Scripted, Place)], table: &Table<'_>) {
-        let mut removed: BTreeMap<&Name, Time> = BTreeMap::new();
-        let mut changed: BTreeSet<&Name> = BTreeSet::new();
+        let mut removed: BTreeMap<Name, Time> = BTreeMap::new();
+        let mut changed: BTreeSet<Name> = BTreeSet::new();
         let known = script.iter().filter(|(event, _)| event.wait.is_none());
         let is_open = script.iter().any(|(event, _)| event.wait.is_some());
         for (event, place) in known {
-            let Some((name, (_, created))) = event.order.service().and_then(|it| Some((it, self.by_name.get(&**it)?)))
-            else {
-                continue;
+            let names: Vec<Name> = match &event.order {
+                // What is in a stack that is deployed again depends on when that is.
+                Order::RemoveStack(stack) if self.stacks.is_again(stack) => Vec::new(),
+                Order::RemoveStack(stack) => self.of_stack(stack).collect(),
+                order => order.service().cloned().into_iter().collect(),
             };
-            let complain = |message: &str| {
-                table.sink.complain(Some(*place), format!("`event`: service `{name}` {message}"), None);
-            };
-            let first = created.iter().min().copied().unwrap_or_default();
-            let is_back = |gone: &Time| created.iter().any(|at| gone <= at && *at <= event.at);
-            if event.at < first && !self.stacks.brings(name) {
-                complain(&format!("is created later, at {}", since_start(first)));
-            } else if removed.get(name).is_some_and(|gone| !is_back(gone)) && !is_open {
-                complain("is removed before");
-            } else if matches!(event.order, Order::Rollback(_)) && !changed.contains(name) && !is_open {
-                complain("does not have a previous spec to roll back to: nothing changes it before");
-            }
-            match event.order {
-                Order::RemoveService(_) => drop(removed.insert(name, event.at)),
-                Order::UpdateService(..) | Order::Scale(..) | Order::Force(_) | Order::Rollback(_) => {
-                    changed.insert(name);
+            for name in names {
+                let Some((_, created)) = self.by_name.get(&*name) else { continue };
+                let complain = |message: &str| {
+                    table.sink.complain(Some(*place), format!("`event`: service `{name}` {message}"), None);
+                };
+                let first = created.iter().min().copied().unwrap_or_default();
+                let is_back = |gone: &Time| created.iter().any(|at| gone <= at && *at <= event.at);
+                if event.at < first && !self.stacks.brings(&name) {
+                    complain(&format!("is created later, at {}", since_start(first)));
+                } else if removed.get(&name).is_some_and(|gone| !is_back(gone)) && !is_open {
+                    complain("is removed before");
+                } else if matches!(event.order, Order::Rollback(_)) && !changed.contains(&name) && !is_open {
+                    complain("does not have a previous spec to roll back to: nothing changes it before");
                 }
-                _ => {}
+                match event.order {
+                    Order::RemoveService(_) | Order::RemoveStack(_) => drop(removed.insert(name, event.at)),
+                    Order::UpdateService(..) | Order::Scale(..) | Order::Force(_) | Order::Rollback(_) => {
+                        changed.insert(name);
+                    }
+                    _ => {}
+                }
             }
         }
     }

@@ -200,7 +200,9 @@ impl<'a> Stacks<'a> {
             self.services.push((plan, value.place));
         }
         let files = stack.files.into_iter().map(Into::into).collect();
-        self.parts.push(StackParts { name: name.into(), files });
+        let own = stack.networks.iter().filter(|network| !network.external);
+        let networks = own.map(|network| network.name.clone()).collect();
+        self.parts.push(StackParts { name: name.into(), networks, files });
         self.networks.extend(stack.networks);
     }
 

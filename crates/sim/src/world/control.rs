@@ -18,7 +18,7 @@ use sched::{
 };
 
 use self::leadership::Sessions;
-use self::services::Files;
+use self::services::{Files, Parts};
 use self::victims::Victims;
 use super::{Cx, Event};
 use crate::engine::chance::seed;
@@ -116,8 +116,7 @@ pub(super) struct Control {
     origins: Vec<Origin>,
     /// How containers of a version behave, of services of which an update changed that.
     behaviours: BTreeMap<(ServiceId, u64), Behaviour>,
-    /// Services that ever belonged to a stack.
-    stacks: BTreeMap<Name, BTreeSet<ServiceId>>,
+    stacks: BTreeMap<Name, Parts>,
     /// Networks that ever were, and those that are not there now.
     networks: BTreeSet<String>,
     absent_networks: BTreeSet<String>,

@@ -74,7 +74,11 @@ impl Door<'_> {
             Order::RemoveService(name) => control.remove_service(cx, name)?,
             Order::DeployStack(plan) => self.deploy_stack(plan)?,
             Order::RollbackStack(name) => control.roll_back_stack(cx, name)?,
-            Order::RemoveStack(name) => control.remove_stack(cx, name)?,
+            Order::RemoveStack(name) => {
+                let (networks, done) = control.remove_stack(cx, name);
+                networks.iter().for_each(|network| fabric.remove_network(network));
+                done?;
+            }
             Order::CreateNetwork(plan) => self.create_network(plan)?,
             Order::RemoveNetwork(name) => {
                 control.remove_network(name)?;
@@ -281,8 +285,9 @@ impl Door<'_> {
             if !self.control.has_network(&network.name) {
                 self.create_network(network)?;
             }
+            self.control.own_network(&plan.name, &network.name);
         }
-        plan.files.iter().try_for_each(|file| self.control.files.deploy(file))?;
+        self.control.deploy_files(&plan.name, &plan.files)?;
         self.control.deploy_services(self.cx, plan)
     }
 

@@ -450,3 +450,40 @@ fn what_is_in_a_config_of_a_stack_cannot_be_changed() {
     assert_eq!(images, ["web", "web:3", "web"]);
     assert!(run.service("large_web").is_none());
 }
+
+#[test]
+fn with_a_stack_go_its_networks_configs_and_secrets() {
+    let folder = folder("removal", &[("a", "a"), ("b", "b"), ("one.yml", &app("a", "a")), ("two.yml", &app("b", "b"))]);
+    let deploy = r#"deploy = { name = "app", files = "two.yml" }"#;
+    let events = [
+        r#"remove = "app""#,
+        r#"remove_network = "app_back""#,
+        r#"remove_config = "app_page""#,
+        // They are not there, so that another content is no change.
+        deploy,
+        // Another service has them: they stay, and so does what belongs to them.
+        r#"update = { db = { networks = ["app_back"], configs = ["app_page"] } }"#,
+        r#"remove = "app""#,
+        r#"update = { db = { networks = [], configs = [] } }"#,
+        r#"remove = "app""#,
+        r#"remove = "app""#,
+    ];
+    let (run, said) = answers(&folder, &events);
+    assert_eq!(
+        said,
+        [
+            "",
+            "network app_back not found",
+            "config app_page not found",
+            "",
+            "",
+            "Failed to remove config app_page: config 'app_page' is in use by the following service: db; Failed to remove \
+             network app_back: network app_back is in use by service db; failed to remove some resources from stack: app",
+            "",
+            "",
+            "Nothing found in stack: app",
+        ]
+    );
+    assert!(run.service("app_web").is_none());
+    assert!(run.networks().iter().all(|network| &*network.name != "app_back"), "{:?}", run.networks());
+}

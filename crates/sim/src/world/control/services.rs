@@ -24,6 +24,15 @@ pub(in crate::world) struct Files {
     absent: BTreeSet<(FileKind, Name)>,
 }
 
+/// What belongs to a stack: what has its label in Docker.
+#[derive(Clone, Default, Debug)]
+pub(super) struct Parts {
+    /// Services that ever belonged to it.
+    services: BTreeSet<ServiceId>,
+    networks: BTreeSet<String>,
+    files: BTreeSet<(FileKind, Name)>,
+}
+
 /// A config or secret must have less than so many bytes: SwarmKit `manager/controlapi/config.go`, `MaxConfigSize`, and
 /// `api/validation/secrets.go`, `MaxSecretSize`.
 fn most_bytes(kind: FileKind) -> usize {
@@ -81,6 +90,10 @@ impl Files {
         }
     }
 
+    fn is_there(&self, kind: FileKind, name: &Name) -> bool {
+        self.contents.contains_key(&(kind, Arc::clone(name)))
+    }
+
     fn remove(&mut self, kind: FileKind, name: &Name) -> Done {
         let key = (kind, Arc::clone(name));
         if self.absent.contains(&key) {
@@ -133,7 +146,7 @@ impl Control {
         };
         let id = self.create_service(cx, new.spec.clone(), origin)?;
         if let Some(stack) = &new.stack {
-            self.stacks.entry(Arc::clone(stack)).or_default().insert(id);
+            self.stacks.entry(Arc::clone(stack)).or_default().services.insert(id);
         }
         Ok(id)
     }
@@ -347,7 +360,7 @@ impl Control {
 impl Control {
     /// Services of a stack that are there, by name.
     fn of_stack(&self, stack: &str) -> BTreeMap<String, ServiceId> {
-        let ids = self.stacks.get(stack).into_iter().flatten();
+        let ids = self.stacks.get(stack).into_iter().flat_map(|parts| &parts.services);
         let cluster = self.manager.cluster();
         let there = ids.filter_map(|id| Some((*id, cluster.service(*id).filter(|it| !it.removed)?)));
         there.map(|(id, service)| (service.spec.name.clone(), id)).collect()
@@ -355,13 +368,31 @@ impl Control {
 
     /// What a stack of the scenario's brings before its first service is created. If that is refused, none of them is.
     pub(in crate::world) fn found_stack(&mut self, name: &str) -> Done {
-        if self.stacks.contains_key(name) {
+        if !self.of_stack(name).is_empty() {
             return Ok(());
         }
         let scenario = Arc::clone(&self.scenario);
         if let Some(parts) = scenario.stacks.iter().find(|stack| &*stack.name == name) {
-            parts.files.iter().try_for_each(|file| self.files.deploy(file))?;
-            self.stacks.entry(Arc::clone(&parts.name)).or_default();
+            self.deploy_files(&parts.name, &parts.files)?;
+            parts.networks.iter().for_each(|network| self.own_network(&parts.name, network));
+        }
+        Ok(())
+    }
+
+    /// A network belongs to a stack from now on.
+    pub(in crate::world) fn own_network(&mut self, stack: &Name, network: &str) {
+        self.stacks.entry(Arc::clone(stack)).or_default().networks.insert(network.to_string());
+    }
+
+    /// The configs and secrets of `docker stack deploy`. Each that is not external belongs to the stack from then on, as it
+    /// gets the stack's label even if it was there before.
+    pub(in crate::world) fn deploy_files(&mut self, stack: &Name, files: &[Arc<FilePlan>]) -> Done {
+        for file in files {
+            self.files.deploy(file)?;
+            if !file.external {
+                let parts = self.stacks.entry(Arc::clone(stack)).or_default();
+                parts.files.insert((file.kind, Arc::clone(&file.name)));
+            }
         }
         Ok(())
     }
@@ -397,19 +428,45 @@ impl Control {
         Ok(())
     }
 
-    /// `docker stack rm`: services, then networks, configs and secrets of the stack.
-    pub(in crate::world) fn remove_stack(&mut self, cx: &Cx, name: &Name) -> Done {
+    /// `docker stack rm`: its services, secrets, configs and networks (docker/cli `cli/command/stack/remove.go`). What is
+    /// refused, since others use it, stays and belongs to the stack; the rest goes. The answer are the networks that went, and
+    /// what was refused.
+    pub(in crate::world) fn remove_stack(&mut self, cx: &Cx, name: &Name) -> (Vec<String>, Done) {
         let services = self.of_stack(name);
-        if services.is_empty() {
-            return Err(Refusal::new(format!("Nothing found in stack: {name}")));
+        let parts = self.stacks.remove(name).unwrap_or_default();
+        if services.is_empty() && parts.networks.is_empty() && parts.files.is_empty() {
+            return (Vec::new(), Err(Refusal::new(format!("Nothing found in stack: {name}"))));
         }
-        for service in services.keys() {
-            self.remove_service(cx, service)?;
+        let (mut left, mut gone, mut texts) = (Parts::default(), Vec::new(), Vec::new());
+        let mut note = |kind: &str, name: &str, answer: Done| {
+            let refusal = answer.err();
+            texts.extend(refusal.iter().map(|refusal| format!("Failed to remove {kind} {name}: {refusal}")));
+            refusal.is_none()
+        };
+        for (service, id) in services {
+            if !note("service", &service, self.remove_service(cx, &service)) {
+                left.services.insert(id);
+            }
         }
-        let prefix = format!("{name}_");
-        let own: Vec<(FileKind, Name)> =
-            self.files.contents.keys().filter(|it| it.1.starts_with(&prefix)).cloned().collect();
-        own.iter().try_for_each(|(kind, name)| self.files.remove(*kind, name))
+        for (kind, file) in parts.files.into_iter().rev() {
+            // What was removed by hand is not found, and not missed.
+            if self.files.is_there(kind, &file) && !note(kind.word(), &file, self.remove_file(kind, &file)) {
+                left.files.insert((kind, file));
+            }
+        }
+        for network in parts.networks.into_iter().filter(|network| self.has_network(network)).collect::<Vec<_>>() {
+            if note("network", &network, self.remove_network(&network)) {
+                gone.push(network);
+            } else {
+                left.networks.insert(network);
+            }
+        }
+        if texts.is_empty() {
+            return (gone, Ok(()));
+        }
+        self.stacks.insert(Arc::clone(name), left);
+        texts.push(format!("failed to remove some resources from stack: {name}"));
+        (gone, Err(Refusal { texts }))
     }
 
     /// Every service of a stack that has a specification before goes back to it.
