@@ -85,7 +85,7 @@ pub(super) const SLOW: &[&str] = &["nodes", "factor"];
 pub(super) const NODE_LABELS: &[&str] = &["nodes", "set", "remove"];
 pub(super) const ENGINE: &[&str] = &["nodes", "cpus", "memory", "generic", "labels", "remove_labels"];
 pub(super) const UPGRADE: &[&str] = &["nodes", "drain", "takes"];
-pub(super) const REMOVE_NODE: &[&str] = &["nodes", "force"];
+pub(super) const REMOVE_NODE: &[&str] = &["nodes", "force", "ghosts"];
 pub(super) const SWARM: &[&str] = &["task_history", "heartbeat"];
 pub(super) const CREATE_NETWORK: &[&str] = &["name", "subnet"];
 pub(super) const CREATE_FILE: &[&str] = &["name", "content"];
@@ -477,11 +477,13 @@ impl<'a> Script<'a> {
         steps
     }
 
-    /// A selector, or `{ nodes = "node-1", force = false }`.
+    /// A selector, or `{ nodes = "node-1", force = false, ghosts = true }`.
     fn node_removal(&self, value: &Value<'_>, stream: &Name) -> Vec<Step> {
+        let mut ghosts = false;
         let (words, nodes, force) = if value.is_table() {
             let Some(table) = value.table(REMOVE_NODE) else { return Vec::new() };
             let force = table.read("force", Value::boolean).unwrap_or(false);
+            ghosts = table.read("ghosts", Value::boolean).unwrap_or(false);
             let named = table.need("nodes", |value| Some((words(value), self.select(value, stream))));
             let Some((words, nodes)) = named else { return Vec::new() };
             (words, nodes, force)
@@ -490,6 +492,9 @@ impl<'a> Script<'a> {
         };
         if nodes.fixed() == Some(&[]) {
             return Vec::new();
+        }
+        if ghosts {
+            return vec![(Span::ZERO, format!("ghosts of {words} removed"), Order::RemoveGhosts(nodes, force))];
         }
         vec![(Span::ZERO, format!("{words} removed"), Order::RemoveNode(nodes, force))]
     }
@@ -678,6 +683,7 @@ impl<'a> Script<'a> {
             Order::Promote(_) => "promoted",
             Order::Demote(_) => "demoted",
             Order::RemoveNode(..) => "removed",
+            Order::RemoveGhosts(..) => "ghosts removed",
             Order::Join(_) => "joining",
             Order::Leave(_) => "leaving",
             _ => return vec![(offset, name, order, None)],

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use sched::Span;
 use sched::cluster::UpdateState;
 use sched::spec::{Availability, Mode, NodeState};
-use sched::{DesiredState, NodeId, Row, TaskState};
+use sched::{DesiredState, TaskState};
 
 use super::control::Control;
 use super::door::Door;
@@ -172,7 +172,7 @@ impl Control {
 
     fn node_state(&self, node: usize) -> Option<NodeState> {
         let there = self.is_there(node);
-        there.then(|| self.manager.cluster().nodes()[NodeId::from_index(node)].spec.state)
+        there.then(|| self.manager.cluster().nodes()[self.id(node)].spec.state)
     }
 }
 

@@ -101,7 +101,14 @@ impl Door<'_> {
             Order::Promote(nodes) => self.set_roles(nodes, Role::Manager)?,
             Order::Demote(nodes) => self.set_roles(nodes, Role::Worker)?,
             Order::RemoveNode(nodes, force) => {
-                self.each_member(nodes, |door, node| door.control.remove_node(door.cx, node, *force))?;
+                self.each(nodes, |door, node| match door.control.is_there(node) {
+                    true => door.control.remove_node(door.cx, node, *force),
+                    // If nothing else has the name, it is that of a ghost.
+                    false => door.control.remove_ghosts(door.cx, node, *force),
+                })?;
+            }
+            Order::RemoveGhosts(nodes, force) => {
+                self.each(nodes, |door, node| door.control.remove_ghosts(door.cx, node, *force))?;
             }
             Order::Join(nodes) => self.each(nodes, Door::join)?,
             Order::Leave(nodes) => self.each(nodes, Door::leave)?,
@@ -292,12 +299,13 @@ impl Door<'_> {
     }
 
     /// `docker swarm join`. A machine that was removed while it lived, or that left, has no containers of the swarm after
-    /// that; the record of one that left is removed before, as its name can be in the list of nodes once only.
+    /// that; the record of one that left stays as a ghost, but for that of a manager, which is a member still.
     fn join(&mut self, node: usize) -> Done {
         if self.fabric.agents.is_out(node) {
             self.fabric.agents.leave_swarm(self.cx, node);
             if self.control.is_there(node) {
-                self.control.remove_node(self.cx, node, true)?;
+                self.control.check_left(node)?;
+                self.control.leave_ghost(self.cx, node);
             }
         }
         self.control.begin_join(self.cx, node);

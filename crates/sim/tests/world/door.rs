@@ -487,3 +487,71 @@ fn with_a_stack_go_its_networks_configs_and_secrets() {
     assert!(run.service("app_web").is_none());
     assert!(run.networks().iter().all(|network| &*network.name != "app_back"), "{:?}", run.networks());
 }
+
+#[test]
+fn who_leaves_and_joins_again_leaves_a_ghost() {
+    use sched::spec::NodeState;
+    let mut run = running("");
+    let at = |secs: u64| Time::ZERO + Span::from_secs(secs);
+    let ghosts = |run: &Simulation| -> Vec<(sched::NodeId, String, NodeState)> {
+        let record = |id: sched::NodeId| Arc::clone(&run.cluster().nodes()[id].spec);
+        run.ghosts().map(|(id, _)| (id, record(id).id.clone(), record(id).state)).collect()
+    };
+    let tasks = |run: &Simulation, id: sched::NodeId| -> Vec<(sched::TaskState, sched::DesiredState)> {
+        let records = run.cluster().tasks_on(id).filter_map(|task| run.cluster().task(task));
+        records.map(|task| (task.state, task.desired)).collect()
+    };
+    let before: Vec<_> = run.tasks_on("w-1").into_iter().map(|task| task.id).collect();
+    assert!(before.len() > 1);
+    // At once: the manager hears heartbeats of neither, and does not know yet that one of them is no more.
+    run.order(Order::Leave("w-1".into())).expect("it is a member");
+    run.order(Order::Join("w-1".into())).expect("it is no member any more");
+    run.run_until(at(123));
+    let [(ghost, name, state)] = &ghosts(&run)[..] else { panic!("there is one ghost") };
+    let ghost = *ghost;
+    assert_eq!((name.as_str(), *state), ("w-1", NodeState::Ready));
+    assert!(tasks(&run, ghost).iter().all(|task| *task == (sched::TaskState::Running, sched::DesiredState::Running)));
+    let no = refused(&mut run, Order::RemoveGhosts("w-1".into(), false));
+    assert_eq!(no, "node w-1 is not down and can't be removed");
+    run.run_until(at(180));
+    assert_eq!(ghosts(&run), [(ghost, "w-1".to_string(), NodeState::Down)]);
+    let node = run.node("w-1").expect("it is a node");
+    assert!(node.is_there && node.is_connected && node.spec.state == NodeState::Ready, "{node:?}");
+    let runs = |task: &sim::simulation::Task| task.state == sched::TaskState::Running;
+    assert_eq!(run.tasks_on("w-1").iter().filter(|task| runs(task)).count(), node.processes);
+    assert!(run.tasks_on("w-1").iter().any(|task| task.name.starts_with("agent.w-1#") && runs(task)));
+    assert!(run.tasks_on("w-1").iter().all(|task| !before.contains(&task.id)));
+    assert_eq!(run.service("web").expect("it is there").running, 6, "all of them elsewhere");
+    // The history stays with the ghost.
+    let left: Vec<_> = run.cluster().tasks_on(ghost).collect();
+    assert_eq!(left, before);
+    assert!(tasks(&run, ghost).iter().all(|task| task.1 == sched::DesiredState::Shutdown), "{:?}", tasks(&run, ghost));
+    assert!(run.tasks("web").iter().any(|task| before.contains(&task.id) && task.node == Some(node.row)));
+    // Once more, after it was noticed; then both go, and what the machine is now stays.
+    run.order(Order::Leave("w-1".into())).expect("it is a member");
+    run.run_until(at(240));
+    run.order(Order::Join("w-1".into())).expect("it is no member any more");
+    run.run_until(at(300));
+    assert_eq!(ghosts(&run).iter().map(|ghost| ghost.2).collect::<Vec<_>>(), [NodeState::Down; 2]);
+    run.order(Order::PowerOff("m-1".into())).expect("nature asks nobody");
+    run.run_until(at(360));
+    assert_eq!(ghosts(&run).iter().map(|ghost| ghost.2).collect::<Vec<_>>(), [NodeState::Down; 2]);
+    run.order(Order::RemoveGhosts("w-1".into(), false)).expect("they are down");
+    assert_eq!(ghosts(&run), []);
+    assert!(run.node("w-1").is_some_and(|node| node.is_there && node.processes > 0));
+    assert_eq!(refused(&mut run, Order::RemoveGhosts("w-1".into(), true)), "node w-1 not found");
+}
+
+#[test]
+fn ghosts_are_counted_as_nodes() {
+    let nodes = |more: &str| {
+        let leaves = "[[event]]\nat = \"60s\"\nleave = \"w-1\"\n[[event]]\nat = \"120s\"\njoin = \"w-1\"\n";
+        let outcome = begin(&parsed(&format!("{CLUSTER}{leaves}{more}"))).finish();
+        let row = sim::metrics::METRICS.iter().position(|metric| metric.name == "nodes_final").expect("a metric");
+        outcome.values[row]
+    };
+    let removal = |more: &str| format!("[[event]]\nat = \"180s\"\nremove_node = {{ nodes = \"w-1\"{more} }}\n");
+    assert_eq!(nodes(""), Some(10.0));
+    assert_eq!(nodes(&removal(", ghosts = true")), Some(9.0));
+    assert_eq!(nodes(&removal(", force = true")), Some(9.0), "the ghost is left");
+}

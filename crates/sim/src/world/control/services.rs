@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use sched::spec::{Mode, ServiceSpec};
-use sched::{DesiredState, NodeId, Row, ServiceId, Slot, TaskId, TaskState};
+use sched::{DesiredState, Row, ServiceId, Slot, TaskId, TaskState};
 
 use super::{Control, Cx, Origin};
 use crate::engine::chance::below_by_remainder;
@@ -334,7 +334,7 @@ impl Control {
         let service = &self.manager.cluster().services()[id];
         let slot = if service.spec.mode.is_per_node() {
             let row = self.scenario.nodes.iter().position(|node| node.spec.id == slot).ok_or_else(nothing)?;
-            Slot::Node(NodeId::from_index(row))
+            Slot::Node(self.members.id(row))
         } else {
             Slot::Number(slot.parse().map_err(|_| nothing())?)
         };
@@ -352,7 +352,7 @@ impl Control {
         let cluster = self.manager.cluster();
         let tasks = cluster.services()[id].tasks().filter_map(|it| cluster.task(it));
         let running = tasks.filter(|it| it.state == TaskState::Running && it.desired <= DesiredState::Running);
-        Ok(running.filter_map(|it| it.node).map(Row::index).collect())
+        Ok(running.filter_map(|it| self.members.machine(it.node?)).collect())
     }
 }
 
