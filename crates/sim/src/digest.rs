@@ -131,7 +131,7 @@ impl Digest {
                 self.mix(*node as u64);
                 image.hash(self);
             }
-            Fact::NodeEligible(node, yes) | Fact::NodeMember(node, yes) => {
+            Fact::NodeEligible(node, yes) | Fact::NodeMember(node, yes) | Fact::Ghost(node, yes) => {
                 self.mix((*node as u64) << 1 | u64::from(*yes));
             }
             Fact::Power { node, up } => self.mix((*node as u64) << 1 | u64::from(*up)),

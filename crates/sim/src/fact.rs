@@ -119,6 +119,8 @@ pub enum Fact {
     NodeMember(usize, bool),
     /// The record of a node is deleted.
     NodeRemoved(usize),
+    /// A machine that left joins again: what it was stays in the list of nodes as a ghost, or is removed from it.
+    Ghost(usize, bool),
 
     // Who leads.
     /// A majority of the managers is there from now on, or is not.

@@ -137,6 +137,9 @@ pub enum Order {
     Demote(Nodes),
     /// `docker node rm`, with `--force` if it is true.
     RemoveNode(Nodes, bool),
+    /// The same for the records that these machines left behind when they left the swarm and joined again: Docker wants
+    /// their ids, since the name is that of two nodes.
+    RemoveGhosts(Nodes, bool),
     /// `docker swarm join` on these machines.
     Join(Nodes),
     /// `docker swarm leave --force` on these machines.
@@ -248,8 +251,8 @@ pub struct FilePlan {
     pub kind: FileKind,
     /// Full name.
     pub name: Name,
-    /// What is in it; `None` is not known, and equal to anything.
-    pub content: Option<Name>,
+    /// The bytes in it; `None` is not known, and equal to anything.
+    pub content: Option<Arc<[u8]>>,
     /// Whether a stack only uses it.
     pub external: bool,
 }
@@ -684,6 +687,7 @@ impl Order {
             | Order::Promote(_)
             | Order::Demote(_)
             | Order::RemoveNode(..)
+            | Order::RemoveGhosts(..)
             | Order::RotateToken(_)
             | Order::UpdateSwarm(_)
             | Order::Describe(..) => Giver::Operator,
@@ -720,6 +724,7 @@ impl Order {
             | Order::Promote(nodes)
             | Order::Demote(nodes)
             | Order::RemoveNode(nodes, _)
+            | Order::RemoveGhosts(nodes, _)
             | Order::Join(nodes)
             | Order::Leave(nodes)
             | Order::ForceNewCluster(nodes)
@@ -751,6 +756,7 @@ impl Order {
             | Order::Promote(those)
             | Order::Demote(those)
             | Order::RemoveNode(those, _)
+            | Order::RemoveGhosts(those, _)
             | Order::Join(those)
             | Order::Leave(those)
             | Order::ForceNewCluster(those)

@@ -36,7 +36,7 @@ use std::sync::Arc;
 
 use sched::cluster::UpdateStatus;
 use sched::spec::{Mode, NodeSpec, ServiceSpec};
-use sched::{Cluster, DesiredState, NodeId, Row, ServiceId, TaskId, TaskState, Time};
+use sched::{Cluster, DesiredState, NodeId, ServiceId, TaskId, TaskState, Time};
 
 use crate::digest::Digest;
 use crate::metrics::Outcome;
@@ -247,13 +247,19 @@ impl Simulation {
         let leader = self.world.leader();
         (0..self.scenario().nodes.len()).map(move |row| Node {
             row,
-            spec: Arc::clone(&self.cluster().nodes()[NodeId::from_index(row)].spec),
+            spec: Arc::clone(&self.cluster().nodes()[self.world.id(row)].spec),
             is_there: self.world.is_there(row),
             has_power: self.world.has_power(row),
             is_connected: self.world.is_connected(row),
             leads: leader == Some(row),
             processes: self.world.processes(row),
         })
+    }
+
+    /// Records of nodes that left and joined again, until they are removed: each has the id under which
+    /// [`Simulation::cluster`] knows it and its tasks, and the row of the machine that it was, whose name it bears.
+    pub fn ghosts(&self) -> impl Iterator<Item = (NodeId, usize)> + '_ {
+        self.world.ghosts()
     }
 
     /// A node by its name.
@@ -284,7 +290,7 @@ impl Simulation {
     /// The records of the tasks on a node: `docker node ps`.
     pub fn tasks_on(&self, node: &str) -> Vec<Task> {
         let Some(row) = self.row(node) else { return Vec::new() };
-        self.cluster().tasks_on(NodeId::from_index(row)).filter_map(|task| self.task(task)).collect()
+        self.cluster().tasks_on(self.world.id(row)).filter_map(|task| self.task(task)).collect()
     }
 
     /// A task, unless its record is deleted.
@@ -296,7 +302,7 @@ impl Simulation {
             name: cluster.task_name(id),
             instance: task.instance,
             image: task.spec.task.container.image.clone(),
-            node: task.node.map(Row::index),
+            node: task.node.map(|id| self.world.row(id)),
             desired: task.desired,
             state: task.state,
             since: cluster.since(task),

@@ -72,6 +72,8 @@ enum Event {
         node: u32,
         leader: u32,
     },
+    /// A record that a machine left behind may be given up.
+    Ghost(u32),
     /// The manager's deadline, if it is still the one that was announced.
     Deadline,
     /// A row of the scenario's services is submitted.
@@ -377,6 +379,7 @@ impl World {
                     fabric.agents.unanswered(cx, node);
                 }
             }
+            Event::Ghost(ghost) => control.give_up_ghost(cx, ghost),
             Event::Deadline => control.deadline(cx),
             Event::Deploy(row) => self.door().deploy(row),
             Event::Script(row) => {
@@ -470,6 +473,21 @@ impl World {
     /// Whether anybody can decide.
     pub fn is_led(&self) -> bool {
         self.control.managers.lead()
+    }
+
+    /// The manager's id of a node.
+    pub fn id(&self, node: usize) -> sched::NodeId {
+        self.control.id(node)
+    }
+
+    /// The node that has or had an id.
+    pub fn row(&self, id: sched::NodeId) -> usize {
+        self.control.row(id)
+    }
+
+    /// Ids that nodes had before they left and joined again, in order.
+    pub fn ghosts(&self) -> impl Iterator<Item = (sched::NodeId, usize)> + '_ {
+        self.control.ghosts()
     }
 
     /// Whether the manager has a record of a node.

@@ -502,7 +502,10 @@ impl Convert<'_> {
     }
 
     fn file(&self, key: &str, node: &Node) -> StackFile {
-        StackFile { key: key.to_string(), name: self.name_of(key, Some(node)), external: is_external(node) }
+        let external = is_external(node);
+        let has_file = !external && node.get("driver").is_none();
+        let file = has_file.then(|| text(node, &["file"]).into());
+        StackFile { key: key.to_string(), name: self.name_of(key, Some(node)), external, file }
     }
 }
 

@@ -111,6 +111,8 @@ pub struct StackFile {
     pub name: String,
     /// Whether it must exist already.
     pub external: bool,
+    /// The file with its content, which is not opened here; `None` if it is external or comes from a driver.
+    pub file: Option<PathBuf>,
 }
 
 /// Who would refuse.

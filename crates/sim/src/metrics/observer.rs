@@ -384,6 +384,7 @@ impl Observer {
             Fact::NodeDetected(node) => self.detected(now, *node),
             Fact::NodeRegistered(node) => self.registered(now, *node),
             Fact::NodeMember(node, there) => self.member(now, *node, *there),
+            Fact::Ghost(_, there) => self.window.members.add(now, if *there { 1 } else { -1 }),
             Fact::Majority(there) => self.majority(now, *there),
             Fact::LeaderStalled => {
                 self.stalled = true;

@@ -76,6 +76,8 @@ struct Watch {
     /// Whether it is silent since it last registered, and since when.
     silent: bool,
     since: Time,
+    /// When it is marked down, if it stays silent.
+    expires: Time,
     crashes: u64,
     /// What its link does to heartbeats, if it is weak.
     weak: Option<Box<Weak>>,
@@ -94,8 +96,15 @@ struct Weak {
 impl Heartbeats {
     /// Every node has a session. The chance of a node belongs to its name.
     pub fn new<'n>(model: &HeartbeatModel, names: impl Iterator<Item = &'n str>, seeds: Seeds) -> Self {
-        let node =
-            |name| Watch { entity: entity(name), session: 0, silent: false, since: Time::ZERO, crashes: 0, weak: None };
+        let node = |name| Watch {
+            entity: entity(name),
+            session: 0,
+            silent: false,
+            since: Time::ZERO,
+            expires: Time::ZERO,
+            crashes: 0,
+            weak: None,
+        };
         let nodes = names.map(node).collect();
         Heartbeats { model: model.clone(), nodes, seeds }
     }
@@ -123,7 +132,19 @@ impl Heartbeats {
         let mut rng = self.seeds.stream(Stream::Heartbeat, part(watch.entity, watch.crashes));
         let after = if once_more { late_expiry(&self.model, &mut rng) } else { expiry(&self.model, &mut rng) };
         let after = after + self.model.slack + look(&self.model, &mut rng);
+        watch.expires = cx.now() + after;
         cx.after(after, Expired { node: node as u32, session: watch.session });
+    }
+
+    /// When a silent node is marked down, unless it registers before.
+    pub fn expires(&self, node: usize) -> Time {
+        self.nodes[node].expires
+    }
+
+    /// How long a new leader waits for a node of which it knows nothing but that it was there.
+    pub fn patience(&self) -> Span {
+        let grace = Span::from_nanos(self.model.period.as_nanos().saturating_mul(2 * u64::from(self.model.grace)));
+        self.model.unknown.unwrap_or(grace)
     }
 
     /// There is no leader who would wait for anybody.
@@ -143,6 +164,7 @@ impl Heartbeats {
         let mut rng = self.seeds.stream(Stream::Heartbeat, part(watch.entity, watch.crashes));
         let grace = Span::from_secs_f64(2.0 * f64::from(self.model.grace) * period(&self.model, &mut rng));
         let grace = self.model.unknown.unwrap_or(grace);
+        watch.expires = cx.now() + grace;
         cx.after(grace, Expired { node: node as u32, session: watch.session });
     }
 
@@ -194,7 +216,8 @@ impl Heartbeats {
         watch.silent = true;
         watch.since = cx.now();
         let slack = self.model.slack + look(&self.model, &mut self.seeds.stream(Stream::Heartbeat, watch.entity));
-        cx.at(weak.expires.max(cx.now()) + slack, Expired { node: lost.node, session: watch.session });
+        watch.expires = weak.expires.max(cx.now()) + slack;
+        cx.at(watch.expires, Expired { node: lost.node, session: watch.session });
         Some(lost.node as usize)
     }
 

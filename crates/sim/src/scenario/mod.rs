@@ -48,7 +48,7 @@ pub use crate::model::operator::{Habit, OperatorPlan};
 pub use crate::model::overlay::{NetworkPlan, OverlayModel};
 pub use crate::model::requests::{Autoscale, RequestPlan};
 pub use crate::model::workload::{ArrivalPlan, ArrivalProcess, Batch, Listed, QueuePlan, ServicePlan};
-pub use crate::order::{Name, Order};
+pub use crate::order::{FilePlan, Name, Order};
 
 /// A question, ready to run.
 #[derive(Clone, PartialEq, Debug)]
@@ -87,6 +87,8 @@ pub struct Scenario {
     pub networks: Vec<NetworkPlan>,
     /// Services, in order of the file; stacks after inline ones.
     pub services: Vec<ServicePlan>,
+    /// What stacks bring beside their services, in order of the file.
+    pub stacks: Vec<StackParts>,
     /// Services and jobs that come by chance, or from a list.
     pub arrivals: Vec<ArrivalPlan>,
     /// Lines in which arriving jobs wait before they are submitted.
@@ -122,6 +124,17 @@ pub struct NodePlan {
     pub spec: Arc<NodeSpec>,
     /// Bytes per second that its network interface carries in each direction; `None` is unlimited.
     pub bandwidth: Option<u64>,
+}
+
+/// What a stack brings beside its services.
+#[derive(Clone, PartialEq, Debug)]
+pub struct StackParts {
+    /// The stack's name.
+    pub name: Name,
+    /// Names of its networks, without external ones; they are there from the beginning.
+    pub networks: Vec<String>,
+    /// Its secrets and configs, which come with the first service.
+    pub files: Vec<Arc<FilePlan>>,
 }
 
 /// A scripted event.

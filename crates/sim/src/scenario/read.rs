@@ -158,6 +158,7 @@ fn read(path: &Path, text: &str, table: &Table<'_>) -> Scenario {
         joins,
         scalers,
         services,
+        stacks: stacks.parts,
     }
 }
 

@@ -85,7 +85,7 @@ pub(super) const SLOW: &[&str] = &["nodes", "factor"];
 pub(super) const NODE_LABELS: &[&str] = &["nodes", "set", "remove"];
 pub(super) const ENGINE: &[&str] = &["nodes", "cpus", "memory", "generic", "labels", "remove_labels"];
 pub(super) const UPGRADE: &[&str] = &["nodes", "drain", "takes"];
-pub(super) const REMOVE_NODE: &[&str] = &["nodes", "force"];
+pub(super) const REMOVE_NODE: &[&str] = &["nodes", "force", "ghosts"];
 pub(super) const SWARM: &[&str] = &["task_history", "heartbeat"];
 pub(super) const CREATE_NETWORK: &[&str] = &["name", "subnet"];
 pub(super) const CREATE_FILE: &[&str] = &["name", "content"];
@@ -420,7 +420,7 @@ impl<'a> Script<'a> {
             "remove_secret" => texts("removed", &|name| Order::RemoveFile(FileKind::Secret, name)),
             "rotate_config" => rotated(value, FileKind::Config),
             "rotate_secret" => rotated(value, FileKind::Secret),
-            _ => self.removals(value),
+            _ => self.for_services_and_stacks(value, "removed", Order::RemoveService, Order::RemoveStack),
         }
     }
 
@@ -477,11 +477,13 @@ impl<'a> Script<'a> {
         steps
     }
 
-    /// A selector, or `{ nodes = "node-1", force = false }`.
+    /// A selector, or `{ nodes = "node-1", force = false, ghosts = true }`.
     fn node_removal(&self, value: &Value<'_>, stream: &Name) -> Vec<Step> {
+        let mut ghosts = false;
         let (words, nodes, force) = if value.is_table() {
             let Some(table) = value.table(REMOVE_NODE) else { return Vec::new() };
             let force = table.read("force", Value::boolean).unwrap_or(false);
+            ghosts = table.read("ghosts", Value::boolean).unwrap_or(false);
             let named = table.need("nodes", |value| Some((words(value), self.select(value, stream))));
             let Some((words, nodes)) = named else { return Vec::new() };
             (words, nodes, force)
@@ -490,6 +492,9 @@ impl<'a> Script<'a> {
         };
         if nodes.fixed() == Some(&[]) {
             return Vec::new();
+        }
+        if ghosts {
+            return vec![(Span::ZERO, format!("ghosts of {words} removed"), Order::RemoveGhosts(nodes, force))];
         }
         vec![(Span::ZERO, format!("{words} removed"), Order::RemoveNode(nodes, force))]
     }
@@ -614,31 +619,7 @@ impl<'a> Script<'a> {
         vec![(Span::ZERO, format!("{} deployed", plan.name), Order::DeployStack(plan.into()))]
     }
 
-    /// A service, or every service of a stack.
-    fn removals(&self, value: &Value<'_>) -> Vec<Step> {
-        let mut steps = Vec::new();
-        for item in value.list_or_one() {
-            let Some(name) = item.text() else { continue };
-            if !self.by_name.contains_key(name) && self.stacks.is_again(name) {
-                // Who is in it then depends on what was deployed until then.
-                steps.push((Span::ZERO, format!("{name} removed"), Order::RemoveStack(name.into())));
-                continue;
-            }
-            // A service comes before a stack of its name.
-            let names: Vec<Name> = match self.by_name.contains_key(name) {
-                true => vec![name.into()],
-                false => self.of_stack(name).collect(),
-            };
-            if names.is_empty() {
-                self.service(&item, name);
-            }
-            steps.extend(
-                names.into_iter().map(|name| (Span::ZERO, format!("{name} removed"), Order::RemoveService(name))),
-            );
-        }
-        steps
-    }
-
+    /// Services, and stacks; a service comes before a stack of its name.
     fn for_services_and_stacks(
         &self,
         value: &Value<'_>,
@@ -702,6 +683,7 @@ impl<'a> Script<'a> {
             Order::Promote(_) => "promoted",
             Order::Demote(_) => "demoted",
             Order::RemoveNode(..) => "removed",
+            Order::RemoveGhosts(..) => "ghosts removed",
             Order::Join(_) => "joining",
             Order::Leave(_) => "leaving",
             _ => return vec![(offset, name, order, None)],
@@ -717,33 +699,38 @@ impl<'a> Script<'a> {
     /// A service can be changed after it is created, until it is removed; and rolled back after it was changed. Of what waits
     /// for a condition nobody knows before the run.
     fn check_lives(&self, script: &[(Scripted, Place)], table: &Table<'_>) {
-        let mut removed: BTreeMap<&Name, Time> = BTreeMap::new();
-        let mut changed: BTreeSet<&Name> = BTreeSet::new();
+        let mut removed: BTreeMap<Name, Time> = BTreeMap::new();
+        let mut changed: BTreeSet<Name> = BTreeSet::new();
         let known = script.iter().filter(|(event, _)| event.wait.is_none());
         let is_open = script.iter().any(|(event, _)| event.wait.is_some());
         for (event, place) in known {
-            let Some((name, (_, created))) = event.order.service().and_then(|it| Some((it, self.by_name.get(&**it)?)))
-            else {
-                continue;
+            let names: Vec<Name> = match &event.order {
+                // What is in a stack that is deployed again depends on when that is.
+                Order::RemoveStack(stack) if self.stacks.is_again(stack) => Vec::new(),
+                Order::RemoveStack(stack) => self.of_stack(stack).collect(),
+                order => order.service().cloned().into_iter().collect(),
             };
-            let complain = |message: &str| {
-                table.sink.complain(Some(*place), format!("`event`: service `{name}` {message}"), None);
-            };
-            let first = created.iter().min().copied().unwrap_or_default();
-            let is_back = |gone: &Time| created.iter().any(|at| gone <= at && *at <= event.at);
-            if event.at < first && !self.stacks.brings(name) {
-                complain(&format!("is created later, at {}", since_start(first)));
-            } else if removed.get(name).is_some_and(|gone| !is_back(gone)) && !is_open {
-                complain("is removed before");
-            } else if matches!(event.order, Order::Rollback(_)) && !changed.contains(name) && !is_open {
-                complain("does not have a previous spec to roll back to: nothing changes it before");
-            }
-            match event.order {
-                Order::RemoveService(_) => drop(removed.insert(name, event.at)),
-                Order::UpdateService(..) | Order::Scale(..) | Order::Force(_) | Order::Rollback(_) => {
-                    changed.insert(name);
+            for name in names {
+                let Some((_, created)) = self.by_name.get(&*name) else { continue };
+                let complain = |message: &str| {
+                    table.sink.complain(Some(*place), format!("`event`: service `{name}` {message}"), None);
+                };
+                let first = created.iter().min().copied().unwrap_or_default();
+                let is_back = |gone: &Time| created.iter().any(|at| gone <= at && *at <= event.at);
+                if event.at < first && !self.stacks.brings(&name) {
+                    complain(&format!("is created later, at {}", since_start(first)));
+                } else if removed.get(&name).is_some_and(|gone| !is_back(gone)) && !is_open {
+                    complain("is removed before");
+                } else if matches!(event.order, Order::Rollback(_)) && !changed.contains(&name) && !is_open {
+                    complain("does not have a previous spec to roll back to: nothing changes it before");
                 }
-                _ => {}
+                match event.order {
+                    Order::RemoveService(_) | Order::RemoveStack(_) => drop(removed.insert(name, event.at)),
+                    Order::UpdateService(..) | Order::Scale(..) | Order::Force(_) | Order::Rollback(_) => {
+                        changed.insert(name);
+                    }
+                    _ => {}
+                }
             }
         }
     }
@@ -831,7 +818,7 @@ fn network(value: &Value<'_>) -> Vec<Step> {
 fn files(value: &Value<'_>, kind: FileKind) -> Vec<Step> {
     let plan = if value.is_table() {
         value.table(CREATE_FILE).and_then(|table| {
-            let content = table.read("content", Value::text).map(Into::into);
+            let content = table.read("content", Value::text).map(|text| text.as_bytes().into());
             Some(FilePlan { kind, name: table.need("name", Value::text)?.into(), content, external: false })
         })
     } else {
@@ -845,7 +832,7 @@ fn files(value: &Value<'_>, kind: FileKind) -> Vec<Step> {
 fn rotated(value: &Value<'_>, kind: FileKind) -> Vec<Step> {
     let Some(table) = value.table(ROTATE_FILE) else { return Vec::new() };
     let (from, to) = (table.need("from", Value::text), table.need("to", Value::text));
-    let content = table.read("content", Value::text).map(Into::into);
+    let content = table.read("content", Value::text).map(|text| text.as_bytes().into());
     let (Some(from), Some(to)) = (from, to) else { return Vec::new() };
     let plan = FilePlan { kind, name: to.into(), content, external: false };
     vec![(Span::ZERO, format!("{from} rotated to {to}"), Order::RotateFile { from: from.into(), to: plan.into() })]

@@ -10,7 +10,7 @@ use sched::spec::ServiceSpec;
 use super::complaint::Place;
 use super::model::ipv4_network;
 use super::value::{Entry, Table, Value};
-use super::{Behaviour, NetworkPlan, Scripted, ServicePlan};
+use super::{Behaviour, NetworkPlan, Scripted, ServicePlan, StackParts};
 use crate::compose::StackFile;
 use crate::order::{FileKind, FilePlan, NewService, Order, StackPlan};
 use crate::outside::{self, LARGEST_TEXT};
@@ -47,13 +47,16 @@ fn read_stack(name: &str, files: &[PathBuf], env: &BTreeMap<String, String>) -> 
                 external: network.external,
             })
             .collect(),
-        files: file(stack.configs, FileKind::Config).chain(file(stack.secrets, FileKind::Secret)).collect(),
+        files: file(stack.secrets, FileKind::Secret).chain(file(stack.configs, FileKind::Config)).collect(),
     })
 }
 
+/// Many who have a stack file do not have what belongs to it: the content of a file that cannot be read is not known.
 fn file(files: Vec<StackFile>, kind: FileKind) -> impl Iterator<Item = FilePlan> {
-    // What is in it the reader of stacks does not keep.
-    let plan = move |it: StackFile| FilePlan { kind, name: it.name.into(), content: None, external: it.external };
+    let plan = move |file: StackFile| {
+        let content = file.file.and_then(|path| outside::read_plain(&path, LARGEST_TEXT).ok()).map(Into::into);
+        FilePlan { kind, name: file.name.into(), content, external: file.external }
+    };
     files.into_iter().map(plan)
 }
 
@@ -65,6 +68,8 @@ pub(super) struct Stacks<'a> {
     pub services: Vec<(ServicePlan, Place)>,
     /// Their networks.
     pub networks: Vec<NetworkPlan>,
+    /// What they have beside that.
+    pub parts: Vec<StackParts>,
     /// Stacks that are deployed again, each with the place to complain about.
     pub again: Vec<(Scripted, Place)>,
     names: BTreeSet<String>,
@@ -84,6 +89,7 @@ impl<'a> Stacks<'a> {
             folder,
             services: Vec::new(),
             networks: Vec::new(),
+            parts: Vec::new(),
             again: Vec::new(),
             names: BTreeSet::new(),
             deployed: RefCell::default(),
@@ -193,6 +199,10 @@ impl<'a> Stacks<'a> {
                 ServicePlan { spec, failover: Vec::new(), stack: Some(name.to_string()), at, behaviour, quorum: None };
             self.services.push((plan, value.place));
         }
+        let files = stack.files.into_iter().map(Into::into).collect();
+        let own = stack.networks.iter().filter(|network| !network.external);
+        let networks = own.map(|network| network.name.clone()).collect();
+        self.parts.push(StackParts { name: name.into(), networks, files });
         self.networks.extend(stack.networks);
     }
 

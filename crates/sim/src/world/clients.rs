@@ -6,7 +6,7 @@ use std::sync::Arc;
 use sched::Span;
 use sched::cluster::UpdateState;
 use sched::spec::{Availability, Mode, NodeState};
-use sched::{DesiredState, NodeId, Row, TaskState};
+use sched::{DesiredState, TaskState};
 
 use super::control::Control;
 use super::door::Door;
@@ -172,7 +172,7 @@ impl Control {
 
     fn node_state(&self, node: usize) -> Option<NodeState> {
         let there = self.is_there(node);
-        there.then(|| self.manager.cluster().nodes()[NodeId::from_index(node)].spec.state)
+        there.then(|| self.manager.cluster().nodes()[self.id(node)].spec.state)
     }
 }
 
@@ -226,6 +226,11 @@ impl Door<'_> {
         let scenario = Arc::clone(self.control.scenario());
         let plan = &scenario.services[row as usize];
         let name = plan.spec.name.as_str();
+        if let Some(stack) = self.control.managers.lead().then_some(plan.stack.as_deref()).flatten()
+            && let Err(refusal) = self.control.found_stack(stack)
+        {
+            return self.cx.note("refused", format!("{name}: {refusal}"));
+        }
         match self.order(Client::Deployment, Order::CreateService(Arc::new(plan.order())), row) {
             Ok(_) => self.cx.note("deploy", name),
             Err(refusal) => self.cx.note("refused", format!("{name}: {refusal}")),

@@ -14,11 +14,12 @@ use sched::failover::{self, Part};
 use sched::spec::{Availability, NodeState, Role};
 use sched::{
     Allocation, ApiError, Choice, Cluster, Command, Commands, Config, FAILOVERS, Failover, Manager, NodeId, Row,
-    ServiceId, Span, TaskId, TaskState, TieBreak, Time,
+    ServiceId, Slot, Span, TaskId, TaskState, TieBreak, Time,
 };
 
 use self::leadership::Sessions;
-use self::services::Files;
+use self::membership::Members;
+use self::services::{Files, Parts};
 use self::victims::Victims;
 use super::{Cx, Event};
 use crate::engine::chance::seed;
@@ -60,6 +61,7 @@ pub(super) struct Origin {
 pub(super) struct Records<'a> {
     cluster: &'a Cluster,
     ids: &'a [TaskId],
+    members: &'a Members,
     origins: &'a [Origin],
     behaviours: &'a BTreeMap<(ServiceId, u64), Behaviour>,
 }
@@ -71,10 +73,10 @@ impl<'a> Records<'a> {
         self.cluster.task(self.ids[task.row()])
     }
 
-    /// The node of a task.
+    /// The machine of a task; none, if that left the swarm with it and joined again.
     #[inline]
     pub(super) fn node(self, task: TaskNo) -> Option<usize> {
-        self.task(task)?.node.map(Row::index)
+        self.members.machine(self.task(task)?.node?)
     }
 
     /// How the containers of a task's version behave.
@@ -103,6 +105,7 @@ pub(super) struct Control {
     pub(super) managers: Managers,
     pub(super) heartbeats: Heartbeats,
     sessions: Sessions,
+    members: Members,
     joins: Joins,
     pub(super) workload: Workload,
     pub(super) operators: Operators,
@@ -116,8 +119,7 @@ pub(super) struct Control {
     origins: Vec<Origin>,
     /// How containers of a version behave, of services of which an update changed that.
     behaviours: BTreeMap<(ServiceId, u64), Behaviour>,
-    /// Services that ever belonged to a stack.
-    stacks: BTreeMap<Name, BTreeSet<ServiceId>>,
+    stacks: BTreeMap<Name, Parts>,
     /// Networks that ever were, and those that are not there now.
     networks: BTreeSet<String>,
     absent_networks: BTreeSet<String>,
@@ -165,6 +167,7 @@ impl Control {
             managers: Managers::new(&models.managers, managers, seeds),
             heartbeats: Heartbeats::new(&models.heartbeat, names(), seeds),
             sessions: Sessions::new(count),
+            members: Members::new(count),
             joins,
             workload: Workload::new(&scenario.arrivals, &scenario.queues, seeds),
             operators: Operators::new(&scenario.operators, seeds),
@@ -235,8 +238,8 @@ impl Control {
     /// The records of tasks.
     #[inline]
     pub(super) fn records(&self) -> Records<'_> {
-        let (ids, origins, behaviours) = (&self.ids, &self.origins, &self.behaviours);
-        Records { cluster: self.manager.cluster(), ids, origins, behaviours }
+        let (ids, members, origins, behaviours) = (&self.ids, &self.members, &self.origins, &self.behaviours);
+        Records { cluster: self.manager.cluster(), ids, members, origins, behaviours }
     }
 
     /// Those who are there from the beginning join.
@@ -380,7 +383,7 @@ impl Control {
         node: usize,
         missing: impl Iterator<Item = (&'i Arc<str>, u64)>,
     ) {
-        let node = NodeId::from_index(node);
+        let node = self.members.id(node);
         let report = |(image, bytes): (&Arc<str>, u64)| {
             let image = sched::Reference::name_of(image).into();
             sched::Event::ImageMissing { node, image, bytes }
@@ -413,10 +416,14 @@ impl Control {
                     self.numbers.resize(task.row() + 1, number);
                 }
                 self.numbers[task.row()] = number;
+                let slot = self.slot(slot);
                 cx.tell(Fact::TaskCreated { task: number, service, slot, desired });
             }
             Command::Assign { task, node } => {
-                cx.tell(Fact::TaskAssigned(self.numbers[task.row()], node.index()));
+                // What is assigned to a ghost before it is given up reaches nobody.
+                if let Some(node) = self.members.machine(node) {
+                    cx.tell(Fact::TaskAssigned(self.numbers[task.row()], node));
+                }
                 self.sync_task_record(cx, task);
             }
             Command::Desired { task, desired, .. } => {
@@ -426,18 +433,38 @@ impl Control {
             Command::Explain { service, version, text } => cx.tell(Fact::TasksExplained { service, version, text }),
             Command::State { task, .. } => self.sync_task_record(cx, task),
             Command::Promote { task, slot } => {
-                cx.tell(Fact::TaskPromoted(self.numbers[task.row()], slot));
+                cx.tell(Fact::TaskPromoted(self.numbers[task.row()], self.slot(slot)));
                 self.sync_task_record(cx, task);
             }
             Command::Pull { service, node } => {
                 let image = &self.manager.cluster().services()[service].spec.task.container.image;
-                cx.tell(Fact::ImageOrdered(node.index(), image.as_str().into()));
+                if let Some(node) = self.members.machine(node) {
+                    cx.tell(Fact::ImageOrdered(node, image.as_str().into()));
+                }
             }
             Command::Remove { task, .. } => {
                 self.victims.forget(task);
                 cx.tell(Fact::TaskRemoved(self.numbers[task.row()]));
             }
         }
+    }
+
+    /// A slot as the models know it: that of a node is that of its machine.
+    fn slot(&self, slot: Slot) -> Slot {
+        match slot {
+            Slot::Node(id) => Slot::Node(NodeId::from_index(self.members.row(id))),
+            Slot::Number(_) | Slot::Spare(_) => slot,
+        }
+    }
+
+    /// The manager's id of a machine, and the machine that has or had an id.
+    pub(super) fn id(&self, node: usize) -> NodeId {
+        self.members.id(node)
+    }
+
+    /// See there.
+    pub(super) fn row(&self, id: NodeId) -> usize {
+        self.members.row(id)
     }
 
     /// Tells what the manager's record of a task says.
@@ -481,7 +508,7 @@ impl Control {
     }
 
     fn tell_eligible(&mut self, cx: &mut Cx, node: usize) {
-        let spec = &self.manager.cluster().nodes()[NodeId::from_index(node)].spec;
+        let spec = &self.manager.cluster().nodes()[self.members.id(node)].spec;
         let eligible = spec.state == NodeState::Ready && spec.availability == Availability::Active;
         cx.tell(Fact::NodeEligible(node, eligible));
     }
@@ -511,19 +538,19 @@ impl Control {
         } else {
             self.managers.demote(cx, node).map_err(Refusal::new)?;
         }
-        Ok(self.manager.set_role(cx.now(), NodeId::from_index(node), role, &mut self.commands)?)
+        Ok(self.manager.set_role(cx.now(), self.members.id(node), role, &mut self.commands)?)
     }
 
     /// `docker node update --availability`.
     pub(super) fn set_availability(&mut self, cx: &mut Cx, node: usize, to: Availability) -> Result<(), Refusal> {
-        let answer = self.manager.set_availability(cx.now(), NodeId::from_index(node), to, &mut self.commands);
+        let answer = self.manager.set_availability(cx.now(), self.members.id(node), to, &mut self.commands);
         self.tell_eligible(cx, node);
         Ok(answer?)
     }
 
     /// `docker node update --label-add`, `--label-rm`.
     pub(super) fn label(&mut self, cx: &Cx, node: usize, change: &LabelChange) -> Result<(), Refusal> {
-        let id = NodeId::from_index(node);
+        let id = self.members.id(node);
         let mut labels = self.manager.cluster().nodes()[id].spec.labels.clone();
         change.apply(&mut labels);
         Ok(self.manager.set_labels(cx.now(), id, labels, &mut self.commands)?)
@@ -531,7 +558,7 @@ impl Control {
 
     /// The engine of a node says that it has something else now.
     pub(super) fn describe(&mut self, cx: &mut Cx, node: usize, change: &EngineChange) -> Result<(), Refusal> {
-        let id = NodeId::from_index(node);
+        let id = self.members.id(node);
         let mut description = self.manager.cluster().nodes()[id].spec.description.clone().unwrap_or_default();
         let resources = &mut description.resources;
         resources.nano_cpus = change.nano_cpus.unwrap_or(resources.nano_cpus);

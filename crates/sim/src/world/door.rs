@@ -74,7 +74,11 @@ impl Door<'_> {
             Order::RemoveService(name) => control.remove_service(cx, name)?,
             Order::DeployStack(plan) => self.deploy_stack(plan)?,
             Order::RollbackStack(name) => control.roll_back_stack(cx, name)?,
-            Order::RemoveStack(name) => control.remove_stack(cx, name)?,
+            Order::RemoveStack(name) => {
+                let (networks, done) = control.remove_stack(cx, name);
+                networks.iter().for_each(|network| fabric.remove_network(network));
+                done?;
+            }
             Order::CreateNetwork(plan) => self.create_network(plan)?,
             Order::RemoveNetwork(name) => {
                 control.remove_network(name)?;
@@ -97,7 +101,14 @@ impl Door<'_> {
             Order::Promote(nodes) => self.set_roles(nodes, Role::Manager)?,
             Order::Demote(nodes) => self.set_roles(nodes, Role::Worker)?,
             Order::RemoveNode(nodes, force) => {
-                self.each_member(nodes, |door, node| door.control.remove_node(door.cx, node, *force))?;
+                self.each(nodes, |door, node| match door.control.is_there(node) {
+                    true => door.control.remove_node(door.cx, node, *force),
+                    // If nothing else has the name, it is that of a ghost.
+                    false => door.control.remove_ghosts(door.cx, node, *force),
+                })?;
+            }
+            Order::RemoveGhosts(nodes, force) => {
+                self.each(nodes, |door, node| door.control.remove_ghosts(door.cx, node, *force))?;
             }
             Order::Join(nodes) => self.each(nodes, Door::join)?,
             Order::Leave(nodes) => self.each(nodes, Door::leave)?,
@@ -263,34 +274,38 @@ impl Door<'_> {
     }
 
     /// `docker stack deploy`: what is there already stays or is updated, what is not is created, in the order in which
-    /// Docker's command line does it; it stops at the first refusal.
+    /// Docker's command line does it (`cli/command/stack/deploy_composefile.go`); it stops at the first refusal, and what it
+    /// did until then stays.
     fn deploy_stack(&mut self, plan: &crate::order::StackPlan) -> Done {
-        for network in &plan.networks {
-            match (self.control.has_network(&network.name), network.external) {
-                (false, true) => {
-                    return Err(Refusal::new(format!(
-                        "network \"{}\" is declared as external, but could not be found. You need to create a \
-                         swarm-scoped network before the stack is deployed",
-                        network.name
-                    )));
-                }
-                (false, false) => self.create_network(network)?,
-                (true, _) => {}
+        if plan.prune {
+            self.control.prune(self.cx, plan)?;
+        }
+        let has = |network: &crate::model::overlay::NetworkPlan| self.control.has_network(&network.name);
+        if let Some(network) = plan.networks.iter().find(|network| network.external && !has(network)) {
+            return Err(Refusal::new(format!(
+                "network \"{}\" is declared as external, but could not be found. You need to create a swarm-scoped network \
+                 before the stack is deployed",
+                network.name
+            )));
+        }
+        for network in plan.networks.iter().filter(|network| !network.external) {
+            if !self.control.has_network(&network.name) {
+                self.create_network(network)?;
             }
+            self.control.own_network(&plan.name, &network.name);
         }
-        for file in &plan.files {
-            self.control.files.deploy(file)?;
-        }
+        self.control.deploy_files(&plan.name, &plan.files)?;
         self.control.deploy_services(self.cx, plan)
     }
 
     /// `docker swarm join`. A machine that was removed while it lived, or that left, has no containers of the swarm after
-    /// that; the record of one that left is removed before, as its name can be in the list of nodes once only.
+    /// that; the record of one that left stays as a ghost, but for that of a manager, which is a member still.
     fn join(&mut self, node: usize) -> Done {
         if self.fabric.agents.is_out(node) {
             self.fabric.agents.leave_swarm(self.cx, node);
             if self.control.is_there(node) {
-                self.control.remove_node(self.cx, node, true)?;
+                self.control.check_left(node)?;
+                self.control.leave_ghost(self.cx, node);
             }
         }
         self.control.begin_join(self.cx, node);

@@ -1,7 +1,7 @@
 //! The door: orders by hand and by a file, refusals, conditions and selectors.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use sched::{Span, Time};
@@ -362,4 +362,196 @@ fn the_history_of_a_swarm_is_as_long_as_it_says() {
         run.tasks("db").len()
     };
     assert_eq!((records(None), records(Some(2)), records(Some(1))), (2 * 4, 2 * 2, 2));
+}
+
+/// A folder of its own for the files of a test.
+fn folder(name: &str, files: &[(&str, &str)]) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("door-{name}"));
+    std::fs::create_dir_all(&folder).expect("a folder for tests");
+    for (name, text) in files {
+        std::fs::write(folder.join(name), text).expect("a file for tests");
+    }
+    folder
+}
+
+/// A stack file of one service with a config `page` and a secret `key`, whose contents are in these files.
+fn app(page: &str, key: &str) -> String {
+    format!(
+        "version: '3.8'\nservices: {{web: {{image: web, configs: [page], secrets: [key], networks: [back]}}}}\n\
+         networks: {{back: {{}}}}\nconfigs: {{page: {{file: {page}}}}}\nsecrets: {{key: {{file: {key}}}}}\n"
+    )
+}
+
+/// The cluster with a stack that is there from the beginning, and what the script said of each of these events.
+fn answers(folder: &Path, events: &[&str]) -> (Simulation, Vec<String>) {
+    let mut text = format!("{CLUSTER}[[stack]]\nname = \"app\"\nfiles = \"one.yml\"\n");
+    for (number, event) in events.iter().enumerate() {
+        text += &format!("[[event]]\nat = \"{}s\"\n{event}\n", 60 * (number + 1));
+    }
+    let scenario =
+        scenario::parse(&folder.join("door.toml"), &text).unwrap_or_else(|complaints| panic!("{complaints}"));
+    let run = ended(begin(&scenario));
+    let script = run.orders().iter().filter(|record| record.by == Client::Script);
+    let said = script.map(|record| record.answer.as_ref().map_or_else(ToString::to_string, |_| String::new()));
+    let said = said.collect();
+    (run, said)
+}
+
+#[test]
+fn what_is_in_a_config_of_a_stack_cannot_be_changed() {
+    let more = "x".repeat(1000 * 1024);
+    let folder = folder(
+        "contents",
+        &[
+            ("a", "a"),
+            ("same", "a"),
+            ("b", "b"),
+            ("empty", ""),
+            ("more", &more),
+            ("one.yml", &app("a", "a")),
+            ("same.yml", &app("same", "a")),
+            ("page.yml", &app("b", "a").replace("image: web", "image: web:2")),
+            ("key.yml", &app("a", "b")),
+            ("empty.yml", &app("empty", "a").replace("image: web", "image: web:3")),
+            ("nowhere.yml", &app("a", "nowhere")),
+            ("more.yml", &app("more", "a")),
+        ],
+    );
+    let deploy = |name: &str, file: &str| format!("deploy = {{ name = \"{name}\", files = \"{file}.yml\" }}");
+    let events = [
+        deploy("app", "same"),
+        deploy("app", "page"),
+        deploy("app", "key"),
+        deploy("app", "empty"),
+        deploy("app", "nowhere"),
+        deploy("other", "page"),
+        deploy("large", "more"),
+        deploy("nothing", "empty"),
+    ];
+    let (run, said) = answers(&folder, &events.each_ref().map(String::as_str));
+    let daemon = "Error response from daemon: rpc error: code = InvalidArgument desc =";
+    let no = |what: &str, why: &str| format!("failed to {what}: {daemon} {why}");
+    let size = "config data must be larger than 0 and less than 1024000 bytes";
+    assert_eq!(
+        said,
+        [
+            String::new(),
+            no("update config app_page", "only updates to Labels are allowed"),
+            no("update secret app_key", "only updates to Labels are allowed"),
+            String::new(),
+            String::new(),
+            String::new(),
+            no("create config large_page", size),
+            no("create config nothing_page", size),
+        ]
+    );
+    // What is refused changes no service; an empty file says nothing, so that the rest is carried out.
+    let images: Vec<String> = run.tasks("app_web").into_iter().map(|task| task.image).collect();
+    assert_eq!(images, ["web", "web:3", "web"]);
+    assert!(run.service("large_web").is_none());
+}
+
+#[test]
+fn with_a_stack_go_its_networks_configs_and_secrets() {
+    let folder = folder("removal", &[("a", "a"), ("b", "b"), ("one.yml", &app("a", "a")), ("two.yml", &app("b", "b"))]);
+    let deploy = r#"deploy = { name = "app", files = "two.yml" }"#;
+    let events = [
+        r#"remove = "app""#,
+        r#"remove_network = "app_back""#,
+        r#"remove_config = "app_page""#,
+        // They are not there, so that another content is no change.
+        deploy,
+        // Another service has them: they stay, and so does what belongs to them.
+        r#"update = { db = { networks = ["app_back"], configs = ["app_page"] } }"#,
+        r#"remove = "app""#,
+        r#"update = { db = { networks = [], configs = [] } }"#,
+        r#"remove = "app""#,
+        r#"remove = "app""#,
+    ];
+    let (run, said) = answers(&folder, &events);
+    assert_eq!(
+        said,
+        [
+            "",
+            "network app_back not found",
+            "config app_page not found",
+            "",
+            "",
+            "Failed to remove config app_page: config 'app_page' is in use by the following service: db; Failed to remove \
+             network app_back: network app_back is in use by service db; failed to remove some resources from stack: app",
+            "",
+            "",
+            "Nothing found in stack: app",
+        ]
+    );
+    assert!(run.service("app_web").is_none());
+    assert!(run.networks().iter().all(|network| &*network.name != "app_back"), "{:?}", run.networks());
+}
+
+#[test]
+fn who_leaves_and_joins_again_leaves_a_ghost() {
+    use sched::spec::NodeState;
+    let mut run = running("");
+    let at = |secs: u64| Time::ZERO + Span::from_secs(secs);
+    let ghosts = |run: &Simulation| -> Vec<(sched::NodeId, String, NodeState)> {
+        let record = |id: sched::NodeId| Arc::clone(&run.cluster().nodes()[id].spec);
+        run.ghosts().map(|(id, _)| (id, record(id).id.clone(), record(id).state)).collect()
+    };
+    let tasks = |run: &Simulation, id: sched::NodeId| -> Vec<(sched::TaskState, sched::DesiredState)> {
+        let records = run.cluster().tasks_on(id).filter_map(|task| run.cluster().task(task));
+        records.map(|task| (task.state, task.desired)).collect()
+    };
+    let before: Vec<_> = run.tasks_on("w-1").into_iter().map(|task| task.id).collect();
+    assert!(before.len() > 1);
+    // At once: the manager hears heartbeats of neither, and does not know yet that one of them is no more.
+    run.order(Order::Leave("w-1".into())).expect("it is a member");
+    run.order(Order::Join("w-1".into())).expect("it is no member any more");
+    run.run_until(at(123));
+    let [(ghost, name, state)] = &ghosts(&run)[..] else { panic!("there is one ghost") };
+    let ghost = *ghost;
+    assert_eq!((name.as_str(), *state), ("w-1", NodeState::Ready));
+    assert!(tasks(&run, ghost).iter().all(|task| *task == (sched::TaskState::Running, sched::DesiredState::Running)));
+    let no = refused(&mut run, Order::RemoveGhosts("w-1".into(), false));
+    assert_eq!(no, "node w-1 is not down and can't be removed");
+    run.run_until(at(180));
+    assert_eq!(ghosts(&run), [(ghost, "w-1".to_string(), NodeState::Down)]);
+    let node = run.node("w-1").expect("it is a node");
+    assert!(node.is_there && node.is_connected && node.spec.state == NodeState::Ready, "{node:?}");
+    let runs = |task: &sim::simulation::Task| task.state == sched::TaskState::Running;
+    assert_eq!(run.tasks_on("w-1").iter().filter(|task| runs(task)).count(), node.processes);
+    assert!(run.tasks_on("w-1").iter().any(|task| task.name.starts_with("agent.w-1#") && runs(task)));
+    assert!(run.tasks_on("w-1").iter().all(|task| !before.contains(&task.id)));
+    assert_eq!(run.service("web").expect("it is there").running, 6, "all of them elsewhere");
+    // The history stays with the ghost.
+    let left: Vec<_> = run.cluster().tasks_on(ghost).collect();
+    assert_eq!(left, before);
+    assert!(tasks(&run, ghost).iter().all(|task| task.1 == sched::DesiredState::Shutdown), "{:?}", tasks(&run, ghost));
+    assert!(run.tasks("web").iter().any(|task| before.contains(&task.id) && task.node == Some(node.row)));
+    // Once more, after it was noticed; then both go, and what the machine is now stays.
+    run.order(Order::Leave("w-1".into())).expect("it is a member");
+    run.run_until(at(240));
+    run.order(Order::Join("w-1".into())).expect("it is no member any more");
+    run.run_until(at(300));
+    assert_eq!(ghosts(&run).iter().map(|ghost| ghost.2).collect::<Vec<_>>(), [NodeState::Down; 2]);
+    run.order(Order::PowerOff("m-1".into())).expect("nature asks nobody");
+    run.run_until(at(360));
+    assert_eq!(ghosts(&run).iter().map(|ghost| ghost.2).collect::<Vec<_>>(), [NodeState::Down; 2]);
+    run.order(Order::RemoveGhosts("w-1".into(), false)).expect("they are down");
+    assert_eq!(ghosts(&run), []);
+    assert!(run.node("w-1").is_some_and(|node| node.is_there && node.processes > 0));
+    assert_eq!(refused(&mut run, Order::RemoveGhosts("w-1".into(), true)), "node w-1 not found");
+}
+
+#[test]
+fn ghosts_are_counted_as_nodes() {
+    let nodes = |more: &str| {
+        let leaves = "[[event]]\nat = \"60s\"\nleave = \"w-1\"\n[[event]]\nat = \"120s\"\njoin = \"w-1\"\n";
+        let outcome = begin(&parsed(&format!("{CLUSTER}{leaves}{more}"))).finish();
+        let row = sim::metrics::METRICS.iter().position(|metric| metric.name == "nodes_final").expect("a metric");
+        outcome.values[row]
+    };
+    let removal = |more: &str| format!("[[event]]\nat = \"180s\"\nremove_node = {{ nodes = \"w-1\"{more} }}\n");
+    assert_eq!(nodes(""), Some(10.0));
+    assert_eq!(nodes(&removal(", ghosts = true")), Some(9.0));
+    assert_eq!(nodes(&removal(", force = true")), Some(9.0), "the ghost is left");
 }

@@ -54,6 +54,7 @@ fn cluster(nodes: usize) -> Scenario {
     };
     let overlay = OverlayModel { latency: fixed(0), ..OverlayModel::default() };
     Scenario {
+        stacks: Vec::new(),
         path: PathBuf::new(),
         name: "test".into(),
         title: String::new(),

@@ -2,15 +2,13 @@
 
 use std::sync::Arc;
 
-use sched::spec::NodeState;
-use sched::{NodeId, Row};
-
 use super::{Control, Cx};
 use crate::engine::rng::{Stream, entity, part};
 use crate::fact::{Fact, NetworkFault};
 use crate::model::heartbeat;
 use crate::model::links::Links;
 use crate::world::Event;
+use sched::spec::NodeState;
 
 /// Which agents have a session with the leader of now, and what the others have to say.
 #[derive(Clone, Debug)]
@@ -138,7 +136,7 @@ impl Control {
                 continue;
             }
             self.tell_eligible(cx, node);
-            if self.manager.cluster().nodes()[NodeId::from_index(node)].spec.state == NodeState::Unknown {
+            if self.manager.cluster().nodes()[self.members.id(node)].spec.state == NodeState::Unknown {
                 self.heartbeats.unknown(cx, node);
             }
             if self.sessions.up[node] {
@@ -147,6 +145,7 @@ impl Control {
                 cx.after(span, Event::Rejoin { node: node as u32, leader });
             }
         }
+        self.await_ghosts(cx, true);
         self.try_again(cx);
     }
 
@@ -179,7 +178,7 @@ impl Control {
         self.sessions.set(node, true);
         self.heartbeats.registered(cx, node);
         cx.tell(Fact::NodeRegistered(node));
-        let answer = self.manager.handle(cx.now(), sched::Event::NodeUp(NodeId::from_index(node)), &mut self.commands);
+        let answer = self.manager.handle(cx.now(), sched::Event::NodeUp(self.members.id(node)), &mut self.commands);
         self.note_answer(cx, answer);
         self.tell_eligible(cx, node);
         self.tell_held(cx, node);
@@ -197,9 +196,9 @@ impl Control {
                 sched::Event::TaskStatus { task, .. } => self.manager.cluster().task(*task).and_then(|it| it.node),
                 _ => None,
             };
-            let closed = node.filter(|node| !self.sessions.open[node.index()]);
+            let closed = node.and_then(|id| self.members.machine(id)).filter(|node| !self.sessions.open[*node]);
             if let Some(node) = closed {
-                self.sessions.held[node.index()].push(report.clone());
+                self.sessions.held[node].push(report.clone());
             }
             closed.is_none()
         });
@@ -263,6 +262,7 @@ impl Control {
         for expired in std::mem::take(&mut self.sessions.expired) {
             self.expire(cx, expired);
         }
+        self.await_ghosts(cx, false);
         self.try_again(cx);
     }
 
@@ -282,12 +282,11 @@ impl Control {
         cx.note("detected", self.scenario.nodes[node].spec.id.as_str());
         if self.manager.wants_late_nodes() {
             let late = self.heartbeats.late(cx.now()).filter(|node| self.joins.is_there(*node));
-            let late = sched::Event::NodesLate(late.map(NodeId::from_index).collect());
+            let late = sched::Event::NodesLate(late.map(|node| self.members.id(node)).collect());
             let answer = self.manager.handle(cx.now(), late, &mut self.commands);
             self.note_answer(cx, answer);
         }
-        let answer =
-            self.manager.handle(cx.now(), sched::Event::NodeDown(NodeId::from_index(node)), &mut self.commands);
+        let answer = self.manager.handle(cx.now(), sched::Event::NodeDown(self.members.id(node)), &mut self.commands);
         self.note_answer(cx, answer);
         self.tell_eligible(cx, node);
     }

@@ -1,5 +1,6 @@
 //! Who joins and who goes: what joins, removals and autoscalers of nodes mean to the manager and the models.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use sched::spec::{Availability, NodeState};
@@ -11,6 +12,137 @@ use crate::model::autoscaler::ScalerPlan;
 use crate::model::autoscaler::{self, Machine};
 use crate::model::join;
 use crate::order::Refusal;
+use crate::world::Event;
+
+/// Which of the manager's records of nodes is that of which machine. A machine that left the swarm and joins again has a new
+/// one, as it gets a new id and a new certificate; the old one is a ghost until somebody removes it (moby/moby#24088).
+#[derive(Clone, Debug)]
+pub(super) struct Members {
+    /// The record of each machine.
+    ids: Vec<NodeId>,
+    /// The machine of each record.
+    rows: Vec<usize>,
+    /// Ghosts, and when the manager gives each up, if it did not before.
+    ghosts: BTreeMap<NodeId, Time>,
+}
+
+impl Members {
+    /// Records come in the order of the machines.
+    pub(super) fn new(nodes: usize) -> Members {
+        Members {
+            ids: (0..nodes).map(NodeId::from_index).collect(),
+            rows: (0..nodes).collect(),
+            ghosts: BTreeMap::new(),
+        }
+    }
+
+    /// The record of a machine.
+    #[inline]
+    pub(super) fn id(&self, row: usize) -> NodeId {
+        self.ids[row]
+    }
+
+    /// The machine that has, or had, a record.
+    #[inline]
+    pub(super) fn row(&self, id: NodeId) -> usize {
+        self.rows[id.index()]
+    }
+
+    /// The machine of a record, unless that is a ghost.
+    #[inline]
+    pub(super) fn machine(&self, id: NodeId) -> Option<usize> {
+        let row = self.row(id);
+        (self.ids[row] == id).then_some(row)
+    }
+
+    fn ghosts_of(&self, row: usize) -> Vec<NodeId> {
+        self.ghosts.keys().copied().filter(|id| self.row(*id) == row).collect()
+    }
+}
+
+// Ghosts.
+impl Control {
+    /// The record of a machine that left becomes a ghost, and the machine may join.
+    pub(in crate::world) fn leave_ghost(&mut self, cx: &mut Cx, node: usize) {
+        let ghost = self.members.id(node);
+        let due = self.heartbeats.expires(node).max(cx.now());
+        let fresh = self.manager.expect_node(cx.now(), Arc::clone(&self.scenario.nodes[node].spec), &mut self.commands);
+        assert_eq!(fresh.index(), self.members.rows.len(), "records come in rows");
+        self.members.rows.push(node);
+        self.members.ids[node] = fresh;
+        self.members.ghosts.insert(ghost, due);
+        cx.at(due, Event::Ghost(ghost.index() as u32));
+        self.joins.removed(node);
+        cx.tell(Fact::NodeRemoved(node));
+        self.be_member(cx, node, false);
+        cx.tell(Fact::NodeEligible(node, false));
+        cx.tell(Fact::Ghost(node, true));
+    }
+
+    /// The heartbeats of a ghost fail to come for too long. Without a leader nobody notices.
+    pub(in crate::world) fn give_up_ghost(&mut self, cx: &mut Cx, ghost: u32) {
+        let id = NodeId::from_index(ghost as usize);
+        let is_due = self.members.ghosts.get(&id).is_some_and(|due| *due <= cx.now());
+        let is_down = self.manager.cluster().nodes()[id].spec.state == NodeState::Down;
+        if is_due && !is_down && self.managers.lead() {
+            let row = self.members.row(id);
+            cx.tell(Fact::NodeDetected(row));
+            cx.note("detected", self.node_name(row));
+            let answer = self.manager.handle(cx.now(), sched::Event::NodeDown(id), &mut self.commands);
+            self.note_answer(cx, answer);
+        }
+    }
+
+    /// A leader that can decide again gives up those who are due by now; a new one waits for all anew.
+    pub(super) fn await_ghosts(&mut self, cx: &mut Cx, anew: bool) {
+        let patience = self.heartbeats.patience();
+        for (id, due) in &mut self.members.ghosts {
+            if anew {
+                *due = cx.now() + patience;
+            }
+            cx.at((*due).max(cx.now()), Event::Ghost(id.index() as u32));
+        }
+    }
+
+    /// `docker node rm` of all ids that a machine had before.
+    pub(in crate::world) fn remove_ghosts(&mut self, cx: &mut Cx, node: usize, force: bool) -> Result<(), Refusal> {
+        let ghosts = self.members.ghosts_of(node);
+        if ghosts.is_empty() {
+            return Err(self.not_found(node).into());
+        }
+        for id in ghosts {
+            self.check_removal(node, id, force)?;
+            self.manager.remove_node(cx.now(), id, &mut self.commands)?;
+            self.members.ghosts.remove(&id);
+            cx.tell(Fact::Ghost(node, false));
+        }
+        Ok(())
+    }
+
+    /// The ids of ghosts, with their machines.
+    pub(in crate::world) fn ghosts(&self) -> impl Iterator<Item = (NodeId, usize)> + '_ {
+        self.members.ghosts.keys().map(|id| (*id, self.members.row(*id)))
+    }
+
+    /// A manager stays a member until it is demoted.
+    pub(in crate::world) fn check_left(&self, node: usize) -> Result<(), Refusal> {
+        if self.managers.is_member(node) {
+            return Err(Refusal::new(format!(
+                "node {} is a cluster manager and is a member of the raft cluster. It must be demoted to worker before \
+                 removal",
+                self.node_name(node)
+            )));
+        }
+        Ok(())
+    }
+
+    fn check_removal(&self, node: usize, id: NodeId, force: bool) -> Result<(), Refusal> {
+        if !force && self.manager.cluster().nodes()[id].spec.state == NodeState::Ready {
+            return Err(Refusal::new(format!("node {} is not down and can't be removed", self.node_name(node))));
+        }
+        Ok(())
+    }
+}
 
 impl Control {
     pub(super) fn follow_membership(&mut self, cx: &mut Cx, fact: &Fact) {
@@ -22,7 +154,7 @@ impl Control {
                 let mut spec = (*scenario.nodes[node].spec).clone();
                 (spec.state, spec.role) = (NodeState::Unknown, self.joins.role(node));
                 cx.note("join", name(node));
-                let answer = self.manager.join_node(cx.now(), NodeId::from_index(node), spec, &mut self.commands);
+                let answer = self.manager.join_node(cx.now(), self.members.id(node), spec, &mut self.commands);
                 self.note_answer(cx, answer);
                 self.heartbeats.registered(cx, node);
                 self.be_member(cx, node, true);
@@ -49,17 +181,9 @@ impl Control {
     /// `docker node rm`. A manager must be demoted before, and without `--force` the node must be down (SwarmKit
     /// `manager/controlapi/node.go`, `RemoveNode`).
     pub(in crate::world) fn remove_node(&mut self, cx: &mut Cx, node: usize, force: bool) -> Result<(), Refusal> {
-        let name = self.node_name(node);
-        if self.managers.is_member(node) {
-            return Err(Refusal::new(format!(
-                "node {name} is a cluster manager and is a member of the raft cluster. It must be demoted to worker before \
-                 removal"
-            )));
-        }
-        let id = NodeId::from_index(node);
-        if !force && self.manager.cluster().nodes()[id].spec.state == NodeState::Ready {
-            return Err(Refusal::new(format!("node {name} is not down and can't be removed")));
-        }
+        self.check_left(node)?;
+        let id = self.members.id(node);
+        self.check_removal(node, id, force)?;
         self.manager.remove_node(cx.now(), id, &mut self.commands)?;
         self.joins.removed(node);
         cx.tell(Fact::NodeRemoved(node));
@@ -82,7 +206,7 @@ impl Control {
 
     fn machine(&self, node: usize) -> Machine {
         let cluster = self.manager.cluster();
-        let id = NodeId::from_index(node);
+        let id = self.members.id(node);
         let spec = &cluster.nodes()[id].spec;
         let capacity = spec.description.as_ref().map_or((0, 0), |it| (it.resources.nano_cpus, it.resources.memory));
         let mut free = capacity;

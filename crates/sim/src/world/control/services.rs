@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use sched::spec::{Mode, ServiceSpec};
-use sched::{DesiredState, NodeId, Row, ServiceId, Slot, TaskId, TaskState};
+use sched::{DesiredState, Row, ServiceId, Slot, TaskId, TaskState};
 
 use super::{Control, Cx, Origin};
 use crate::engine::chance::below_by_remainder;
@@ -19,9 +19,27 @@ type Done = Result<(), Refusal>;
 /// Configs and secrets. One that nobody created is taken to have been there before the run.
 #[derive(Clone, Default, Debug)]
 pub(in crate::world) struct Files {
-    contents: BTreeMap<(FileKind, Name), Option<Name>>,
+    contents: BTreeMap<(FileKind, Name), Option<Arc<[u8]>>>,
     /// Those that are not there: removed, or created by an order to come.
     absent: BTreeSet<(FileKind, Name)>,
+}
+
+/// What belongs to a stack: what has its label in Docker.
+#[derive(Clone, Default, Debug)]
+pub(super) struct Parts {
+    /// Services that ever belonged to it.
+    services: BTreeSet<ServiceId>,
+    networks: BTreeSet<String>,
+    files: BTreeSet<(FileKind, Name)>,
+}
+
+/// A config or secret must have less than so many bytes: SwarmKit `manager/controlapi/config.go`, `MaxConfigSize`, and
+/// `api/validation/secrets.go`, `MaxSecretSize`.
+fn most_bytes(kind: FileKind) -> usize {
+    match kind {
+        FileKind::Config => 1000 * 1024,
+        FileKind::Secret => 500 * 1024,
+    }
 }
 
 impl Files {
@@ -33,6 +51,11 @@ impl Files {
     /// `docker config create`, in the words of SwarmKit `manager/controlapi/config.go`.
     pub(in crate::world) fn create(&mut self, plan: &FilePlan) -> Done {
         let key = (plan.kind, Arc::clone(&plan.name));
+        let most = most_bytes(plan.kind);
+        if plan.content.as_ref().is_some_and(|content| content.is_empty() || most <= content.len()) {
+            let kind = plan.kind.word();
+            return Err(Refusal::new(format!("{kind} data must be larger than 0 and less than {most} bytes")));
+        }
         if self.contents.contains_key(&key) {
             return Err(Refusal::new(format!("{} {} already exists", plan.kind.word(), plan.name)));
         }
@@ -51,14 +74,24 @@ impl Files {
                 false => Ok(()),
             };
         }
-        match self.contents.get(&key) {
-            Some(content) if content.is_some() && plan.content.is_some() && *content != plan.content => {
-                let why = "rpc error: code = InvalidArgument desc = only updates to Labels are allowed";
-                Err(Refusal::new(format!("failed to update {kind} {}: {why}", plan.name)))
+        let refusal = |verb: &str, why: &str| {
+            let daemon = "Error response from daemon: rpc error: code = InvalidArgument desc =";
+            Refusal::new(format!("failed to {verb} {kind} {}: {daemon} {why}", plan.name))
+        };
+        // Without a byte the command line sends no content at all, and what is there stays.
+        let new = plan.content.as_ref().filter(|content| !content.is_empty());
+        match (self.contents.get_mut(&key), new) {
+            (Some(Some(old)), Some(new)) if old != new => Err(refusal("update", "only updates to Labels are allowed")),
+            (Some(old), new) => {
+                *old = old.take().or_else(|| new.cloned());
+                Ok(())
             }
-            Some(_) => Ok(()),
-            None => self.create(plan),
+            (None, _) => self.create(plan).map_err(|why| refusal("create", &why.to_string())),
         }
+    }
+
+    fn is_there(&self, kind: FileKind, name: &Name) -> bool {
+        self.contents.contains_key(&(kind, Arc::clone(name)))
     }
 
     fn remove(&mut self, kind: FileKind, name: &Name) -> Done {
@@ -113,7 +146,7 @@ impl Control {
         };
         let id = self.create_service(cx, new.spec.clone(), origin)?;
         if let Some(stack) = &new.stack {
-            self.stacks.entry(Arc::clone(stack)).or_default().insert(id);
+            self.stacks.entry(Arc::clone(stack)).or_default().services.insert(id);
         }
         Ok(id)
     }
@@ -301,7 +334,7 @@ impl Control {
         let service = &self.manager.cluster().services()[id];
         let slot = if service.spec.mode.is_per_node() {
             let row = self.scenario.nodes.iter().position(|node| node.spec.id == slot).ok_or_else(nothing)?;
-            Slot::Node(NodeId::from_index(row))
+            Slot::Node(self.members.id(row))
         } else {
             Slot::Number(slot.parse().map_err(|_| nothing())?)
         };
@@ -319,7 +352,7 @@ impl Control {
         let cluster = self.manager.cluster();
         let tasks = cluster.services()[id].tasks().filter_map(|it| cluster.task(it));
         let running = tasks.filter(|it| it.state == TaskState::Running && it.desired <= DesiredState::Running);
-        Ok(running.filter_map(|it| it.node).map(Row::index).collect())
+        Ok(running.filter_map(|it| self.members.machine(it.node?)).collect())
     }
 }
 
@@ -327,24 +360,55 @@ impl Control {
 impl Control {
     /// Services of a stack that are there, by name.
     fn of_stack(&self, stack: &str) -> BTreeMap<String, ServiceId> {
-        let ids = self.stacks.get(stack).into_iter().flatten();
+        let ids = self.stacks.get(stack).into_iter().flat_map(|parts| &parts.services);
         let cluster = self.manager.cluster();
         let there = ids.filter_map(|id| Some((*id, cluster.service(*id).filter(|it| !it.removed)?)));
         there.map(|(id, service)| (service.spec.name.clone(), id)).collect()
     }
 
+    /// What a stack of the scenario's brings before its first service is created. If that is refused, none of them is.
+    pub(in crate::world) fn found_stack(&mut self, name: &str) -> Done {
+        if !self.of_stack(name).is_empty() {
+            return Ok(());
+        }
+        let scenario = Arc::clone(&self.scenario);
+        if let Some(parts) = scenario.stacks.iter().find(|stack| &*stack.name == name) {
+            self.deploy_files(&parts.name, &parts.files)?;
+            parts.networks.iter().for_each(|network| self.own_network(&parts.name, network));
+        }
+        Ok(())
+    }
+
+    /// A network belongs to a stack from now on.
+    pub(in crate::world) fn own_network(&mut self, stack: &Name, network: &str) {
+        self.stacks.entry(Arc::clone(stack)).or_default().networks.insert(network.to_string());
+    }
+
+    /// The configs and secrets of `docker stack deploy`. Each that is not external belongs to the stack from then on, as it
+    /// gets the stack's label even if it was there before.
+    pub(in crate::world) fn deploy_files(&mut self, stack: &Name, files: &[Arc<FilePlan>]) -> Done {
+        for file in files {
+            self.files.deploy(file)?;
+            if !file.external {
+                let parts = self.stacks.entry(Arc::clone(stack)).or_default();
+                parts.files.insert((file.kind, Arc::clone(&file.name)));
+            }
+        }
+        Ok(())
+    }
+
+    /// Services that the file of a stack does not have any more are removed: `docker stack deploy --prune`.
+    pub(in crate::world) fn prune(&mut self, cx: &Cx, plan: &StackPlan) -> Done {
+        let wanted: BTreeSet<&str> = plan.services.iter().map(|new| new.spec.name.as_str()).collect();
+        let there = self.of_stack(&plan.name).into_keys();
+        let gone: Vec<String> = there.filter(|name| !wanted.contains(name.as_str())).collect();
+        gone.iter().try_for_each(|name| self.remove_service(cx, name))
+    }
+
     /// The services of `docker stack deploy`. One that is there is updated whether it changed or not, as Docker's command
     /// line does it: what did not change restarts nothing.
     pub(in crate::world) fn deploy_services(&mut self, cx: &Cx, plan: &StackPlan) -> Done {
-        let mut there = self.of_stack(&plan.name);
-        if plan.prune {
-            let wanted: BTreeSet<&str> = plan.services.iter().map(|it| it.spec.name.as_str()).collect();
-            let gone: Vec<String> = there.keys().filter(|name| !wanted.contains(name.as_str())).cloned().collect();
-            for name in gone {
-                self.remove_service(cx, &name)?;
-                there.remove(&name);
-            }
-        }
+        let there = self.of_stack(&plan.name);
         for new in &plan.services {
             let name = &new.spec.name;
             let (verb, answer) = match there.get(name) {
@@ -364,19 +428,45 @@ impl Control {
         Ok(())
     }
 
-    /// `docker stack rm`: services, then networks, configs and secrets of the stack.
-    pub(in crate::world) fn remove_stack(&mut self, cx: &Cx, name: &Name) -> Done {
+    /// `docker stack rm`: its services, secrets, configs and networks (docker/cli `cli/command/stack/remove.go`). What is
+    /// refused, since others use it, stays and belongs to the stack; the rest goes. The answer are the networks that went, and
+    /// what was refused.
+    pub(in crate::world) fn remove_stack(&mut self, cx: &Cx, name: &Name) -> (Vec<String>, Done) {
         let services = self.of_stack(name);
-        if services.is_empty() {
-            return Err(Refusal::new(format!("Nothing found in stack: {name}")));
+        let parts = self.stacks.remove(name).unwrap_or_default();
+        if services.is_empty() && parts.networks.is_empty() && parts.files.is_empty() {
+            return (Vec::new(), Err(Refusal::new(format!("Nothing found in stack: {name}"))));
         }
-        for service in services.keys() {
-            self.remove_service(cx, service)?;
+        let (mut left, mut gone, mut texts) = (Parts::default(), Vec::new(), Vec::new());
+        let mut note = |kind: &str, name: &str, answer: Done| {
+            let refusal = answer.err();
+            texts.extend(refusal.iter().map(|refusal| format!("Failed to remove {kind} {name}: {refusal}")));
+            refusal.is_none()
+        };
+        for (service, id) in services {
+            if !note("service", &service, self.remove_service(cx, &service)) {
+                left.services.insert(id);
+            }
         }
-        let prefix = format!("{name}_");
-        let own: Vec<(FileKind, Name)> =
-            self.files.contents.keys().filter(|it| it.1.starts_with(&prefix)).cloned().collect();
-        own.iter().try_for_each(|(kind, name)| self.files.remove(*kind, name))
+        for (kind, file) in parts.files.into_iter().rev() {
+            // What was removed by hand is not found, and not missed.
+            if self.files.is_there(kind, &file) && !note(kind.word(), &file, self.remove_file(kind, &file)) {
+                left.files.insert((kind, file));
+            }
+        }
+        for network in parts.networks.into_iter().filter(|network| self.has_network(network)).collect::<Vec<_>>() {
+            if note("network", &network, self.remove_network(&network)) {
+                gone.push(network);
+            } else {
+                left.networks.insert(network);
+            }
+        }
+        if texts.is_empty() {
+            return (gone, Ok(()));
+        }
+        self.stacks.insert(Arc::clone(name), left);
+        texts.push(format!("failed to remove some resources from stack: {name}"));
+        (gone, Err(Refusal { texts }))
     }
 
     /// Every service of a stack that has a specification before goes back to it.
