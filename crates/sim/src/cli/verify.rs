@@ -1,11 +1,12 @@
-//! `simctl verify`: runs results again and says whether they are identical, or where they differ first.
+//! `simctl verify`: runs results again and says whether they are identical, or where they differ first. The tables have to be,
+//! to the last byte, what the runs give; one that is not there is named, since large ones are often left out.
 //!
 //! The manifest has digests of every run: at its end, and at a few checkpoints of the first replication. A run that was made
 //! with `--trace` has two bytes after every event. A digest holds all that happened before, so what differs once differs from
 //! there on: the first checkpoint that differs says between which events it began, the first two bytes say in which.
 
-use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::fs::{self, File};
+use std::io::{self, BufRead, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -13,9 +14,12 @@ use rayon::prelude::*;
 use sched::Time;
 
 use super::{Console, End, show};
+use crate::metrics::{METRICS, Outcome};
 use crate::outside::{self, LARGEST_TEXT};
+use crate::report::csv_files;
 use crate::report::folder::{MANIFEST, TRACE};
 use crate::report::manifest::{Kept, Manifest, fnv1a};
+use crate::report::results::Results;
 use crate::scenario::{self, Scenario};
 use crate::simulation::Simulation;
 
@@ -45,6 +49,9 @@ enum Difference {
     /// In this event, from 1: what it is, and when.
     At(u64, String),
 }
+
+/// What a run gives if it is the same, or where it differs; the error says why it cannot be run.
+type Answer = Result<Result<Outcome, Difference>, String>;
 
 /// Runs the verb. Folders that differ end it with 1.
 pub fn run(args: &Args, console: &mut Console) -> End {
@@ -80,28 +87,40 @@ fn verify(dir: &Path, file: Option<&Path>, console: &mut Console) -> Result<bool
         Err(_) => vec![None; manifest.runs.len()],
     };
     let runs: Vec<(&Kept, Option<Vec<u16>>)> = manifest.runs.iter().zip(fine).collect();
-    let found: Vec<(&Kept, Result<Option<Difference>, String>)> = runs
+    let expected = scenario.strategies.len() * scenario.replications as usize;
+    if runs.len() != expected {
+        return Err(format!("{MANIFEST} has {} digests instead of {expected}", runs.len()));
+    }
+    let found: Vec<(&Kept, Answer)> = runs
         .into_par_iter()
         .map(|(kept, fine)| {
             let begin = || Simulation::new(Arc::clone(&scenario), &kept.strategy, kept.replication);
             (kept, compare(begin, kept, fine.as_deref()))
         })
         .collect();
-    let mut is_same = true;
-    for (kept, difference) in found {
+    let mut outcomes = Vec::new();
+    for (kept, answer) in found {
         let run = format!("{name}: {}, replication {}", outside::shown(&kept.strategy), kept.replication);
-        match difference? {
-            None => {}
-            Some(Difference::At(event, what)) => {
-                is_same = false;
+        match answer? {
+            Ok(outcome) => outcomes.push(outcome),
+            Err(Difference::At(event, what)) => {
                 console.say(&format!("{run} differs first in event {event}: {what}\n"));
             }
-            Some(Difference::Between(after, upto, at)) => {
-                is_same = false;
+            Err(Difference::Between(after, upto, at)) => {
                 let hint = "`simctl run --trace` keeps what is needed to name the event";
                 console
                     .say(&format!("{run} differs first in an event from {} to {upto}, by {at} ({hint})\n", after + 1));
             }
+        }
+    }
+    let mut is_same = outcomes.len() == manifest.runs.len();
+    if is_same {
+        for (table, what) in compare_tables(dir, &manifest, outcomes).map_err(|error| error.to_string())? {
+            is_same &= what == Table::Missing;
+            console.say(&match what {
+                Table::Missing => format!("{name}: {table} is not there\n"),
+                Table::Other(line) => format!("{name}: {table} is not what the runs give, first in line {line}\n"),
+            });
         }
     }
     if is_same {
@@ -131,31 +150,82 @@ fn scenario_of(manifest: &Manifest, file: &Path) -> Result<Scenario, String> {
     Ok(scenario)
 }
 
+/// What is wrong with a table.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Table {
+    /// It is not in the folder: large ones are often left out.
+    Missing,
+    /// It says something else, in this line for the first time.
+    Other(usize),
+}
+
+/// The tables that are not as the runs give them.
+fn compare_tables(dir: &Path, manifest: &Manifest, outcomes: Vec<Outcome>) -> io::Result<Vec<(String, Table)>> {
+    let again = std::env::temp_dir().join(format!("simctl-verify-{}", std::process::id()));
+    let results = Results::of(manifest.clone(), METRICS, outcomes);
+    let found = csv_files::write(&again, &results).and_then(|()| {
+        let mut found = Vec::new();
+        let mut files: Vec<PathBuf> =
+            fs::read_dir(&again)?.map(|entry| Ok(entry?.path())).collect::<io::Result<_>>()?;
+        files.retain(|file| file.extension().is_some_and(|extension| extension == "csv"));
+        files.sort();
+        for file in files {
+            let name = file.file_name().unwrap_or_default();
+            let Ok(kept) = outside::open_plain(&dir.join(name), u64::MAX) else {
+                found.push((name.to_string_lossy().into_owned(), Table::Missing));
+                continue;
+            };
+            if let Some(line) = first_other_line(BufReader::new(File::open(&file)?), BufReader::new(kept))? {
+                found.push((name.to_string_lossy().into_owned(), Table::Other(line)));
+            }
+        }
+        Ok(found)
+    });
+    // Whether it can be removed or not, the answer is the same.
+    let _ = fs::remove_dir_all(&again);
+    found
+}
+
+/// The number of the first line, from 1, in which two texts differ.
+fn first_other_line(mut one: impl BufRead, mut other: impl BufRead) -> io::Result<Option<usize>> {
+    let (mut a, mut b) = (Vec::new(), Vec::new());
+    for line in 1.. {
+        a.clear();
+        b.clear();
+        let ended = one.read_until(b'\n', &mut a)? == 0;
+        other.read_until(b'\n', &mut b)?;
+        if a != b {
+            return Ok(Some(line));
+        }
+        if ended {
+            break;
+        }
+    }
+    Ok(None)
+}
+
 /// Runs once more, and a second time up to the event that differs, to say what it is.
-fn compare(
-    begin: impl Fn() -> Result<Simulation, String>,
-    kept: &Kept,
-    fine: Option<&[u16]>,
-) -> Result<Option<Difference>, String> {
+fn compare(begin: impl Fn() -> Result<Simulation, String>, kept: &Kept, fine: Option<&[u16]>) -> Answer {
     let mut run = begin()?;
     let mut same = 0;
     while run.step() {
         let event = run.events();
         if let Some(fine) = fine {
             if fine.get(event as usize - 1) != Some(&run.digest().short()) {
-                return name_event(&begin, event).map(Some);
+                return name_event(&begin, event).map(Err);
             }
         } else if event.is_multiple_of(kept.every.max(1))
             && let Some(checkpoint) = kept.checkpoints.get((event / kept.every.max(1)) as usize - 1)
         {
             if !run.digest().is(checkpoint) {
-                return Ok(Some(Difference::Between(same, event, run.now())));
+                return Ok(Err(Difference::Between(same, event, run.now())));
             }
             same = event;
         }
     }
     let is_same = run.digest().is(&kept.digest) && run.events() == kept.events;
-    Ok((!is_same).then(|| Difference::Between(same, run.events().max(kept.events), run.now())))
+    let (events, now) = (run.events().max(kept.events), run.now());
+    Ok(if is_same { Ok(run.finish()) } else { Err(Difference::Between(same, events, now)) })
 }
 
 fn name_event(begin: &impl Fn() -> Result<Simulation, String>, event: u64) -> Result<Difference, String> {
@@ -213,14 +283,14 @@ mod tests {
         let (kept, fine) = (Kept::of(&outcome), outcome.trace.fine.expect("it is kept"));
         assert_eq!(kept.events, fine.len() as u64);
         let same = || begin(scenario, None);
-        assert_eq!(compare(same, &kept, Some(&fine)), Ok(None));
-        assert_eq!(compare(same, &kept, None), Ok(None));
+        assert!(compare(same, &kept, Some(&fine)).is_ok_and(|answer| answer.is_ok()));
+        assert!(compare(same, &kept, None).is_ok_and(|answer| answer.is_ok()));
         let flipped = flip(kept.events);
         let other = || begin(scenario, Some(flipped));
-        let Ok(Some(Difference::At(event, what))) = compare(other, &kept, Some(&fine)) else { panic!("it differs") };
+        let Ok(Err(Difference::At(event, what))) = compare(other, &kept, Some(&fine)) else { panic!("it differs") };
         assert_eq!(event, flipped);
         assert!(what.contains(" at "), "{what}");
-        let Ok(Some(Difference::Between(after, upto, _))) = compare(other, &kept, None) else { panic!("it differs") };
+        let Ok(Err(Difference::Between(after, upto, _))) = compare(other, &kept, None) else { panic!("it differs") };
         assert!(after < flipped && flipped <= upto && upto - after <= kept.every, "{after} {flipped} {upto}");
     }
 

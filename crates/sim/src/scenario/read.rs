@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use sched::spec::Mode;
+use sched::spec::{Mode, Role};
 use sched::{Reference, Span, Time};
 use toml::de::DeTable;
 
@@ -109,7 +109,10 @@ fn read(path: &Path, text: &str, table: &Table<'_>) -> Scenario {
     let selectors = pool::Selectors::new(&nodes);
     let mut images = image::images(&table.tables("image", image::IMAGE), folder, &selectors);
 
-    let script = script::Script::new(&selectors, &services, &stacks, Time::ZERO + duration);
+    let has_managers = nodes.iter().any(|node| node.spec.role == Role::Manager);
+    let has_operators = ["scaling", "release"].iter().any(|key| table.get(key).is_some());
+    let is_open = has_managers || has_operators;
+    let script = script::Script::new(&selectors, &services, &stacks, Time::ZERO + duration, is_open);
     let mut script = script.read(&table.tables("event", script::EVENT));
     script.extend(deployed_again(table, &stacks, Time::ZERO + duration));
     let windows = table.tables("maintenance", script::MAINTENANCE);

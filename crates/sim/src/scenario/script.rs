@@ -156,16 +156,42 @@ pub(super) struct Script<'a> {
     by_name: BTreeMap<&'a str, (usize, Vec<Time>)>,
     stacks: &'a Stacks<'a>,
     end: Time,
+    /// Whether services change by what is not in the script, or orders may be refused because nobody leads.
+    is_open: bool,
+}
+
+/// Events that follow each other in a circle would wait for ever.
+fn refuse_cycles(tables: &[Table<'_>]) {
+    let named =
+        tables.iter().filter_map(|table| Some((table.get("name")?.as_text()?.to_owned(), table.get("follows")?)));
+    let follows: BTreeMap<String, Value<'_>> = named.collect();
+    for (name, value) in &follows {
+        let mut next = value.as_text();
+        // A chain without a circle is no longer than there are events.
+        for _ in 0..follows.len() {
+            if next == Some(name) {
+                value.complain(format!("event `{name}` would wait for itself"));
+                break;
+            }
+            next = next.and_then(|name| follows.get(name)).and_then(Value::as_text);
+        }
+    }
 }
 
 impl<'a> Script<'a> {
     /// Over all nodes, services and stacks of a run that ends at `end`.
-    pub fn new(nodes: &'a Selectors<'a>, services: &'a [ServicePlan], stacks: &'a Stacks<'a>, end: Time) -> Script<'a> {
+    pub fn new(
+        nodes: &'a Selectors<'a>,
+        services: &'a [ServicePlan],
+        stacks: &'a Stacks<'a>,
+        end: Time,
+        is_open: bool,
+    ) -> Script<'a> {
         let mut by_name: BTreeMap<&str, (usize, Vec<Time>)> = BTreeMap::new();
         for (row, service) in services.iter().enumerate() {
             by_name.entry(service.spec.name.as_str()).or_insert((row, Vec::new())).1.push(service.at);
         }
-        Script { nodes, services, by_name, stacks, end }
+        Script { nodes, services, by_name, stacks, end, is_open }
     }
 
     /// All events in order of time, equal times in order of the file.
@@ -178,6 +204,7 @@ impl<'a> Script<'a> {
                 value.complain(format!("there is already an event `{name}`"));
             }
         }
+        refuse_cycles(tables);
         let mut script: Vec<(Scripted, Place)> = Vec::new();
         for (group, table) in (1..).zip(tables) {
             self.read_event(table, group, &names, &mut script);
@@ -697,12 +724,14 @@ impl<'a> Script<'a> {
     }
 
     /// A service can be changed after it is created, until it is removed; and rolled back after it was changed. Of what waits
-    /// for a condition nobody knows before the run.
+    /// for a condition, is deployed, done by operators by chance or refused by managers that are lost nobody knows before the
+    /// run.
     fn check_lives(&self, script: &[(Scripted, Place)], table: &Table<'_>) {
         let mut removed: BTreeMap<Name, Time> = BTreeMap::new();
         let mut changed: BTreeSet<Name> = BTreeSet::new();
         let known = script.iter().filter(|(event, _)| event.wait.is_none());
-        let is_open = script.iter().any(|(event, _)| event.wait.is_some());
+        let is_unforeseen = |event: &Scripted| event.wait.is_some() || matches!(event.order, Order::DeployStack(_));
+        let is_open = self.is_open || script.iter().any(|(event, _)| is_unforeseen(event));
         for (event, place) in known {
             let names: Vec<Name> = match &event.order {
                 // What is in a stack that is deployed again depends on when that is.

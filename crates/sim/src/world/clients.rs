@@ -30,6 +30,7 @@ pub(super) struct Script {
     lost_leader: bool,
     elected: bool,
     lost_majority: bool,
+    regained_majority: bool,
     /// Orders to one node after the other: row of the script and of the node.
     paced: Vec<(u32, u32)>,
 }
@@ -52,7 +53,8 @@ impl Script {
     pub(super) fn watch(&mut self, row: u32) {
         self.waiting.push(row);
         self.waiting.sort_unstable();
-        (self.stirred, self.lost_leader, self.elected, self.lost_majority) = (true, false, false, false);
+        (self.stirred, self.lost_leader, self.elected) = (true, false, false);
+        (self.lost_majority, self.regained_majority) = (false, false);
     }
 
     /// Something happened.
@@ -64,7 +66,8 @@ impl Script {
         match fact {
             Fact::LeaderLost | Fact::LeaderStalled => self.lost_leader = true,
             Fact::LeaderElected(_) | Fact::LeaderResumed => self.elected = true,
-            Fact::Majority(there) => self.lost_majority |= !there,
+            Fact::Majority(true) => self.regained_majority = true,
+            Fact::Majority(false) => self.lost_majority = true,
             Fact::TaskRecord { .. }
             | Fact::Service { .. }
             | Fact::ServiceRemoved(_)
@@ -92,7 +95,8 @@ impl Script {
             !holds
         });
         self.waiting = waiting;
-        (self.lost_leader, self.elected, self.lost_majority) = (false, false, false);
+        (self.lost_leader, self.elected) = (false, false);
+        (self.lost_majority, self.regained_majority) = (false, false);
     }
 
     fn holds(&self, condition: &Condition, control: &mut Control) -> bool {
@@ -104,7 +108,7 @@ impl Script {
             Condition::LeaderLost => self.lost_leader || !control.managers.lead(),
             Condition::LeaderElected => self.elected,
             Condition::MajorityLost => self.lost_majority || !control.managers.has_majority(),
-            Condition::MajorityBack => control.managers.has_majority(),
+            Condition::MajorityBack => self.regained_majority,
             Condition::Down(node) => control.node_state(*node) == Some(NodeState::Down),
             Condition::Ready(node) => control.node_state(*node) == Some(NodeState::Ready),
         }

@@ -151,6 +151,30 @@ fn every_scenario_that_ships_keeps_its_promises() {
     }
 }
 
+#[test]
+fn a_table_that_was_changed_is_not_verified() {
+    let place = Place::new("verify");
+    let scenario = "duration = \"2m\"\nreplications = 2\n[[pool]]\nname = \"node\"\ncount = 3\n\
+                    [[service]]\nname = \"web\"\nimage = \"web\"\nreplicas = 3\n";
+    place.write("small.toml", scenario.as_bytes());
+    assert_eq!(place.simctl(&["run", "small.toml", "--no-plots", "--quiet"]).status.code(), Some(0));
+    let verify = || {
+        let output = place.simctl(&["verify", "results/small"]);
+        (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    let (code, said) = verify();
+    assert!(code == Some(0) && said.starts_with("results/small: identical, 2 runs"), "{said}");
+    let summary = place.0.join("results/small/summary.csv");
+    let text = fs::read_to_string(&summary).unwrap();
+    fs::write(&summary, text.replacen(",3,", ",4,", 1)).unwrap();
+    let (code, said) = verify();
+    assert!(code == Some(1) && said.contains("summary.csv is not what the runs give, first in line"), "{said}");
+    fs::write(&summary, text).unwrap();
+    fs::remove_file(place.0.join("results/small/tasks.csv")).unwrap();
+    let (code, said) = verify();
+    assert!(code == Some(0) && said.starts_with("results/small: tasks.csv is not there\n"), "{said}");
+}
+
 /// A real stack of thirty services on twenty nodes of four racks; one rack loses its power at 60 s.
 #[test]
 fn a_real_stack_recovers_from_the_loss_of_a_rack() {

@@ -282,6 +282,37 @@ fn events_wait_for_what_they_wait_for() {
 }
 
 #[test]
+fn a_majority_is_back_only_after_it_was_lost() {
+    let events = r#"
+        [[event]]
+        at = "3m"
+        down = ["m-1", "m-2"]
+        [[event]]
+        at = "4m"
+        up = ["m-1", "m-2"]
+        [[event]]
+        when = "majority back"
+        drain = "w-1"
+        [[event]]
+        at = "10m"
+        remove = "db"
+        [[event]]
+        at = "11m"
+        scale = { db = 3 }
+        "#;
+    let run = ended(running(events));
+    let drained = run.orders().iter().find(|record| matches!(record.order, Order::SetAvailability(..)));
+    let at = drained.expect("it was ordered").at.as_secs_f64();
+    assert!(240.0 < at && at < 420.0, "{at}");
+    // Managers may be lost, so whether a service is removed is known in the run.
+    let scaled = run.orders().iter().find(|record| matches!(record.order, Order::Scale(..))).expect("it was given");
+    assert_eq!(
+        scaled.answer.as_ref().err().map(|refusal| refusal.to_string()).as_deref(),
+        Some("service db not found")
+    );
+}
+
+#[test]
 fn selectors_of_the_moment_find_who_is_meant_then() {
     let pick = |strategy: &str, order: &Order| {
         let mut run = Simulation::new(parsed(CLUSTER), strategy, 1).expect("a strategy of the list");
