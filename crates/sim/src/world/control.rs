@@ -293,6 +293,7 @@ impl Control {
             }
             Fact::AgentBack(node) => self.joins.awake(cx, node),
             Fact::Reachable(node) => self.joins.linked(cx, node),
+            Fact::NodeRegistered(node) => self.join_managers(cx, node, links),
             Fact::LinksChanged(nodes) => self.links_changed(cx, &nodes, links),
             Fact::Majority(_)
             | Fact::LeaderStalled
@@ -532,13 +533,24 @@ impl Control {
 
     /// `docker node promote`, `docker node demote`.
     pub(super) fn set_role(&mut self, cx: &mut Cx, node: usize, role: Role, links: &Links) -> Result<(), Refusal> {
-        if role == Role::Manager {
-            self.managers.promote(cx, node, &self.scenario.nodes[node].spec.id, self.powered[node]);
-            self.managers.link(cx, |node| links.side(node));
-        } else {
+        if role == Role::Worker {
             self.managers.demote(cx, node).map_err(Refusal::new)?;
         }
-        Ok(self.manager.set_role(cx.now(), self.members.id(node), role, &mut self.commands)?)
+        self.manager.set_role(cx.now(), self.members.id(node), role, &mut self.commands)?;
+        if self.sessions.is_open(node) {
+            self.join_managers(cx, node, links);
+        }
+        Ok(())
+    }
+
+    /// A node that is to be a manager becomes a member of Raft when it hears of that: it asks for the certificate of a
+    /// manager, and joins (SwarmKit `node/node.go`). Who is not heard of cannot cost the others their majority.
+    fn join_managers(&mut self, cx: &mut Cx, node: usize, links: &Links) {
+        let role = self.manager.cluster().nodes()[self.members.id(node)].spec.role;
+        if role == Role::Manager && !self.managers.is_member(node) {
+            self.managers.promote(cx, node, &self.scenario.nodes[node].spec.id, self.powered[node]);
+            self.managers.link(cx, |node| links.side(node));
+        }
     }
 
     /// `docker node update --availability`.

@@ -313,6 +313,36 @@ fn a_majority_is_back_only_after_it_was_lost() {
 }
 
 #[test]
+fn who_is_not_heard_of_becomes_no_member_of_raft_until_it_is() {
+    let events = r#"
+        [[event]]
+        at = "1m"
+        down = "w-1"
+        [[event]]
+        at = "100s"
+        promote = "w-1"
+        [[event]]
+        at = "110s"
+        down = "m-2"
+        [[event]]
+        at = "5m"
+        up = ["w-1", "m-2"]
+        [[event]]
+        at = "10m"
+        down = ["m-1", "m-2"]
+        "#;
+    let mut run = running(events);
+    run.run_until(Time::ZERO + Span::from_secs(200));
+    assert!(run.is_led(), "two of three managers are there");
+    run.run_until(Time::ZERO + Span::from_secs(599));
+    assert!(run.is_led());
+    let run = ended(run);
+    let lost = run.orders().iter().filter(|record| record.answer.is_err()).count();
+    assert_eq!(lost, 0);
+    assert!(!run.is_led(), "two of the four that are members by then have no majority");
+}
+
+#[test]
 fn selectors_of_the_moment_find_who_is_meant_then() {
     let pick = |strategy: &str, order: &Order| {
         let mut run = Simulation::new(parsed(CLUSTER), strategy, 1).expect("a strategy of the list");

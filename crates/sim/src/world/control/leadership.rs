@@ -80,6 +80,11 @@ impl Sessions {
         std::mem::replace(&mut self.open, none)
     }
 
+    /// Whether the agent of a node is up and has a session with the leader.
+    pub(super) fn is_open(&self, node: usize) -> bool {
+        self.up[node] && self.open[node]
+    }
+
     /// Whether nothing keeps a node from the leader.
     pub(super) fn reaches(&self, node: usize) -> bool {
         self.fault[node].is_none()
