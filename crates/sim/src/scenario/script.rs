@@ -206,14 +206,17 @@ impl<'a> Script<'a> {
         }
         refuse_cycles(tables);
         let mut script: Vec<(Scripted, Place)> = Vec::new();
-        for (group, table) in (1..).zip(tables) {
+        // What is deployed brings services that any other event may name.
+        let deploys = |table: &Table<'_>| table.get("deploy").is_some();
+        let (first, rest): (Vec<_>, Vec<_>) = (1..).zip(tables).partition(|(_, table)| deploys(table));
+        for (group, table) in first.into_iter().chain(rest) {
             self.read_event(table, group, &names, &mut script);
             if EVENTS < script.len() {
                 table.complain(format!("more than {EVENTS} events"));
                 break;
             }
         }
-        script.sort_by_key(|(event, _)| event.at);
+        script.sort_by_key(|(event, _)| (event.at, event.group));
         if let Some(table) = tables.first() {
             self.check_lives(&script, table);
         }
@@ -863,6 +866,9 @@ fn rotated(value: &Value<'_>, kind: FileKind) -> Vec<Step> {
     let (from, to) = (table.need("from", Value::text), table.need("to", Value::text));
     let content = table.read("content", Value::text).map(|text| text.as_bytes().into());
     let (Some(from), Some(to)) = (from, to) else { return Vec::new() };
+    if from == to {
+        value.complain(format!("expected another {} than `{from}` to rotate it to", kind.word()));
+    }
     let plan = FilePlan { kind, name: to.into(), content, external: false };
     vec![(Span::ZERO, format!("{from} rotated to {to}"), Order::RotateFile { from: from.into(), to: plan.into() })]
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use sched::{Span, Time};
-use sim::order::{Change, Client, Containers, Edit, List, Nodes, Order, Receipt};
+use sim::order::{Change, Client, Containers, Edit, FileKind, FilePlan, List, Nodes, Order, Receipt};
 use sim::scenario::{self, Scenario};
 use sim::simulation::Simulation;
 
@@ -310,6 +310,32 @@ fn a_majority_is_back_only_after_it_was_lost() {
         scaled.answer.as_ref().err().map(|refusal| refusal.to_string()).as_deref(),
         Some("service db not found")
     );
+}
+
+#[test]
+fn configs_have_the_names_that_swarm_allows() {
+    let mut run = running("");
+    let invalid =
+        "invalid name, only 64 [a-zA-Z0-9-_.] characters allowed, and the start and end character must be [a-zA-Z0-9]";
+    for (name, refusal) in
+        [("", Some("name must be provided")), ("a b", Some(invalid)), ("-a", Some(invalid)), ("a.b-1", None)]
+    {
+        let plan = FilePlan { kind: FileKind::Config, name: name.into(), content: None, external: false };
+        let answer = run.order(Order::CreateFile(plan.into()));
+        assert_eq!(answer.err().map(|refusal| refusal.to_string()).as_deref(), refusal, "{name:?}");
+    }
+}
+
+#[test]
+fn an_event_may_name_what_a_later_one_in_the_file_deploys() {
+    let folder = folder("forward", &[("s.yml", "services:\n  a:\n    image: nginx\n")]);
+    let text = format!(
+        "{CLUSTER}\n[[event]]\nat = \"2m\"\nscale = {{ s_a = 3 }}\n[[event]]\nat = \"1m\"\n\
+         deploy = {{ name = \"s\", files = \"s.yml\" }}\n"
+    );
+    let scenario = scenario::parse(&folder.join("forward.toml"), &text).expect("a good scenario");
+    let run = ended(begin(&scenario));
+    assert_eq!(run.service("s_a").expect("it was deployed").running, 3);
 }
 
 #[test]

@@ -42,6 +42,22 @@ fn most_bytes(kind: FileKind) -> usize {
     }
 }
 
+/// Why a config or secret may not have a name (SwarmKit `manager/controlapi/common.go`, `validateConfigOrSecretAnnotations`).
+fn refused_name(name: &str) -> Option<&'static str> {
+    if name.is_empty() {
+        return Some("name must be provided");
+    }
+    let ends_well = |end: Option<char>| end.is_some_and(|end| end.is_ascii_alphanumeric());
+    let is_good = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
+    let is_valid = name.len() <= 64
+        && name.chars().all(is_good)
+        && ends_well(name.chars().next())
+        && ends_well(name.chars().next_back());
+    (!is_valid).then_some(
+        "invalid name, only 64 [a-zA-Z0-9-_.] characters allowed, and the start and end character must be [a-zA-Z0-9]",
+    )
+}
+
 impl Files {
     /// Those that orders to come will create are not there yet.
     pub(super) fn expect(&mut self, plan: &FilePlan) {
@@ -51,6 +67,9 @@ impl Files {
     /// `docker config create`, in the words of SwarmKit `manager/controlapi/config.go`.
     pub(in crate::world) fn create(&mut self, plan: &FilePlan) -> Done {
         let key = (plan.kind, Arc::clone(&plan.name));
+        if let Some(refusal) = refused_name(&plan.name) {
+            return Err(Refusal::new(refusal));
+        }
         let most = most_bytes(plan.kind);
         if plan.content.as_ref().is_some_and(|content| content.is_empty() || most <= content.len()) {
             let kind = plan.kind.word();
