@@ -88,12 +88,14 @@ pub fn running(results: &Results, sheet: &mut Sheet) {
 
 /// Bytes per second that the registry sends, strategies together.
 pub fn registry(results: &Results, sheet: &mut Sheet) {
-    let subtitle =
-        format!("What the registry sends, mean over replications{}", others(results, together(results).count()));
+    let others = others(results, together(results).count());
+    let subtitle = format!("What the registry sends, mean over replications{others}");
     let room = sheet.frame(&title(results), &subtitle, &footer(results));
     let legend: Vec<(String, Sample)> =
         together(results).map(|(index, name)| (fitted(name, TEXT, false, 500), Sample::Line(look(index), 9))).collect();
-    sheet.legend(&legend, room.x1, 190);
+    // A longer line of words would run into it.
+    let row = if others.is_empty() { 190 } else { 280 };
+    sheet.legend(&legend, room.x1, row);
     let largest = results.series.iter().map(|row| row.registry_bytes_per_s).fold(0.0, f64::max);
     let (factor, name) = text::scale("B/s", largest);
     // What comes after the last byte is of no interest.
