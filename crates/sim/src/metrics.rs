@@ -177,7 +177,7 @@ mod tests {
     #[test]
     fn every_metric_has_a_name_of_its_own_and_one_sentence() {
         for (row, metric) in METRICS.iter().enumerate() {
-            assert!(METRICS[..row].iter().all(|it| it.name != metric.name), "{}", metric.name);
+            assert!(METRICS[..row].iter().all(|before| before.name != metric.name), "{}", metric.name);
             assert!(metric.definition.ends_with('.') && !metric.definition.contains(". "), "{}", metric.name);
         }
     }

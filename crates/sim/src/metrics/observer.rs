@@ -246,7 +246,7 @@ impl Mean {
 
 impl Extend<Span> for Mean {
     fn extend<T: IntoIterator<Item = Span>>(&mut self, samples: T) {
-        samples.into_iter().for_each(|it| self.add(it));
+        samples.into_iter().for_each(|sample| self.add(sample));
     }
 }
 
@@ -290,11 +290,11 @@ impl Observer {
     pub fn new(scenario: Arc<Scenario>, strategy: &str, replication: u32) -> Self {
         let total = |amount: i64| u64::try_from(amount).unwrap_or(0);
         let node = |plan: &crate::scenario::NodePlan| {
-            let resources = plan.spec.description.as_ref().map(|it| &it.resources);
+            let resources = plan.spec.description.as_ref().map(|description| &description.resources);
             Node {
-                cpu: resources.map_or(0, |it| total(it.nano_cpus)),
-                memory: resources.map_or(0, |it| total(it.memory)),
-                rack: plan.spec.labels.get("rack").map(|it| it.as_str().into()),
+                cpu: resources.map_or(0, |resources| total(resources.nano_cpus)),
+                memory: resources.map_or(0, |resources| total(resources.memory)),
+                rack: plan.spec.labels.get("rack").map(|rack| rack.as_str().into()),
                 there: true,
                 up: true,
                 lost: Time::ZERO,
@@ -309,9 +309,9 @@ impl Observer {
             }
         };
         let within = |at: &Time| *at <= Time::ZERO + scenario.duration;
-        let last_deploy = scenario.services.iter().map(|it| it.at).filter(within).max().unwrap_or_default();
+        let last_deploy = scenario.services.iter().map(|service| service.at).filter(within).max().unwrap_or_default();
         // When conditions will hold nobody knows: events that wait for one do not count.
-        let timed = || scenario.script.iter().filter(|it| it.wait.is_none()).map(|it| it.at);
+        let timed = || scenario.script.iter().filter(|event| event.wait.is_none()).map(|event| event.at);
         let last_script = timed().filter(within).max();
         Observer {
             services: Vec::new(),
@@ -442,10 +442,10 @@ impl Observer {
     /// The service whose tasks were created most often at this instant, and how often, if any was replaced there.
     pub fn restarted_at(&self, now: Time) -> Option<(&str, usize)> {
         let mut counts: BTreeMap<u32, usize> = BTreeMap::new();
-        for task in self.tasks.iter().rev().take_while(|it| it.created == now) {
+        for task in self.tasks.iter().rev().take_while(|task| task.created == now) {
             *counts.entry(self.slots[task.slot as usize].service).or_default() += 1;
         }
-        let (service, count) = counts.into_iter().max_by_key(|it| it.1)?;
+        let (service, count) = counts.into_iter().max_by_key(|count| count.1)?;
         (count > 1).then(|| (self.services[service as usize].name.as_str(), count))
     }
 
@@ -478,7 +478,7 @@ impl Observer {
             Mode::Replicated { replicas } => Some(replicas),
             _ => None,
         };
-        self.change(now, service, |it| it.replicas = replicas);
+        self.change(now, service, |service| service.replicas = replicas);
     }
 
     /// A majority of the managers is up, or is not.
@@ -520,7 +520,7 @@ impl Observer {
 
     /// A service is removed.
     fn service_removed(&mut self, now: Time, service: usize) {
-        self.change(now, service, |it| it.replicas = it.replicas.map(|_| 0));
+        self.change(now, service, |service| service.replicas = service.replicas.map(|_| 0));
     }
 
     /// The manager created a task of a service as it is now.
@@ -550,7 +550,7 @@ impl Observer {
         });
         if !is_spare {
             self.since_script.created.extend(self.since_script.passed(now));
-            self.change(now, service, |it| it.tasks += 1);
+            self.change(now, service, |service| service.tasks += 1);
         }
         TaskNo(self.tasks.len() as u32 - 1)
     }
@@ -588,34 +588,34 @@ impl Observer {
         let (row, _) = self.slot(service, slot);
         self.promotions.insert(task.0, now);
         let node = self.tasks[task.row()].node;
-        let it = &mut self.slots[row as usize];
-        let moves = std::mem::take(&mut it.stopped);
+        let slot = &mut self.slots[row as usize];
+        let moves = std::mem::take(&mut slot.stopped);
         if let Some(node) = node {
-            let before = it.node.replace(node);
+            let before = slot.node.replace(node);
             let is_other = before.is_some_and(|before| before != node);
             self.window.count_move(service, moves && is_other, is_other);
         }
         if self.tasks[task.row()].holds {
             self.spare(now, task, false);
         }
-        self.rewrite(now, task, |it| it.slot = row);
+        self.rewrite(now, task, |record| record.slot = row);
         if self.tasks[task.row()].is_wanted() {
-            self.change(now, service, |it| it.tasks += 1);
+            self.change(now, service, |service| service.tasks += 1);
         }
     }
 
     /// The manager gave a task to a node.
     fn assigned(&mut self, now: Time, task: TaskNo, node: NodeId) {
-        let it = &mut self.tasks[task.row()];
-        it.assigned = Once(now);
-        it.node = Some(node);
-        it.holds = true;
-        let slot = &mut self.slots[it.slot as usize];
+        let record = &mut self.tasks[task.row()];
+        record.assigned = Once(now);
+        record.node = Some(node);
+        record.holds = true;
+        let slot = &mut self.slots[record.slot as usize];
         let (before, was_stopped) = (slot.node.replace(node), std::mem::take(&mut slot.stopped));
         let (service, is_spare) = (slot.service as usize, slot.is_spare);
         let is_other = before.is_some_and(|before| before != node);
         self.window.count_move(service, was_stopped && is_other, is_other && !is_spare);
-        let (cpu, memory) = self.reservations[it.reservation as usize];
+        let (cpu, memory) = self.reservations[record.reservation as usize];
         let node = &mut self.nodes[node.index()];
         node.cpu_reserved += cpu;
         node.memory_reserved += memory;
@@ -628,28 +628,29 @@ impl Observer {
 
     /// A task with a node is a spare from now on, or not any more.
     fn spare(&mut self, now: Time, task: TaskNo, is_spare: bool) {
-        let it = &self.tasks[task.row()];
-        let (cpu, memory) = self.reservations[it.reservation as usize];
-        let service = self.slots[it.slot as usize].service as usize;
+        let record = &self.tasks[task.row()];
+        let (cpu, memory) = self.reservations[record.reservation as usize];
+        let service = self.slots[record.slot as usize].service as usize;
         self.window.count_spare(now, service, is_spare, cpu, memory);
     }
 
     /// The manager's record of a task says this now.
     fn recorded(&mut self, now: Time, task: TaskNo, state: TaskState, desired: DesiredState, reason: &Reason) {
-        let it = &self.tasks[task.row()];
+        let record = &self.tasks[task.row()];
         let error = match reason {
             Reason::None => 0,
             // The text that a task has already is not looked for again.
-            Reason::Own(text) if self.error_rows.get(text) == Some(&it.error) => it.error,
+            Reason::Own(text) if self.error_rows.get(text) == Some(&record.error) => record.error,
             Reason::Own(text) => self.error_row(text),
-            Reason::Shared { version } => self.shared_error_row(self.slots[it.slot as usize].service, *version),
+            Reason::Shared { version } => self.shared_error_row(self.slots[record.slot as usize].service, *version),
         };
-        let it = &self.tasks[task.row()];
-        if it.state == state && it.desired == desired && it.error == error {
+        let record = &self.tasks[task.row()];
+        if record.state == state && record.desired == desired && record.error == error {
             return;
         }
-        let (slot, node, starts) = (it.slot as usize, it.node, state == TaskState::Running && it.state < state);
-        if it.desired <= DesiredState::Complete && desired == DesiredState::Shutdown {
+        let (slot, node, starts) =
+            (record.slot as usize, record.node, state == TaskState::Running && record.state < state);
+        if record.desired <= DesiredState::Complete && desired == DesiredState::Shutdown {
             // What was nowhere moves nothing.
             if let Some(node) = node {
                 let is_heard = self.nodes[node.index()].silent.is_none();
@@ -667,10 +668,10 @@ impl Observer {
         if starts {
             self.tasks[task.row()].running = Once(now);
         }
-        self.rewrite(now, task, |it| {
-            it.state = state;
-            it.desired = desired;
-            it.error = error;
+        self.rewrite(now, task, |record| {
+            record.state = state;
+            record.desired = desired;
+            record.error = error;
         });
     }
 
@@ -692,7 +693,7 @@ impl Observer {
     /// The manager deleted its record of a task.
     fn removed(&mut self, now: Time, task: TaskNo) {
         self.since_script.removed.extend(self.since_script.passed(now));
-        self.rewrite(now, task, |it| it.gone = true);
+        self.rewrite(now, task, |record| record.gone = true);
     }
 
     /// An agent asks for the image of a task.
@@ -702,23 +703,23 @@ impl Observer {
 
     /// The container of a task is created.
     fn prepared(&mut self, now: Time, task: TaskNo) {
-        let it = &mut self.tasks[task.row()];
-        if std::mem::replace(&mut it.is_ready, true) {
+        let record = &mut self.tasks[task.row()];
+        if std::mem::replace(&mut record.is_ready, true) {
             return;
         }
-        let asked = std::mem::replace(&mut it.ready, Once(now));
-        if self.window.since <= it.created {
+        let asked = std::mem::replace(&mut record.ready, Once(now));
+        if self.window.since <= record.created {
             self.window.prepares.extend(asked.get().map(|asked| now - asked));
         }
-        if self.since_script.passed(it.created).is_some() {
+        if self.since_script.passed(record.created).is_some() {
             self.since_script.ready.extend(self.since_script.passed(now));
         }
     }
 
     /// An agent noted at a time `at`, for a report that has arrived now, that a task has ended.
     fn noted_end(&mut self, at: Time, task: TaskNo) {
-        let it = &self.tasks[task.row()];
-        if !it.state.is_terminal() && self.since_script.at.is_some_and(|event| it.created < event) {
+        let record = &self.tasks[task.row()];
+        if !record.state.is_terminal() && self.since_script.at.is_some_and(|event| record.created < event) {
             self.since_script.ended.extend(self.since_script.passed(at));
         }
     }
@@ -726,18 +727,18 @@ impl Observer {
     /// A task runs.
     fn started(&mut self, now: Time, task: TaskNo) {
         self.note_settled(now);
-        let it = &mut self.tasks[task.row()];
-        (it.serves, it.alive) = (true, true);
-        if self.since_script.passed(it.created).is_some() {
+        let record = &mut self.tasks[task.row()];
+        (record.serves, record.alive) = (true, true);
+        if self.since_script.passed(record.created).is_some() {
             self.since_script.running.extend(self.since_script.passed(now));
         }
-        let node = &mut self.nodes[it.node.expect("what runs has a node").index()];
+        let node = &mut self.nodes[record.node.expect("what runs has a node").index()];
         node.running += 1;
         node.running_max = node.running_max.max(node.running);
         if node.eligible {
             self.balance.change(now, node.running - 1, node.running);
         }
-        let row = it.slot as usize;
+        let row = record.slot as usize;
         let slot = &mut self.slots[row];
         let service = slot.service as usize;
         slot.alive += 1;
@@ -751,46 +752,46 @@ impl Observer {
             }
         }
         self.running += 1;
-        self.change(now, service, |it| it.running += 1);
+        self.change(now, service, |service| service.running += 1);
     }
 
     /// A running task is being stopped.
     fn leaving(&mut self, now: Time, task: TaskNo) {
         self.note_settled(now);
-        let it = &mut self.tasks[task.row()];
-        if !std::mem::take(&mut it.serves) {
+        let record = &mut self.tasks[task.row()];
+        if !std::mem::take(&mut record.serves) {
             return;
         }
-        let service = self.slots[it.slot as usize].service as usize;
-        let node = &mut self.nodes[it.node.expect("what runs has a node").index()];
+        let service = self.slots[record.slot as usize].service as usize;
+        let node = &mut self.nodes[record.node.expect("what runs has a node").index()];
         node.running -= 1;
         if node.eligible {
             self.balance.change(now, node.running + 1, node.running);
         }
         self.running -= 1;
         self.window.running_min = self.window.running_min.min(self.running);
-        self.change(now, service, |it| it.running -= 1);
+        self.change(now, service, |service| service.running -= 1);
     }
 
     /// A container that ran does not any more.
     fn ended(&mut self, now: Time, task: TaskNo) {
         self.leaving(now, task);
-        let it = &mut self.tasks[task.row()];
-        if !std::mem::take(&mut it.alive) {
+        let record = &mut self.tasks[task.row()];
+        if !std::mem::take(&mut record.alive) {
             return;
         }
-        it.ended = Once(now);
-        let slot = &mut self.slots[it.slot as usize];
+        record.ended = Once(now);
+        let slot = &mut self.slots[record.slot as usize];
         let service = slot.service as usize;
         slot.alive -= 1;
         if slot.alive > 0 {
             self.window.count_duplicate(now, service, -1);
         }
         let replicated = self.services[service].replicas.is_some();
-        let node = it.node.expect("what ran has a node").index();
-        if it.is_wanted() && replicated && !self.nodes[node].up && slot.lost.get().is_none() {
+        let node = record.node.expect("what ran has a node").index();
+        if record.is_wanted() && replicated && !self.nodes[node].up && slot.lost.get().is_none() {
             slot.lost.set(now);
-            self.losses.lose(it.slot, node as u32);
+            self.losses.lose(record.slot, node as u32);
             self.window.count_loss(now, service);
         }
     }
@@ -803,18 +804,18 @@ impl Observer {
 
     /// A machine loses or gets power.
     fn power(&mut self, now: Time, node: usize, up: bool) {
-        let it = &mut self.nodes[node];
+        let node = &mut self.nodes[node];
         // A machine that is not in the cluster may fail unnoticed.
-        if !up && !it.there || std::mem::replace(&mut it.up, up) == up {
+        if !up && !node.there || std::mem::replace(&mut node.up, up) == up {
             return;
         }
         if up {
-            it.down += (now - it.lost).as_nanos();
-            it.back = Some(now);
+            node.down += (now - node.lost).as_nanos();
+            node.back = Some(now);
             self.window.down.add(now, -1);
         } else {
-            it.lost = now;
-            it.silent.get_or_insert(now);
+            node.lost = now;
+            node.silent.get_or_insert(now);
             self.window.down.add(now, 1);
             self.window.failures += 1;
         }
@@ -850,9 +851,9 @@ impl Observer {
 
     /// A node's agent registered (again).
     fn registered(&mut self, now: Time, node: usize) {
-        let it = &mut self.nodes[node];
-        it.silent = None;
-        if let Some(back) = it.back.take()
+        let node = &mut self.nodes[node];
+        node.silent = None;
+        if let Some(back) = node.back.take()
             && self.window.since <= back
         {
             self.window.returns.add(now - back);
@@ -861,22 +862,22 @@ impl Observer {
 
     /// A node is ready and active, or is not.
     fn eligible(&mut self, now: Time, node: usize, eligible: bool) {
-        let it = &mut self.nodes[node];
-        if std::mem::replace(&mut it.eligible, eligible) == eligible {
+        let node = &mut self.nodes[node];
+        if std::mem::replace(&mut node.eligible, eligible) == eligible {
             return;
         }
-        self.balance.turn(now, eligible, it.running);
+        self.balance.turn(now, eligible, node.running);
         let turn = |area: &mut Area, amount: u64| {
             area.set(now, if eligible { area.value + amount } else { area.value - amount });
         };
-        turn(&mut self.window.cpu_total, it.cpu);
-        turn(&mut self.window.memory_total, it.memory);
+        turn(&mut self.window.cpu_total, node.cpu);
+        turn(&mut self.window.memory_total, node.memory);
     }
 
     /// The update status of a service changed.
     fn update_status(&mut self, now: Time, service: usize, status: Option<&UpdateStatus>) {
         use UpdateState::{Completed, Paused, RollbackCompleted, RollbackPaused};
-        let state = status.map(|it| it.state);
+        let state = status.map(|status| status.state);
         if std::mem::replace(&mut self.services[service].update, state) == state {
             return;
         }
@@ -900,27 +901,27 @@ impl Observer {
     /// Changes what the manager knows of a task, and all that follows.
     fn rewrite(&mut self, now: Time, task: TaskNo, change: impl FnOnce(&mut Record)) {
         let Observer { tasks, slots, .. } = self;
-        let it = &mut tasks[task.row()];
+        let record = &mut tasks[task.row()];
         // Nobody wants a spare to run, and it waits for nothing that anybody misses.
-        let counts = |it: &Record| {
-            let is_spare = slots[it.slot as usize].is_spare;
-            (it.is_wanted() && !is_spare, it.is_pending() && !is_spare, it.is_believed())
+        let counts = |record: &Record| {
+            let is_spare = slots[record.slot as usize].is_spare;
+            (record.is_wanted() && !is_spare, record.is_pending() && !is_spare, record.is_believed())
         };
-        let before = counts(it);
-        change(it);
-        let after = counts(it);
-        if it.state.is_terminal() {
-            it.ended.set(now);
+        let before = counts(record);
+        change(record);
+        let after = counts(record);
+        if record.state.is_terminal() {
+            record.ended.set(now);
         }
-        if it.holds && (it.gone || it.state.is_terminal()) {
-            it.holds = false;
-            let (cpu, memory) = self.reservations[it.reservation as usize];
-            let node = &mut self.nodes[it.node.expect("what holds has a node").index()];
+        if record.holds && (record.gone || record.state.is_terminal()) {
+            record.holds = false;
+            let (cpu, memory) = self.reservations[record.reservation as usize];
+            let node = &mut self.nodes[record.node.expect("what holds has a node").index()];
             node.cpu_reserved -= cpu;
             node.memory_reserved -= memory;
             self.window.cpu.set(now, self.window.cpu.value - cpu);
             self.window.memory.set(now, self.window.memory.value - memory);
-            let slot = &slots[it.slot as usize];
+            let slot = &slots[record.slot as usize];
             if slot.is_spare {
                 self.window.count_spare(now, slot.service as usize, false, cpu, memory);
             }
@@ -929,23 +930,23 @@ impl Observer {
         self.window.pending.add(now, difference(after.1, before.1));
         self.believed = self.believed.checked_add_signed(difference(after.2, before.2)).expect("a count");
         if before.0 && !after.0 {
-            let service = self.slots[it.slot as usize].service as usize;
-            self.change(now, service, |it| it.tasks -= 1);
+            let service = self.slots[record.slot as usize].service as usize;
+            self.change(now, service, |service| service.tasks -= 1);
         }
     }
 
     /// Changes a service's counts, and all that follows.
     fn change(&mut self, now: Time, service: usize, change: impl FnOnce(&mut Service)) {
         self.note_settled(now);
-        let it = &mut self.services[service];
-        let before = (it.wants(), it.missing(), it.wants() == it.running);
-        change(it);
-        let after = (it.wants(), it.missing(), it.wants() == it.running);
-        if let Some(quorum) = it.quorum {
-            self.window.enough[service].set(now, u64::from(quorum <= it.running));
+        let owner = &mut self.services[service];
+        let before = (owner.wants(), owner.missing(), owner.wants() == owner.running);
+        change(owner);
+        let after = (owner.wants(), owner.missing(), owner.wants() == owner.running);
+        if let Some(quorum) = owner.quorum {
+            self.window.enough[service].set(now, u64::from(quorum <= owner.running));
         }
         if let Some(tally) = self.window.tallies.get_mut(service) {
-            tally.set(now, after.0, it.running, it.quorum);
+            tally.set(now, after.0, owner.running, owner.quorum);
         }
         self.window.wanted.set(now, self.window.wanted.value + after.0 - before.0);
         self.window.missing.set(now, self.window.missing.value + after.1 - before.1);
@@ -962,7 +963,10 @@ impl Observer {
 
     /// Finds the first convergence, as soon as it has lasted any time at all: from there on availability counts.
     fn note_settled(&mut self, now: Time) {
-        let Some(since) = self.settled.map(|it| it.max(self.last_deploy)).filter(|&it| it < now) else { return };
+        let Some(since) = self.settled.map(|instant| instant.max(self.last_deploy)).filter(|&instant| instant < now)
+        else {
+            return;
+        };
         if self.first_settled.is_none() {
             self.first_settled = Some(since);
             self.window.running_min = self.running;

@@ -98,7 +98,8 @@ impl Observer {
     /// The run is over.
     pub fn close(mut self, now: Time, pulled: &Totals, addresses_peak: u32, events: u64) -> Outcome {
         self.note_settled(now);
-        if let Some(since) = self.settled.map(|it| it.max(self.last_event)).filter(|&it| it <= now) {
+        if let Some(since) = self.settled.map(|instant| instant.max(self.last_event)).filter(|&instant| instant <= now)
+        {
             self.converged.get_or_insert(since);
         }
         let sorted = |mut samples: Vec<Span>| {
@@ -141,36 +142,38 @@ impl Observer {
     /// From creation, or from the end of its time as a spare, until the manager learned that a task runs, of all that came
     /// to run since the warm-up.
     fn times_to_running(&self) -> impl Iterator<Item = Span> + '_ {
-        let wanted = |(number, it): (u32, &Record)| match self.promotions.is_empty() {
-            true => it.created,
-            false => self.promotions.get(&number).copied().unwrap_or(it.created),
+        let wanted = |(number, record): (u32, &Record)| match self.promotions.is_empty() {
+            true => record.created,
+            false => self.promotions.get(&number).copied().unwrap_or(record.created),
         };
-        let tasks = (0..).zip(&self.tasks).map(move |(number, it)| (wanted((number, it)), it));
+        let tasks = (0..).zip(&self.tasks).map(move |(number, record)| (wanted((number, record)), record));
         let counted = tasks.filter(|(wanted, _)| self.window.since <= *wanted);
-        counted.filter_map(|(wanted, it)| it.running.get().filter(|running| wanted <= *running).map(|it| it - wanted))
+        counted.filter_map(|(wanted, record)| {
+            record.running.get().filter(|running| wanted <= *running).map(|running| running - wanted)
+        })
     }
 
     /// Records of tasks that the manager has, by how far they are.
     fn states(&self) -> BTreeMap<TaskState, u64> {
         let mut states = BTreeMap::new();
-        for task in self.tasks.iter().filter(|it| !it.gone) {
+        for task in self.tasks.iter().filter(|task| !task.gone) {
             *states.entry(task.state).or_default() += 1;
         }
         states
     }
 
     fn task_rows(&self) -> Vec<TaskRow> {
-        let services: Vec<SmolStr> = self.services.iter().map(|it| it.name.as_str().into()).collect();
-        let nodes: Vec<SmolStr> = self.scenario.nodes.iter().map(|it| it.spec.id.as_str().into()).collect();
+        let services: Vec<SmolStr> = self.services.iter().map(|service| service.name.as_str().into()).collect();
+        let nodes: Vec<SmolStr> = self.scenario.nodes.iter().map(|node| node.spec.id.as_str().into()).collect();
         let none = SmolStr::default();
-        let error = |it: &Option<Arc<str>>| it.clone().map_or_else(|| none.clone(), SmolStr::from);
+        let error = |error: &Option<Arc<str>>| error.clone().map_or_else(|| none.clone(), SmolStr::from);
         let errors: Vec<SmolStr> = self.errors.iter().map(error).collect();
         let secs = |at: Once| at.get().map(Time::as_secs_f64);
         // Records stand in the order of creation: so the tasks of a slot count themselves.
         let mut numbers = vec![0u32; self.slots.len()];
-        let row = |it: &Record| {
-            let slot = &self.slots[it.slot as usize];
-            let number = &mut numbers[it.slot as usize];
+        let row = |record: &Record| {
+            let slot = &self.slots[record.slot as usize];
+            let number = &mut numbers[record.slot as usize];
             *number += 1;
             let service = services[slot.service as usize].clone();
             let number = number.to_smolstr();
@@ -183,41 +186,41 @@ impl Observer {
             TaskRow {
                 name,
                 service,
-                node: it.node.map_or_else(|| none.clone(), |node| nodes[node.index()].clone()),
-                created_s: it.created.as_secs_f64(),
-                assigned_s: secs(it.assigned),
-                ready_s: secs(it.ready).filter(|_| it.is_ready),
-                running_s: secs(it.running),
-                ended_s: secs(it.ended),
-                state: it.state,
-                desired: it.desired,
-                error: errors[it.error as usize].clone(),
+                node: record.node.map_or_else(|| none.clone(), |node| nodes[node.index()].clone()),
+                created_s: record.created.as_secs_f64(),
+                assigned_s: secs(record.assigned),
+                ready_s: secs(record.ready).filter(|_| record.is_ready),
+                running_s: secs(record.running),
+                ended_s: secs(record.ended),
+                state: record.state,
+                desired: record.desired,
+                error: errors[record.error as usize].clone(),
             }
         };
         self.tasks.iter().map(row).collect()
     }
 
     fn node_row(&self, now: Time, node: usize) -> NodeRow {
-        let (plan, it) = (&self.scenario.nodes[node], &self.nodes[node]);
+        let (plan, node) = (&self.scenario.nodes[node], &self.nodes[node]);
         let share = |part: u64, whole: u64| if whole == 0 { 0.0 } else { part as f64 / whole as f64 };
-        let since = if it.up { 0 } else { (now - it.lost).as_nanos() };
+        let since = if node.up { 0 } else { (now - node.lost).as_nanos() };
         NodeRow {
             node: plan.spec.id.clone(),
             pool: plan.pool.clone(),
-            running: it.running,
-            running_max: it.running_max,
-            cpu_reserved: share(it.cpu_reserved, it.cpu),
-            memory_reserved: share(it.memory_reserved, it.memory),
-            down_s: (it.down + since) as f64 / 1e9,
+            running: node.running,
+            running_max: node.running_max,
+            cpu_reserved: share(node.cpu_reserved, node.cpu),
+            memory_reserved: share(node.memory_reserved, node.memory),
+            down_s: (node.down + since) as f64 / 1e9,
         }
     }
 
     /// Mean over the services that name a quorum of the share of time in which they had it.
     pub(super) fn quorum_share(&self, now: Time) -> Option<f64> {
         let warm = self.window.since;
-        let share = |(it, enough): (&Service, &Area)| {
-            let span = (now - it.created.max(warm)).as_nanos();
-            it.quorum.filter(|_| span > 0).map(|_| enough.total(now) as f64 / span as f64)
+        let share = |(service, enough): (&Service, &Area)| {
+            let span = (now - service.created.max(warm)).as_nanos();
+            service.quorum.filter(|_| span > 0).map(|_| enough.total(now) as f64 / span as f64)
         };
         let shares: Vec<f64> = self.services.iter().zip(&self.window.enough).filter_map(share).collect();
         (!shares.is_empty()).then(|| shares.iter().sum::<f64>() / shares.len() as f64)
@@ -225,7 +228,7 @@ impl Observer {
 
     /// Mean over services of the largest share of running tasks in one rack.
     pub(super) fn rack_share(&self) -> Option<f64> {
-        if self.nodes.iter().all(|it| it.rack.is_none()) {
+        if self.nodes.iter().all(|node| node.rack.is_none()) {
             return None;
         }
         let mut numbers: BTreeMap<Arc<str>, usize> = BTreeMap::new();
@@ -233,15 +236,15 @@ impl Observer {
             let next = numbers.len();
             *numbers.entry(rack.clone().unwrap_or_default()).or_insert(next)
         };
-        let rack_of: Vec<usize> = self.nodes.iter().map(|it| number(&it.rack)).collect();
+        let rack_of: Vec<usize> = self.nodes.iter().map(|node| number(&node.rack)).collect();
         let mut racks: Vec<BTreeMap<usize, u64>> = vec![BTreeMap::new(); self.services.len()];
-        for it in self.tasks.iter().filter(|it| it.serves) {
-            let node = it.node.expect("what serves has a node");
-            *racks[self.slots[it.slot as usize].service as usize].entry(rack_of[node.index()]).or_default() += 1;
+        for task in self.tasks.iter().filter(|task| task.serves) {
+            let node = task.node.expect("what serves has a node");
+            *racks[self.slots[task.slot as usize].service as usize].entry(rack_of[node.index()]).or_default() += 1;
         }
         let shares: Vec<f64> = racks
             .iter()
-            .map(|it| (it.values().max().copied().unwrap_or(0), it.values().sum::<u64>()))
+            .map(|counts| (counts.values().max().copied().unwrap_or(0), counts.values().sum::<u64>()))
             .filter(|&(_, running)| running >= 2)
             .map(|(most, running)| most as f64 / running as f64)
             .collect();
@@ -279,7 +282,7 @@ fn service_row(now: Time, tally: &Tally, service: &Service) -> ServiceRow {
 fn variation(loads: &[f64]) -> Option<f64> {
     let n = loads.len() as f64;
     let mean = loads.iter().sum::<f64>() / n;
-    let variance = loads.iter().map(|it| (it - mean) * (it - mean)).sum::<f64>() / n;
+    let variance = loads.iter().map(|load| (load - mean) * (load - mean)).sum::<f64>() / n;
     (mean > 0.0).then(|| variance.sqrt() / mean)
 }
 
