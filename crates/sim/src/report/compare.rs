@@ -277,7 +277,8 @@ mod tests {
 
     /// Values of strategies `a`, `b`, ... replication by replication.
     fn compared(values: &[&[f64]]) -> (Vec<String>, Vec<PairRow>) {
-        let strategies: Vec<String> = ["a", "b", "c", "d"].iter().take(values.len()).map(|it| it.to_string()).collect();
+        let strategies: Vec<String> =
+            ["a", "b", "c", "d"].iter().take(values.len()).map(|name| name.to_string()).collect();
         let rows = strategies.iter().zip(values).flat_map(|(strategy, values)| {
             let run = |(replication, value): (u32, &f64)| OfRun {
                 strategy: strategy.as_str().into(),

@@ -157,7 +157,7 @@ impl<'a> Reader<'a> {
     }
     fn one_of<T: Copy + Display>(&mut self, all: &[T], expected: &str) -> Result<T, String> {
         let cell = self.cell()?;
-        all.iter().copied().find(|it| it.to_string() == cell).ok_or_else(|| self.complaint(cell, expected))
+        all.iter().copied().find(|value| value.to_string() == cell).ok_or_else(|| self.complaint(cell, expected))
     }
     fn complaint(&self, cell: &str, expected: &str) -> String {
         let column = self.header.get(self.at - 1).unwrap_or_default();
@@ -231,7 +231,7 @@ impl Row for PairedRow {
         let Paired { n, difference, ci, p, ratio } = self.paired;
         cells.text(&self.metric).text(&self.baseline).text(&self.strategy).count(n).number(difference);
         cells.range(Some(ci)).maybe(p).maybe(self.p_holm);
-        cells.maybe(ratio.map(|it| it.0)).range(ratio.map(|it| (it.1, it.2)));
+        cells.maybe(ratio.map(|ratio| ratio.0)).range(ratio.map(|ratio| (ratio.1, ratio.2)));
     }
 
     fn read(cells: &mut Reader) -> Result<Self, String> {

@@ -29,7 +29,7 @@ pub fn verdicts(expected: &[Expected], strategies: &[String], runs: &Runs) -> Ve
     let mut verdicts = Vec::new();
     for expected in expected {
         let mut about: Vec<&String> =
-            strategies.iter().filter(|name| expected.strategy.as_ref().is_none_or(|it| it == *name)).collect();
+            strategies.iter().filter(|name| expected.strategy.as_ref().is_none_or(|meant| meant == *name)).collect();
         if let (true, Some(absent)) = (about.is_empty(), &expected.strategy) {
             about.push(absent);
         }
@@ -124,7 +124,7 @@ mod tests {
         let expected = [Expected { text, strategy, metric, min, max, theory: None, within: None }];
         verdicts(&expected, &["spread".into(), "binpack".into()], &runs())
             .into_iter()
-            .map(|it| (it.strategy, it.held, it.why))
+            .map(|checked| (checked.strategy, checked.held, checked.why))
             .collect()
     }
 

@@ -91,8 +91,11 @@ pub fn claim(dir: &Path, force: bool) -> io::Result<Claim> {
 pub fn claim_if(dir: &Path, is_free: impl Fn(&Path) -> io::Result<()>) -> io::Result<Claim> {
     let mut held = held();
     is_free(dir)?;
-    let made: Vec<PathBuf> =
-        dir.ancestors().take_while(|it| !it.as_os_str().is_empty() && !it.exists()).map(Into::into).collect();
+    let made: Vec<PathBuf> = dir
+        .ancestors()
+        .take_while(|folder| !folder.as_os_str().is_empty() && !folder.exists())
+        .map(Into::into)
+        .collect();
     fs::create_dir_all(dir).map_err(|error| about(dir, &error))?;
     let real = fs::canonicalize(dir).map_err(|error| about(dir, &error))?;
     let lock = lock(&real).map_err(|error| about(dir, &error))?;
@@ -229,7 +232,7 @@ impl Claim {
 impl Drop for Claim {
     fn drop(&mut self) {
         let mut held = held();
-        if let Some(at) = held.iter().position(|it| it.dir == self.dir) {
+        if let Some(at) = held.iter().position(|lock| lock.dir == self.dir) {
             let Held { dir, made } = held.swap_remove(at);
             put_away(&dir, &made);
         }
@@ -286,7 +289,7 @@ impl Stage<'_> {
         let held = held();
         for name in files() {
             let path = self.claim.dir.join(name);
-            if path.symlink_metadata().is_ok_and(|it| it.is_dir()) {
+            if path.symlink_metadata().is_ok_and(|metadata| metadata.is_dir()) {
                 let why = io::Error::new(io::ErrorKind::IsADirectory, "a folder is in the place of this file");
                 return Err(about(&self.claim.shown.join(name), &why));
             }
@@ -297,7 +300,7 @@ impl Stage<'_> {
                 // The manifest first: whenever this process is killed, the folder is known as ours.
                 self.names.sort_by_key(|name| name != MANIFEST);
                 self.move_in(&held)?;
-                for name in files().filter(|name| !self.names.iter().any(|it| it == name)) {
+                for name in files().filter(|name| !self.names.iter().any(|written| written == name)) {
                     let removed = gone(fs::remove_file(self.claim.dir.join(name)));
                     removed.map_err(|error| about(&self.claim.shown.join(name), &error))?;
                 }

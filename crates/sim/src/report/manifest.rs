@@ -181,7 +181,8 @@ impl Manifest {
             let _ = write!(out, "\n[[run]]\nstrategy = {}\nreplication = {replication}\n", quoted(strategy));
             let _ = write!(out, "events = {events}\ndigest = {}\nevery = {every}\n", quoted(digest));
             if !checkpoints.is_empty() {
-                let lines: Vec<String> = checkpoints.iter().map(|it| format!("    {},\n", quoted(it))).collect();
+                let lines: Vec<String> =
+                    checkpoints.iter().map(|checkpoint| format!("    {},\n", quoted(checkpoint))).collect();
                 let _ = writeln!(out, "checkpoints = [\n{}]", lines.concat());
             }
         }

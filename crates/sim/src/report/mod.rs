@@ -103,7 +103,7 @@ pub fn headlines(results: &Results) -> Vec<String> {
     let tells = |name: &str| {
         let rows = results.summary.iter().filter(|row| row.metric == name);
         rows.map(|row| row.summary)
-            .any(|it| it.min.is_some_and(|min| min != 0.0) || it.max.is_some_and(|max| max != 0.0))
+            .any(|summary| summary.min.is_some_and(|min| min != 0.0) || summary.max.is_some_and(|max| max != 0.0))
     };
     let known = HEADLINES.iter().filter(|name| tells(name)).map(|name| name.to_string());
     let mut names: Vec<String> = known.take(SHOWN).collect();

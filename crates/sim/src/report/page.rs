@@ -246,11 +246,12 @@ pub fn sentence(row: &PairedRow, unit: &str, metrics: &[Metric]) -> String {
     if !row.shows_difference() {
         return format!("**{name}**: no difference shown between {strategy} and {baseline} with n = {n}.");
     }
-    let judgement = match metrics.iter().find(|metric| metric.name == row.metric).and_then(|it| it.smaller_is_better) {
-        Some(smaller) if smaller == (row.paired.difference < 0.0) => " (better)",
-        Some(_) => " (worse)",
-        None => "",
-    };
+    let judgement =
+        match metrics.iter().find(|metric| metric.name == row.metric).and_then(|metric| metric.smaller_is_better) {
+            Some(smaller) if smaller == (row.paired.difference < 0.0) => " (better)",
+            Some(_) => " (worse)",
+            None => "",
+        };
     // A ratio says more than a difference where its interval agrees, but of shares; for times in the words of times.
     if let Some((ratio, ratio_low, ratio_high)) =
         row.paired.ratio.filter(|ratio| unit != "1" && (1.0 < ratio.1 || ratio.2 < 1.0))

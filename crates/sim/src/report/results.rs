@@ -176,7 +176,7 @@ impl Runs {
             strategy: outcome.strategy.as_str().into(),
             replication: outcome.replication,
             items: (0..metrics.len())
-                .map(|at| outcome.values.get(at).copied().flatten().filter(|it| it.is_finite()))
+                .map(|at| outcome.values.get(at).copied().flatten().filter(|value| value.is_finite()))
                 .collect(),
         };
         Runs {

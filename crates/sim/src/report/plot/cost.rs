@@ -34,8 +34,8 @@ pub fn draw(csv: &str, tool: &str) -> io::Result<Vec<u8>> {
         let room = sheet.frame("What does a decision cost, and an event?", subtitle, &footer);
         let middle = (room.x0 + room.x1) / 2;
         let halves = [Rect { x1: middle - 40, ..room }, Rect { x0: middle + 40, ..room }];
-        let placement: Vec<&Curve> = curves.iter().filter(|it| it.kind != "event").collect();
-        let engine: Vec<&Curve> = curves.iter().filter(|it| it.kind == "event").collect();
+        let placement: Vec<&Curve> = curves.iter().filter(|curve| curve.kind != "event").collect();
+        let engine: Vec<&Curve> = curves.iter().filter(|curve| curve.kind == "event").collect();
         panel(sheet, halves[0], "nodes", "time per decision", &placement);
         panel(sheet, halves[1], "pending events", "time per event", &engine);
     }))
@@ -51,7 +51,7 @@ fn read(csv: &str) -> io::Result<Vec<Curve>> {
         };
         let (kind, who) = (record.get(0).unwrap_or_default(), record.get(2).unwrap_or_default());
         let point = (number(1)?, number(5)?);
-        match curves.iter_mut().find(|it| it.kind == kind && it.who == who) {
+        match curves.iter_mut().find(|curve| curve.kind == kind && curve.who == who) {
             Some(curve) => curve.points.push(point),
             None => curves.push(Curve { kind: kind.into(), who: who.into(), points: vec![point] }),
         }
@@ -61,12 +61,12 @@ fn read(csv: &str) -> io::Result<Vec<Curve>> {
 
 /// A panel with logarithmic axes and a name at the end of each line.
 fn panel(sheet: &mut Sheet, room: Rect, x: &str, y: &str, curves: &[&Curve]) {
-    let points = || curves.iter().flat_map(|it| it.points.iter());
+    let points = || curves.iter().flat_map(|curve| curve.points.iter());
     let range = |of: fn(&(f64, f64)) -> f64| {
         let values = points().map(of);
         (values.clone().fold(f64::INFINITY, f64::min), values.fold(1.0, f64::max))
     };
-    let ((x_low, x_high), (y_low, y_high)) = (range(|it| it.0), range(|it| it.1));
+    let ((x_low, x_high), (y_low, y_high)) = (range(|point| point.0), range(|point| point.1));
     if points().next().is_none() {
         return;
     }
@@ -76,7 +76,7 @@ fn panel(sheet: &mut Sheet, room: Rect, x: &str, y: &str, curves: &[&Curve]) {
     };
     let (low, high) = decades(y_low, y_high);
     let mut y = Axis::logarithmic(low, high, y);
-    y.ticks = (-1..12).map(|power| libm::pow(10.0, f64::from(power))).map(|it| (it, span(it))).collect();
+    y.ticks = (-1..12).map(|power| libm::pow(10.0, f64::from(power))).map(|nanos| (nanos, span(nanos))).collect();
     y.ticks.retain(|tick| (low..=high).contains(&tick.0));
     let mut x = Axis::logarithmic(x_low, x_high, x);
     x.ticks.retain(|tick| libm::log10(tick.0).fract().abs() < 1e-9);

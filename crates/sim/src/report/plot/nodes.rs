@@ -19,8 +19,12 @@ type Loads = Vec<Vec<f64>>;
 pub fn draw(results: &Results, sheet: &mut Sheet) {
     let mut names: Vec<&str> = Vec::new();
     let first = results.manifest.strategies.first();
-    for run in results.nodes.iter().filter(|run| first.is_some_and(|it| run.strategy == *it) && run.replication == 1) {
-        names.extend(run.items.iter().map(|it| it.node.as_str()));
+    for run in results
+        .nodes
+        .iter()
+        .filter(|run| first.is_some_and(|strategy| run.strategy == *strategy) && run.replication == 1)
+    {
+        names.extend(run.items.iter().map(|node| node.node.as_str()));
     }
     let few = names.len() <= NAMED;
     let many = results.nodes.iter().any(|run| run.replication > 1);
@@ -88,7 +92,7 @@ fn name_axis(names: &[&str], width: i32) -> Axis {
 fn loads(results: &Results, strategy: &str, ranked: bool) -> Loads {
     let mut by_run: std::collections::BTreeMap<u32, Vec<f64>> = std::collections::BTreeMap::new();
     for run in results.nodes.iter().filter(|run| run.strategy == strategy) {
-        by_run.insert(run.replication, run.items.iter().map(|it| it.running as f64).collect());
+        by_run.insert(run.replication, run.items.iter().map(|node| node.running as f64).collect());
     }
     let mut loads: Loads = Vec::new();
     for mut run in by_run.into_values() {

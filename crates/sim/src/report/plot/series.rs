@@ -109,7 +109,10 @@ pub fn registry(results: &Results, sheet: &mut Sheet) {
     let marks: Vec<&Mark> = results
         .marks
         .iter()
-        .filter(|run| results.manifest.strategies.first().is_some_and(|it| run.strategy == *it) && run.replication == 1)
+        .filter(|run| {
+            results.manifest.strategies.first().is_some_and(|strategy| run.strategy == *strategy)
+                && run.replication == 1
+        })
         .flat_map(|run| &run.items)
         .filter(|mark| mark.time_s <= end)
         .collect();

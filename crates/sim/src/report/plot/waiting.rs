@@ -15,7 +15,7 @@ const STEPS: usize = 1500;
 pub fn is_worth_it(results: &Results) -> bool {
     let warm_up = results.manifest.warm_up_s;
     let mut tasks = results.tasks.iter().flat_map(|run| &run.items);
-    tasks.any(|it| it.running_s.is_some() && warm_up <= it.created_s)
+    tasks.any(|task| task.running_s.is_some() && warm_up <= task.created_s)
 }
 
 /// Share of all created tasks that ran within a time; what never ran keeps a curve below 100 %.
@@ -33,9 +33,9 @@ pub fn draw(results: &Results, sheet: &mut Sheet) {
     let mut curves = Vec::new();
     for (index, strategy) in together(results) {
         let runs = results.tasks.iter().filter(|run| run.strategy == *strategy);
-        let tasks = runs.flat_map(|run| &run.items).filter(|it| warm_up <= it.created_s);
+        let tasks = runs.flat_map(|run| &run.items).filter(|task| warm_up <= task.created_s);
         let count = tasks.clone().count();
-        let waits = stats::sorted(tasks.filter_map(|it| Some(it.running_s? - it.created_s)));
+        let waits = stats::sorted(tasks.filter_map(|task| Some(task.running_s? - task.created_s)));
         curves.push((index, strategy, count, waits));
     }
     let low = curves
