@@ -608,15 +608,16 @@ impl Agents {
         let slow = self.nodes[node].slow;
         let mut longest = Span::ZERO;
         for task in self.tasks_on(node) {
-            let it = self.containers[task.row()].as_mut().expect("a node's tasks have containers");
-            match it.phase {
+            let container = self.containers[task.row()].as_mut().expect("a node's tasks have containers");
+            match container.phase {
                 // These go on by themselves.
                 Phase::Stopping | Phase::Halting | Phase::Noticing => {}
-                _ if it.process >= Process::Lives => {
-                    it.end = if it.known >= Some(DesiredState::Shutdown) { End::Stopped } else { End::Signalled };
-                    let stop = times(it.stop, slow);
+                _ if container.process >= Process::Lives => {
+                    container.end =
+                        if container.known >= Some(DesiredState::Shutdown) { End::Stopped } else { End::Signalled };
+                    let stop = times(container.stop, slow);
                     longest = longest.max(stop);
-                    it.wait(cx, task, Phase::Stopping, stop);
+                    container.wait(cx, task, Phase::Stopping, stop);
                 }
                 _ => self.lose(cx, task),
             }
@@ -628,7 +629,7 @@ impl Agents {
     pub fn kill_engine<E: From<Event>>(&mut self, cx: &mut Context<E>, node: usize) -> Span {
         self.lose_agent(node);
         for task in self.tasks_on(node) {
-            if self.containers[task.row()].as_ref().is_some_and(|it| it.phase != Phase::Running) {
+            if self.containers[task.row()].as_ref().is_some_and(|container| container.phase != Phase::Running) {
                 self.lose(cx, task);
             }
         }
@@ -668,8 +669,8 @@ impl Agents {
     pub fn admit(&mut self, node: usize) {
         if std::mem::take(&mut self.nodes[node].out) {
             self.unlink(node);
-            let it = &mut self.nodes[node];
-            it.connected = it.alive && it.fault.is_none();
+            let daemon = &mut self.nodes[node];
+            daemon.connected = daemon.alive && daemon.fault.is_none();
         }
     }
 
@@ -685,16 +686,16 @@ impl Agents {
 
     /// The agent of a node is gone with its session.
     fn lose_agent(&mut self, node: usize) {
-        let it = &mut self.nodes[node];
-        it.cycle += 1;
-        it.alive = false;
+        let daemon = &mut self.nodes[node];
+        daemon.cycle += 1;
+        daemon.alive = false;
         self.unlink(node);
     }
 
     fn boot<E: From<Event>>(&mut self, cx: &mut Context<E>, node: usize, wait: Span, law: Law) {
-        let it = &self.nodes[node];
-        let mut rng = self.seeds.stream(Stream::Boot, part(it.entity, u64::from(it.cycle)));
-        cx.after(wait + law.sample(&mut rng), Event::Booted { node: node as u32, cycle: it.cycle });
+        let daemon = &self.nodes[node];
+        let mut rng = self.seeds.stream(Stream::Boot, part(daemon.entity, u64::from(daemon.cycle)));
+        cx.after(wait + law.sample(&mut rng), Event::Booted { node: node as u32, cycle: daemon.cycle });
     }
 
     /// A node's network breaks. Its containers go on; its agent notices by a heartbeat that is not answered, and calls from
@@ -747,8 +748,8 @@ impl Agents {
 
     /// What an agent is doing for a task; `None` if no agent has it.
     pub fn doing(&self, task: TaskNo) -> Option<Doing> {
-        let it = self.containers.get(task.row())?.as_ref()?;
-        Some(match it.phase {
+        let container = self.containers.get(task.row())?.as_ref()?;
+        Some(match container.phase {
             Phase::Idle => Doing::Nothing,
             Phase::Accepting | Phase::Attaching => Doing::Preparing,
             Phase::Pulling => Doing::Pulling,
@@ -762,8 +763,9 @@ impl Agents {
 
     /// Containers with a process on a node.
     pub fn processes(&self, node: usize) -> usize {
-        let lives =
-            |task: &&TaskNo| self.containers[task.row()].as_ref().is_some_and(|it| it.process >= Process::Lives);
+        let lives = |task: &&TaskNo| {
+            self.containers[task.row()].as_ref().is_some_and(|container| container.process >= Process::Lives)
+        };
         self.nodes[node].tasks.iter().filter(lives).count()
     }
 
@@ -796,22 +798,22 @@ impl Agents {
     /// `docker restart` of the container of a task: it gets the stop signal, and its agent takes its end for the task's. Says
     /// whether it ran. What the engine starts then is not the task's any more, and is not modelled.
     pub fn restart_container<E: From<Event>>(&mut self, cx: &mut Context<E>, task: TaskNo) -> bool {
-        let Some(it) = self.container(task) else { return false };
-        if !matches!(it.phase, Phase::Running | Phase::Probing) {
+        let Some(container) = self.container(task) else { return false };
+        if !matches!(container.phase, Phase::Running | Phase::Probing) {
             return false;
         }
-        let (stop, node) = (it.stop, it.node as usize);
+        let (stop, node) = (container.stop, container.node as usize);
         let stop = times(stop, self.nodes[node].slow);
-        let it = self.containers[task.row()].as_mut().expect("as above");
-        it.end = End::Signalled;
-        it.wait(cx, task, Phase::Stopping, stop);
+        let container = self.containers[task.row()].as_mut().expect("as above");
+        container.end = End::Signalled;
+        container.wait(cx, task, Phase::Stopping, stop);
         true
     }
 
     /// Whether the container of a task serves.
     pub fn serves(&self, task: TaskNo) -> bool {
         let container = self.containers.get(task.row()).and_then(Option::as_ref);
-        container.is_some_and(|it| it.process == Process::Serves)
+        container.is_some_and(|container| container.process == Process::Serves)
     }
 
     /// The session of a node is gone, with all that was on its way.

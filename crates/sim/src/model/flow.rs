@@ -143,7 +143,7 @@ impl Flows {
     /// The uplink carries so many bytes per second from now on; `None` is no limit.
     pub fn set_uplink(&mut self, now: Time, uplink: Option<u64>) {
         self.advance(now);
-        self.uplink = uplink.map_or(f64::INFINITY, |it| it as f64);
+        self.uplink = uplink.map_or(f64::INFINITY, |rate| rate as f64);
         self.is_stale = true;
     }
 

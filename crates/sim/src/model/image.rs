@@ -595,7 +595,7 @@ impl Images {
         let row = self.contents.len() as u32;
         let old = from as u32;
         self.contents.push(content);
-        self.names.values_mut().filter(|it| **it == old).for_each(|it| *it = row);
+        self.names.values_mut().filter(|row| **row == old).for_each(|at| *at = row);
     }
 
     /// The registry's uplink carries so many bytes per second from now on.

@@ -238,7 +238,7 @@ impl Managers {
     /// `docker swarm init --force-new-cluster`: a manager makes itself the only member and leads at once. All that the store
     /// holds stays. Refused on a node that is no manager or does not run.
     pub fn force_new_cluster<E: From<Event>>(&mut self, cx: &mut Context<E>, node: usize) -> Result<(), &'static str> {
-        let Some(row) = self.members.iter().position(|it| it.node == node && it.up) else {
+        let Some(row) = self.members.iter().position(|member| member.node == node && member.up) else {
             return Err(
                 "This node is not a swarm manager. Use \"docker swarm init\" or \"docker swarm join\" to connect this \
                         node to swarm and try again.",

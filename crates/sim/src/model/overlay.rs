@@ -176,7 +176,8 @@ impl Overlay {
     /// anew; tasks that are there keep what they have.
     pub fn add_service<E>(&mut self, cx: &mut Context<E>, id: ServiceId, spec: &ServiceSpec) {
         let published = spec.endpoint.ports.iter().any(|port| port.mode == PublishMode::Ingress);
-        let named = spec.task.networks.iter().filter_map(|name| self.names.get(name).copied()).filter(|&it| it != 0);
+        let named =
+            spec.task.networks.iter().filter_map(|name| self.names.get(name).copied()).filter(|&network| network != 0);
         let virtual_ips = spec.endpoint.mode == EndpointMode::Vip;
         let mut ports = [0; 3];
         for port in spec.endpoint.ports.iter().filter(|port| port.mode == PublishMode::Ingress) {
@@ -335,7 +336,8 @@ impl Overlay {
     pub fn networks(&self) -> Vec<NetworkUse> {
         let of = |(name, row): (&String, &usize)| {
             let subnet = self.networks[*row].subnet.as_ref();
-            let (address, used) = (subnet.map(|it| (it.start(), it.length())), subnet.map_or(0, Subnet::used));
+            let (address, used) =
+                (subnet.map(|subnet| (subnet.start(), subnet.length())), subnet.map_or(0, Subnet::used));
             NetworkUse { name: name.clone(), subnet: address, used }
         };
         self.names.iter().map(of).collect()
@@ -589,7 +591,7 @@ mod tests {
         spec.task.networks = vec!["large".into(), "small".into()];
         spec.endpoint.mode = EndpointMode::DnsRoundRobin;
         overlay.add_service(&mut Context::<()>::new(), ServiceId::from_index(0), &spec);
-        let allocated = (0..7).filter(|&it| overlay.create(TaskNo(it), ServiceId::from_index(0))).count();
+        let allocated = (0..7).filter(|&number| overlay.create(TaskNo(number), ServiceId::from_index(0))).count();
         assert_eq!(allocated, 5);
         let used = |network: usize| overlay.networks[network].subnet.as_ref().unwrap().used();
         assert_eq!((used(1), used(2)), (6, 6), "five tasks and the gateway in both");

@@ -105,15 +105,15 @@ impl Agents {
 
     /// An agent calls the manager, if its network lets it.
     pub(super) fn call<E: From<Event>>(&mut self, cx: &mut Context<E>, node: usize) {
-        let it = &mut self.nodes[node];
-        it.alive = true;
-        if it.fault.is_some() {
-            it.calls = cx.now();
-        } else if it.out {
+        let daemon = &mut self.nodes[node];
+        daemon.alive = true;
+        if daemon.fault.is_some() {
+            daemon.calls = cx.now();
+        } else if daemon.out {
             // Nobody gives it a session, but it could join.
             cx.tell(Fact::AgentBack(node));
-        } else if !it.connected {
-            let link = it.link;
+        } else if !daemon.connected {
+            let link = daemon.link;
             let arrival = self.arrival_up(cx.now(), node);
             cx.at(arrival, Event::Registered { node: node as u32, link });
         }
