@@ -224,7 +224,7 @@ impl Left {
 
     /// A task did not go after all: what its service has on its node stands in order again.
     fn add_again(&mut self, view: &View<'_>, task: TaskId) {
-        if let Some((node, service)) = view.cluster().task(task).and_then(|it| Some((it.node?, it.service))) {
+        if let Some((node, service)) = view.cluster().task(task).and_then(|task| Some((task.node?, task.service))) {
             self.forget_of(node, service);
             self.add(view, node, Some(service));
         }
