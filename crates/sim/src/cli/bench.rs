@@ -145,7 +145,7 @@ fn load() -> String {
 
 fn references(case: &Case) -> impl Iterator<Item = &'static Reference> {
     let (kind, size) = (case.kind, case.size);
-    REFERENCES.iter().filter(move |it| it.kind == kind && it.size == size)
+    REFERENCES.iter().filter(move |reference| reference.kind == kind && reference.size == size)
 }
 
 /// Growth of the median cost of a kind over its sizes.
@@ -169,8 +169,9 @@ fn table(findings: &Findings, console: &mut Console) {
     for kind in Kind::ALL {
         for (row, case) in findings.cases.iter().filter(|case| case.kind == kind).enumerate() {
             let recorded: Vec<String> =
-                references(case).map(|it| format!("{} {}", it.who, duration(it.median))).collect();
-            let times: Vec<String> = references(case).map(|it| rounded(it.median / case.median())).collect();
+                references(case).map(|reference| format!("{} {}", reference.who, duration(reference.median))).collect();
+            let times: Vec<String> =
+                references(case).map(|reference| rounded(reference.median / case.median())).collect();
             grid.add_row([
                 if row == 0 { title(kind).to_string() } else { String::new() },
                 text::short(case.size as f64),
@@ -192,7 +193,7 @@ fn table(findings: &Findings, console: &mut Console) {
             console.say(&format!("growth of {}: exponent {growth:.2}\n", title(kind)));
         }
     }
-    let bytes = |it: Option<f64>| it.map_or("unknown".into(), |it| format!("{it:.0} B"));
+    let bytes = |held: Option<f64>| held.map_or("unknown".into(), |held| format!("{held:.0} B"));
     console.say(&format!("memory per task in the manager: {}\n", bytes(findings.per_task)));
     console.say(&format!("memory per pending event: {}\n", bytes(findings.per_event)));
     if findings.load[0] != findings.load[1] {
@@ -205,8 +206,9 @@ fn table(findings: &Findings, console: &mut Console) {
 
 fn json(findings: &Findings) -> String {
     let case = |case: &Case| {
-        let recorded: Vec<_> =
-            references(case).map(|it| json!({ "who": it.who, "min_ns": it.min, "median_ns": it.median })).collect();
+        let recorded: Vec<_> = references(case)
+            .map(|reference| json!({ "who": reference.who, "min_ns": reference.min, "median_ns": reference.median }))
+            .collect();
         json!({
             "kind": case.kind.name(),
             "size": case.size,
@@ -240,8 +242,13 @@ fn csv(cases: &[Case]) -> String {
         let (kind, size, rounds) = (case.kind.name(), case.size, case.rounds());
         let (min, median) = (text::exact(case.min()), text::exact(case.median()));
         lines.push(format!("{kind},{size},simctl,this machine,{min},{median},{rounds}"));
-        let recorded = references(case).map(|it| {
-            format!("{kind},{size},{},recorded elsewhere,{},{},", it.who, text::exact(it.min), text::exact(it.median))
+        let recorded = references(case).map(|reference| {
+            format!(
+                "{kind},{size},{},recorded elsewhere,{},{},",
+                reference.who,
+                text::exact(reference.min),
+                text::exact(reference.median)
+            )
         });
         lines.extend(recorded);
     }
@@ -273,9 +280,9 @@ fn write(mut claim: Claim, cases: &[Case]) -> io::Result<()> {
 /// Nanoseconds for people: `53 ns`, `240 µs`.
 fn duration(nanos: f64) -> String {
     let (factor, unit) = match nanos {
-        it if it < 1e4 => (1.0, "ns"),
-        it if it < 1e6 => (1e3, "µs"),
-        it if it < 1e9 => (1e6, "ms"),
+        nanos if nanos < 1e4 => (1.0, "ns"),
+        nanos if nanos < 1e6 => (1e3, "µs"),
+        nanos if nanos < 1e9 => (1e6, "ms"),
         _ => (1e9, "s"),
     };
     format!("{} {unit}", rounded(nanos / factor))

@@ -115,7 +115,7 @@ fn table(by_category: &BTreeMap<String, Tally>, all: &Tally, scenarios: usize) -
     }
     row("all", all);
     let percent = |(checked, met): (u32, u32)| 100.0 * f64::from(met) / f64::from(checked.max(1));
-    let hard = all.hard.iter().fold((0, 0), |sum, it| (sum.0 + it.0, sum.1 + it.1));
+    let hard = all.hard.iter().fold((0, 0), |sum, count| (sum.0 + count.0, sum.1 + count.1));
     let (hard, soft) = (percent(hard), percent(all.soft));
     let _ = writeln!(out, "{scenarios} scenarios: {hard:.2} % of hard and {soft:.2} % of soft properties met");
     out

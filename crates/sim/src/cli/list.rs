@@ -38,21 +38,21 @@ pub fn strategies(args: &Args, console: &mut Console) -> End {
         Format::Json => {
             let list: Vec<_> =
                 entries.iter().map(|entry| json!({ "name": entry.name, "summary": entry.summary })).collect();
-            let parameter = |it: &sched::failover::Parameter| {
+            let parameter = |parameter: &sched::failover::Parameter| {
                 json!({
-                    "name": it.name,
-                    "expected": it.kind.expected(),
-                    "default": it.default.to_string(),
-                    "meaning": it.meaning,
+                    "name": parameter.name,
+                    "expected": parameter.kind.expected(),
+                    "default": parameter.default.to_string(),
+                    "meaning": parameter.meaning,
                 })
             };
-            let policy = |it: &sched::failover::PolicyEntry| {
+            let policy = |policy: &sched::failover::PolicyEntry| {
                 json!({
-                    "name": it.name,
-                    "is_swarms": it.is_swarms(),
-                    "summary": it.summary,
-                    "promise": it.promise,
-                    "parameters": it.parameters.iter().map(parameter).collect::<Vec<_>>(),
+                    "name": policy.name,
+                    "is_swarms": policy.is_swarms(),
+                    "summary": policy.summary,
+                    "promise": policy.promise,
+                    "parameters": policy.parameters.iter().map(parameter).collect::<Vec<_>>(),
                 })
             };
             let policies: Vec<_> = policies.iter().map(policy).collect();

@@ -220,7 +220,7 @@ pub(super) fn simulate(job: Job, what: &What, console: &mut Console, execute: Ex
     let mut outcomes = execute(&scenario, &plan, threads, &|_| bar.inc(1));
     bar.finish_and_clear();
     let manifest = Manifest { runs: outcomes.iter().map(Kept::of).collect(), ..manifest };
-    let fine: Vec<Vec<u16>> = outcomes.iter_mut().filter_map(|it| it.trace.fine.take()).collect();
+    let fine: Vec<Vec<u16>> = outcomes.iter_mut().filter_map(|outcome| outcome.trace.fine.take()).collect();
     let results = Results::of(manifest, METRICS, outcomes);
     Done { fine, ..Done::of(results, console) }
 }
@@ -270,7 +270,7 @@ fn job(mut scenario: Scenario, file: &Path, what: &What) -> Job {
             }
         }
         // What is expected of a strategy that was not asked for cannot be told.
-        scenario.expect.retain(|it| it.strategy.as_ref().is_none_or(|name| strategies.contains(name)));
+        scenario.expect.retain(|expected| expected.strategy.as_ref().is_none_or(|name| strategies.contains(name)));
         scenario.strategies = strategies;
     }
     let source = outside::read_plain(file, outside::LARGEST_TEXT).unwrap_or_default();
@@ -323,12 +323,12 @@ fn unknown_strategies(scenario: &Scenario, file: &Path, what: &What) -> Vec<Stri
         sched::STRATEGIES.iter().map(|entry| entry.name).chain(own)
     };
     let complaint = |name: &String| {
-        let near = known().min_by_key(|it| strsim::damerau_levenshtein(it, name)).unwrap_or_default();
+        let near = known().min_by_key(|known| strsim::damerau_levenshtein(known, name)).unwrap_or_default();
         let all = known().map(|name| format!("'{name}'")).collect::<Vec<_>>().join(", ");
         let (file, name) = (outside::shown_path(file), outside::shown(name));
         format!("{file}: no strategy '{name}': expected one of {all}; did you mean '{near}'?")
     };
-    what.strategy.iter().filter(|name| !known().any(|it| it == *name)).map(complaint).collect()
+    what.strategy.iter().filter(|name| !known().any(|known| known == *name)).map(complaint).collect()
 }
 
 #[cfg(test)]

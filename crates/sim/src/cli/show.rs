@@ -42,7 +42,9 @@ pub(super) fn table(done: &Done, console: &mut Console) {
         let best = best(&done.results, &metric);
         any_best |= best.is_some();
         let (unit_shown, cells) = text_cells(&done.results, &metric, unit, best);
-        grid.add_row([text::title(&metric, unit), unit_shown].map(|it| outside::shown(&it)).into_iter().chain(cells));
+        grid.add_row(
+            [text::title(&metric, unit), unit_shown].map(|cell| outside::shown(&cell)).into_iter().chain(cells),
+        );
     }
     for column in grid.column_iter_mut().skip(2) {
         column.set_cell_alignment(CellAlignment::Right);
@@ -99,7 +101,7 @@ pub(super) fn counted(count: usize, one: &str, many: &str) -> String {
 /// The strategy with the best mean, if its difference to the baseline is shown, or, if it is the baseline, the difference of
 /// every other one to it.
 fn best(results: &Results, metric: &str) -> Option<usize> {
-    let smaller = METRICS.iter().find(|it| it.name == metric)?.smaller_is_better?;
+    let smaller = METRICS.iter().find(|entry| entry.name == metric)?.smaller_is_better?;
     let strategies = &results.manifest.strategies;
     let mean = |strategy: &String| results.summary_of(metric, strategy)?.summary.mean;
     let means: Option<Vec<f64>> = strategies.iter().map(mean).collect();
@@ -140,7 +142,7 @@ fn text_cells(results: &Results, metric: &str, unit: &str, best: Option<usize>) 
         }
         Some(cell)
     };
-    let cells = strategies.iter().enumerate().map(|it| cell(it).unwrap_or("n/a".into())).collect();
+    let cells = strategies.iter().enumerate().map(|strategy| cell(strategy).unwrap_or("n/a".into())).collect();
     (unit_shown, cells)
 }
 
@@ -148,10 +150,10 @@ fn scenario(done: &Done) -> Value {
     let Results { manifest, summary, paired, .. } = &done.results;
     let mut metrics: Map<String, Value> = Map::new();
     for row in summary {
-        let it = &row.summary;
+        let summary = &row.summary;
         let numbers = json!({
-            "n": it.n, "mean": it.mean, "sd": it.sd, "ci_low": it.ci_low, "ci_high": it.ci_high,
-            "min": it.min, "median": it.median, "max": it.max,
+            "n": summary.n, "mean": summary.mean, "sd": summary.sd, "ci_low": summary.ci_low, "ci_high": summary.ci_high,
+            "min": summary.min, "median": summary.median, "max": summary.max,
         });
         let metric = metrics
             .entry(row.metric.clone())
@@ -171,10 +173,10 @@ fn scenario(done: &Done) -> Value {
     let verdicts: Vec<Value> = done
         .verdicts
         .iter()
-        .map(|it| {
+        .map(|verdict| {
             json!({
-                "expectation": it.text, "strategy": it.strategy, "metric": it.metric, "mean": it.mean,
-                "held": it.held, "why": it.why,
+                "expectation": verdict.text, "strategy": verdict.strategy, "metric": verdict.metric, "mean": verdict.mean,
+                "held": verdict.held, "why": verdict.why,
             })
         })
         .collect();

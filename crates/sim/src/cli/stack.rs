@@ -88,7 +88,7 @@ pub fn report(args: &Args, style: Style) -> Result<(String, bool), String> {
         (Format::Table, [verdict]) => one(verdict, style),
         (Format::Table, verdicts) => many(verdicts, style),
     };
-    Ok((text, verdicts.iter().all(|it| it.outcome.is_ok())))
+    Ok((text, verdicts.iter().all(|verdict| verdict.outcome.is_ok())))
 }
 
 /// Whether to use bold and colours.
@@ -120,7 +120,7 @@ struct Verdict {
 
 impl Verdict {
     fn word(&self) -> &'static str {
-        match self.outcome.as_ref().map_err(|problems| problems.first().map(|it| it.stage)) {
+        match self.outcome.as_ref().map_err(|problems| problems.first().map(|problem| problem.stage)) {
             Ok(_) => "loads",
             Err(Some(Stage::Deploy)) => "refused at deploy",
             Err(Some(Stage::Engine)) => "refused by the engine",
@@ -213,7 +213,7 @@ fn services(stack: &Stack) -> String {
     for service in &stack.services {
         let mut facts = facts(&service.spec);
         let prefix = format!("{}_", stack.name);
-        let networks = service.spec.task.networks.iter().map(|it| it.strip_prefix(&prefix).unwrap_or(it));
+        let networks = service.spec.task.networks.iter().map(|name| name.strip_prefix(&prefix).unwrap_or(name));
         facts.push(("networks".to_string(), networks.collect::<Vec<_>>().join(", ")));
         out.push_str(&section(&service.key, facts));
     }
@@ -331,29 +331,29 @@ fn update(update: UpdateConfig) -> String {
 fn objects(stack: &Stack) -> String {
     let row = |name: &str, external: bool, facts: &[&str]| {
         let external = if external { "external" } else { "" };
-        let facts: Vec<&str> = [external].iter().chain(facts).copied().filter(|it| !it.is_empty()).collect();
+        let facts: Vec<&str> = [external].iter().chain(facts).copied().filter(|fact| !fact.is_empty()).collect();
         (name.to_string(), facts.join(", "))
     };
-    let network = |it: &compose::StackNetwork| {
-        let attachable = if it.attachable { "attachable" } else { "" };
-        let internal = if it.internal { "internal" } else { "" };
-        let mut facts = vec![it.driver.as_str(), attachable, internal];
-        facts.extend(it.subnets.iter().map(String::as_str));
+    let network = |network: &compose::StackNetwork| {
+        let attachable = if network.attachable { "attachable" } else { "" };
+        let internal = if network.internal { "internal" } else { "" };
+        let mut facts = vec![network.driver.as_str(), attachable, internal];
+        facts.extend(network.subnets.iter().map(String::as_str));
         // What the driver of an external network is stands in no file.
-        row(&it.name, it.external, if it.external { &[] } else { &facts })
+        row(&network.name, network.external, if network.external { &[] } else { &facts })
     };
     let sections: [(&str, Vec<(String, String)>); 4] = [
         ("networks", stack.networks.iter().map(network).collect()),
-        ("volumes", stack.volumes.iter().map(|it| row(&it.name, it.external, &[&it.driver])).collect()),
-        ("secrets", stack.secrets.iter().map(|it| row(&it.name, it.external, &[])).collect()),
-        ("configs", stack.configs.iter().map(|it| row(&it.name, it.external, &[])).collect()),
+        ("volumes", stack.volumes.iter().map(|volume| row(&volume.name, volume.external, &[&volume.driver])).collect()),
+        ("secrets", stack.secrets.iter().map(|secret| row(&secret.name, secret.external, &[])).collect()),
+        ("configs", stack.configs.iter().map(|config| row(&config.name, config.external, &[])).collect()),
     ];
     sections.into_iter().filter(|(_, rows)| !rows.is_empty()).map(|(what, rows)| section(what, rows)).collect()
 }
 
 /// Several stacks: a line for each, and how many fared how.
 fn many(verdicts: &[Verdict], style: Style) -> String {
-    let folder = common_folder(verdicts.iter().flat_map(|it| &it.files));
+    let folder = common_folder(verdicts.iter().flat_map(|verdict| &verdict.files));
     let mut table = table(&["FILE", "VERDICT", "MESSAGE"]);
     let mut totals: BTreeMap<&str, usize> = BTreeMap::new();
     for verdict in verdicts {
@@ -368,10 +368,10 @@ fn many(verdicts: &[Verdict], style: Style) -> String {
             },
             Err(problems) => match &problems[..] {
                 [first, _, ..] => format!("{} (and {} more)", first.message, problems.len() - 1),
-                all => all.iter().map(|it| it.message.clone()).collect(),
+                all => all.iter().map(|problem| problem.message.clone()).collect(),
             },
         };
-        table.add_row([file, verdict.word().to_string(), message].map(|it| visible(&it)));
+        table.add_row([file, verdict.word().to_string(), message].map(|cell| visible(&cell)));
     }
     let totals: Vec<String> = totals.iter().map(|(word, count)| format!("{count} {word}")).collect();
     let summary = format!("{} stacks: {}", verdicts.len(), totals.join(", "));
@@ -389,7 +389,7 @@ fn common_folder<'a>(mut files: impl Iterator<Item = &'a PathBuf>) -> PathBuf {
 
 fn in_json(verdicts: &[Verdict]) -> Value {
     let stack = |verdict: &Verdict| {
-        let files: Vec<String> = verdict.files.iter().map(|it| it.display().to_string()).collect();
+        let files: Vec<String> = verdict.files.iter().map(|file| file.display().to_string()).collect();
         let mut out = json!({"name": verdict.name, "files": files, "verdict": verdict.word()});
         match &verdict.outcome {
             Ok(stack) => out["stack"] = compose::json::stack(stack),
