@@ -381,7 +381,7 @@ mod tests {
             of(&[(1, two), (1, one)]),
         ];
         for (row, digest) in all.iter().enumerate() {
-            assert!(all[..row].iter().all(|it| it != digest), "{row}");
+            assert!(all[..row].iter().all(|before| before != digest), "{row}");
         }
     }
 

@@ -516,7 +516,7 @@ impl Edit {
             Edit::Ports(ports) => spec.endpoint.ports.clone_from(ports),
             Edit::AddPorts(more) => {
                 let is_same = |one: &Port, other: &Port| (one.target, one.protocol) == (other.target, other.protocol);
-                spec.endpoint.ports.retain(|port| !more.iter().any(|it| is_same(it, port)));
+                spec.endpoint.ports.retain(|port| !more.iter().any(|added| is_same(added, port)));
                 spec.endpoint.ports.extend(more);
             }
             Edit::RemovePorts(targets) => spec.endpoint.ports.retain(|port| !targets.contains(&port.target)),
@@ -581,7 +581,7 @@ impl List {
         for text in self.entries(texts) {
             if self == List::Env {
                 let name = variable(&text).to_string();
-                list.retain(|it| variable(it) != name);
+                list.retain(|entry| variable(entry) != name);
             }
             // Words of a command may be equal; no other list has an entry twice.
             if matches!(self, List::Command | List::Args) || !list.contains(&text) {
@@ -592,11 +592,11 @@ impl List {
 
     fn remove(self, spec: &mut ServiceSpec, texts: &[String]) {
         let gone = self.entries(texts);
-        let is_gone = |it: &String| match self {
-            List::Env => gone.iter().any(|name| name == variable(it)),
-            _ => gone.contains(it),
+        let is_gone = |entry: &String| match self {
+            List::Env => gone.iter().any(|name| name == variable(entry)),
+            _ => gone.contains(entry),
         };
-        self.of(spec).retain(|it| !is_gone(it));
+        self.of(spec).retain(|entry| !is_gone(entry));
     }
 }
 
@@ -800,7 +800,9 @@ impl Order {
         match self {
             Order::CreateService(new) => vec![&new.spec.task.container.image],
             Order::UpdateService(_, change) => change.new_image().into_iter().collect(),
-            Order::DeployStack(plan) => plan.services.iter().map(|it| it.spec.task.container.image.as_str()).collect(),
+            Order::DeployStack(plan) => {
+                plan.services.iter().map(|service| service.spec.task.container.image.as_str()).collect()
+            }
             Order::Registry(Registry::Has(image, _)) => vec![image],
             Order::Registry(Registry::MoveTag(image, other)) => vec![image, other],
             _ => Vec::new(),
