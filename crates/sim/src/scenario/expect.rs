@@ -78,7 +78,7 @@ impl Reader<'_> {
         let table = value.table(BOUNDS)?;
         let (min, max) = (table.read("min", number), table.read("max", number));
         let (theory, within) =
-            (table.read("theory", number), table.read("within", |it| it.number(0.0..=f64::INFINITY)));
+            (table.read("theory", number), table.read("within", |value| value.number(0.0..=f64::INFINITY)));
         match (min, max) {
             (None, None) if theory.is_none() => value.complain("expected min, max or both, or theory"),
             (Some(min), Some(max)) if max < min => value.complain("min is larger than max"),

@@ -48,7 +48,9 @@ pub(super) fn failures(
         let fault = table.read("breaks", |value| value.choice(BREAKS)).unwrap_or(None);
         if let Some(value) = table.get("log") {
             let left = ["of", "together", "up", "mtbf", "repair", "crews", "crew", "start", "burst"];
-            left.iter().filter_map(|key| table.get(key)).for_each(|it| it.complain("the log says all: leave it out"));
+            left.iter()
+                .filter_map(|key| table.get(key))
+                .for_each(|value| value.complain("the log says all: leave it out"));
             if let Some((units, log)) = log(&value, nodes, folder) {
                 let notice = table.read("notice", Value::duration);
                 plans.push(FailurePlan { name, units, fault, log: Some(log), notice, ..FailurePlan::default() });
@@ -75,7 +77,7 @@ pub(super) fn failures(
                 value.complain("`crew` says who repairs: leave it out");
             }
             let own = table.read("crews", |value| value.count(1..=1_000_000));
-            let (crews, crew) = crew.map_or((own, None), |it| (Some(it.1), Some(it.0)));
+            let (crews, crew) = crew.map_or((own, None), |found| (Some(found.1), Some(found.0)));
             let starts_fresh = table.read("start", |value| value.choice(STARTS)).unwrap_or(false);
             let notice = table.read("notice", Value::duration);
             let burst = table.read("burst", burst);

@@ -36,8 +36,8 @@ fn one(json: &Json) -> Result<&Json, String> {
         None => json,
         Some([only]) => only,
         Some(many) => {
-            let platform = |it: &&Json| {
-                let platform = it.pointer("/Descriptor/platform").unwrap_or(&it["Platform"]);
+            let platform = |manifest: &&Json| {
+                let platform = manifest.pointer("/Descriptor/platform").unwrap_or(&manifest["Platform"]);
                 platform["os"] == "linux" && platform["architecture"] == "amd64"
             };
             many.iter().find(platform).ok_or("there is no entry for linux/amd64 in the list")?
@@ -77,8 +77,8 @@ mod tests {
         let text =
             r#"[{"Size": 260000, "RootFS": {"Type": "layers", "Layers": ["sha256:1", "sha256:2", "sha256:3"]}}]"#;
         let layers = layers("x", text).unwrap();
-        assert_eq!(layers.iter().map(|it| it.unpacked).sum::<u64>(), 260_000);
-        assert!((99_990..=100_000).contains(&layers.iter().map(|it| it.size).sum::<u64>()));
+        assert_eq!(layers.iter().map(|layer| layer.unpacked).sum::<u64>(), 260_000);
+        assert!((99_990..=100_000).contains(&layers.iter().map(|layer| layer.size).sum::<u64>()));
         assert_eq!(layers[2].digest, "sha256:3");
     }
 

@@ -23,17 +23,17 @@ pub(super) fn joins(pools: &[Table<'_>], nodes: &mut [NodePlan], end: Time) -> V
     let mut plans = Vec::new();
     for pool in pools {
         let Some(table) = pool.read("join", |value| value.table(JOIN)) else { continue };
-        let name = pool.get("name").and_then(|it| it.as_text()).unwrap_or("");
+        let name = pool.get("name").and_then(|value| value.as_text()).unwrap_or("");
         let at = table.read("at", Value::duration).map(|span| Time::ZERO + span);
-        if let Some(at) = at.filter(|it| end <= *it) {
+        if let Some(at) = at.filter(|begin| end <= *begin) {
             let message = format!("{} is not before the end of the run", human(at.since(Time::ZERO)));
             table.get("at").iter().for_each(|value| value.complain(&message));
         }
         if let Some(every) = table.get("every").filter(|_| table.get("at").is_none()) {
             every.complain("`join.at` says when the first comes: it is missing");
         }
-        let own = pool.get("role").and_then(|it| it.as_text());
-        let role = own.and_then(|text| ROLES.iter().find(|it| it.0 == text)).map(|it| it.1);
+        let own = pool.get("role").and_then(|value| value.as_text());
+        let role = own.and_then(|text| ROLES.iter().find(|role| role.0 == text)).map(|role| role.1);
         let given = table.read("token", |value| value.choice(TOKENS));
         if let (Some(own), Some(role), Some(Some(token))) = (own, role, given)
             && role != token

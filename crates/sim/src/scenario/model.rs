@@ -66,8 +66,8 @@ pub(super) fn models(scenario: &Table<'_>) -> Models {
 
 fn profile(value: &Value<'_>) -> Option<Models> {
     let name = value.text()?;
-    let Some((_, text)) = PROFILES.iter().find(|it| it.0 == name) else {
-        value.complain_with(format!("no profile `{name}`"), suggest(name, PROFILES.iter().map(|it| it.0)));
+    let Some((_, text)) = PROFILES.iter().find(|profile| profile.0 == name) else {
+        value.complain_with(format!("no profile `{name}`"), suggest(name, PROFILES.iter().map(|profile| profile.0)));
         return None;
     };
     let sink = Sink::default();
@@ -81,27 +81,27 @@ fn over(tables: &Table<'_>, base: Models) -> Models {
     let table = |key, keys| tables.read(key, |value| value.table(keys));
     Models {
         gossip: match table("gossip", GOSSIP) {
-            Some(it) => gossip(&it, base.gossip),
+            Some(section) => gossip(&section, base.gossip),
             None => base.gossip,
         },
         managers: match table("managers", MANAGERS) {
-            Some(it) => managers(&it, base.managers),
+            Some(section) => managers(&section, base.managers),
             None => base.managers,
         },
         daemon: match table("daemon", DAEMON) {
-            Some(it) => daemon(&it, base.daemon),
+            Some(section) => daemon(&section, base.daemon),
             None => base.daemon,
         },
         registry: match table("registry", REGISTRY) {
-            Some(it) => registry(&it, base.registry),
+            Some(section) => registry(&section, base.registry),
             None => base.registry,
         },
         overlay: match table("overlay", OVERLAY) {
-            Some(it) => overlay(&it, base.overlay),
+            Some(section) => overlay(&section, base.overlay),
             None => base.overlay,
         },
         heartbeat: match table("heartbeat", HEARTBEAT) {
-            Some(it) => heartbeat(&it, base.heartbeat),
+            Some(section) => heartbeat(&section, base.heartbeat),
             None => base.heartbeat,
         },
     }
@@ -122,7 +122,7 @@ fn managers(table: &Table<'_>, base: ManagersModel) -> ManagersModel {
         history: table.read("history", |value| value.count(0..=1_000_000)).unwrap_or(base.history),
         tick: table.read("tick", |value| value.duration_from(SHORTEST_PERIOD)).unwrap_or(base.tick),
         // With one tick all would lose patience together for ever.
-        election: table.read("election", |value| value.count(2..=1000)).map_or(base.election, |it| it as u32),
+        election: table.read("election", |value| value.count(2..=1000)).map_or(base.election, |periods| periods as u32),
         backoff: table.read("backoff", Value::law).unwrap_or(base.backoff),
         certificate: table.read("certificate", Value::law).unwrap_or(base.certificate),
     }
@@ -131,7 +131,8 @@ fn managers(table: &Table<'_>, base: ManagersModel) -> ManagersModel {
 /// What a table leaves out is networkdb's, unless a profile has said; without any table all know at once.
 fn gossip(table: &Table<'_>, base: GossipModel) -> GossipModel {
     let base = if base.interval.is_some() { base } else { NETWORKDB };
-    let retransmit = table.read("retransmit", |value| value.count(0..=1000)).and_then(|it| u32::try_from(it).ok());
+    let retransmit =
+        table.read("retransmit", |value| value.count(0..=1000)).and_then(|rounds| u32::try_from(rounds).ok());
     GossipModel {
         interval: table.read("interval", |value| value.duration_from(SHORTEST_PERIOD)).or(base.interval),
         fanout: small(table, "fanout").unwrap_or(base.fanout),

@@ -43,7 +43,7 @@ pub(super) fn operators(
         let habit = Habit::Scale { min, max: max.unwrap_or(min), step };
         let Some(plan) = plan(&table, services, &rows, habit) else { continue };
         if !matches!(services[plan.service].spec.mode, Mode::Replicated { .. }) {
-            table.get("service").iter().for_each(|it| it.complain("only replicated services can be scaled"));
+            table.get("service").iter().for_each(|value| value.complain("only replicated services can be scaled"));
         }
         if !scaled.insert(plan.service) {
             complain_twice(&table);
@@ -115,10 +115,10 @@ fn plan(table: &Table<'_>, services: &[ServicePlan], rows: &Rows<'_>, habit: Hab
 /// The image with another topmost layer, under another tag.
 fn version(base: &Image, tag: &str, size: Option<u64>, exit: Option<Exit>) -> Image {
     let name = base.name.split('@').next().unwrap_or_default();
-    let is_tagged = name.rsplit('/').next().is_some_and(|it| it.contains(':'));
+    let is_tagged = name.rsplit('/').next().is_some_and(|part| part.contains(':'));
     let name = format!("{name}{}{tag}", if is_tagged { "-" } else { ":" });
     let mut layers = base.layers.clone();
-    let top = layers.pop().map_or(0, |it| it.size);
+    let top = layers.pop().map_or(0, |layer| layer.size);
     layers.push(image::layer(&name, layers.len(), size.unwrap_or(top)));
     Image { name, layers, present: Vec::new(), missing: false, corrupt: None, exit }
 }

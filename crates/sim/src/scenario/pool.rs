@@ -76,7 +76,7 @@ pub(super) fn nodes(pools: &[Table<'_>], ideal: bool) -> Vec<NodePlan> {
         }
         let before = nodes.len();
         read_pool(pool, name, count, network, &mut names, &mut nodes);
-        for resources in nodes[before..].iter().filter_map(|it| Some(&it.spec.description.as_ref()?.resources)) {
+        for resources in nodes[before..].iter().filter_map(|node| Some(&node.spec.description.as_ref()?.resources)) {
             cpus += i128::from(resources.nano_cpus);
             memory += i128::from(resources.memory);
         }

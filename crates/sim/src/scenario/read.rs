@@ -117,14 +117,14 @@ fn read(path: &Path, text: &str, table: &Table<'_>) -> Scenario {
     script.extend(deployed_again(table, &stacks, Time::ZERO + duration));
     let windows = table.tables("maintenance", script::MAINTENANCE);
     script.extend(script::maintenance(&windows, &selectors, Time::ZERO + duration));
-    script.sort_by_key(|it| it.at);
+    script.sort_by_key(|scripted| scripted.at);
     let teams = failure::teams(&table.tables("crew", failure::CREW));
     let failures = failure::failures(&table.tables("failure", failure::FAILURE), &teams, &selectors, folder);
     check_tasks(table, &nodes, &services, &script);
     let (arrivals, queues) = workload::workload(table, folder, &services, &labels);
     let requests = workload::requests(table, folder, &services, models.gossip.interval.is_some());
 
-    let declared = || services.iter().chain(arrivals.iter().flat_map(|it| &it.kinds));
+    let declared = || services.iter().chain(arrivals.iter().flat_map(|stream| &stream.kinds));
     imply_images(declared(), &script, &mut images);
     let operators = operator::operators(table, &services, &mut images, duration);
     imply_networks(declared(), &script, &mut networks);
@@ -206,11 +206,11 @@ fn stem_slug(path: &Path) -> String {
 
 /// Stacks that are deployed again, as far as the run lasts.
 fn deployed_again(table: &Table<'_>, stacks: &Stacks<'_>, end: Time) -> Vec<Scripted> {
-    for (scripted, place) in stacks.again.iter().filter(|it| end <= it.0.at) {
+    for (scripted, place) in stacks.again.iter().filter(|entry| end <= entry.0.at) {
         let at = human(scripted.at.since(Time::ZERO));
         table.sink.complain(Some(*place), format!("`stack`: {at} is not before the end of the run"), None);
     }
-    stacks.again.iter().map(|it| it.0.clone()).collect()
+    stacks.again.iter().map(|entry| entry.0.clone()).collect()
 }
 
 /// Services of the file, then those of its stacks, and the networks that were declared. Conflicts of names and ports of
@@ -278,7 +278,7 @@ fn check_tasks(table: &Table<'_>, nodes: &[NodePlan], services: &[ServicePlan], 
     };
     let mut tasks: Vec<u64> = services.iter().map(wanted).collect();
     let rows: BTreeMap<&str, usize> =
-        services.iter().enumerate().rev().map(|(row, it)| (it.spec.name.as_str(), row)).collect();
+        services.iter().enumerate().rev().map(|(row, service)| (service.spec.name.as_str(), row)).collect();
     for event in script {
         if let Order::Scale(name, replicas) = &event.order
             && let Some(&row) = rows.get(&**name)
@@ -316,7 +316,7 @@ fn imply_networks<'a>(
             Order::CreateNetwork(plan) => drop(created.insert(&plan.name)),
             Order::UpdateService(_, change) => named.extend(change.networks()),
             Order::DeployStack(plan) => {
-                created.extend(plan.networks.iter().filter(|it| !it.external).map(|it| &it.name))
+                created.extend(plan.networks.iter().filter(|network| !network.external).map(|network| &network.name))
             }
             _ => {}
         }

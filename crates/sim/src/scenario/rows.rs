@@ -42,7 +42,7 @@ impl<'a> Rows<'a> {
         let Some(missing) = needed.iter().find(|column| rows.column(column).is_none()) else { return Some(rows) };
         let quoted = |names: &[&str]| names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
         let maybe = if optional.is_empty() { String::new() } else { format!(", and maybe {}", quoted(optional)) };
-        let unknown = rows.headers.iter().find(|it| !needed.contains(it) && !optional.contains(it));
+        let unknown = rows.headers.iter().find(|header| !needed.contains(header) && !optional.contains(header));
         let help = unknown.and_then(|unknown| suggest(unknown, needed.iter().copied()));
         let found: Vec<&str> = rows.headers.iter().collect();
         value.complain_with(
@@ -62,7 +62,7 @@ impl<'a> Rows<'a> {
 
     /// The place of a column, if there is one of this name.
     fn column(&self, name: &str) -> Option<usize> {
-        self.headers.iter().position(|it| it == name)
+        self.headers.iter().position(|header| header == name)
     }
 
     /// What `read` makes of every row; none if there was a mistake. `read` has complained where it gives none.
@@ -149,7 +149,7 @@ fn place(record: &str, field: usize) -> (usize, usize) {
 
 /// Seconds, up to about three centuries.
 pub(super) fn seconds(text: &str) -> Option<Span> {
-    text.parse().ok().filter(|it| (0.0..1e10).contains(it)).map(Span::from_secs_f64)
+    text.parse().ok().filter(|secs| (0.0..1e10).contains(secs)).map(Span::from_secs_f64)
 }
 
 /// What [`seconds`] takes.

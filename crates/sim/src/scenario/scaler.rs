@@ -16,7 +16,7 @@ const RETRY: Span = Span::from_secs(10);
 pub(super) fn most(pool: &Table<'_>) -> u64 {
     let entries = pool.get("autoscale").filter(Value::is_table).map(|value| value.entries()).unwrap_or_default();
     let max = entries.into_iter().find(|entry| entry.key == "max");
-    max.and_then(|entry| entry.value.as_decimal()?.parse().ok()).filter(|it| *it <= NODES).unwrap_or(0)
+    max.and_then(|entry| entry.value.as_decimal()?.parse().ok()).filter(|count| *count <= NODES).unwrap_or(0)
 }
 
 /// The pools that are scaled, in order of the file. Who joins is added to `joins`.
@@ -24,25 +24,25 @@ pub(super) fn scalers(pools: &[Table<'_>], nodes: &[NodePlan], joins: &mut Vec<J
     let mut plans = Vec::new();
     for pool in pools {
         let Some(table) = pool.read("autoscale", |value| value.table(AUTOSCALE)) else { continue };
-        let name = pool.get("name").and_then(|it| it.as_text()).unwrap_or("");
+        let name = pool.get("name").and_then(|value| value.as_text()).unwrap_or("");
         if let Some(value) = pool.get("join") {
             value.complain("an autoscaler says when nodes of this pool join: leave it out");
             continue;
         }
         let min = table.read("min", |value| value.count(0..=NODES)).unwrap_or(1);
         let max = table.need("max", |value| value.count(min.max(1)..=NODES));
-        let count = pool.get("count").and_then(|it| it.as_decimal()?.parse().ok()).unwrap_or(min.max(1));
+        let count = pool.get("count").and_then(|value| value.as_decimal()?.parse().ok()).unwrap_or(min.max(1));
         if let (Some(max), Some(value)) = (max, pool.get("count"))
             && !(min..=max).contains(&count)
         {
             value.complain(format!("the autoscaler keeps {min} to {max} nodes"));
         }
-        let rows: Vec<usize> = nodes.iter().enumerate().filter(|it| it.1.pool == name).map(|it| it.0).collect();
+        let rows: Vec<usize> = nodes.iter().enumerate().filter(|node| node.1.pool == name).map(|node| node.0).collect();
         let Some(first) = rows.first().map(|row| &nodes[*row]) else { continue };
         if first.spec.role == Role::Manager {
-            pool.get("role").iter().for_each(|it| it.complain("only workers are scaled"));
+            pool.get("role").iter().for_each(|value| value.complain("only workers are scaled"));
         }
-        let resources = first.spec.description.as_ref().map(|it| &it.resources);
+        let resources = first.spec.description.as_ref().map(|description| &description.resources);
         let provision = Law::Lognormal { median: Span::from_secs(90), sigma: 0.3 };
         let present = usize::try_from(count).unwrap_or(usize::MAX).min(rows.len());
         joins.push(JoinPlan {
@@ -60,7 +60,7 @@ pub(super) fn scalers(pools: &[Table<'_>], nodes: &[NodePlan], joins: &mut Vec<J
             nodes: rows,
             present,
             min: usize::try_from(min).unwrap_or(usize::MAX),
-            room: resources.map_or((0, 0), |it| (it.nano_cpus, it.memory)),
+            room: resources.map_or((0, 0), |room| (room.nano_cpus, room.memory)),
             every: table.read("every", |value| value.duration_from(Span::from_secs(1))).unwrap_or(Span::from_secs(10)),
             pending_for: table.read("pending_for", Value::duration).unwrap_or(Span::from_secs(10)),
             provision: table.read("provision", Value::law).unwrap_or(provision),

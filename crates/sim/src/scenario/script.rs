@@ -141,7 +141,7 @@ pub(super) fn maintenance(tables: &[Table<'_>], nodes: &Selectors<'_>, end: Time
             window += every;
         }
     }
-    script.retain(|it| it.at < end);
+    script.retain(|scripted| scripted.at < end);
     script
 }
 
@@ -348,7 +348,7 @@ impl<'a> Script<'a> {
     /// Whether a part of a selector depends on the moment.
     fn is_of_the_moment(&self, text: &str) -> bool {
         text.split(" - ").map(str::trim).any(|term| {
-            let words = ["random ", "nodes with "].iter().any(|it| term.starts_with(it));
+            let words = ["random ", "nodes with "].iter().any(|word| term.starts_with(word));
             words || matches!(term, "leader" | "reachable") && !self.nodes.is_name(term)
         })
     }
@@ -394,7 +394,7 @@ impl<'a> Script<'a> {
             let names = names.iter().filter_map(|name| self.service(name, name.text()?));
             names.map(|name| (Span::ZERO, format!("{name} {done}"), order(name))).collect()
         };
-        let fault = |it: NetworkFault| nodes(fault_word(it), &|nodes| Order::Break(it, nodes));
+        let fault = |fault: NetworkFault| nodes(fault_word(fault), &|nodes| Order::Break(fault, nodes));
         let texts = |done: &str, order: &dyn Fn(Name) -> Order| {
             let names = value.list_or_one();
             let names = names.iter().filter_map(Value::text);
@@ -597,7 +597,7 @@ impl<'a> Script<'a> {
         for entry in value.entries() {
             let replicas = entry.value.count(0..=TASKS);
             let Some(name) = self.service_of_key(value, entry.key, entry.place) else { continue };
-            if self.plan(&name).is_some_and(|it| !matches!(it.spec.mode, Mode::Replicated { .. })) {
+            if self.plan(&name).is_some_and(|service| !matches!(service.spec.mode, Mode::Replicated { .. })) {
                 entry.value.complain("only replicated services can be scaled");
             }
             let Some(replicas) = replicas else { continue };
@@ -671,8 +671,13 @@ impl<'a> Script<'a> {
     }
 
     fn of_stack(&self, name: &str) -> impl Iterator<Item = Name> {
-        let is_of = move |it: &&ServicePlan| it.stack.as_deref() == Some(name);
-        self.services.iter().filter(is_of).map(|it| it.spec.name.as_str().into()).collect::<Vec<Name>>().into_iter()
+        let is_of = move |service: &&ServicePlan| service.stack.as_deref() == Some(name);
+        self.services
+            .iter()
+            .filter(is_of)
+            .map(|service| service.spec.name.as_str().into())
+            .collect::<Vec<Name>>()
+            .into_iter()
     }
 
     fn service(&self, value: &Value<'_>, name: &str) -> Option<Name> {
@@ -784,8 +789,8 @@ fn labels(value: &Value<'_>) -> Option<Labels> {
 fn registry(value: &Value<'_>) -> Vec<Step> {
     if !value.is_table() {
         let answers = value.choice(&[("up", true), ("down", false)]);
-        let name = |it: bool| format!("registry {}", if it { "up" } else { "down" });
-        let step = |it| (Span::ZERO, name(it), Order::Registry(Registry::Answers(it)));
+        let name = |answers: bool| format!("registry {}", if answers { "up" } else { "down" });
+        let step = |answers| (Span::ZERO, name(answers), Order::Registry(Registry::Answers(answers)));
         return answers.map(step).into_iter().collect();
     }
     let Some(table) = value.table(REGISTRY) else { return Vec::new() };

@@ -279,48 +279,48 @@ pub(super) fn change(value: &Value<'_>) -> Option<Change> {
     let table = value.table(CHANGE)?;
     let mut edits = Vec::new();
     let mut edit = |key: &str, read: &dyn Fn(&Value<'_>) -> Option<Edit>| edits.extend(table.read(key, read));
-    edit("image", &|it| Some(Edit::Image(it.text()?.to_string())));
-    edit("replicas", &|it| it.count(0..=TASKS).map(Edit::Replicas));
-    edit("completions", &|it| it.count(0..=TASKS).map(Edit::Completions));
-    edit("reserve", &|it| resource_edit(it).map(Edit::Reserve));
-    edit("limit", &|it| resource_edit(it).map(Edit::Limit));
-    edit("max_replicas_per_node", &|it| it.count(0..=TASKS).map(Edit::MaxReplicas));
-    edit("platforms", &|it| platforms(it).map(Edit::Platforms));
-    edit("restart", &|it| restart_edit(it).map(Edit::Restart));
-    edit("update", &|it| update_edit(it, ACTIONS).map(Edit::Update));
-    edit("rollback", &|it| update_edit(it, &ACTIONS[..2]).map(Edit::RollbackPolicy));
-    edit("endpoint", &|it| it.choice(ENDPOINTS).map(Edit::Endpoint));
-    edit("ports", &|it| Some(Edit::Ports(it.list().iter().filter_map(port).collect())));
-    edit("labels", &|it| service_labels(it).map(Edit::Labels));
-    edit("container_labels", &|it| service_labels(it).map(Edit::ContainerLabels));
-    edit("stop_grace", &|it| it.duration().map(Edit::StopGrace));
-    edit("log_driver", &|it| Some(Edit::LogDriver(it.text()?.to_string())));
-    edit("exits", &|it| exits(it).map(|exit| Edit::Exits(Some(exit))));
-    edit("stops", &|it| stops(it).map(|(after, code)| Edit::Stops(after, code)));
-    edit("health", &|it| health(it).map(|check| Edit::Health(Some(check))));
-    edit("health", &|it| condition(it).map(|(ready, sick, hangs)| Edit::Condition(ready, sick, hangs)));
+    edit("image", &|value| Some(Edit::Image(value.text()?.to_string())));
+    edit("replicas", &|value| value.count(0..=TASKS).map(Edit::Replicas));
+    edit("completions", &|value| value.count(0..=TASKS).map(Edit::Completions));
+    edit("reserve", &|value| resource_edit(value).map(Edit::Reserve));
+    edit("limit", &|value| resource_edit(value).map(Edit::Limit));
+    edit("max_replicas_per_node", &|value| value.count(0..=TASKS).map(Edit::MaxReplicas));
+    edit("platforms", &|value| platforms(value).map(Edit::Platforms));
+    edit("restart", &|value| restart_edit(value).map(Edit::Restart));
+    edit("update", &|value| update_edit(value, ACTIONS).map(Edit::Update));
+    edit("rollback", &|value| update_edit(value, &ACTIONS[..2]).map(Edit::RollbackPolicy));
+    edit("endpoint", &|value| value.choice(ENDPOINTS).map(Edit::Endpoint));
+    edit("ports", &|value| Some(Edit::Ports(value.list().iter().filter_map(port).collect())));
+    edit("labels", &|value| service_labels(value).map(Edit::Labels));
+    edit("container_labels", &|value| service_labels(value).map(Edit::ContainerLabels));
+    edit("stop_grace", &|value| value.duration().map(Edit::StopGrace));
+    edit("log_driver", &|value| Some(Edit::LogDriver(value.text()?.to_string())));
+    edit("exits", &|value| exits(value).map(|exit| Edit::Exits(Some(exit))));
+    edit("stops", &|value| stops(value).map(|(after, code)| Edit::Stops(after, code)));
+    edit("health", &|value| health(value).map(|check| Edit::Health(Some(check))));
+    edit("health", &|value| condition(value).map(|(ready, sick, hangs)| Edit::Condition(ready, sick, hangs)));
     for (key, list) in LISTS {
-        edit(key, &|it| list_of(key, it).map(|texts| Edit::Set(*list, texts)));
+        edit(key, &|value| list_of(key, value).map(|texts| Edit::Set(*list, texts)));
     }
     if let Some(more) = table.read("add", |value| value.table(ENTRIES)) {
         let mut edit = |key: &str, read: &dyn Fn(&Value<'_>) -> Option<Edit>| edits.extend(more.read(key, read));
-        let labels = |it: &Value<'_>| Some(LabelChange { set: service_labels(it)?, remove: Vec::new() });
-        edit("labels", &|it| labels(it).map(Edit::ChangeLabels));
-        edit("container_labels", &|it| labels(it).map(Edit::ChangeContainerLabels));
-        edit("ports", &|it| Some(Edit::AddPorts(it.list().iter().filter_map(port).collect())));
+        let labels = |value: &Value<'_>| Some(LabelChange { set: service_labels(value)?, remove: Vec::new() });
+        edit("labels", &|value| labels(value).map(Edit::ChangeLabels));
+        edit("container_labels", &|value| labels(value).map(Edit::ChangeContainerLabels));
+        edit("ports", &|value| Some(Edit::AddPorts(value.list().iter().filter_map(port).collect())));
         for (key, list) in LISTS {
-            edit(key, &|it| list_of(key, it).map(|texts| Edit::Add(*list, texts)));
+            edit(key, &|value| list_of(key, value).map(|texts| Edit::Add(*list, texts)));
         }
     }
     if let Some(less) = table.read("remove", |value| value.table(ENTRIES)) {
         let mut edit = |key: &str, read: &dyn Fn(&Value<'_>) -> Option<Edit>| edits.extend(less.read(key, read));
-        let keys = |it: &Value<'_>| Some(LabelChange { set: Labels::new(), remove: it.texts()? });
-        edit("labels", &|it| keys(it).map(Edit::ChangeLabels));
-        edit("container_labels", &|it| keys(it).map(Edit::ChangeContainerLabels));
-        let target = |it: &Value<'_>| it.count(1..=65_535).and_then(|number| u16::try_from(number).ok());
-        edit("ports", &|it| Some(Edit::RemovePorts(it.list().iter().filter_map(target).collect())));
+        let keys = |value: &Value<'_>| Some(LabelChange { set: Labels::new(), remove: value.texts()? });
+        edit("labels", &|value| keys(value).map(Edit::ChangeLabels));
+        edit("container_labels", &|value| keys(value).map(Edit::ChangeContainerLabels));
+        let target = |value: &Value<'_>| value.count(1..=65_535).and_then(|number| u16::try_from(number).ok());
+        edit("ports", &|value| Some(Edit::RemovePorts(value.list().iter().filter_map(target).collect())));
         for (key, list) in LISTS {
-            edit(key, &|it| it.texts().map(|texts| Edit::Remove(*list, texts)));
+            edit(key, &|value| value.texts().map(|texts| Edit::Remove(*list, texts)));
         }
     }
     if edits.is_empty() {
@@ -358,7 +358,7 @@ fn update_edit(value: &Value<'_>, actions: &[(&str, FailureAction)]) -> Option<U
         delay: table.read("delay", Value::duration),
         failure_action: table.read("failure_action", |value| value.choice(actions)),
         monitor: table.read("monitor", Value::duration),
-        max_failure_ratio: table.read("max_failure_ratio", |value| value.number(0.0..=1.0)).map(|it| it as f32),
+        max_failure_ratio: table.read("max_failure_ratio", |value| value.number(0.0..=1.0)).map(|ratio| ratio as f32),
         order: table.read("order", |value| value.choice(ORDERS)),
     })
 }
@@ -502,7 +502,10 @@ fn port(value: &Value<'_>) -> Option<Port> {
     let Some(text) = value.as_text() else { return value.expected("a port such as \"8080:80\"") };
     let (numbers, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
     let Some((_, protocol)) = PROTOCOLS.iter().find(|(name, _)| *name == protocol) else {
-        value.complain_with(format!("no protocol `{protocol}`"), suggest(protocol, PROTOCOLS.iter().map(|it| it.0)));
+        value.complain_with(
+            format!("no protocol `{protocol}`"),
+            suggest(protocol, PROTOCOLS.iter().map(|protocol| protocol.0)),
+        );
         return None;
     };
     let (published, target) =
@@ -561,7 +564,8 @@ fn leak(value: &Value<'_>, limit: i64) -> Option<Exit> {
     let table = value.table(LEAK)?;
     let from = table.read("from", Value::bytes).unwrap_or(0);
     let rate = table.need("rate", Value::rate)?;
-    let Some(room) = u64::try_from(limit).ok().filter(|it| 0 < *it).and_then(|limit| limit.checked_sub(from)) else {
+    let Some(room) = u64::try_from(limit).ok().filter(|room| 0 < *room).and_then(|limit| limit.checked_sub(from))
+    else {
         return value.expected("a `limit` with more memory than it begins with");
     };
     let after = rate.map_or(Span::ZERO, |rate| Span::from_secs_f64(room as f64 / rate as f64));

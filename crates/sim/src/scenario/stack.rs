@@ -159,7 +159,7 @@ impl<'a> Stacks<'a> {
         match read_stack(name, &paths, env) {
             Ok(stack) => {
                 let service = |spec| NewService { stack: Some(name.into()), ..NewService::new(spec) };
-                self.brought.borrow_mut().extend(stack.services.iter().map(|it| it.name.clone()));
+                self.brought.borrow_mut().extend(stack.services.iter().map(|service| service.name.clone()));
                 self.deployed.borrow_mut().insert(name.to_string());
                 Some(StackPlan {
                     name: name.into(),

@@ -364,7 +364,7 @@ fn named(value: &Value<'_>) -> Option<Vec<Part>> {
         if !FAILOVERS.iter().any(|entry| entry.name == name) {
             item.complain_with(
                 format!("no failover policy `{name}`"),
-                suggest(name, FAILOVERS.iter().map(|it| it.name)),
+                suggest(name, FAILOVERS.iter().map(|entry| entry.name)),
             );
             return None;
         }
@@ -403,13 +403,13 @@ fn label(value: &Value<'_>, labels: &BTreeSet<String>) -> Option<String> {
 /// A parameter of a policy.
 fn read(policy: &PolicyEntry, entry: &Entry<'_>, labels: &BTreeSet<String>) -> Option<failover::Value> {
     let value = &entry.value;
-    let Some(Parameter { kind, .. }) = policy.parameters.iter().find(|it| it.name == entry.key) else {
-        let known = policy.parameters.iter().map(|it| it.name);
+    let Some(Parameter { kind, .. }) = policy.parameters.iter().find(|parameter| parameter.name == entry.key) else {
+        let known = policy.parameters.iter().map(|parameter| parameter.name);
         value.sink.complain(Some(entry.place), format!("unknown key `{}`", value.path), suggest(entry.key, known));
         return None;
     };
     let expected = || value.expected(kind.expected());
-    let is_whole = value.as_decimal().is_some_and(|text| text.bytes().all(|it| it.is_ascii_digit()));
+    let is_whole = value.as_decimal().is_some_and(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
     Some(match *kind {
         Kind::Span => failover::Value::Span(value.duration()?),
         Kind::Count(from, to) => failover::Value::Count(value.count(from..=to)?),
@@ -443,8 +443,11 @@ impl Strategies {
     ) {
         for (plan, place) in self.plans.iter().zip(&self.places) {
             let Ok(policy) = failover::build(&plan.failover, 0) else { continue };
-            let mine = |it: &&ServicePlan| it.failover.is_empty() && it.stack.is_none() && !it.spec.mode.is_job();
-            let refused = services.clone().filter(mine).find_map(|it| Some((it, policy.accepts(&it.spec).err()?)));
+            let mine = |service: &&ServicePlan| {
+                service.failover.is_empty() && service.stack.is_none() && !service.spec.mode.is_job()
+            };
+            let refused =
+                services.clone().filter(mine).find_map(|service| Some((service, policy.accepts(&service.spec).err()?)));
             if let Some((service, why)) = refused {
                 let (label, name) = (failover::label(&plan.failover), &service.spec.name);
                 let help = "give that service a `failover` of its own, such as \"reschedule\"".to_string();

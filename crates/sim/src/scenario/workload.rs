@@ -48,7 +48,8 @@ pub(super) fn requests(
     services: &[ServicePlan],
     gossips: bool,
 ) -> Vec<RequestPlan> {
-    let rows: BTreeMap<&str, usize> = services.iter().enumerate().map(|(row, it)| (&*it.spec.name, row)).collect();
+    let rows: BTreeMap<&str, usize> =
+        services.iter().enumerate().map(|(row, service)| (&*service.spec.name, row)).collect();
     let mut plans: Vec<RequestPlan> = Vec::new();
     let mut asked = BTreeSet::new();
     for table in scenario.tables("requests", REQUESTS) {
@@ -111,8 +112,9 @@ pub(super) fn workload(
     labels: &BTreeSet<String>,
 ) -> (Vec<ArrivalPlan>, Vec<QueuePlan>) {
     let queues = queues(&scenario.tables("queue", QUEUE));
-    let rows: BTreeMap<&str, usize> = queues.iter().enumerate().map(|(row, it)| (it.name.as_str(), row)).collect();
-    let mut names: BTreeSet<String> = services.iter().map(|it| it.spec.name.clone()).collect();
+    let rows: BTreeMap<&str, usize> =
+        queues.iter().enumerate().map(|(row, queue)| (queue.name.as_str(), row)).collect();
+    let mut names: BTreeSet<String> = services.iter().map(|service| service.spec.name.clone()).collect();
     let mut plans = Vec::new();
     for table in scenario.tables("arrivals", ARRIVALS) {
         let process = process(&table, folder);
@@ -209,7 +211,7 @@ fn listed(value: &Value<'_>, folder: &Path) -> Option<Vec<Listed>> {
     let mut rows = file.map(|row| {
         let at = row.need("at", SECONDS, seconds);
         let run = row.read("run", SECONDS, seconds);
-        let replicas = row.read("replicas", &replicas, |text| text.parse::<u64>().ok().filter(|it| *it <= TASKS));
+        let replicas = row.read("replicas", &replicas, |text| text.parse::<u64>().ok().filter(|count| *count <= TASKS));
         Some(Listed { at: Time::ZERO + at?, run, replicas })
     })?;
     rows.sort_by_key(|row| row.at);
@@ -233,7 +235,7 @@ fn popularity(value: &Value<'_>, kinds: usize) -> Option<Vec<f64>> {
         let exponent = value.table(POPULARITY)?.need("zipf", |value| value.number(0.0..=10.0))?;
         return Some((1..=kinds).map(|rank| libm::pow(rank as f64, -exponent)).collect());
     }
-    let weights: Option<Vec<f64>> = value.list().iter().map(|it| it.number(0.0..=1e9)).collect();
+    let weights: Option<Vec<f64>> = value.list().iter().map(|weight| weight.number(0.0..=1e9)).collect();
     let weights = weights?;
     if weights.len() != kinds || weights.iter().sum::<f64>() <= 0.0 {
         value.complain(format!("expected {kinds} weights, one for each kind of service, not all 0"));
