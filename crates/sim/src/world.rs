@@ -96,8 +96,8 @@ const _: () = assert!(size_of::<Event>() <= 16, "events are moved a few times in
 macro_rules! part_of_event {
     ($($variant:ident($type:ty)),*) => {$(
         impl From<$type> for Event {
-            fn from(it: $type) -> Event {
-                Event::$variant(it)
+            fn from(event: $type) -> Event {
+                Event::$variant(event)
             }
         }
     )*};
@@ -532,7 +532,7 @@ impl World {
 }
 
 fn events_at_once_max(scenario: &Scenario) -> u64 {
-    let tasks = scenario.services.iter().map(|it| match it.spec.mode {
+    let tasks = scenario.services.iter().map(|service| match service.spec.mode {
         Mode::Replicated { replicas } => replicas,
         Mode::ReplicatedJob { max_concurrent, .. } => max_concurrent,
         Mode::Global | Mode::GlobalJob => scenario.nodes.len() as u64,

@@ -37,7 +37,7 @@ pub(super) struct Script {
 
 impl Script {
     pub(super) fn new(scenario: &Scenario) -> Script {
-        let groups = scenario.script.iter().map(|it| it.group as usize + 1).max().unwrap_or(0);
+        let groups = scenario.script.iter().map(|scripted| scripted.group as usize + 1).max().unwrap_or(0);
         Script { happened: vec![false; groups], ..Script::default() }
     }
 
@@ -129,7 +129,7 @@ impl Control {
         {
             return false;
         }
-        let state = service.update_status.as_ref().map(|it| it.state);
+        let state = service.update_status.as_ref().map(|status| status.state);
         if matches!(state, Some(UpdateState::Updating | UpdateState::RollbackStarted)) {
             return false;
         }
@@ -157,20 +157,20 @@ impl Control {
         let complete = tasks.iter().filter(|task| task.state == TaskState::Complete).count() as u64;
         match service.spec.mode {
             Mode::ReplicatedJob { total_completions, .. } => total_completions <= complete,
-            _ => complete > 0 && tasks.iter().all(|it| it.state > TaskState::Running),
+            _ => complete > 0 && tasks.iter().all(|task| task.state > TaskState::Running),
         }
     }
 
     fn update_is(&self, name: &str, end: UpdateEnd) -> bool {
         let Ok(id) = self.service(name) else { return false };
         let status = self.manager.cluster().services()[id].update_status.as_ref();
-        status.is_some_and(|it| match end {
-            UpdateEnd::Started => it.state == UpdateState::Updating,
-            UpdateEnd::Paused => it.state == UpdateState::Paused,
-            UpdateEnd::Completed => it.state == UpdateState::Completed,
-            UpdateEnd::RollbackStarted => it.state == UpdateState::RollbackStarted,
-            UpdateEnd::RollbackPaused => it.state == UpdateState::RollbackPaused,
-            UpdateEnd::RolledBack => it.state == UpdateState::RollbackCompleted,
+        status.is_some_and(|status| match end {
+            UpdateEnd::Started => status.state == UpdateState::Updating,
+            UpdateEnd::Paused => status.state == UpdateState::Paused,
+            UpdateEnd::Completed => status.state == UpdateState::Completed,
+            UpdateEnd::RollbackStarted => status.state == UpdateState::RollbackStarted,
+            UpdateEnd::RollbackPaused => status.state == UpdateState::RollbackPaused,
+            UpdateEnd::RolledBack => status.state == UpdateState::RollbackCompleted,
         })
     }
 

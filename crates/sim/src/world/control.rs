@@ -156,11 +156,11 @@ impl Control {
             task_history: models.managers.history as i64,
         })?;
         let count = scenario.nodes.len();
-        let names = || scenario.nodes.iter().map(|it| it.spec.id.as_str());
+        let names = || scenario.nodes.iter().map(|node| node.spec.id.as_str());
         let joins = Joins::new(&models.managers, &scenario.joins, names(), seeds);
-        let is_manager = |it: &(usize, &NodePlan)| it.1.spec.role == Role::Manager && joins.is_there(it.0);
+        let is_manager = |node: &(usize, &NodePlan)| node.1.spec.role == Role::Manager && joins.is_there(node.0);
         let managers = scenario.nodes.iter().enumerate().filter(is_manager);
-        let managers = managers.map(|(row, it)| (row, it.spec.id.as_str()));
+        let managers = managers.map(|(row, node)| (row, node.spec.id.as_str()));
         let control = Control {
             seeds,
             manager,
@@ -178,7 +178,7 @@ impl Control {
             origins: Vec::new(),
             behaviours: BTreeMap::new(),
             stacks: BTreeMap::new(),
-            networks: scenario.networks.iter().map(|it| it.name.clone()).collect(),
+            networks: scenario.networks.iter().map(|network| network.name.clone()).collect(),
             absent_networks: BTreeSet::new(),
             files: Files::default(),
             jobs: Vec::new(),
@@ -273,7 +273,7 @@ impl Control {
             }
             Fact::Allocated(task) => self.allocated.push(sched::Event::Allocated(self.ids[task.row()])),
             Fact::Started(task) => {
-                if let Some(job) = self.records().origin(task).and_then(|it| it.job) {
+                if let Some(job) = self.records().origin(task).and_then(|origin| origin.job) {
                     cx.tell(Fact::JobStarted(job));
                 }
             }

@@ -59,8 +59,8 @@ impl Fabric {
     /// Every machine is up, and those of which `is_there` says so are in the cluster.
     pub(super) fn new(scenario: &Arc<Scenario>, seeds: Seeds, is_there: impl Fn(usize) -> bool) -> Fabric {
         let (models, count) = (&scenario.models, scenario.nodes.len());
-        let names = scenario.nodes.iter().map(|it| it.spec.id.as_str());
-        let bandwidths = scenario.nodes.iter().map(|it| it.bandwidth);
+        let names = scenario.nodes.iter().map(|node| node.spec.id.as_str());
+        let bandwidths = scenario.nodes.iter().map(|node| node.bandwidth);
         let mut overlay = Overlay::new(&models.overlay, &scenario.networks, 0);
         (0..count).filter(|node| is_there(*node)).for_each(|node| overlay.join(node));
         Fabric {
@@ -70,7 +70,7 @@ impl Fabric {
             bad_images: scenario
                 .images
                 .iter()
-                .filter_map(|it| Some((Reference::name_of(&it.name), it.exit?)))
+                .filter_map(|kind| Some((Reference::name_of(&kind.name), kind.exit?)))
                 .collect(),
             overlay,
             failures: Failures::new(&scenario.failures, count, seeds),
@@ -144,7 +144,7 @@ impl Fabric {
             Fact::ImageFailed(task, error) => self.agents.not_pulled(cx, *task, Arc::clone(error)),
             Fact::Attached(task) => self.agents.attached(cx, *task),
             Fact::Started(task) => {
-                if let Some(load) = records.origin(*task).and_then(|it| it.load) {
+                if let Some(load) = records.origin(*task).and_then(|origin| origin.load) {
                     self.requests.started(cx.now(), load as usize, *task, records.node(*task).unwrap_or_default());
                 }
                 self.gossip_endpoint(cx, *task, true, records);
@@ -217,7 +217,7 @@ impl Fabric {
         if self.scenario.models.gossip.interval.is_some()
             && let Some(node) = records.node(task)
         {
-            let is_asked = records.origin(task).is_some_and(|it| it.load.is_some());
+            let is_asked = records.origin(task).is_some_and(|origin| origin.load.is_some());
             self.gossip.news(cx, node, is_asked.then_some(Subject { task, serves }));
         }
     }
@@ -242,16 +242,16 @@ impl Fabric {
     }
 
     /// A unit of a failure plan fails, or is repaired.
-    pub(super) fn strike(&mut self, cx: &mut Cx, it: FailedUnit) {
+    pub(super) fn strike(&mut self, cx: &mut Cx, struck: FailedUnit) {
         let scenario = Arc::clone(&self.scenario);
-        let unit = &scenario.failures[it.plan as usize].units[it.unit as usize];
-        match it.fault {
+        let unit = &scenario.failures[struck.plan as usize].units[struck.unit as usize];
+        match struck.fault {
             Some((fault, process)) => {
-                let kind = if it.failed { "network broken" } else { "network repaired" };
+                let kind = if struck.failed { "network broken" } else { "network repaired" };
                 cx.note(kind, format!("{} {kind}", unit.name));
-                self.set_links(cx, &unit.nodes, fault, Cause::process(process as usize), it.failed);
+                self.set_links(cx, &unit.nodes, fault, Cause::process(process as usize), struck.failed);
             }
-            None => self.power(cx, it.failed, Some(&unit.name)),
+            None => self.power(cx, struck.failed, Some(&unit.name)),
         }
     }
 
@@ -266,11 +266,11 @@ impl Fabric {
 
     /// Paused containers of a service answer again.
     pub(super) fn unpause(&mut self, cx: &Cx, service: ServiceId, records: Records<'_>) {
-        let is_its = |task: &TaskNo| records.task(*task).is_some_and(|it| it.service == service);
+        let is_its = |task: &TaskNo| records.task(*task).is_some_and(|record| record.service == service);
         let tasks: Vec<TaskNo> = self.paused.iter().copied().filter(is_its).collect();
         for task in tasks {
             self.paused.remove(&task);
-            if let Some(load) = records.origin(task).and_then(|it| it.load) {
+            if let Some(load) = records.origin(task).and_then(|origin| origin.load) {
                 self.requests.started(cx.now(), load as usize, task, records.node(task).unwrap_or_default());
             }
         }
@@ -355,6 +355,6 @@ fn racks(scenario: &Scenario) -> Vec<usize> {
     let value = |node: &NodePlan| node.spec.labels.get(&scenario.models.registry.rack).cloned().unwrap_or_default();
     let values: Vec<String> = scenario.nodes.iter().map(value).collect();
     let rows: BTreeMap<&String, usize> =
-        values.iter().collect::<BTreeSet<_>>().into_iter().enumerate().map(|(row, it)| (it, row)).collect();
-    values.iter().map(|it| rows[it]).collect()
+        values.iter().collect::<BTreeSet<_>>().into_iter().enumerate().map(|(row, value)| (value, row)).collect();
+    values.iter().map(|value| rows[value]).collect()
 }

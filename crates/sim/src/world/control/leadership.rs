@@ -198,7 +198,9 @@ impl Control {
     pub(super) fn hold(&mut self, reports: &mut Vec<sched::Event>) {
         reports.retain(|report| {
             let node = match &report {
-                sched::Event::TaskStatus { task, .. } => self.manager.cluster().task(*task).and_then(|it| it.node),
+                sched::Event::TaskStatus { task, .. } => {
+                    self.manager.cluster().task(*task).and_then(|record| record.node)
+                }
                 _ => None,
             };
             let closed = node.and_then(|id| self.members.machine(id)).filter(|node| !self.sessions.open[*node]);
@@ -308,7 +310,7 @@ mod tests {
 
     /// What a look at all nodes says.
     fn closed(sessions: &Sessions) -> usize {
-        (0..NODES).filter(|it| sessions.there[*it] && !sessions.open[*it]).count()
+        (0..NODES).filter(|node| sessions.there[*node] && !sessions.open[*node]).count()
     }
 
     #[test]

@@ -198,7 +198,7 @@ impl Control {
         if !self.managers.lead() {
             return cx.after(scaler.every, autoscaler::Event::Look(plan as u32));
         }
-        let there = (0..self.scenario.nodes.len()).filter(|it| self.joins.is_there(*it));
+        let there = (0..self.scenario.nodes.len()).filter(|node| self.joins.is_there(*node));
         let machines: Vec<Machine> = there.map(|node| self.machine(node)).collect();
         let waiting = self.waiting(scaler);
         self.scalers.look(cx, plan, &machines, &waiting);
@@ -208,11 +208,14 @@ impl Control {
         let cluster = self.manager.cluster();
         let id = self.members.id(node);
         let spec = &cluster.nodes()[id].spec;
-        let capacity = spec.description.as_ref().map_or((0, 0), |it| (it.resources.nano_cpus, it.resources.memory));
+        let capacity = spec
+            .description
+            .as_ref()
+            .map_or((0, 0), |description| (description.resources.nano_cpus, description.resources.memory));
         let mut free = capacity;
         let mut movable = Vec::new();
         let mut lives = false;
-        for task in cluster.tasks_on(id).filter_map(|it| cluster.task(it)) {
+        for task in cluster.tasks_on(id).filter_map(|task| cluster.task(task)) {
             if !(TaskState::Assigned..=TaskState::Running).contains(&task.state) {
                 continue;
             }
@@ -236,7 +239,7 @@ impl Control {
         for (_, task) in self.manager.cluster().tasks() {
             if task.found_no_node() {
                 let constraints = sched::constraint::parse(&task.spec.task.placement.constraints);
-                if constraints.is_ok_and(|it| sched::constraint::all_match(&it, like)) {
+                if constraints.is_ok_and(|constraints| sched::constraint::all_match(&constraints, like)) {
                     let wants = &task.spec.task.reservations;
                     waiting.push(((wants.nano_cpus, wants.memory), task.created));
                 }

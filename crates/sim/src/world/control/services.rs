@@ -146,7 +146,7 @@ impl Control {
 
     /// What a service names must be there.
     fn check_names(&self, spec: &ServiceSpec) -> Done {
-        if let Some(network) = spec.task.networks.iter().find(|it| !self.has_network(it)) {
+        if let Some(network) = spec.task.networks.iter().find(|network| !self.has_network(network)) {
             return Err(Refusal::new(format!("network {network} not found")));
         }
         self.files.missing(spec).map_or(Ok(()), |text| Err(Refusal::new(text)))
@@ -262,7 +262,7 @@ impl Control {
         };
         let mut behaviour = arrival.kind.behaviour;
         if let Some(run) = arrival.run {
-            let code = behaviour.exit.map_or(0, |it| it.code);
+            let code = behaviour.exit.map_or(0, |exit| exit.code);
             behaviour.exit = Some(Exit { after: Law::Fixed(run), code });
         }
         let origin = Origin {
@@ -300,7 +300,7 @@ impl Control {
     /// Replicas that a service wants now.
     pub(in crate::world) fn replicas(&self, name: &str) -> u64 {
         let service = self.service(name).ok().and_then(|id| self.manager.cluster().service(id));
-        match service.map(|it| it.spec.mode) {
+        match service.map(|service| service.spec.mode) {
             Some(Mode::Replicated { replicas }) => replicas,
             _ => 0,
         }
@@ -324,7 +324,7 @@ impl Control {
             let taken = moved.get(&place).copied().unwrap_or(place);
             moved.insert(place, moved.get(&last).copied().unwrap_or(last));
             let Some((slot, number)) = self.victims.find(id, taken) else { continue };
-            let chosen = slots.tasks_in(slot).filter(|it| self.runs(*it)).nth(number);
+            let chosen = slots.tasks_in(slot).filter(|task| self.runs(*task)).nth(number);
             victims.push(self.numbers[chosen.expect("it was counted").row()]);
         }
         Ok(victims)
@@ -339,7 +339,7 @@ impl Control {
         let service = &cluster.services()[id];
         self.victims.watch(id, service.spec.mode.is_per_node());
         for task in service.tasks() {
-            if let Some(record) = cluster.task(task).filter(|it| it.state == TaskState::Running) {
+            if let Some(record) = cluster.task(task).filter(|record| record.state == TaskState::Running) {
                 self.victims.note(task, id, record.slot, true);
             }
         }
@@ -357,21 +357,22 @@ impl Control {
         } else {
             Slot::Number(slot.parse().map_err(|_| nothing())?)
         };
-        let task = service.slots.tasks_in(slot).find(|it| self.runs(*it)).ok_or_else(nothing)?;
+        let task = service.slots.tasks_in(slot).find(|task| self.runs(*task)).ok_or_else(nothing)?;
         Ok(self.numbers[task.row()])
     }
 
     fn runs(&self, task: TaskId) -> bool {
-        self.manager.cluster().task(task).is_some_and(|it| it.state == TaskState::Running)
+        self.manager.cluster().task(task).is_some_and(|record| record.state == TaskState::Running)
     }
 
     /// Nodes on which a task of a service runs, as the manager knows.
     pub(in crate::world) fn nodes_with(&self, name: &str) -> Result<BTreeSet<usize>, Refusal> {
         let id = self.service(name)?;
         let cluster = self.manager.cluster();
-        let tasks = cluster.services()[id].tasks().filter_map(|it| cluster.task(it));
-        let running = tasks.filter(|it| it.state == TaskState::Running && it.desired <= DesiredState::Running);
-        Ok(running.filter_map(|it| self.members.machine(it.node?)).collect())
+        let tasks = cluster.services()[id].tasks().filter_map(|task| cluster.task(task));
+        let running =
+            tasks.filter(|record| record.state == TaskState::Running && record.desired <= DesiredState::Running);
+        Ok(running.filter_map(|record| self.members.machine(record.node?)).collect())
     }
 }
 
@@ -381,7 +382,7 @@ impl Control {
     fn of_stack(&self, stack: &str) -> BTreeMap<String, ServiceId> {
         let ids = self.stacks.get(stack).into_iter().flat_map(|parts| &parts.services);
         let cluster = self.manager.cluster();
-        let there = ids.filter_map(|id| Some((*id, cluster.service(*id).filter(|it| !it.removed)?)));
+        let there = ids.filter_map(|id| Some((*id, cluster.service(*id).filter(|service| !service.removed)?)));
         there.map(|(id, service)| (service.spec.name.clone(), id)).collect()
     }
 
@@ -523,7 +524,7 @@ impl Control {
             return Err(Refusal::new(format!("network {name} not found")));
         }
         let cluster = self.manager.cluster();
-        let uses = |spec: &ServiceSpec| spec.task.networks.iter().any(|it| it == name);
+        let uses = |spec: &ServiceSpec| spec.task.networks.iter().any(|network| network == name);
         let mut services = cluster.services().iter().map(|(_, service)| service).filter(|service| !service.removed);
         if let Some(service) = services.find(|service| uses(&service.spec)) {
             return Err(Refusal::new(format!("network {name} is in use by service {}", service.spec.name)));
@@ -540,8 +541,8 @@ impl Control {
     fn users(&self, kind: FileKind, name: &str) -> Vec<String> {
         let file = format!("{}:{name}", kind.word());
         let services = self.manager.cluster().services().iter().map(|(_, service)| service);
-        let users = services.filter(|it| !it.removed && it.spec.task.container.files.contains(&file));
-        users.map(|it| it.spec.name.clone()).collect()
+        let users = services.filter(|service| !service.removed && service.spec.task.container.files.contains(&file));
+        users.map(|service| service.spec.name.clone()).collect()
     }
 
     /// `docker config rm`, in the words of SwarmKit `manager/controlapi/config.go`, `RemoveConfig`.
@@ -562,7 +563,7 @@ impl Control {
         let prefix = format!("{}:", to.kind.word());
         for user in self.users(to.kind, from) {
             self.update(cx, &user, |spec, _| {
-                let names = spec.task.container.files.iter().filter_map(|it| it.strip_prefix(&prefix));
+                let names = spec.task.container.files.iter().filter_map(|file| file.strip_prefix(&prefix));
                 let other = |name: &str| if name == &**from { to.name.to_string() } else { name.to_string() };
                 let names: Vec<String> = names.map(other).collect();
                 list.set(spec, &names);
