@@ -104,7 +104,10 @@ fn failover(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("failover");
     group.sample_size(10).warm_up_time(Duration::from_millis(300)).measurement_time(Duration::from_secs(1));
     group.throughput(Throughput::Elements(PER_NODE));
-    assert!(FAILOVERS.iter().map(|entry| entry.name).eq(DIGESTS.iter().map(|it| it.0)), "a policy has no digest");
+    assert!(
+        FAILOVERS.iter().map(|entry| entry.name).eq(DIGESTS.iter().map(|digest| digest.0)),
+        "a policy has no digest"
+    );
     for (policy, loss, back) in DIGESTS {
         // Losses and returns take turns in one cluster, each node once; the first of both has a digest.
         let fresh = || {

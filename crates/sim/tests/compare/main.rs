@@ -33,7 +33,7 @@ fn results(scenario: &Scenario) -> Results {
 
 /// The values of a metric with the scenario's only strategy, replication by replication.
 fn values(scenario: &Scenario, metric: &str) -> Vec<f64> {
-    let row = METRICS.iter().position(|it| it.name == metric).expect("it is a metric");
+    let row = METRICS.iter().position(|entry| entry.name == metric).expect("it is a metric");
     let outcomes = execute(scenario, &plan(scenario), 1, &|_| {});
     outcomes.iter().map(|outcome| outcome.values[row].expect("it has a value")).collect()
 }

@@ -805,33 +805,33 @@ impl Writer {
 
     /// What nothing depends on but that another one is another version.
     fn parts_of_containers(&mut self, service: &mut Table) {
-        self.maybe(service, "command", |it| it.dice.some(&["run", "serve"]));
-        self.maybe(service, "args", |it| it.dice.some(&["-v", "--port=80"]));
+        self.maybe(service, "command", |generator| generator.dice.some(&["run", "serve"]));
+        self.maybe(service, "args", |generator| generator.dice.some(&["-v", "--port=80"]));
         self.maybe(service, "env", |_| Table::default().with("MODE", "new").with("N", 1u64));
         self.maybe(service, "container_labels", |_| Table::default().with("tier", "b"));
-        self.maybe(service, "mounts", |it| it.dice.some(&["data:/data", "logs:/logs"]));
-        self.maybe(service, "configs", |it| it.dice.some(FILES));
-        self.maybe(service, "secrets", |it| it.dice.some(FILES));
+        self.maybe(service, "mounts", |generator| generator.dice.some(&["data:/data", "logs:/logs"]));
+        self.maybe(service, "configs", |generator| generator.dice.some(FILES));
+        self.maybe(service, "secrets", |generator| generator.dice.some(FILES));
     }
 
     /// What an update changes of a service.
     fn change(&mut self) -> Table {
         let mut change = Table::default();
-        self.maybe(&mut change, "image", |it| it.dice.pick(&it.images).clone());
-        self.maybe(&mut change, "replicas", |it| it.dice.count(0..=6));
-        self.maybe(&mut change, "reserve", |it| it.resources(false));
-        self.maybe(&mut change, "max_replicas_per_node", |it| it.dice.amount(0..=3, &[0, 1]));
+        self.maybe(&mut change, "image", |generator| generator.dice.pick(&generator.images).clone());
+        self.maybe(&mut change, "replicas", |generator| generator.dice.count(0..=6));
+        self.maybe(&mut change, "reserve", |generator| generator.resources(false));
+        self.maybe(&mut change, "max_replicas_per_node", |generator| generator.dice.amount(0..=3, &[0, 1]));
         self.maybe(&mut change, "constraints", Writer::constraints);
-        self.maybe(&mut change, "networks", |it| it.dice.some(&it.networks));
+        self.maybe(&mut change, "networks", |generator| generator.dice.some(&generator.networks));
         self.maybe_span(&mut change, "stop_grace", SECOND / 10, 20 * SECOND);
-        self.maybe(&mut change, "add", |it| {
-            let mut more = Table::default().with("constraints", it.constraints());
-            it.parts_of_containers(&mut more);
+        self.maybe(&mut change, "add", |generator| {
+            let mut more = Table::default().with("constraints", generator.constraints());
+            generator.parts_of_containers(&mut more);
             more
         });
-        self.maybe(&mut change, "remove", |it| {
+        self.maybe(&mut change, "remove", |generator| {
             let less = Table::default().with("env", vec!["MODE"]).with("labels", vec!["tier"]);
-            less.with("constraints", it.constraints()).with("networks", it.dice.some(&it.networks))
+            less.with("constraints", generator.constraints()).with("networks", generator.dice.some(&generator.networks))
         });
         self.parts_of_containers(&mut change);
         change.with("labels", Table::default().with("release", self.dice.count(0..=9)))
@@ -998,10 +998,12 @@ impl Writer {
                 let at = self.dice.written(at);
                 stack.set("at", at);
             }
-            self.maybe(&mut stack, "env", |it| Table::default().with("TAG", "2").with("COUNT", it.dice.count(0..=4)));
-            self.maybe(&mut stack, "prune", |it| it.dice.maybe());
-            self.maybe(&mut stack, "env_file", |it| {
-                it.files.insert("variables.env".into(), "# What the stack needs\nTAG=3\nCOUNT=1\n".into());
+            self.maybe(&mut stack, "env", |generator| {
+                Table::default().with("TAG", "2").with("COUNT", generator.dice.count(0..=4))
+            });
+            self.maybe(&mut stack, "prune", |generator| generator.dice.maybe());
+            self.maybe(&mut stack, "env_file", |generator| {
+                generator.files.insert("variables.env".into(), "# What the stack needs\nTAG=3\nCOUNT=1\n".into());
                 "variables.env"
             });
             tables.push(stack);
@@ -1509,19 +1511,21 @@ impl Writer {
         } else {
             let mut conditions: Vec<String> =
                 ["leader lost", "leader elected", "majority lost", "majority back"].map(String::from).into();
-            conditions.extend(self.services.iter().flat_map(|it| {
-                ["converged", "completed"].map(|end| format!("{} {end}", it.name)).into_iter().chain(
-                    ["started", "paused", "completed", "rolled back"].map(|end| format!("update of {} {end}", it.name)),
+            conditions.extend(self.services.iter().flat_map(|service| {
+                ["converged", "completed"].map(|end| format!("{} {end}", service.name)).into_iter().chain(
+                    ["started", "paused", "completed", "rolled back"]
+                        .map(|end| format!("update of {} {end}", service.name)),
                 )
             }));
-            conditions.extend(self.nodes.iter().flat_map(|it| ["down", "ready"].map(|is| format!("{} {is}", it.name))));
+            conditions
+                .extend(self.nodes.iter().flat_map(|node| ["down", "ready"].map(|is| format!("{} {is}", node.name))));
             let condition = self.dice.pick(&conditions).clone();
             event.set("when", condition);
         }
         let longest = self.duration / 4;
-        self.maybe(event, "after", |it| {
-            let span = it.dice.count(0..=longest);
-            it.dice.written(span)
+        self.maybe(event, "after", |generator| {
+            let span = generator.dice.count(0..=longest);
+            generator.dice.written(span)
         });
     }
 
@@ -1529,7 +1533,7 @@ impl Writer {
     fn selector_of_the_moment(&mut self, nodes: Item) -> Item {
         let mut words =
             vec!["leader", "reachable", "random 2 of all", "all - leader", "random 1 of reachable - leader"];
-        let with = self.services.first().map(|it| format!("nodes with service={}", it.name));
+        let with = self.services.first().map(|service| format!("nodes with service={}", service.name));
         words.extend(with.as_deref());
         if self.dice.chance(0.3) { (*self.dice.pick(&words)).into() } else { nodes }
     }
@@ -1600,9 +1604,9 @@ impl Writer {
             "unpause_container",
         ];
         let key = *self.dice.pick(KEYS);
-        let fits = |it: &&Service| match key {
-            "scale" => it.is_replicated,
-            "rollback" => it.changed.is_some(),
+        let fits = |service: &&Service| match key {
+            "scale" => service.is_replicated,
+            "rollback" => service.changed.is_some(),
             _ => true,
         };
         let end = self.duration;

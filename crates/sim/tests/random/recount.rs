@@ -190,7 +190,7 @@ pub fn recount(scenario: &Scenario, results: &Results, seen: &mut BTreeSet<&'sta
             }
         }
         run.bounds(of)?;
-        if let Some(services) = results.services.iter().find(|it| is_same(&it.strategy, it.replication)) {
+        if let Some(services) = results.services.iter().find(|run| is_same(&run.strategy, run.replication)) {
             add_up(&services.items, of, run.end)?;
         }
     }
@@ -201,25 +201,25 @@ pub fn recount(scenario: &Scenario, results: &Results, seen: &mut BTreeSet<&'sta
 fn add_up(services: &[ServiceRow], of: impl Fn(&str) -> Option<f64>, end: f64) -> Held {
     let sum = |value: fn(&ServiceRow) -> f64| services.iter().map(value).sum::<f64>();
     for (name, together) in [
-        ("replica_seconds_lost", sum(|it| it.lost_s)),
-        ("replicas_lost", sum(|it| it.replicas_lost as f64)),
-        ("failover_lost_s", sum(|it| it.failover_lost_s)),
-        ("failover_lost_detected_s", sum(|it| it.failover_lost_detected_s)),
-        ("moves", sum(|it| it.moves as f64)),
-        ("node_changes", sum(|it| it.node_changes as f64)),
-        ("duplicate_seconds", sum(|it| it.duplicate_s)),
-        ("below_quorum_s", sum(|it| it.below_quorum_s)),
-        ("stood_still_s", sum(|it| it.stood_still_s)),
-        ("tasks_desired", sum(|it| it.wanted as f64)),
+        ("replica_seconds_lost", sum(|row| row.lost_s)),
+        ("replicas_lost", sum(|row| row.replicas_lost as f64)),
+        ("failover_lost_s", sum(|row| row.failover_lost_s)),
+        ("failover_lost_detected_s", sum(|row| row.failover_lost_detected_s)),
+        ("moves", sum(|row| row.moves as f64)),
+        ("node_changes", sum(|row| row.node_changes as f64)),
+        ("duplicate_seconds", sum(|row| row.duplicate_s)),
+        ("below_quorum_s", sum(|row| row.below_quorum_s)),
+        ("stood_still_s", sum(|row| row.stood_still_s)),
+        ("tasks_desired", sum(|row| row.wanted as f64)),
     ] {
         let told = of(name).unwrap_or(0.0);
         let law = format!("{name} of all services is that of each, added up");
         holds((told - together).abs() <= 1e-9 * told.abs() + end * 1e-9, &law, || format!("{told}, {together}"))?;
     }
-    for it in services {
-        let detected = it.failover_lost_detected_s <= it.failover_lost_s + end * 1e-9;
-        holds(detected, "what is lost from detection on is lost from the failure on", || format!("{it:?}"))?;
-        holds(it.stood_still_s == 0.0 || it.running_min == 0, "who stood still ran nothing", || format!("{it:?}"))?;
+    for row in services {
+        let detected = row.failover_lost_detected_s <= row.failover_lost_s + end * 1e-9;
+        holds(detected, "what is lost from detection on is lost from the failure on", || format!("{row:?}"))?;
+        holds(row.stood_still_s == 0.0 || row.running_min == 0, "who stood still ran nothing", || format!("{row:?}"))?;
     }
     Ok(())
 }
@@ -282,9 +282,14 @@ impl Run<'_> {
             (1..=n).find(|rank| hundredths * n <= 100 * rank).map(|rank| to_running[rank - 1])
         };
         // Events that wait for a condition do not count.
-        let timed = self.scenario.script.iter().filter(|it| it.wait.is_none()).map(|it| it.at.as_secs_f64());
-        let marked = self.marks.iter().rev().find(|it| it.kind == "script").map(|it| it.time_s);
-        let all_are_timed = self.scenario.script.iter().all(|it| it.wait.is_none());
+        let timed = self
+            .scenario
+            .script
+            .iter()
+            .filter(|scripted| scripted.wait.is_none())
+            .map(|scripted| scripted.at.as_secs_f64());
+        let marked = self.marks.iter().rev().find(|mark| mark.kind == "script").map(|mark| mark.time_s);
+        let all_are_timed = self.scenario.script.iter().all(|scripted| scripted.wait.is_none());
         let event = if all_are_timed { marked } else { timed.reduce(f64::max) };
         let since = |time: fn(&TaskRow) -> Option<f64>| {
             let event = event?;
@@ -331,7 +336,7 @@ impl Run<'_> {
         let leaves = |order: &Order| matches!(order, Order::RemoveNode(..) | Order::Leave(_));
         let are_all_members = self.scenario.joins.is_empty()
             && self.scenario.scalers.is_empty()
-            && !self.scenario.script.iter().any(|it| leaves(&it.order));
+            && !self.scenario.script.iter().any(|scripted| leaves(&scripted.order));
         let mut without = 0.0;
         for (kind, sign) in [("down", 1.0), ("up", -1.0)] {
             without += of_kind(kind).map(|mark| sign * machines(mark) as f64 * self.left(mark.time_s)).sum::<f64>();

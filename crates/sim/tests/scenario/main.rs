@@ -606,7 +606,8 @@ fn networks_break_in_four_ways_by_script_and_at_random() {
             weaken = { nodes = "w-1", loss = 0, delay = "0s" }
         "#,
     );
-    let happens: Vec<(&str, &Order)> = scenario.script.iter().map(|it| (it.label.as_str(), &it.order)).collect();
+    let happens: Vec<(&str, &Order)> =
+        scenario.script.iter().map(|scripted| (scripted.label.as_str(), &scripted.order)).collect();
     let weak = LinkImpairment { loss: 0.25, delay: Law::Fixed(Span::ZERO) };
     assert_eq!(
         happens,

@@ -143,7 +143,7 @@ fn orders_by_hand_are_those_of_a_file() {
     let scenario = parsed(&text);
     assert_eq!(scenario.script.len(), ORDERS.len());
     let kinds: BTreeSet<String> =
-        scenario.script.iter().map(|it| format!("{:?}", std::mem::discriminant(&it.order))).collect();
+        scenario.script.iter().map(|scripted| format!("{:?}", std::mem::discriminant(&scripted.order))).collect();
     assert!(40 <= kinds.len(), "only {} kinds of orders", kinds.len());
 
     let file = ended(begin(&scenario));
@@ -161,7 +161,10 @@ fn orders_by_hand_are_those_of_a_file() {
     };
     assert_eq!(answers(&hand, Client::Hand), answers(&file, Client::Script));
     assert_eq!(hand.digest(), file.digest());
-    let refused = answers(&file, Client::Script).into_iter().filter_map(|it| it.2.err()).map(|it| it.to_string());
+    let refused = answers(&file, Client::Script)
+        .into_iter()
+        .filter_map(|answer| answer.2.err())
+        .map(|refusal| refusal.to_string());
     assert_eq!(
         refused.collect::<Vec<_>>(),
         ["network made is in use by service db", "config 'page-1' is in use by the following service: web",],
@@ -271,7 +274,7 @@ fn events_wait_for_what_they_wait_for() {
         .filter(|record| record.by == Client::Script)
         .map(|record| (record.at.as_secs_f64(), format!("{:?}", record.order).chars().take(6).collect()))
         .collect();
-    let names: Vec<&str> = times.iter().map(|it| it.1.as_str()).collect();
+    let names: Vec<&str> = times.iter().map(|entry| entry.1.as_str()).collect();
     assert_eq!(names, ["Update", "Rollba", "PowerO", "Scale(", "Kill(S"], "{times:?}");
     let gap = |one: usize, other: usize| times[other].0 - times[one].0;
     assert!(gap(0, 1) > 10.0 && gap(1, 2) > 1.0, "{times:?}");
@@ -417,7 +420,7 @@ fn a_machine_that_left_or_was_removed_joins_again_without_its_containers() {
     assert!(processes(&run, "w-2") > 0, "those of a node that is removed live on");
     run.run_until(at(200));
     assert_eq!((processes(&run, "w-1"), processes(&run, "w-2") > 0), (0, true));
-    assert!(run.node("w-1").is_some_and(|it| it.is_there && it.spec.state == sched::spec::NodeState::Down));
+    assert!(run.node("w-1").is_some_and(|node| node.is_there && node.spec.state == sched::spec::NodeState::Down));
     assert_eq!(run.service("web").expect("it is there").running, 6, "all of them elsewhere");
     // One of them is off for a while; both join.
     run.order(Order::PowerOff("w-1".into())).expect("nature asks nobody");
