@@ -56,17 +56,17 @@ type Cx = Context<Event>;
 #[derive(Clone, Copy, Debug)]
 enum Event {
     Agent(agent::Event),
-    Image(image::Event),
+    Image(image::ImageEvent),
     Failure(failure::Transition),
     Expired(heartbeat::Expired),
     Lost(heartbeat::Lost),
-    Workload(workload::Event),
+    Workload(workload::ArrivalEvent),
     Managers(managers::Event),
     Gossip(gossip::Round),
-    Requests(requests::Event),
-    Join(join::Event),
-    Operator(operator::Turn),
-    Scaler(autoscaler::Event),
+    Requests(requests::RequestEvent),
+    Join(join::JoinEvent),
+    Operator(operator::OperatorEvent),
+    Scaler(autoscaler::ScalerEvent),
     /// An agent calls the new leader, if that still leads.
     Rejoin {
         node: u32,
@@ -104,17 +104,17 @@ macro_rules! part_of_event {
 }
 part_of_event!(
     Agent(agent::Event),
-    Image(image::Event),
+    Image(image::ImageEvent),
     Failure(failure::Transition),
     Expired(heartbeat::Expired),
     Lost(heartbeat::Lost),
-    Workload(workload::Event),
+    Workload(workload::ArrivalEvent),
     Managers(managers::Event),
     Gossip(gossip::Round),
-    Requests(requests::Event),
-    Join(join::Event),
-    Operator(operator::Turn),
-    Scaler(autoscaler::Event)
+    Requests(requests::RequestEvent),
+    Join(join::JoinEvent),
+    Operator(operator::OperatorEvent),
+    Scaler(autoscaler::ScalerEvent)
 );
 
 /// How a run ended.
@@ -355,16 +355,16 @@ impl World {
             Event::Managers(event) => control.managers.handle(cx, event),
             Event::Requests(event) => {
                 let replicas = match event {
-                    requests::Event::Look(plan) => {
+                    requests::RequestEvent::Look(plan) => {
                         let service = scenario.requests[plan as usize].service;
                         control.replicas(&scenario.services[service].spec.name)
                     }
-                    requests::Event::Request(_) => 0,
+                    requests::RequestEvent::Request(_) => 0,
                 };
                 fabric.request(cx, event, replicas);
             }
-            Event::Scaler(autoscaler::Event::Look(plan)) => control.look(cx, plan as usize),
-            Event::Scaler(autoscaler::Event::Provisioned { node, .. }) => {
+            Event::Scaler(autoscaler::ScalerEvent::Look(plan)) => control.look(cx, plan as usize),
+            Event::Scaler(autoscaler::ScalerEvent::Provisioned { node, .. }) => {
                 cx.tell(Fact::MachineProvisioned(node as usize));
             }
             Event::Operator(turn) => self.door().operate(turn),

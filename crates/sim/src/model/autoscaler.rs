@@ -40,7 +40,7 @@ pub struct ScalerPlan {
 
 /// Something comes to pass between an autoscaler and its machines.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Event {
+pub enum ScalerEvent {
     /// The autoscaler of a plan looks.
     Look(u32),
     /// A machine that was ordered boots its engine.
@@ -105,15 +105,15 @@ impl Autoscalers {
     }
 
     /// Schedules the first look of every autoscaler.
-    pub fn start<E: From<Event>>(&mut self, cx: &mut Context<E>) {
+    pub fn start<E: From<ScalerEvent>>(&mut self, cx: &mut Context<E>) {
         for (row, plan) in self.plans.iter().enumerate() {
-            cx.after(plan.every, Event::Look(row as u32));
+            cx.after(plan.every, ScalerEvent::Look(row as u32));
         }
     }
 
     /// An autoscaler looks at the nodes of the cluster, in order of rows, and at the tasks that wait for resources which its
     /// machines could give them: what each wants, and since when.
-    pub fn look<E: From<Event>>(
+    pub fn look<E: From<ScalerEvent>>(
         &mut self,
         cx: &mut Context<E>,
         row: usize,
@@ -148,11 +148,11 @@ impl Autoscalers {
             self.orders += 1;
             let chance = part(self.entities[row], self.orders);
             let takes = plan.provision.sample(&mut self.seeds.stream(Stream::Provision, chance));
-            cx.after(takes, Event::Provisioned { plan: row as u32, node: node as u32 });
+            cx.after(takes, ScalerEvent::Provisioned { plan: row as u32, node: node as u32 });
             cx.tell(Fact::MachineOrdered(node));
         }
         self.give_back(cx, row, cluster, !waiting.is_empty());
-        cx.after(plan.every, Event::Look(row as u32));
+        cx.after(plan.every, ScalerEvent::Look(row as u32));
     }
 
     /// Drains what has not been needed for long enough.
@@ -268,14 +268,14 @@ mod tests {
         assert_eq!(machines_for(Vec::new(), (4, 100)), 0);
         let plans = [plan()];
         let mut scalers = Autoscalers::new(&plans, Seeds::of(1, 1));
-        let mut cx: Context<Event> = Context::new();
+        let mut cx: Context<ScalerEvent> = Context::new();
         scalers.start(&mut cx);
         let waiting: Vec<(Room, Time)> = vec![((3, 1), Time::ZERO), ((3, 1), Time::ZERO), ((9, 1), Time::ZERO)];
         let mut log = Vec::new();
         while let Some((now, event)) = cx.pop().filter(|next| next.0 < Time::ZERO + Span::from_secs(115)) {
             match event {
-                Event::Look(row) => scalers.look(&mut cx, row as usize, &[machine(1, &[4])], &waiting),
-                Event::Provisioned { node, .. } => cx.tell(Fact::MachineProvisioned(node as usize)),
+                ScalerEvent::Look(row) => scalers.look(&mut cx, row as usize, &[machine(1, &[4])], &waiting),
+                ScalerEvent::Provisioned { node, .. } => cx.tell(Fact::MachineProvisioned(node as usize)),
             }
             log.extend(cx.take_facts().into_iter().map(|fact| (now.as_secs_f64(), fact)));
         }
@@ -291,10 +291,10 @@ mod tests {
     fn looks(cluster: &[Machine], seconds: u64) -> Vec<(f64, Fact)> {
         let plans = [ScalerPlan { present: 3, ..plan() }];
         let mut scalers = Autoscalers::new(&plans, Seeds::of(1, 1));
-        let mut cx: Context<Event> = Context::new();
+        let mut cx: Context<ScalerEvent> = Context::new();
         scalers.start(&mut cx);
         let mut log = Vec::new();
-        while let Some((now, Event::Look(row))) =
+        while let Some((now, ScalerEvent::Look(row))) =
             cx.pop().filter(|next| next.0 <= Time::ZERO + Span::from_secs(seconds))
         {
             scalers.look(&mut cx, row as usize, cluster, &[]);

@@ -119,7 +119,7 @@ const NOBODY: u32 = 1 << 31;
 
 /// Something comes to pass between registry and nodes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Event {
+pub enum ImageEvent {
     /// The registry answered with the manifest, unless the pull was cancelled.
     Manifest {
         /// Row of the pull.
@@ -193,7 +193,7 @@ pub struct Images {
     free_transfers: Vec<u32>,
     serial: u32,
     flows: Flows,
-    /// The earliest pending [`Event::Arrived`].
+    /// The earliest pending [`ImageEvent::Arrived`].
     armed: Option<Time>,
     totals: Totals,
     /// Pulls for nobody so far.
@@ -434,7 +434,7 @@ impl Images {
     /// is given by digest and complete. Every other reference costs at least the manifest. An image that the registry
     /// does not describe has no layers. If it cannot be pulled, a copy on the node will do; without one
     /// [`Fact::ImageFailed`] says why.
-    pub fn pull<E: From<Event>>(&mut self, cx: &mut Context<E>, task: TaskNo, node: usize, image: &str) {
+    pub fn pull<E: From<ImageEvent>>(&mut self, cx: &mut Context<E>, task: TaskNo, node: usize, image: &str) {
         let image_row = self.row_of(image);
         let layers = &self.contents[image_row as usize].layers;
         let mut missed = false;
@@ -481,7 +481,7 @@ impl Images {
             return self.copy(cx, pull);
         }
         let round_trips = Span::from_nanos(self.model.latency.as_nanos().saturating_mul(2));
-        cx.after(round_trips, Event::Manifest { pull, serial });
+        cx.after(round_trips, ImageEvent::Manifest { pull, serial });
     }
 
     /// From now on it is noted which nodes' layers change; all of them at first.
@@ -508,7 +508,7 @@ impl Images {
     }
 
     /// A node pulls an image for nobody in particular, as `docker pull` does. Nothing tells whether it succeeds.
-    pub fn prefetch<E: From<Event>>(&mut self, cx: &mut Context<E>, node: usize, image: &str) {
+    pub fn prefetch<E: From<ImageEvent>>(&mut self, cx: &mut Context<E>, node: usize, image: &str) {
         let nobody = TaskNo(NOBODY | self.prefetched);
         self.prefetched = (self.prefetched + 1) % NOBODY;
         self.pull(cx, nobody, node, image);
@@ -573,7 +573,7 @@ impl Images {
     }
 
     /// The registry answers from now on, or does not.
-    pub fn switch<E: From<Event>>(&mut self, cx: &mut Context<E>, answers: bool) {
+    pub fn switch<E: From<ImageEvent>>(&mut self, cx: &mut Context<E>, answers: bool) {
         self.answers = answers;
         for node in 0..self.nodes.len() {
             self.break_off(cx, node);
@@ -599,7 +599,7 @@ impl Images {
     }
 
     /// The registry's uplink carries so many bytes per second from now on.
-    pub fn set_bandwidth<E: From<Event>>(&mut self, cx: &mut Context<E>, bandwidth: Option<u64>) {
+    pub fn set_bandwidth<E: From<ImageEvent>>(&mut self, cx: &mut Context<E>, bandwidth: Option<u64>) {
         self.model.bandwidth = bandwidth;
         self.flows.set_uplink(cx.now(), bandwidth);
         self.settle(cx);
@@ -616,14 +616,14 @@ impl Images {
     }
 
     /// A node's network is cut or whole again.
-    pub fn link<E: From<Event>>(&mut self, cx: &mut Context<E>, node: usize, linked: bool) {
+    pub fn link<E: From<ImageEvent>>(&mut self, cx: &mut Context<E>, node: usize, linked: bool) {
         self.nodes[node].linked = linked;
         self.break_off(cx, node);
         self.settle(cx);
     }
 
     /// A task does not need its image on its node any more. What only it wanted is broken off.
-    pub fn cancel<E: From<Event>>(&mut self, cx: &mut Context<E>, task: TaskNo, node: usize) {
+    pub fn cancel<E: From<ImageEvent>>(&mut self, cx: &mut Context<E>, task: TaskNo, node: usize) {
         let Some(&pull) = self.pulling.get(&(node as u32, task)) else { return };
         self.drop_pull(cx, pull);
         self.fill_slots(cx, node);
@@ -632,7 +632,7 @@ impl Images {
     }
 
     /// A machine loses power: its pulls end. Without `keep_cache` its disk is lost too.
-    pub fn power_off<E: From<Event>>(&mut self, cx: &mut Context<E>, node: usize, keep_cache: bool) {
+    pub fn power_off<E: From<ImageEvent>>(&mut self, cx: &mut Context<E>, node: usize, keep_cache: bool) {
         let (first, last) = ((node as u32, TaskNo(0)), (node as u32, TaskNo(u32::MAX)));
         let mut pulls: Vec<u32> = self.pulling.range(first..=last).map(|(_, &pull)| pull).collect();
         pulls.sort_by_key(|&pull| self.pulls[pull as usize].serial);
@@ -648,9 +648,9 @@ impl Images {
     }
 
     /// One of the model's own events is due.
-    pub fn handle<E: From<Event>>(&mut self, cx: &mut Context<E>, event: Event) {
+    pub fn handle<E: From<ImageEvent>>(&mut self, cx: &mut Context<E>, event: ImageEvent) {
         match event {
-            Event::Manifest { pull, serial } => {
+            ImageEvent::Manifest { pull, serial } => {
                 if self.pulls[pull as usize].serial == serial {
                     match self.refusal(cx.now(), pull) {
                         None => self.want_layers(cx, pull),
@@ -658,17 +658,17 @@ impl Images {
                     }
                 }
             }
-            Event::Sending { transfer, serial } => {
+            ImageEvent::Sending { transfer, serial } => {
                 if self.is_current(transfer, serial) {
                     self.try_to_send(cx, transfer);
                 }
             }
-            Event::Copied { pull, serial } => {
+            ImageEvent::Copied { pull, serial } => {
                 if self.pulls[pull as usize].serial == serial {
                     self.done(cx, pull);
                 }
             }
-            Event::Arrived if self.armed == Some(cx.now()) => {
+            ImageEvent::Arrived if self.armed == Some(cx.now()) => {
                 self.armed = None;
                 let mut done = std::mem::take(&mut self.done);
                 self.flows.complete(cx.now(), &mut done);
@@ -686,8 +686,8 @@ impl Images {
                 }
                 self.done = done;
             }
-            Event::Arrived => return,
-            Event::Unpacked { transfer, serial } => {
+            ImageEvent::Arrived => return,
+            ImageEvent::Unpacked { transfer, serial } => {
                 if self.is_current(transfer, serial) {
                     self.unpacked(cx, transfer);
                 }
@@ -723,7 +723,7 @@ impl Images {
         self.nodes[node].linked && (self.answers || has_peer())
     }
 
-    fn try_to_send<E: From<Event>>(&mut self, cx: &mut Context<E>, transfer: u32) {
+    fn try_to_send<E: From<ImageEvent>>(&mut self, cx: &mut Context<E>, transfer: u32) {
         if self.can_come(transfer) {
             self.send(cx.now(), transfer);
         } else {
@@ -751,7 +751,7 @@ impl Images {
     }
 
     /// A transfer does not flow any more, because its layer `came` or because it broke off. Whoever waited for it goes on.
-    fn fetched<E: From<Event>>(&mut self, cx: &mut Context<E>, transfer: u32, came: bool) {
+    fn fetched<E: From<ImageEvent>>(&mut self, cx: &mut Context<E>, transfer: u32, came: bool) {
         let Transfer { node, layer, .. } = self.transfers[transfer as usize];
         let Some(group) = self.groups.get_mut(self.nodes[node].group as usize) else { return };
         if came {
@@ -794,7 +794,7 @@ impl Images {
     }
 
     /// An image cannot be pulled: a copy on the node will do.
-    fn do_without<E: From<Event>>(&mut self, cx: &mut Context<E>, pull: u32, error: &str) {
+    fn do_without<E: From<ImageEvent>>(&mut self, cx: &mut Context<E>, pull: u32, error: &str) {
         let Pull { task, node, image, serial, .. } = self.pulls[pull as usize];
         if serial == 0 {
             return; // What failed before took this one along.
@@ -814,17 +814,17 @@ impl Images {
     }
 
     /// All layers are there. Some storage drivers copy them for every container.
-    fn copy<E: From<Event>>(&mut self, cx: &mut Context<E>, pull: u32) {
+    fn copy<E: From<ImageEvent>>(&mut self, cx: &mut Context<E>, pull: u32) {
         let Pull { task, serial, image, .. } = self.pulls[pull as usize];
         // What is for nobody is no container's.
         let Some(rate) = self.model.copy_rate.filter(|_| task.0 < NOBODY) else { return self.done(cx, pull) };
         let layers = self.contents[image as usize].layers.iter();
         let bytes: u64 = layers.map(|&layer| self.layers[layer as usize].unpacked).sum();
-        cx.after(Span::from_secs_f64(bytes as f64 / rate as f64), Event::Copied { pull, serial });
+        cx.after(Span::from_secs_f64(bytes as f64 / rate as f64), ImageEvent::Copied { pull, serial });
     }
 
     /// A task has its image.
-    fn done<E: From<Event>>(&mut self, cx: &mut Context<E>, pull: u32) {
+    fn done<E: From<ImageEvent>>(&mut self, cx: &mut Context<E>, pull: u32) {
         let task = self.pulls[pull as usize].task;
         if task.0 < NOBODY {
             cx.tell(Fact::ImageReady(task));
@@ -835,7 +835,7 @@ impl Images {
         }
     }
 
-    fn tell_ready<E: From<Event>>(&mut self, cx: &mut Context<E>, task: TaskNo) {
+    fn tell_ready<E: From<ImageEvent>>(&mut self, cx: &mut Context<E>, task: TaskNo) {
         if task.0 < NOBODY {
             cx.tell(Fact::ImageReady(task));
         } else {
@@ -844,7 +844,7 @@ impl Images {
     }
 
     /// Downloads to a node break off where nothing comes through any more.
-    fn break_off<E: From<Event>>(&mut self, cx: &mut Context<E>, node: usize) {
+    fn break_off<E: From<ImageEvent>>(&mut self, cx: &mut Context<E>, node: usize) {
         for transfer in self.nodes[node].transfers.clone() {
             if let Stage::Flowing(flow) = self.transfers[transfer as usize].stage
                 && !self.can_come(transfer)
@@ -864,20 +864,20 @@ impl Images {
     }
 
     /// A download failed. It keeps its slot until it is tried again; at last its pulls fail.
-    fn retry<E: From<Event>>(&mut self, cx: &mut Context<E>, transfer: u32) {
+    fn retry<E: From<ImageEvent>>(&mut self, cx: &mut Context<E>, transfer: u32) {
         let download = &mut self.transfers[transfer as usize];
         download.stage = Stage::Requested;
         download.attempts += 1;
         if download.attempts < ATTEMPTS {
             let wait = Span::from_nanos(RETRY.as_nanos() * u64::from(download.attempts));
-            cx.after(wait, Event::Sending { transfer, serial: download.serial });
+            cx.after(wait, ImageEvent::Sending { transfer, serial: download.serial });
             return;
         }
         self.give_up(cx, transfer, "connection refused");
     }
 
     /// A layer cannot be had.
-    fn give_up<E: From<Event>>(&mut self, cx: &mut Context<E>, transfer: u32, error: &str) {
+    fn give_up<E: From<ImageEvent>>(&mut self, cx: &mut Context<E>, transfer: u32, error: &str) {
         let node = self.transfers[transfer as usize].node;
         for pull in self.transfers[transfer as usize].pulls.iter().collect::<Vec<_>>() {
             self.do_without(cx, pull, error);
@@ -886,7 +886,7 @@ impl Images {
     }
 
     /// The layers of an image are known: those that are neither there nor on their way are ordered.
-    fn want_layers<E: From<Event>>(&mut self, cx: &mut Context<E>, pull: u32) {
+    fn want_layers<E: From<ImageEvent>>(&mut self, cx: &mut Context<E>, pull: u32) {
         let Pull { node, image, missed, serial, .. } = self.pulls[pull as usize];
         let node = node as usize;
         if !missed && self.disks.is_none() {
@@ -935,18 +935,18 @@ impl Images {
     }
 
     /// Downloads begin as long as the daemon has slots.
-    fn fill_slots<E: From<Event>>(&mut self, cx: &mut Context<E>, node: usize) {
+    fn fill_slots<E: From<ImageEvent>>(&mut self, cx: &mut Context<E>, node: usize) {
         let store = &mut self.nodes[node];
         while store.slots > 0 {
             let Some(transfer) = store.waiting.pop_front() else { return };
             store.slots -= 1;
             let Transfer { serial, stage, .. } = &mut self.transfers[transfer as usize];
             *stage = Stage::Requested;
-            cx.after(self.model.latency, Event::Sending { transfer, serial: *serial });
+            cx.after(self.model.latency, ImageEvent::Sending { transfer, serial: *serial });
         }
     }
 
-    fn arrived<E: From<Event>>(&mut self, cx: &mut Context<E>, transfer: u32) {
+    fn arrived<E: From<ImageEvent>>(&mut self, cx: &mut Context<E>, transfer: u32) {
         let Transfer { node, layer, serial, .. } = self.transfers[transfer as usize];
         self.nodes[node].slots += 1;
         if serial != 0 {
@@ -962,7 +962,7 @@ impl Images {
     }
 
     /// What arrived must match its digest; if not, it is not tried again.
-    fn verify<E: From<Event>>(&mut self, cx: &mut Context<E>, transfer: u32) {
+    fn verify<E: From<ImageEvent>>(&mut self, cx: &mut Context<E>, transfer: u32) {
         let download = &self.transfers[transfer as usize];
         let is_corrupt = |pull: &u32| {
             let image = self.pulls[*pull as usize].image;
@@ -976,7 +976,7 @@ impl Images {
     }
 
     /// The next layer of a pull is unpacked; a storage driver that copies begins with a copy of what is below it.
-    fn unpack<E: From<Event>>(&mut self, cx: &mut Context<E>, pull: u32, transfer: u32) {
+    fn unpack<E: From<ImageEvent>>(&mut self, cx: &mut Context<E>, pull: u32, transfer: u32) {
         let Pull { image, next, .. } = self.pulls[pull as usize];
         let below = self.contents[image as usize].layers[..next as usize].iter();
         let below: u64 = below.map(|&layer| self.layers[layer as usize].unpacked).sum();
@@ -987,10 +987,10 @@ impl Images {
             rate.map_or(Span::ZERO, |rate| Span::from_secs_f64(bytes as f64 / rate as f64))
         };
         let time = time(below, self.model.copy_rate) + time(bytes, self.model.unpack_rate);
-        cx.after(time, Event::Unpacked { transfer, serial: download.serial });
+        cx.after(time, ImageEvent::Unpacked { transfer, serial: download.serial });
     }
 
-    fn unpacked<E: From<Event>>(&mut self, cx: &mut Context<E>, transfer: u32) {
+    fn unpacked<E: From<ImageEvent>>(&mut self, cx: &mut Context<E>, transfer: u32) {
         let download = &mut self.transfers[transfer as usize];
         let (node, layer, mut pulls) = (download.node, download.layer, std::mem::take(&mut download.pulls));
         self.cached.keep(node, layer);
@@ -1013,7 +1013,7 @@ impl Images {
     }
 
     /// Takes a pull past the layers that are there, and unpacks its next one if that has arrived.
-    fn go_on<E: From<Event>>(&mut self, cx: &mut Context<E>, pull: u32) {
+    fn go_on<E: From<ImageEvent>>(&mut self, cx: &mut Context<E>, pull: u32) {
         let progress = &mut self.pulls[pull as usize];
         let (node, layers) = (progress.node as usize, &self.contents[progress.image as usize].layers);
         while layers.get(progress.next as usize).is_some_and(|&layer| self.cached.has(node, layer)) {
@@ -1036,7 +1036,7 @@ impl Images {
         }
     }
 
-    fn drop_pull<E: From<Event>>(&mut self, cx: &mut Context<E>, pull: u32) {
+    fn drop_pull<E: From<ImageEvent>>(&mut self, cx: &mut Context<E>, pull: u32) {
         let progress = &mut self.pulls[pull as usize];
         let Pull { task, node, image, serial, .. } = *progress;
         let node = node as usize;
@@ -1094,12 +1094,12 @@ impl Images {
     }
 
     /// Announces the next arrival.
-    fn settle<E: From<Event>>(&mut self, cx: &mut Context<E>) {
+    fn settle<E: From<ImageEvent>>(&mut self, cx: &mut Context<E>) {
         if let Some(next) = self.flows.next_at()
             && self.armed.is_none_or(|armed| next < armed)
         {
             self.armed = Some(next);
-            cx.at(next, Event::Arrived);
+            cx.at(next, ImageEvent::Arrived);
         }
     }
 }
@@ -1152,7 +1152,7 @@ mod tests {
 
     struct Lab {
         images: Images,
-        cx: Context<Event>,
+        cx: Context<ImageEvent>,
         failed: Vec<(u32, String)>,
     }
 
@@ -1187,12 +1187,12 @@ mod tests {
         fn until(&mut self, end: f64) -> Vec<(u32, f64)> {
             let end = Time::ZERO + Span::from_secs_f64(end);
             let mut times = Vec::new();
-            self.cx.at(end, Event::Manifest { pull: u32::MAX, serial: 0 });
+            self.cx.at(end, ImageEvent::Manifest { pull: u32::MAX, serial: 0 });
             loop {
                 let now = self.cx.now().as_secs_f64();
                 times.extend(self.done().into_iter().map(|task| (task, now)));
                 match self.cx.pop() {
-                    Some((_, Event::Manifest { pull: u32::MAX, .. })) => return times,
+                    Some((_, ImageEvent::Manifest { pull: u32::MAX, .. })) => return times,
                     Some((_, event)) => self.images.handle(&mut self.cx, event),
                     None => unreachable!("the end is scheduled"),
                 }

@@ -52,7 +52,7 @@ const RESTART: (Span, Span) = (Span::from_millis(100), Span::from_secs(30));
 
 /// Something comes to pass on the way into the swarm.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Event {
+pub enum JoinEvent {
     /// The next node of a plan comes.
     Next(u32),
     /// A node asks for its certificate, unless it began anew.
@@ -98,7 +98,7 @@ struct Joiner {
 /// change is an event.
 #[derive(Clone, Copy, Debug)]
 struct Attempts {
-    event: Event,
+    event: JoinEvent,
     next: Time,
     /// From that one to the one after it; each pause is twice the one before, up to the longest.
     pause: Span,
@@ -162,10 +162,10 @@ impl Joins {
     }
 
     /// Schedules the first node of every plan that has a time.
-    pub fn start<E: From<Event>>(&mut self, cx: &mut Context<E>) {
+    pub fn start<E: From<JoinEvent>>(&mut self, cx: &mut Context<E>) {
         for (row, plan) in self.plans.iter().enumerate() {
             if let Some(at) = plan.at {
-                cx.at(at, Event::Next(row as u32));
+                cx.at(at, JoinEvent::Next(row as u32));
             }
         }
     }
@@ -176,7 +176,7 @@ impl Joins {
     }
 
     /// `docker swarm join` on a node, by its plan.
-    pub fn begin<E: From<Event>>(&mut self, cx: &mut Context<E>, node: usize) {
+    pub fn begin<E: From<JoinEvent>>(&mut self, cx: &mut Context<E>, node: usize) {
         let joiner = &mut self.nodes[node];
         match joiner.state {
             State::There => cx.tell(Fact::JoinRefused(node, ALREADY)),
@@ -184,7 +184,7 @@ impl Joins {
             State::Away => {
                 joiner.state = State::Asking;
                 joiner.attempt += 1;
-                cx.after(Span::ZERO, Event::Ask { node: node as u32, attempt: joiner.attempt });
+                cx.after(Span::ZERO, JoinEvent::Ask { node: node as u32, attempt: joiner.attempt });
             }
         }
     }
@@ -207,22 +207,22 @@ impl Joins {
     }
 
     /// The engine of a machine is up.
-    pub fn awake<E: From<Event>>(&mut self, cx: &mut Context<E>, node: usize) {
+    pub fn awake<E: From<JoinEvent>>(&mut self, cx: &mut Context<E>, node: usize) {
         self.nodes[node].awake = true;
         self.linked(cx, node);
     }
 
     /// There is a leader again.
-    pub fn led<E: From<Event>>(&mut self, cx: &mut Context<E>) {
+    pub fn led<E: From<JoinEvent>>(&mut self, cx: &mut Context<E>) {
         (0..self.nodes.len()).for_each(|node| self.linked(cx, node));
     }
 
     /// The network of a node is whole again.
-    pub fn linked<E: From<Event>>(&mut self, cx: &mut Context<E>, node: usize) {
+    pub fn linked<E: From<JoinEvent>>(&mut self, cx: &mut Context<E>, node: usize) {
         if let Some(mut attempts) = self.nodes[node].attempts.take() {
             attempts.skip_to(cx.now());
             cx.at(attempts.next, attempts.event);
-            if matches!(attempts.event, Event::Certified { .. }) && RESTART.1 == attempts.longest {
+            if matches!(attempts.event, JoinEvent::Certified { .. }) && RESTART.1 == attempts.longest {
                 self.nodes[node].restart = attempts.pause;
             }
         }
@@ -230,16 +230,16 @@ impl Joins {
 
     /// One of the model's own events is due. `lead` says whether there is a leader, `linked` whether the network of a node
     /// is intact.
-    pub fn handle<E: From<Event>>(
+    pub fn handle<E: From<JoinEvent>>(
         &mut self,
         cx: &mut Context<E>,
-        event: Event,
+        event: JoinEvent,
         lead: bool,
         linked: impl Fn(usize) -> bool,
     ) {
         match event {
-            Event::Next(row) => self.next(cx, row as usize),
-            Event::Ask { node, attempt } => {
+            JoinEvent::Next(row) => self.next(cx, row as usize),
+            JoinEvent::Ask { node, attempt } => {
                 let row = node as usize;
                 if self.nodes[row].attempt != attempt || self.nodes[row].state != State::Asking {
                     return;
@@ -249,7 +249,7 @@ impl Joins {
                 }
                 self.ask(cx, row, lead);
             }
-            Event::Certified { node, attempt } => {
+            JoinEvent::Certified { node, attempt } => {
                 let row = node as usize;
                 if self.nodes[row].attempt != attempt {
                     return;
@@ -270,17 +270,17 @@ impl Joins {
         }
     }
 
-    fn try_again(&mut self, event: Event, row: usize, next: Time, pause: Span, longest: Span) {
+    fn try_again(&mut self, event: JoinEvent, row: usize, next: Time, pause: Span, longest: Span) {
         self.nodes[row].attempts = Some(Attempts { event, next, pause, longest });
     }
 
-    fn next<E: From<Event>>(&mut self, cx: &mut Context<E>, row: usize) {
+    fn next<E: From<JoinEvent>>(&mut self, cx: &mut Context<E>, row: usize) {
         let plan = &self.plans[row];
         let (came, rng) = &mut self.came[row];
         let Some(&node) = plan.nodes.get(*came) else { return };
         *came += 1;
         if *came < plan.nodes.len() {
-            cx.after(plan.every.sample(rng), Event::Next(row as u32));
+            cx.after(plan.every.sample(rng), JoinEvent::Next(row as u32));
         }
         // A script may have let it join before.
         if self.nodes[node].state == State::Away {
@@ -288,7 +288,7 @@ impl Joins {
         }
     }
 
-    fn ask<E: From<Event>>(&mut self, cx: &mut Context<E>, row: usize, lead: bool) {
+    fn ask<E: From<JoinEvent>>(&mut self, cx: &mut Context<E>, row: usize, lead: bool) {
         let joiner = &mut self.nodes[row];
         let plan = joiner.plan.map(|plan| &self.plans[plan]);
         let valid = match plan {
@@ -305,7 +305,7 @@ impl Joins {
             // The same refusal over and over again is told once: no token becomes valid again.
             match plan.and_then(|plan| plan.retry) {
                 Some(retry) => {
-                    let event = Event::Ask { node: row as u32, attempt: joiner.attempt };
+                    let event = JoinEvent::Ask { node: row as u32, attempt: joiner.attempt };
                     self.try_again(event, row, cx.now() + retry, retry, retry);
                 }
                 None => joiner.state = State::Away,
@@ -317,7 +317,7 @@ impl Joins {
         let mut rng = self.seeds.stream(Stream::Join, part(part(joiner.entity, 0), u64::from(joiner.attempt)));
         cx.after(
             self.model.certificate.sample(&mut rng),
-            Event::Certified { node: row as u32, attempt: joiner.attempt },
+            JoinEvent::Certified { node: row as u32, attempt: joiner.attempt },
         );
     }
 
@@ -355,7 +355,7 @@ mod tests {
     }
 
     /// Lets everything happen until `end`; there is a leader from `lead` on.
-    fn run(joins: &mut Joins, cx: &mut Context<Event>, end: u64, lead: u64) -> Vec<(f64, Fact)> {
+    fn run(joins: &mut Joins, cx: &mut Context<JoinEvent>, end: u64, lead: u64) -> Vec<(f64, Fact)> {
         let mut log = Vec::new();
         let now = cx.now();
         log.extend(cx.take_facts().into_iter().map(|fact| (now.as_secs_f64(), fact)));
@@ -431,9 +431,9 @@ mod tests {
     }
 
     /// Lets the events up to a time happen and says how many there were, and what came of them.
-    fn events(joins: &mut Joins, cx: &mut Context<Event>, end: Time, leads: bool) -> (usize, Vec<(f64, Fact)>) {
+    fn events(joins: &mut Joins, cx: &mut Context<JoinEvent>, end: Time, leads: bool) -> (usize, Vec<(f64, Fact)>) {
         let (mut count, mut log) = (0, Vec::new());
-        let last = Event::Ask { node: 0, attempt: u32::MAX };
+        let last = JoinEvent::Ask { node: 0, attempt: u32::MAX };
         cx.at(end, last);
         while let Some((now, event)) = cx.pop().filter(|next| next.1 != last) {
             count += 1;

@@ -55,11 +55,11 @@ pub enum Habit {
 
 /// An operator acts.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Turn(pub u32);
+pub struct OperatorEvent(pub u32);
 
 /// What an operator wants. Services are rows of the scenario.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Order {
+pub enum Wish {
     /// `docker service scale`.
     Scale(usize, u64),
     /// `docker service update --image`.
@@ -93,46 +93,51 @@ impl Operators {
     }
 
     /// Schedules the first turn of everybody.
-    pub fn start<E: From<Turn>>(&mut self, cx: &mut Context<E>) {
+    pub fn start<E: From<OperatorEvent>>(&mut self, cx: &mut Context<E>) {
         for row in 0..self.plans.len() {
             self.schedule(cx, row, self.plans[row].from);
         }
     }
 
     /// The service that a turn is about.
-    pub fn service(&self, turn: Turn) -> usize {
+    pub fn service(&self, turn: OperatorEvent) -> usize {
         self.plans[turn.0 as usize].service
     }
 
     /// Somebody acts on a service that wants so many replicas now. Nothing is wanted that is so already.
-    pub fn handle<E: From<Turn>>(&mut self, cx: &mut Context<E>, turn: Turn, replicas: u64) -> Option<Order> {
+    pub fn handle<E: From<OperatorEvent>>(
+        &mut self,
+        cx: &mut Context<E>,
+        turn: OperatorEvent,
+        replicas: u64,
+    ) -> Option<Wish> {
         let row = turn.0 as usize;
         let plans = Arc::clone(&self.plans);
         let (plan, state) = (&plans[row], &mut self.states[row]);
         let mut below = |end: u64| below(&mut state.wishes, end);
         let order = match &plan.habit {
-            Habit::Scale { min, max, step: None } => Some(Order::Scale(plan.service, min + below(max - min + 1))),
+            Habit::Scale { min, max, step: None } => Some(Wish::Scale(plan.service, min + below(max - min + 1))),
             Habit::Scale { min, max, step: Some(step) } => {
                 let more = below(2) == 1;
                 let by = 1 + below(*step);
                 let to = if more { replicas.saturating_add(by) } else { replicas.saturating_sub(by) };
-                Some(Order::Scale(plan.service, to.clamp(*min, *max)))
+                Some(Wish::Scale(plan.service, to.clamp(*min, *max)))
             }
             Habit::Release { good, bad, chance } => {
                 let versions = if unit(&mut state.wishes) < *chance { bad } else { good };
                 state.count += 1;
-                Some(Order::Release(plan.service, versions[(state.count - 1) % versions.len()].clone()))
+                Some(Wish::Release(plan.service, versions[(state.count - 1) % versions.len()].clone()))
             }
         };
         self.schedule(cx, row, cx.now());
-        order.filter(|order| *order != Order::Scale(plan.service, replicas))
+        order.filter(|order| *order != Wish::Scale(plan.service, replicas))
     }
 
-    fn schedule<E: From<Turn>>(&mut self, cx: &mut Context<E>, row: usize, after: Time) {
+    fn schedule<E: From<OperatorEvent>>(&mut self, cx: &mut Context<E>, row: usize, after: Time) {
         let plan = &self.plans[row];
         let at = after + plan.every.sample(&mut self.states[row].times);
         if at < Time::MAX && plan.until.is_none_or(|until| at <= until) {
-            cx.at(at, Turn(row as u32));
+            cx.at(at, OperatorEvent(row as u32));
         }
     }
 }
@@ -150,15 +155,15 @@ mod tests {
     }
 
     /// What `count` turns want of a service that changes at once.
-    fn orders(plan: &OperatorPlan, count: usize) -> Vec<(f64, Option<Order>)> {
+    fn orders(plan: &OperatorPlan, count: usize) -> Vec<(f64, Option<Wish>)> {
         let mut operators = Operators::new(std::slice::from_ref(plan), Seeds::of(1, 1));
-        let mut cx: Context<Turn> = Context::new();
+        let mut cx: Context<OperatorEvent> = Context::new();
         operators.start(&mut cx);
         let mut replicas = 3;
         let mut log = Vec::new();
         while let Some((now, turn)) = cx.pop().filter(|_| log.len() < count) {
             let order = operators.handle(&mut cx, turn, replicas);
-            if let Some(Order::Scale(_, to)) = order {
+            if let Some(Wish::Scale(_, to)) = order {
                 replicas = to;
             }
             log.push((now.as_secs_f64(), order));
@@ -171,7 +176,7 @@ mod tests {
         let plan = plan(Habit::Scale { min: 1, max: 5, step });
         let (mut now, mut counts) = (3, [0.0; 5]);
         for (_, order) in orders(&plan, 50_000) {
-            if let Some(Order::Scale(_, to)) = order {
+            if let Some(Wish::Scale(_, to)) = order {
                 now = to;
             }
             counts[now as usize - 1] += 1.0 / 50_000.0;
@@ -195,7 +200,7 @@ mod tests {
         assert_eq!([log[0].0, log[1].0], [10.0, 20.0]);
         let (mut bad, mut number) = (0, 0);
         for (_, order) in &log {
-            let Some(Order::Release(0, image)) = order else { panic!("{order:?}") };
+            let Some(Wish::Release(0, image)) = order else { panic!("{order:?}") };
             bad += usize::from(image.starts_with("bad"));
             assert!(image.ends_with(["1", "2"][number % 2]));
             number += 1;

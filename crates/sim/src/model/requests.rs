@@ -56,7 +56,7 @@ pub struct Autoscale {
 
 /// Something comes to pass on the way of the requests.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Event {
+pub enum RequestEvent {
     /// The next request of a plan.
     Request(u32),
     /// The autoscaler of a plan looks.
@@ -134,28 +134,34 @@ impl Requests {
     }
 
     /// Schedules the first request of every plan, and the first look of every autoscaler.
-    pub fn start<E: From<Event>>(&mut self, cx: &mut Context<E>) {
+    pub fn start<E: From<RequestEvent>>(&mut self, cx: &mut Context<E>) {
         for row in 0..self.plans.len() {
             self.schedule(cx, row);
             if let Some(scaler) = &self.plans[row].autoscale {
-                cx.after(scaler.every, Event::Look(row as u32));
+                cx.after(scaler.every, RequestEvent::Look(row as u32));
             }
         }
     }
 
     /// One of the model's own events is due. An autoscaler that looks must know how many replicas its service wants.
-    pub fn handle<E: From<Event>>(&mut self, cx: &mut Context<E>, event: Event, replicas: u64, network: &impl Network) {
+    pub fn handle<E: From<RequestEvent>>(
+        &mut self,
+        cx: &mut Context<E>,
+        event: RequestEvent,
+        replicas: u64,
+        network: &impl Network,
+    ) {
         match event {
-            Event::Request(row) => {
+            RequestEvent::Request(row) => {
                 self.request(cx, row as usize, network);
                 self.loads[row as usize].clock.came();
                 self.schedule(cx, row as usize);
             }
-            Event::Look(row) => {
+            RequestEvent::Look(row) => {
                 let row = row as usize;
                 self.look(cx, row, replicas);
                 if let Some(scaler) = &self.plans[row].autoscale {
-                    cx.after(scaler.every, Event::Look(row as u32));
+                    cx.after(scaler.every, RequestEvent::Look(row as u32));
                 }
             }
         }
@@ -251,10 +257,10 @@ impl Requests {
         self.plans[plan].spread.sample(&mut self.seeds.stream(Stream::Request, chance))
     }
 
-    fn schedule<E: From<Event>>(&mut self, cx: &mut Context<E>, row: usize) {
+    fn schedule<E: From<RequestEvent>>(&mut self, cx: &mut Context<E>, row: usize) {
         let now = cx.now();
         if let Some(next) = self.loads[row].clock.next(&self.plans[row].process, now).filter(|at| *at < Time::MAX) {
-            cx.at(next, Event::Request(row as u32));
+            cx.at(next, RequestEvent::Request(row as u32));
         }
     }
 
@@ -363,9 +369,9 @@ mod tests {
     }
 
     /// What comes of something that is done at a time.
-    fn facts_at(time: Time, act: impl FnOnce(&mut Context<Event>)) -> Vec<Fact> {
+    fn facts_at(time: Time, act: impl FnOnce(&mut Context<RequestEvent>)) -> Vec<Fact> {
         let mut cx = Context::new();
-        cx.at(time, Event::Look(u32::MAX));
+        cx.at(time, RequestEvent::Look(u32::MAX));
         cx.pop();
         act(&mut cx);
         cx.take_facts()
@@ -413,11 +419,11 @@ mod tests {
     }
 
     /// Lets time pass and counts who was served and who was not.
-    fn until(requests: &mut Requests, cx: &mut Context<Event>, end: u64, replicas: u64) -> (usize, usize) {
+    fn until(requests: &mut Requests, cx: &mut Context<RequestEvent>, end: u64, replicas: u64) -> (usize, usize) {
         let end = Time::ZERO + Span::from_secs(end);
-        cx.at(end, Event::Look(u32::MAX));
+        cx.at(end, RequestEvent::Look(u32::MAX));
         while let Some((_, event)) = cx.pop() {
-            if event == Event::Look(u32::MAX) {
+            if event == RequestEvent::Look(u32::MAX) {
                 requests.settle(cx);
                 break;
             }

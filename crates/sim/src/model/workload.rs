@@ -134,7 +134,7 @@ pub struct QueuePlan {
 
 /// Something comes to pass in the workload.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Event {
+pub enum ArrivalEvent {
     /// The next arrival of a stream.
     Arrival(u32),
     /// The lifetime of what arrived is over.
@@ -241,16 +241,16 @@ impl Workload {
     }
 
     /// Schedules the first arrival of every stream.
-    pub fn start<E: From<Event>>(&mut self, cx: &mut Context<E>) {
+    pub fn start<E: From<ArrivalEvent>>(&mut self, cx: &mut Context<E>) {
         for row in 0..self.streams.len() {
             self.schedule(cx, row, self.plans[row].from);
         }
     }
 
     /// One of the model's own events is due.
-    pub fn handle<E: From<Event>>(&mut self, cx: &mut Context<E>, event: Event) {
+    pub fn handle<E: From<ArrivalEvent>>(&mut self, cx: &mut Context<E>, event: ArrivalEvent) {
         match event {
-            Event::Arrival(row) => {
+            ArrivalEvent::Arrival(row) => {
                 let row = row as usize;
                 let stream = &mut self.streams[row];
                 let listed = match &self.plans[row].process {
@@ -263,7 +263,7 @@ impl Workload {
                 }
                 self.schedule(cx, row, cx.now());
             }
-            Event::Expiry(job) => self.over(cx, job),
+            ArrivalEvent::Expiry(job) => self.over(cx, job),
         }
     }
 
@@ -279,18 +279,18 @@ impl Workload {
     }
 
     /// An arrival was created. A job is over when `completions` of its tasks have completed.
-    pub fn submitted<E: From<Event>>(&mut self, cx: &mut Context<E>, job: JobNo, completions: Option<u64>) {
+    pub fn submitted<E: From<ArrivalEvent>>(&mut self, cx: &mut Context<E>, job: JobNo, completions: Option<u64>) {
         let entry = &mut self.jobs[job.row()];
         entry.left = completions;
         let plan = entry.plan as usize;
         if let Some(lifetime) = &self.plans[plan].lifetime {
             let mut rng = self.seeds.stream(Stream::Arrival, part(part(self.streams[plan].entity, 2), entry.number));
-            cx.after(lifetime.sample(&mut rng), Event::Expiry(job));
+            cx.after(lifetime.sample(&mut rng), ArrivalEvent::Expiry(job));
         }
     }
 
     /// A task of a job completed.
-    pub fn completed<E: From<Event>>(&mut self, cx: &mut Context<E>, job: JobNo) {
+    pub fn completed<E: From<ArrivalEvent>>(&mut self, cx: &mut Context<E>, job: JobNo) {
         let entry = &mut self.jobs[job.row()];
         if let Some(left) = &mut entry.left {
             *left -= 1;
@@ -302,7 +302,7 @@ impl Workload {
     }
 
     /// An arrival is over; the next of its queue may come to its place.
-    pub fn over<E: From<Event>>(&mut self, cx: &mut Context<E>, job: JobNo) {
+    pub fn over<E: From<ArrivalEvent>>(&mut self, cx: &mut Context<E>, job: JobNo) {
         let entry = &mut self.jobs[job.row()];
         if std::mem::replace(&mut entry.over, true) {
             return;
@@ -317,7 +317,7 @@ impl Workload {
         }
     }
 
-    fn arrive<E: From<Event>>(&mut self, cx: &mut Context<E>, row: usize, listed: Option<Listed>) {
+    fn arrive<E: From<ArrivalEvent>>(&mut self, cx: &mut Context<E>, row: usize, listed: Option<Listed>) {
         let plan = &self.plans[row];
         let stream = &mut self.streams[row];
         if plan.limit.is_some_and(|limit| limit <= stream.count) {
@@ -344,7 +344,7 @@ impl Workload {
         }
     }
 
-    fn schedule<E: From<Event>>(&mut self, cx: &mut Context<E>, row: usize, after: Time) {
+    fn schedule<E: From<ArrivalEvent>>(&mut self, cx: &mut Context<E>, row: usize, after: Time) {
         let plan = &self.plans[row];
         let stream = &mut self.streams[row];
         if plan.limit.is_some_and(|limit| limit <= stream.count) {
@@ -352,7 +352,7 @@ impl Workload {
         }
         let Some(next) = stream.clock.next(&plan.process, after) else { return };
         if plan.until.is_none_or(|until| next <= until) && next < Time::MAX {
-            cx.at(next, Event::Arrival(row as u32));
+            cx.at(next, ArrivalEvent::Arrival(row as u32));
         }
     }
 }

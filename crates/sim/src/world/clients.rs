@@ -242,7 +242,7 @@ impl Door<'_> {
     }
 
     /// An operator of the scenario's acts on a service, if that is there.
-    pub(super) fn operate(&mut self, turn: operator::Turn) {
+    pub(super) fn operate(&mut self, turn: operator::OperatorEvent) {
         let scenario = Arc::clone(self.control.scenario());
         let service = self.control.operators.service(turn);
         let name = scenario.services[service].spec.name.as_str();
@@ -252,8 +252,8 @@ impl Door<'_> {
             return;
         }
         let (label, order) = match order {
-            operator::Order::Scale(_, to) => (format!("{name} scaled to {to}"), Order::Scale(name.into(), to)),
-            operator::Order::Release(_, image) => {
+            operator::Wish::Scale(_, to) => (format!("{name} scaled to {to}"), Order::Scale(name.into(), to)),
+            operator::Wish::Release(_, image) => {
                 let change = Arc::new(crate::order::Change::image(image.as_str()));
                 (format!("{name} to {image}"), Order::UpdateService(name.into(), change))
             }

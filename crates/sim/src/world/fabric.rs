@@ -229,7 +229,7 @@ impl Fabric {
     }
 
     /// A request comes, or an autoscaler looks whose service wants so many replicas.
-    pub(super) fn request(&mut self, cx: &mut Cx, event: requests::Event, replicas: u64) {
+    pub(super) fn request(&mut self, cx: &mut Cx, event: requests::RequestEvent, replicas: u64) {
         self.requests.handle(cx, event, replicas, &self.links);
     }
 

@@ -167,7 +167,7 @@ impl Control {
     }
 
     /// Somebody goes on on his way into the swarm.
-    pub(in crate::world) fn join(&mut self, cx: &mut Cx, event: join::Event) {
+    pub(in crate::world) fn join(&mut self, cx: &mut Cx, event: join::JoinEvent) {
         let (lead, sessions) = (self.managers.lead(), &self.sessions);
         self.joins.handle(cx, event, lead, |node| sessions.reaches(node));
     }
@@ -196,7 +196,7 @@ impl Control {
     pub(in crate::world) fn look(&mut self, cx: &mut Cx, plan: usize) {
         let scaler = &self.scenario.scalers[plan];
         if !self.managers.lead() {
-            return cx.after(scaler.every, autoscaler::Event::Look(plan as u32));
+            return cx.after(scaler.every, autoscaler::ScalerEvent::Look(plan as u32));
         }
         let there = (0..self.scenario.nodes.len()).filter(|node| self.joins.is_there(*node));
         let machines: Vec<Machine> = there.map(|node| self.machine(node)).collect();
