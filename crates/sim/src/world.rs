@@ -55,13 +55,13 @@ type Cx = Context<Event>;
 /// Everything that can come to pass.
 #[derive(Clone, Copy, Debug)]
 enum Event {
-    Agent(agent::Event),
+    Agent(agent::AgentEvent),
     Image(image::ImageEvent),
     Failure(failure::Transition),
     Expired(heartbeat::Expired),
     Lost(heartbeat::Lost),
     Workload(workload::ArrivalEvent),
-    Managers(managers::Event),
+    Managers(managers::ElectionEvent),
     Gossip(gossip::Round),
     Requests(requests::RequestEvent),
     Join(join::JoinEvent),
@@ -103,13 +103,13 @@ macro_rules! part_of_event {
     )*};
 }
 part_of_event!(
-    Agent(agent::Event),
+    Agent(agent::AgentEvent),
     Image(image::ImageEvent),
     Failure(failure::Transition),
     Expired(heartbeat::Expired),
     Lost(heartbeat::Lost),
     Workload(workload::ArrivalEvent),
-    Managers(managers::Event),
+    Managers(managers::ElectionEvent),
     Gossip(gossip::Round),
     Requests(requests::RequestEvent),
     Join(join::JoinEvent),

@@ -130,7 +130,7 @@ const LOST: i32 = 255;
 
 /// Something comes to pass on a node or on the way to or from it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Event {
+pub enum AgentEvent {
     /// The step of a task is over, unless it was broken off.
     Step {
         /// Which.
@@ -266,7 +266,7 @@ pub struct Agents {
     first_commit: Span,
     /// Room for the reports of the next commit.
     room: Vec<Report>,
-    /// The cores that all daemons share, if they do, and when the earliest pending [`Event::Worked`] is due.
+    /// The cores that all daemons share, if they do, and when the earliest pending [`AgentEvent::Worked`] is due.
     cores: Option<Cores>,
     working: Option<Time>,
     /// Places in the lists of the nodes that were looked at for removals.
@@ -496,7 +496,7 @@ impl Agents {
     /// The manager gives a task to a node. `joins` says whether it joins an overlay network, `attached` whether the node
     /// is attached already.
     #[allow(clippy::too_many_arguments)] // A task's whole start in life.
-    pub fn assign<E: From<Event>>(
+    pub fn assign<E: From<AgentEvent>>(
         &mut self,
         cx: &mut Context<E>,
         task: TaskNo,
@@ -533,7 +533,7 @@ impl Agents {
     }
 
     /// The manager wants something else of a task. Tasks that no agent has are none of its business.
-    pub fn desire<E: From<Event>>(&mut self, cx: &mut Context<E>, task: TaskNo, desired: DesiredState) {
+    pub fn desire<E: From<AgentEvent>>(&mut self, cx: &mut Context<E>, task: TaskNo, desired: DesiredState) {
         let Some(container) = self.container(task) else { return };
         container.wanted = Some(desired);
         let node = container.node as usize;
@@ -541,7 +541,7 @@ impl Agents {
     }
 
     /// The manager forgets a task: its container goes, whatever it does, as soon as its node hears of it.
-    pub fn remove<E: From<Event>>(&mut self, cx: &mut Context<E>, task: TaskNo) {
+    pub fn remove<E: From<AgentEvent>>(&mut self, cx: &mut Context<E>, task: TaskNo) {
         let Some(container) = self.container(task) else { return };
         container.wanted = None;
         let node = container.node as usize;
@@ -553,7 +553,7 @@ impl Agents {
     }
 
     /// The image of a task is on its node.
-    pub fn pulled<E: From<Event>>(&mut self, cx: &mut Context<E>, task: TaskNo) {
+    pub fn pulled<E: From<AgentEvent>>(&mut self, cx: &mut Context<E>, task: TaskNo) {
         let Some(container) = self.container(task).filter(|container| container.phase == Phase::Pulling) else {
             return;
         };
@@ -567,7 +567,7 @@ impl Agents {
     }
 
     /// The image of a task cannot be had.
-    pub fn not_pulled<E: From<Event>>(&mut self, cx: &mut Context<E>, task: TaskNo, error: Arc<str>) {
+    pub fn not_pulled<E: From<AgentEvent>>(&mut self, cx: &mut Context<E>, task: TaskNo, error: Arc<str>) {
         if let Some(container) = self.container(task).filter(|container| container.phase == Phase::Pulling) {
             container.phase = Phase::Idle;
             self.report(cx, task, TaskState::Rejected, Some(error));
@@ -575,7 +575,7 @@ impl Agents {
     }
 
     /// The node of a task is attached to its networks.
-    pub fn attached<E: From<Event>>(&mut self, cx: &mut Context<E>, task: TaskNo) {
+    pub fn attached<E: From<AgentEvent>>(&mut self, cx: &mut Context<E>, task: TaskNo) {
         let Some(container) = self.container(task) else { return };
         container.attached = true;
         if container.phase == Phase::Attaching {
@@ -585,7 +585,7 @@ impl Agents {
     }
 
     /// A machine loses power: its containers are gone, its agent is silent, what was sent to it is lost.
-    pub fn power_off<E: From<Event>>(&mut self, cx: &mut Context<E>, node: usize) {
+    pub fn power_off<E: From<AgentEvent>>(&mut self, cx: &mut Context<E>, node: usize) {
         self.lose_agent(node);
         for task in self.tasks_on(node) {
             self.lose(cx, task);
@@ -596,14 +596,14 @@ impl Agents {
     }
 
     /// A machine gets power.
-    pub fn power_on<E: From<Event>>(&mut self, cx: &mut Context<E>, node: usize) {
+    pub fn power_on<E: From<AgentEvent>>(&mut self, cx: &mut Context<E>, node: usize) {
         let boot = self.model.boot;
         self.boot(cx, node, Span::ZERO, boot);
     }
 
     /// An engine is stopped politely: its containers get the stop signal, and what becomes of them its agent tells when it is
     /// back. The answer is how long the last of them takes.
-    pub fn stop_engine<E: From<Event>>(&mut self, cx: &mut Context<E>, node: usize) -> Span {
+    pub fn stop_engine<E: From<AgentEvent>>(&mut self, cx: &mut Context<E>, node: usize) -> Span {
         self.lose_agent(node);
         let slow = self.nodes[node].slow;
         let mut longest = Span::ZERO;
@@ -626,7 +626,7 @@ impl Agents {
     }
 
     /// An engine is killed alone: running containers live on, what was under way is lost.
-    pub fn kill_engine<E: From<Event>>(&mut self, cx: &mut Context<E>, node: usize) -> Span {
+    pub fn kill_engine<E: From<AgentEvent>>(&mut self, cx: &mut Context<E>, node: usize) -> Span {
         self.lose_agent(node);
         for task in self.tasks_on(node) {
             if self.containers[task.row()].as_ref().is_some_and(|container| container.phase != Phase::Running) {
@@ -637,19 +637,19 @@ impl Agents {
     }
 
     /// An engine is killed with all its containers.
-    pub fn crash_engine<E: From<Event>>(&mut self, cx: &mut Context<E>, node: usize) -> Span {
+    pub fn crash_engine<E: From<AgentEvent>>(&mut self, cx: &mut Context<E>, node: usize) -> Span {
         self.power_off(cx, node);
         Span::ZERO
     }
 
     /// An engine that does not run will be up after the time of a law that begins in a while.
-    pub fn start_engine<E: From<Event>>(&mut self, cx: &mut Context<E>, node: usize, wait: Span, law: Law) {
+    pub fn start_engine<E: From<AgentEvent>>(&mut self, cx: &mut Context<E>, node: usize, wait: Span, law: Law) {
         self.boot(cx, node, wait, law);
     }
 
     /// A node leaves the swarm: its containers go at once, and its agent calls nobody any more (moby
     /// `daemon/cluster/swarm.go`, `Leave`).
-    pub fn leave_swarm<E: From<Event>>(&mut self, cx: &mut Context<E>, node: usize) {
+    pub fn leave_swarm<E: From<AgentEvent>>(&mut self, cx: &mut Context<E>, node: usize) {
         self.nodes[node].out = true;
         self.unlink(node);
         for task in self.tasks_on(node) {
@@ -692,15 +692,15 @@ impl Agents {
         self.unlink(node);
     }
 
-    fn boot<E: From<Event>>(&mut self, cx: &mut Context<E>, node: usize, wait: Span, law: Law) {
+    fn boot<E: From<AgentEvent>>(&mut self, cx: &mut Context<E>, node: usize, wait: Span, law: Law) {
         let daemon = &self.nodes[node];
         let mut rng = self.seeds.stream(Stream::Boot, part(daemon.entity, u64::from(daemon.cycle)));
-        cx.after(wait + law.sample(&mut rng), Event::Booted { node: node as u32, cycle: daemon.cycle });
+        cx.after(wait + law.sample(&mut rng), AgentEvent::Booted { node: node as u32, cycle: daemon.cycle });
     }
 
     /// A node's network breaks. Its containers go on; its agent notices by a heartbeat that is not answered, and calls from
     /// then on. Until then one that is mute still gets assignments, and the reports of one that is deaf still arrive.
-    pub fn cut<E: From<Event>>(&mut self, cx: &mut Context<E>, node: usize, period: Span, fault: NetworkFault) {
+    pub fn cut<E: From<AgentEvent>>(&mut self, cx: &mut Context<E>, node: usize, period: Span, fault: NetworkFault) {
         let daemon = &mut self.nodes[node];
         if daemon.fault.replace(fault).is_some() {
             return self.unlink(node);
@@ -717,12 +717,12 @@ impl Agents {
         let daemon = &mut self.nodes[node];
         if fault != NetworkFault::Isolated && was_connected {
             daemon.connected = true;
-            cx.at(daemon.calls, Event::GivenUp { node: node as u32, link: daemon.link });
+            cx.at(daemon.calls, AgentEvent::GivenUp { node: node as u32, link: daemon.link });
         }
     }
 
     /// A node's network is repaired. A session that the agent still believes in goes on at once.
-    pub fn mend<E: From<Event>>(&mut self, cx: &mut Context<E>, node: usize) {
+    pub fn mend<E: From<AgentEvent>>(&mut self, cx: &mut Context<E>, node: usize) {
         let daemon = &mut self.nodes[node];
         if daemon.fault.take().is_none() || !daemon.alive {
             return;
@@ -733,7 +733,7 @@ impl Agents {
         let daemon = &self.nodes[node];
         let mut rng = self.seeds.stream(Stream::Link, part(daemon.entity, u64::from(daemon.link)));
         let next = session::next_call(daemon.calls, cx.now(), self.overlay.unreachable, &mut rng);
-        cx.at(next, Event::Booted { node: node as u32, cycle: daemon.cycle });
+        cx.at(next, AgentEvent::Booted { node: node as u32, cycle: daemon.cycle });
     }
 
     /// Whether the agent of a member runs and its network is whole.
@@ -775,9 +775,9 @@ impl Agents {
     }
 
     /// A heartbeat of a node gets no answer: in a while its agent gives up the session, and calls anew.
-    pub fn unanswered<E: From<Event>>(&mut self, cx: &mut Context<E>, node: usize) {
+    pub fn unanswered<E: From<AgentEvent>>(&mut self, cx: &mut Context<E>, node: usize) {
         let link = self.nodes[node].link;
-        cx.after(TIMEOUT, Event::GivenUp { node: node as u32, link });
+        cx.after(TIMEOUT, AgentEvent::GivenUp { node: node as u32, link });
     }
 
     /// What containers of a node do takes so many times as long from now on.
@@ -786,7 +786,7 @@ impl Agents {
     }
 
     /// The process of a task is killed. Says whether there was one.
-    pub fn kill<E: From<Event>>(&mut self, cx: &mut Context<E>, task: TaskNo) -> bool {
+    pub fn kill<E: From<AgentEvent>>(&mut self, cx: &mut Context<E>, task: TaskNo) -> bool {
         let Some(container) = self.container(task).filter(|container| container.process >= Process::Lives) else {
             return false;
         };
@@ -797,7 +797,7 @@ impl Agents {
 
     /// `docker restart` of the container of a task: it gets the stop signal, and its agent takes its end for the task's. Says
     /// whether it ran. What the engine starts then is not the task's any more, and is not modelled.
-    pub fn restart_container<E: From<Event>>(&mut self, cx: &mut Context<E>, task: TaskNo) -> bool {
+    pub fn restart_container<E: From<AgentEvent>>(&mut self, cx: &mut Context<E>, task: TaskNo) -> bool {
         let Some(container) = self.container(task) else { return false };
         if !matches!(container.phase, Phase::Running | Phase::Probing) {
             return false;
@@ -826,7 +826,7 @@ impl Agents {
     }
 
     /// The engine is lost under a container.
-    fn lose<E: From<Event>>(&mut self, cx: &mut Context<E>, task: TaskNo) {
+    fn lose<E: From<AgentEvent>>(&mut self, cx: &mut Context<E>, task: TaskNo) {
         let container = self.containers[task.row()].as_mut().expect("a node's tasks have containers");
         container.timer += 1;
         container.phase = Phase::Idle;
@@ -844,34 +844,34 @@ impl Agents {
 // What happens on the nodes.
 impl Agents {
     /// One of the model's own events is due.
-    pub fn handle<E: From<Event>>(&mut self, cx: &mut Context<E>, event: Event) {
+    pub fn handle<E: From<AgentEvent>>(&mut self, cx: &mut Context<E>, event: AgentEvent) {
         match event {
-            Event::Step { task, timer } => {
+            AgentEvent::Step { task, timer } => {
                 if self.container(task).is_some_and(|container| container.timer == timer) {
                     self.step_over(cx, task);
                 }
             }
-            Event::Commit => self.commit(cx),
-            Event::Worked => self.worked(cx),
-            Event::Booted { node, cycle } => {
+            AgentEvent::Commit => self.commit(cx),
+            AgentEvent::Worked => self.worked(cx),
+            AgentEvent::Booted { node, cycle } => {
                 if self.nodes[node as usize].cycle == cycle {
                     self.call(cx, node as usize);
                 }
             }
-            Event::Quiet { node, link }
-            | Event::Assignments { node, link }
-            | Event::Registered { node, link }
-            | Event::GivenUp { node, link }
-            | Event::CompleteSet { node, link } => {
+            AgentEvent::Quiet { node, link }
+            | AgentEvent::Assignments { node, link }
+            | AgentEvent::Registered { node, link }
+            | AgentEvent::GivenUp { node, link }
+            | AgentEvent::CompleteSet { node, link } => {
                 let node = node as usize;
                 if self.nodes[node].link != link {
                     return;
                 }
                 match event {
-                    Event::Quiet { .. } => self.send_if_quiet(cx, node),
-                    Event::Assignments { .. } => self.take_assignments(cx, node),
-                    Event::Registered { .. } => self.register(cx, node),
-                    Event::GivenUp { .. } => self.give_up(cx, node),
+                    AgentEvent::Quiet { .. } => self.send_if_quiet(cx, node),
+                    AgentEvent::Assignments { .. } => self.take_assignments(cx, node),
+                    AgentEvent::Registered { .. } => self.register(cx, node),
+                    AgentEvent::GivenUp { .. } => self.give_up(cx, node),
                     _ => self.take_complete_set(cx, node),
                 }
             }
@@ -883,7 +883,7 @@ impl Agents {
     }
 
     /// Goes on with a task if nothing is under way for it (SwarmKit `agent/exec/controller.go`, `Do`).
-    fn step<E: From<Event>>(&mut self, cx: &mut Context<E>, task: TaskNo) {
+    fn step<E: From<AgentEvent>>(&mut self, cx: &mut Context<E>, task: TaskNo) {
         let Some(container) = self.container(task) else { return };
         if container.state.is_terminal() {
             return;
@@ -924,7 +924,7 @@ impl Agents {
     }
 
     /// Begins with the networks of a task.
-    fn prepare<E: From<Event>>(&mut self, cx: &mut Context<E>, task: TaskNo) {
+    fn prepare<E: From<AgentEvent>>(&mut self, cx: &mut Context<E>, task: TaskNo) {
         let Some(container) = self.container(task) else { return };
         let attached = container.attached;
         if !attached {
@@ -938,7 +938,7 @@ impl Agents {
 
     /// The manager wants a task that is being prepared to run. That aborts the step that is under way: the wait for
     /// the networks has failed then, any other step is tried again after a second (SwarmKit `agent/task.go`).
-    pub(super) fn disturb<E: From<Event>>(&mut self, cx: &mut Context<E>, task: TaskNo) {
+    pub(super) fn disturb<E: From<AgentEvent>>(&mut self, cx: &mut Context<E>, task: TaskNo) {
         let Some(container) = self.container(task) else { return };
         match container.phase {
             Phase::Attaching => self.not_attached(cx, task),
@@ -953,7 +953,7 @@ impl Agents {
         }
     }
 
-    fn not_attached<E: From<Event>>(&mut self, cx: &mut Context<E>, task: TaskNo) {
+    fn not_attached<E: From<AgentEvent>>(&mut self, cx: &mut Context<E>, task: TaskNo) {
         let Some(container) = self.container(task) else { return };
         container.phase = Phase::Idle;
         container.timer += 1;
@@ -961,13 +961,13 @@ impl Agents {
         self.report(cx, task, TaskState::Rejected, Some(error));
     }
 
-    fn create<E: From<Event>>(&mut self, cx: &mut Context<E>, task: TaskNo) {
+    fn create<E: From<AgentEvent>>(&mut self, cx: &mut Context<E>, task: TaskNo) {
         let Some(container) = self.container(task) else { return };
         let create = container.create;
         self.work(cx, task, Phase::Creating, create);
     }
 
-    fn pull<E: From<Event>>(&mut self, cx: &mut Context<E>, task: TaskNo) {
+    fn pull<E: From<AgentEvent>>(&mut self, cx: &mut Context<E>, task: TaskNo) {
         let Some(container) = self.container(task) else { return };
         container.phase = Phase::Pulling;
         let node = container.node as usize;
@@ -975,7 +975,7 @@ impl Agents {
     }
 
     /// What was under way for a task is done.
-    fn step_over<E: From<Event>>(&mut self, cx: &mut Context<E>, task: TaskNo) {
+    fn step_over<E: From<AgentEvent>>(&mut self, cx: &mut Context<E>, task: TaskNo) {
         let Some(container) = self.container(task) else { return };
         match std::mem::replace(&mut container.phase, Phase::Idle) {
             Phase::Idle | Phase::Pulling => unreachable!("nothing is timed"),
@@ -1021,7 +1021,7 @@ impl Agents {
     }
 
     /// A container serves, and does until it ends by itself or its probes find it unhealthy.
-    fn run<E: From<Event>>(&mut self, cx: &mut Context<E>, task: TaskNo) {
+    fn run<E: From<AgentEvent>>(&mut self, cx: &mut Context<E>, task: TaskNo) {
         let Some(container) = self.container(task) else { return };
         container.process = Process::Serves;
         container.phase = Phase::Running;
@@ -1039,7 +1039,7 @@ impl Agents {
     }
 
     /// A container ends by itself, or is unhealthy: then the engine's agent stops it.
-    fn run_out<E: From<Event>>(&mut self, cx: &mut Context<E>, task: TaskNo) {
+    fn run_out<E: From<AgentEvent>>(&mut self, cx: &mut Context<E>, task: TaskNo) {
         let Some(container) = self.container(task) else { return };
         let age = cx.now() - container.clock;
         match container.rest().exit {
@@ -1052,7 +1052,7 @@ impl Agents {
     }
 
     /// Takes a task out of the load balancing, where its networks have time to forget it.
-    fn leave<E: From<Event>>(&mut self, cx: &mut Context<E>, task: TaskNo) {
+    fn leave<E: From<AgentEvent>>(&mut self, cx: &mut Context<E>, task: TaskNo) {
         let leave = self.overlay.leave;
         let Some(container) = self.container(task) else { return };
         let (serves, joins) = (container.process == Process::Serves, container.joins);
@@ -1068,7 +1068,7 @@ impl Agents {
     }
 
     /// Sends the stop signal, if there is a process to receive it.
-    fn stop<E: From<Event>>(&mut self, cx: &mut Context<E>, task: TaskNo) {
+    fn stop<E: From<AgentEvent>>(&mut self, cx: &mut Context<E>, task: TaskNo) {
         let Some(container) = self.container(task) else { return };
         if container.state < TaskState::Starting {
             container.phase = Phase::Idle;
@@ -1082,7 +1082,7 @@ impl Agents {
     }
 
     /// The process of a container is over; its agent will know.
-    fn end<E: From<Event>>(&mut self, cx: &mut Context<E>, task: TaskNo, end: End) {
+    fn end<E: From<AgentEvent>>(&mut self, cx: &mut Context<E>, task: TaskNo, end: End) {
         let Some(container) = self.container(task) else { return };
         container.end = end;
         container.phase = Phase::Idle;
@@ -1104,7 +1104,7 @@ impl Agents {
     }
 
     /// It takes the agent a moment to notice.
-    fn notice<E: From<Event>>(&mut self, cx: &mut Context<E>, task: TaskNo) {
+    fn notice<E: From<AgentEvent>>(&mut self, cx: &mut Context<E>, task: TaskNo) {
         let Some(container) = self.container(task) else { return };
         let notice = container.rest().notice;
         if notice == Span::ZERO {
@@ -1114,7 +1114,7 @@ impl Agents {
     }
 
     /// The agent knows that a process is over.
-    fn noticed<E: From<Event>>(&mut self, cx: &mut Context<E>, task: TaskNo) {
+    fn noticed<E: From<AgentEvent>>(&mut self, cx: &mut Context<E>, task: TaskNo) {
         let Some(container) = self.container(task) else { return };
         let RareTimings { exit_code, stop_code, .. } = container.rest();
         let (code, why) = match container.end {
@@ -1132,7 +1132,7 @@ impl Agents {
     }
 
     /// A step of a task that keeps a processor busy.
-    fn work<E: From<Event>>(&mut self, cx: &mut Context<E>, task: TaskNo, phase: Phase, work: Span) {
+    fn work<E: From<AgentEvent>>(&mut self, cx: &mut Context<E>, task: TaskNo, phase: Phase, work: Span) {
         let Some(container) = self.containers.get_mut(task.row()).and_then(Option::as_mut) else { return };
         let work = times(work, self.nodes[container.node as usize].slow);
         match &mut self.cores {
@@ -1146,7 +1146,7 @@ impl Agents {
         }
     }
 
-    fn worked<E: From<Event>>(&mut self, cx: &mut Context<E>) {
+    fn worked<E: From<AgentEvent>>(&mut self, cx: &mut Context<E>) {
         if self.working != Some(cx.now()) {
             return;
         }
@@ -1157,11 +1157,11 @@ impl Agents {
         self.await_cores(cx);
     }
 
-    fn await_cores<E: From<Event>>(&mut self, cx: &mut Context<E>) {
+    fn await_cores<E: From<AgentEvent>>(&mut self, cx: &mut Context<E>) {
         let next = self.cores.as_ref().and_then(Cores::next);
         if let Some(next) = next.filter(|&next| self.working != Some(next)) {
             self.working = Some(next);
-            cx.at(next, Event::Worked);
+            cx.at(next, AgentEvent::Worked);
         }
     }
 
@@ -1171,7 +1171,7 @@ impl Agents {
     }
 
     /// Removes a container, whatever it does.
-    fn discard<E: From<Event>>(&mut self, cx: &mut Context<E>, task: TaskNo) {
+    fn discard<E: From<AgentEvent>>(&mut self, cx: &mut Context<E>, task: TaskNo) {
         let Some(container) = self.containers.get_mut(task.row()).and_then(Option::take) else { return };
         if let Some(cores) = &mut self.cores {
             cores.cancel(cx.now(), task);
@@ -1209,10 +1209,10 @@ impl Container {
     }
 
     /// Starts something that takes time; what was waited for before is broken off.
-    fn wait<E: From<Event>>(&mut self, cx: &mut Context<E>, task: TaskNo, phase: Phase, span: Span) {
+    fn wait<E: From<AgentEvent>>(&mut self, cx: &mut Context<E>, task: TaskNo, phase: Phase, span: Span) {
         self.phase = phase;
         self.timer += 1;
-        cx.after(span, Event::Step { task, timer: self.timer });
+        cx.after(span, AgentEvent::Step { task, timer: self.timer });
     }
 }
 
@@ -1235,7 +1235,7 @@ mod tests {
     /// Two nodes, laws without chance: created in 0.2 s, started in 0.4 s, stopped in 0.3 s, booted in 30 s.
     struct Lab {
         agents: Agents,
-        cx: Context<Event>,
+        cx: Context<AgentEvent>,
         tasks: u32,
     }
 
@@ -1275,7 +1275,7 @@ mod tests {
         fn until(&mut self, end: f64) -> Vec<String> {
             let end = Time::ZERO + Span::from_secs_f64(end);
             let mut log = Vec::new();
-            self.cx.at(end, Event::Booted { node: 1, cycle: u32::MAX });
+            self.cx.at(end, AgentEvent::Booted { node: 1, cycle: u32::MAX });
             loop {
                 for fact in self.cx.take_facts() {
                     let words = match fact {
@@ -1298,7 +1298,7 @@ mod tests {
                     log.push(format!("{} {words}", self.cx.now()));
                 }
                 match self.cx.pop() {
-                    Some((_, Event::Booted { node: 1, cycle: u32::MAX })) => return log,
+                    Some((_, AgentEvent::Booted { node: 1, cycle: u32::MAX })) => return log,
                     Some((_, event)) => self.agents.handle(&mut self.cx, event),
                     None => unreachable!("the end is scheduled"),
                 }

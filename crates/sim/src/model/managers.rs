@@ -47,7 +47,7 @@ impl Default for ManagersModel {
 
 /// Something comes to pass among the managers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Event {
+pub enum ElectionEvent {
     /// The votes are counted, unless something changed since the managers began to wait.
     Poll {
         /// Row of the node that has a majority of them, `u32::MAX` if they are split.
@@ -151,18 +151,24 @@ impl Managers {
     }
 
     /// A machine lost power, or its engine will be up after `boot`.
-    pub fn power<E: From<Event>>(&mut self, cx: &mut Context<E>, node: usize, up: bool, boot: impl FnOnce() -> Span) {
+    pub fn power<E: From<ElectionEvent>>(
+        &mut self,
+        cx: &mut Context<E>,
+        node: usize,
+        up: bool,
+        boot: impl FnOnce() -> Span,
+    ) {
         let Some(member) = self.members.iter_mut().find(|member| member.node == node) else { return };
         member.cycle += 1;
         if up {
-            cx.after(boot(), Event::Back { node: node as u32, cycle: member.cycle });
+            cx.after(boot(), ElectionEvent::Back { node: node as u32, cycle: member.cycle });
         } else if std::mem::replace(&mut member.up, false) {
             self.count(cx);
         }
     }
 
     /// The network puts every manager on a side, or on none.
-    pub fn link<E: From<Event>>(&mut self, cx: &mut Context<E>, side_of: impl Fn(usize) -> Option<u32>) {
+    pub fn link<E: From<ElectionEvent>>(&mut self, cx: &mut Context<E>, side_of: impl Fn(usize) -> Option<u32>) {
         let mut changed = false;
         for member in &mut self.members {
             changed |= std::mem::replace(&mut member.side, side_of(member.node)) != member.side;
@@ -173,9 +179,9 @@ impl Managers {
     }
 
     /// One of the model's own events is due.
-    pub fn handle<E: From<Event>>(&mut self, cx: &mut Context<E>, event: Event) {
+    pub fn handle<E: From<ElectionEvent>>(&mut self, cx: &mut Context<E>, event: ElectionEvent) {
         match event {
-            Event::Poll { winner, vacancy } => {
+            ElectionEvent::Poll { winner, vacancy } => {
                 if self.vacancy == vacancy {
                     self.term += 1;
                     self.waiting.clear();
@@ -185,13 +191,13 @@ impl Managers {
                     self.count(cx);
                 }
             }
-            Event::StepDown { stall } => {
+            ElectionEvent::StepDown { stall } => {
                 if self.stall == stall && !self.decides && self.leader.take().is_some() {
                     cx.tell(Fact::LeaderLost);
                     self.count(cx);
                 }
             }
-            Event::Back { node, cycle } => {
+            ElectionEvent::Back { node, cycle } => {
                 let same = |member: &&mut Member| member.node == node as usize && member.cycle == cycle;
                 if let Some(member) = self.members.iter_mut().find(same) {
                     member.up = true;
@@ -202,7 +208,7 @@ impl Managers {
     }
 
     /// A node becomes a manager, at once a member that is up.
-    pub fn promote<E: From<Event>>(&mut self, cx: &mut Context<E>, node: usize, name: &str, up: bool) {
+    pub fn promote<E: From<ElectionEvent>>(&mut self, cx: &mut Context<E>, node: usize, name: &str, up: bool) {
         if !self.members.is_empty() && self.members.iter().all(|member| member.node != node) {
             self.members.push(Member::new(node, name, up));
             self.count(cx);
@@ -210,7 +216,7 @@ impl Managers {
     }
 
     /// A manager becomes a worker; if it led, another takes over at once. Refused if too few of the others were left.
-    pub fn demote<E: From<Event>>(&mut self, cx: &mut Context<E>, node: usize) -> Result<(), &'static str> {
+    pub fn demote<E: From<ElectionEvent>>(&mut self, cx: &mut Context<E>, node: usize) -> Result<(), &'static str> {
         let Some(row) = self.members.iter().position(|member| member.node == node) else { return Ok(()) };
         if self.members.len() == 1 {
             return Err("attempting to demote the last manager of the swarm");
@@ -237,7 +243,11 @@ impl Managers {
 
     /// `docker swarm init --force-new-cluster`: a manager makes itself the only member and leads at once. All that the store
     /// holds stays. Refused on a node that is no manager or does not run.
-    pub fn force_new_cluster<E: From<Event>>(&mut self, cx: &mut Context<E>, node: usize) -> Result<(), &'static str> {
+    pub fn force_new_cluster<E: From<ElectionEvent>>(
+        &mut self,
+        cx: &mut Context<E>,
+        node: usize,
+    ) -> Result<(), &'static str> {
         let Some(row) = self.members.iter().position(|member| member.node == node && member.up) else {
             return Err(
                 "This node is not a swarm manager. Use \"docker swarm init\" or \"docker swarm join\" to connect this \
@@ -269,7 +279,7 @@ impl Managers {
     }
 
     /// Looks whether there is a majority, and whether somebody leads it.
-    fn count<E: From<Event>>(&mut self, cx: &mut Context<E>) {
+    fn count<E: From<ElectionEvent>>(&mut self, cx: &mut Context<E>) {
         let now = cx.now();
         let size = |side: u32| self.members.iter().filter(|member| member.up && member.side == Some(side)).count();
         let majority =
@@ -292,7 +302,7 @@ impl Managers {
                 cx.tell(Fact::LeaderResumed);
             } else {
                 cx.tell(Fact::LeaderStalled);
-                cx.after(self.check_quorum_timeout(now), Event::StepDown { stall: self.stall });
+                cx.after(self.check_quorum_timeout(now), ElectionEvent::StepDown { stall: self.stall });
             }
         }
         self.decides = decides;
@@ -366,7 +376,7 @@ impl Managers {
 
     /// Managers wait, each for so many ticks; the first whose ticks are over stand and vote for themselves, the
     /// others for one of them. Nobody who missed a decision gets the vote of one who did not.
-    fn campaign<E: From<Event>>(&mut self, cx: &mut Context<E>) {
+    fn campaign<E: From<ElectionEvent>>(&mut self, cx: &mut Context<E>) {
         let ticks = u64::from(self.model.election);
         let voters = self.members.iter().filter(|member| self.waiting.contains(&member.node));
         // etcd raft: uniform from `election` to twice as many, less one.
@@ -389,7 +399,7 @@ impl Managers {
         let winner = (0..count).find(|row| votes[*row] * 2 > self.members.len());
         let winner = winner.map_or(NOBODY, |row| candidates[row].1 as u32);
         let after = Span::from_nanos(self.model.tick.as_nanos().saturating_mul(least));
-        cx.after(after, Event::Poll { winner, vacancy: self.vacancy });
+        cx.after(after, ElectionEvent::Poll { winner, vacancy: self.vacancy });
     }
 }
 
@@ -405,15 +415,15 @@ mod tests {
 
     use super::*;
 
-    fn drain(managers: &mut Managers, cx: &mut Context<Event>, end: u64) -> Vec<(f64, Fact)> {
+    fn drain(managers: &mut Managers, cx: &mut Context<ElectionEvent>, end: u64) -> Vec<(f64, Fact)> {
         let mut log = Vec::new();
-        let mut note = |cx: &mut Context<Event>| {
+        let mut note = |cx: &mut Context<ElectionEvent>| {
             let now = cx.now().as_secs_f64();
             log.extend(cx.take_facts().into_iter().map(|fact| (now, fact)));
         };
         note(cx);
         // An event that has nothing to say, to stop at.
-        let last = Event::StepDown { stall: u32::MAX };
+        let last = ElectionEvent::StepDown { stall: u32::MAX };
         cx.at(Time::ZERO + Span::from_secs(end), last);
         while let Some((_, event)) = cx.pop().filter(|next| next.1 != last) {
             managers.handle(cx, event);
@@ -508,7 +518,7 @@ mod tests {
         let model = ManagersModel::default();
         let back_after = |ticks: u64| {
             let mut managers = three(&model);
-            let mut cx: Context<Event> = Context::new();
+            let mut cx: Context<ElectionEvent> = Context::new();
             managers.link(&mut cx, |node| (node != 9).then_some(0));
             assert!(managers.lead() && cx.take_facts().is_empty(), "two of three go on");
             drain(&mut managers, &mut cx, ticks);
@@ -523,7 +533,7 @@ mod tests {
     fn a_manager_that_is_left_alone_can_make_a_swarm_of_its_own() {
         let model = ManagersModel::default();
         let mut managers = three(&model);
-        let mut cx: Context<Event> = Context::new();
+        let mut cx: Context<ElectionEvent> = Context::new();
         managers.power(&mut cx, 7, false, || Span::ZERO);
         managers.power(&mut cx, 9, false, || Span::ZERO);
         drain(&mut managers, &mut cx, 100);
@@ -541,7 +551,7 @@ mod tests {
     fn a_demoted_leader_hands_over_and_the_last_manager_stays() {
         let model = ManagersModel::default();
         let mut managers = three(&model);
-        let mut cx: Context<Event> = Context::new();
+        let mut cx: Context<ElectionEvent> = Context::new();
         assert_eq!(managers.demote(&mut cx, 4), Ok(()));
         assert_eq!(cx.take_facts(), [Fact::LeaderLost, Fact::LeaderElected(7)]);
         managers.power(&mut cx, 9, false, || Span::ZERO);

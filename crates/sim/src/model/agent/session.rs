@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rand_chacha::ChaCha8Rng;
 use sched::{DesiredState, Span, TaskState, Time};
 
-use super::{Agents, Assignment, Commit, CommitNo, Daemon, Event, LOST, Process, Report, exit_error};
+use super::{AgentEvent, Agents, Assignment, Commit, CommitNo, Daemon, LOST, Process, Report, exit_error};
 use crate::engine::chance::unit;
 use crate::engine::law::Law;
 use crate::engine::rng::{Stream, part};
@@ -39,7 +39,7 @@ pub(super) fn next_call(first: Time, now: Time, unreachable: Span, rng: &mut Cha
 
 impl Agents {
     /// The dispatcher queues an assignment. It goes out after some quiet, or with as many as fit.
-    pub(super) fn send<E: From<Event>>(&mut self, cx: &mut Context<E>, node: usize, assignment: Assignment) {
+    pub(super) fn send<E: From<AgentEvent>>(&mut self, cx: &mut Context<E>, node: usize, assignment: Assignment) {
         let daemon = &mut self.nodes[node];
         if !daemon.connected || daemon.fault == Some(NetworkFault::RxLost) {
             return; // The complete set of the next session will tell.
@@ -47,33 +47,33 @@ impl Agents {
         daemon.outbox.push(assignment);
         daemon.changed = cx.now();
         if daemon.outbox.len() == 1 {
-            cx.after(self.model.assignment_batch, Event::Quiet { node: node as u32, link: daemon.link });
+            cx.after(self.model.assignment_batch, AgentEvent::Quiet { node: node as u32, link: daemon.link });
         } else if daemon.outbox.len() == ASSIGNMENTS_MAX {
             self.post(cx, node);
         }
     }
 
-    pub(super) fn send_if_quiet<E: From<Event>>(&mut self, cx: &mut Context<E>, node: usize) {
+    pub(super) fn send_if_quiet<E: From<AgentEvent>>(&mut self, cx: &mut Context<E>, node: usize) {
         let daemon = &self.nodes[node];
         if daemon.outbox.is_empty() {
             return;
         }
         let due = daemon.changed + self.model.assignment_batch;
         if cx.now() < due {
-            cx.at(due, Event::Quiet { node: node as u32, link: daemon.link });
+            cx.at(due, AgentEvent::Quiet { node: node as u32, link: daemon.link });
         } else {
             self.post(cx, node);
         }
     }
 
-    fn post<E: From<Event>>(&mut self, cx: &mut Context<E>, node: usize) {
+    fn post<E: From<AgentEvent>>(&mut self, cx: &mut Context<E>, node: usize) {
         let arrival = self.arrival_down(cx.now(), node);
         let daemon = &mut self.nodes[node];
         daemon.sent.push_back(std::mem::take(&mut daemon.outbox));
-        cx.at(arrival, Event::Assignments { node: node as u32, link: daemon.link });
+        cx.at(arrival, AgentEvent::Assignments { node: node as u32, link: daemon.link });
     }
 
-    pub(super) fn take_assignments<E: From<Event>>(&mut self, cx: &mut Context<E>, node: usize) {
+    pub(super) fn take_assignments<E: From<AgentEvent>>(&mut self, cx: &mut Context<E>, node: usize) {
         let mut batch = self.nodes[node].sent.pop_front().expect("what arrives was sent");
         for assignment in batch.drain(..) {
             match assignment {
@@ -104,7 +104,7 @@ impl Agents {
     }
 
     /// An agent calls the manager, if its network lets it.
-    pub(super) fn call<E: From<Event>>(&mut self, cx: &mut Context<E>, node: usize) {
+    pub(super) fn call<E: From<AgentEvent>>(&mut self, cx: &mut Context<E>, node: usize) {
         let daemon = &mut self.nodes[node];
         daemon.alive = true;
         if daemon.fault.is_some() {
@@ -115,12 +115,12 @@ impl Agents {
         } else if !daemon.connected {
             let link = daemon.link;
             let arrival = self.arrival_up(cx.now(), node);
-            cx.at(arrival, Event::Registered { node: node as u32, link });
+            cx.at(arrival, AgentEvent::Registered { node: node as u32, link });
         }
     }
 
     /// An agent gives up its session. If its network is not broken, it calls until a call gets through.
-    pub(super) fn give_up<E: From<Event>>(&mut self, cx: &mut Context<E>, node: usize) {
+    pub(super) fn give_up<E: From<AgentEvent>>(&mut self, cx: &mut Context<E>, node: usize) {
         self.unlink(node);
         let daemon = &self.nodes[node];
         if daemon.fault.is_some() {
@@ -137,13 +137,13 @@ impl Agents {
             }
             at += self.overlay.unreachable;
         }
-        cx.at(at, Event::Booted { node: node as u32, cycle: daemon.cycle });
+        cx.at(at, AgentEvent::Booted { node: node as u32, cycle: daemon.cycle });
     }
 
     /// The agent has a session. It reports what it knows of the tasks that it had: a container that the loss of its engine
     /// ended is one that exited with 255. What was not started yet goes on, as far as its container is still on the disk,
     /// once the complete set of assignments is there.
-    pub(super) fn register<E: From<Event>>(&mut self, cx: &mut Context<E>, node: usize) {
+    pub(super) fn register<E: From<AgentEvent>>(&mut self, cx: &mut Context<E>, node: usize) {
         self.nodes[node].connected = true;
         cx.tell(Fact::AgentCalled(node));
         let keep_cache = self.model.keep_cache;
@@ -167,10 +167,10 @@ impl Agents {
             }
         }
         let arrival = self.arrival_down(cx.now(), node);
-        cx.at(arrival, Event::CompleteSet { node: node as u32, link: self.nodes[node].link });
+        cx.at(arrival, AgentEvent::CompleteSet { node: node as u32, link: self.nodes[node].link });
     }
 
-    pub(super) fn take_complete_set<E: From<Event>>(&mut self, cx: &mut Context<E>, node: usize) {
+    pub(super) fn take_complete_set<E: From<AgentEvent>>(&mut self, cx: &mut Context<E>, node: usize) {
         for task in self.tasks_on(node) {
             let container = self.containers[task.row()].as_mut().expect("a node's tasks have containers");
             if container.wanted.is_none() {
@@ -184,7 +184,7 @@ impl Agents {
 
     /// Notes how far a task is and tells the manager. The dispatcher commits at regular times; a report that is not yet
     /// committed is replaced by a newer one.
-    pub(super) fn report<E: From<Event>>(
+    pub(super) fn report<E: From<AgentEvent>>(
         &mut self,
         cx: &mut Context<E>,
         task: TaskNo,
@@ -209,7 +209,7 @@ impl Agents {
             let number = CommitNo::new(self.announced).expect("fewer than 2^32 commits");
             let reports = std::mem::take(&mut self.room);
             self.commits.insert(position, Commit { at, number, reports });
-            cx.at(at, Event::Commit);
+            cx.at(at, AgentEvent::Commit);
         }
         let Commit { number, reports, .. } = &mut self.commits[position];
         let report = Report { task, at: cx.now(), state, error };
@@ -223,7 +223,7 @@ impl Agents {
         }
     }
 
-    pub(super) fn commit<E: From<Event>>(&mut self, cx: &mut Context<E>) {
+    pub(super) fn commit<E: From<AgentEvent>>(&mut self, cx: &mut Context<E>) {
         let mut commit = self.commits.pop_front().expect("a commit was announced");
         assert_eq!(commit.at, cx.now(), "commits come in order");
         for Report { task, at, state, error } in commit.reports.drain(..) {
