@@ -249,7 +249,7 @@ impl Supervisor {
         let policy = self.policy_of(task.service);
         match self.ask(cluster, scheduler, policy, id) {
             Decision::Keep => {}
-            decision => self.obey_decision(cluster, restarts, policy, id, decision),
+            decision => self.apply_decision(cluster, restarts, policy, id, decision),
         }
         self.carry_out(cluster, restarts, scheduler, policy);
     }
@@ -289,7 +289,7 @@ impl Supervisor {
         self.policies[policy].policy.decide(&view, &loss, &mut self.actions)
     }
 
-    fn obey_decision(
+    fn apply_decision(
         &mut self,
         cluster: &mut Cluster,
         restarts: &mut restart::Supervisor,

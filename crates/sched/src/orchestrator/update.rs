@@ -18,13 +18,13 @@ use crate::work::{self, Work};
 /// A task of a slot as it was when the update began.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "snapshot", derive(serde::Serialize, serde::Deserialize))]
-struct Member {
+struct SlotTask {
     task: TaskId,
     desired: DesiredState,
     dirty: bool,
 }
 
-type Members = Vec<Member>;
+type SlotTasks = Vec<SlotTask>;
 
 /// What a worker is doing.
 #[derive(Clone, Debug)]
@@ -33,9 +33,9 @@ enum Worker {
     /// Ready for a slot.
     Idle,
     /// Waiting for the delayed start of a task; `new` if the update created it.
-    Starting { task: TaskId, new: bool, slot: Members },
+    Starting { task: TaskId, new: bool, slot: SlotTasks },
     /// Waiting for a new task to run or to end.
-    Arriving { task: TaskId, slot: Members },
+    Arriving { task: TaskId, slot: SlotTasks },
     /// Pausing after a slot.
     Pausing,
 }
@@ -141,7 +141,7 @@ struct Updater {
     is_rollback: bool,
     config: UpdateConfig,
     monitor: Span,
-    slots: VecDeque<Members>,
+    slots: VecDeque<SlotTasks>,
     dirty_slots: usize,
     workers: Workers,
     phase: Phase,
@@ -212,9 +212,9 @@ impl Supervisor {
         let mut member = |task: TaskId| {
             let record = cluster.task(task).expect("the caller looked it up");
             let node = record.node.and_then(|node| cluster.node(node));
-            Member { task, desired: record.desired, dirty: versions.is_dirty(record, node) }
+            SlotTask { task, desired: record.desired, dirty: versions.is_dirty(record, node) }
         };
-        let slots: VecDeque<Members> = slots
+        let slots: VecDeque<SlotTasks> = slots
             .into_iter()
             .filter_map(|slot| {
                 let is_wanted = slot.len() > 1 || slot.iter().any(|task| member(*task).dirty);
@@ -352,10 +352,10 @@ impl Supervisor {
         restarts: &mut restart::Supervisor,
         id: ServiceId,
         worker: usize,
-        slot: Members,
+        slot: SlotTasks,
     ) {
         let clean =
-            |desired: fn(DesiredState) -> bool| move |member: &&Member| !member.dirty && desired(member.desired);
+            |desired: fn(DesiredState) -> bool| move |member: &&SlotTask| !member.dirty && desired(member.desired);
         let running = slot.iter().find(clean(|desired| desired == DesiredState::Running));
         let prepared = slot.iter().rfind(clean(|desired| desired < DesiredState::Running));
         if let Some(existing) = running.or(prepared).copied() {
@@ -372,10 +372,10 @@ impl Supervisor {
         restarts: &mut restart::Supervisor,
         id: ServiceId,
         worker: usize,
-        slot: &Members,
-        existing: Member,
+        slot: &SlotTasks,
+        existing: SlotTask,
     ) {
-        let others: Members = slot.iter().filter(|member| member.task != existing.task).copied().collect();
+        let others: SlotTasks = slot.iter().filter(|member| member.task != existing.task).copied().collect();
         let removable = removable(cluster, restarts, &others);
         if others.is_empty() || !removable.is_empty() {
             let old = shut_down(cluster, &removable);
@@ -383,7 +383,7 @@ impl Supervisor {
             if existing.desired != DesiredState::Running {
                 restarts.delay_start(cluster, existing.task, Span::ZERO, old);
                 self.interested.insert(existing.task, id);
-                let state = Worker::Starting { task: existing.task, new: false, slot: Members::new() };
+                let state = Worker::Starting { task: existing.task, new: false, slot: SlotTasks::new() };
                 self.updates.get_mut(&id).expect("running").workers.set(worker, state);
                 return;
             }
@@ -398,7 +398,7 @@ impl Supervisor {
         restarts: &mut restart::Supervisor,
         id: ServiceId,
         worker: usize,
-        slot: Members,
+        slot: SlotTasks,
     ) {
         let updater = self.updates.get(&id).expect("running");
         let stop_first = updater.config.order == UpdateOrder::StopFirst;
@@ -451,7 +451,7 @@ impl Supervisor {
         let runs = cluster.task(task).is_some_and(|task| task.state == TaskState::Running);
         if updater.config.order == UpdateOrder::StartFirst && runs {
             let live =
-                |member: &Member| cluster.task(member.task).is_some_and(|task| task.desired <= DesiredState::Running);
+                |member: &SlotTask| cluster.task(member.task).is_some_and(|task| task.desired <= DesiredState::Running);
             let old: Vec<TaskId> = slot.iter().filter(|member| live(member)).map(|member| member.task).collect();
             shut_down(cluster, &old);
             cluster.commit();
@@ -516,7 +516,7 @@ impl Supervisor {
 
 /// Tasks that still have to be shut down, or need not be because they ended for good. Empty means that all of them
 /// were shut down by somebody else.
-fn removable(cluster: &Cluster, restarts: &mut restart::Supervisor, members: &[Member]) -> Vec<TaskId> {
+fn removable(cluster: &Cluster, restarts: &mut restart::Supervisor, members: &[SlotTask]) -> Vec<TaskId> {
     let mut tasks = Vec::new();
     for member in members {
         if let Some(task) = cluster.task(member.task)

@@ -6,7 +6,7 @@ use std::ops::Range;
 use super::filter::Refusals;
 use super::layout::TieBreak;
 use super::ledger::{Depth, Group, Ledger};
-use super::view::{Candidate, CandidateQuery, GroupQuery, RankBy, Views};
+use super::ranking::{Candidate, CandidateQuery, GroupQuery, RankBy, Rankings};
 use super::waiting::{self, Place, Waiting, is_active};
 use super::{EVERYTHING, Images};
 use crate::cluster::{Cluster, Node};
@@ -41,7 +41,7 @@ pub struct Room<'a> {
 pub struct Board<'a> {
     cluster: &'a Cluster,
     ledger: &'a mut Ledger,
-    views: &'a mut Views,
+    rankings: &'a mut Rankings,
     group: &'a Group,
     id: usize,
     /// A number that belongs to the group by chance, and where on the circle it starts.
@@ -63,7 +63,7 @@ impl<'a> Board<'a> {
     pub(super) fn new(
         cluster: &'a Cluster,
         ledger: &'a mut Ledger,
-        views: &'a mut Views,
+        rankings: &'a mut Rankings,
         (id, group): (usize, &'a Group),
         (ties, seed): (TieBreak, u64),
         sequence: u64,
@@ -71,14 +71,14 @@ impl<'a> Board<'a> {
     ) -> Board<'a> {
         scratch.placements.clear();
         scratch.units.clear();
-        views.refresh(cluster, group.layout);
+        rankings.refresh(cluster, group.layout);
         let chance = mix(seed ^ mix(sequence));
         let start = match ties {
             TieBreak::LowestId => 0,
             TieBreak::Seeded => scale(chance, ledger.len()),
         };
         let (tasks, waiting) = (Iter::default(), 0);
-        Board { cluster, ledger, views, group, id, chance, ties, start, tasks, waiting, scratch, missing: &[] }
+        Board { cluster, ledger, rankings, group, id, chance, ties, start, tasks, waiting, scratch, missing: &[] }
     }
 
     /// What was reported of images.
@@ -98,8 +98,8 @@ impl<'a> Board<'a> {
         (self.tasks, self.waiting) = (tasks.iter(), tasks.len());
     }
 
-    fn query(&mut self) -> (GroupQuery<'_>, &mut Views) {
-        (GroupQuery::new(self.cluster, self.ledger, self.group, self.id), self.views)
+    fn query(&mut self) -> (GroupQuery<'_>, &mut Rankings) {
+        (GroupQuery::new(self.cluster, self.ledger, self.group, self.id), self.rankings)
     }
 
     /// The service whose tasks are placed.
@@ -127,7 +127,7 @@ impl<'a> Board<'a> {
         if self.ledger.is_removed(node) {
             return false;
         }
-        let verdict = self.views.verdict(self.cluster, self.group, node);
+        let verdict = self.rankings.verdict(self.cluster, self.group, node);
         self.ledger.refusal(self.group, node, verdict, Depth::All).is_none()
     }
 
@@ -175,12 +175,12 @@ impl<'a> Board<'a> {
     /// Branches below a branch: one for each value of the next of the labels over which the service wants to be spread.
     /// Number 0 is the root; a branch with none below is a leaf, and without preferences the root is one.
     pub fn branches(&self, branch: usize) -> Range<usize> {
-        self.views.known(self.group.layout).branches()[branch].children.clone()
+        self.rankings.known(self.group.layout).branches()[branch].children.clone()
     }
 
     /// The nodes of a branch.
     pub fn nodes_in(&self, branch: usize) -> &[NodeId] {
-        let layout = self.views.known(self.group.layout);
+        let layout = self.rankings.known(self.group.layout);
         &layout.nodes()[layout.branches()[branch].places.clone()]
     }
 
@@ -188,7 +188,7 @@ impl<'a> Board<'a> {
     /// again until the next call.
     pub fn count_branches(&mut self) -> usize {
         let Group { service, layout, .. } = *self.group;
-        self.ledger.tasks_by_branch(service, layout, self.views.known(layout), &mut self.scratch.tasks);
+        self.ledger.tasks_by_branch(service, layout, self.rankings.known(layout), &mut self.scratch.tasks);
         self.scratch.tasks.len()
     }
 
@@ -211,26 +211,26 @@ impl<'a> Board<'a> {
         self.some_candidates(branch, most, most, out);
     }
 
-    /// The same, of which only the first `sorted` stand in order, see [`Views::candidates`].
+    /// The same, of which only the first `sorted` stand in order, see [`Rankings::candidates`].
     pub(super) fn some_candidates(&mut self, branch: usize, most: usize, sorted: usize, out: &mut Vec<Candidate>) {
         let (layout, start) = (self.group.layout, self.start);
-        let stretch = self.views.known(layout).branches()[branch].places.clone();
+        let stretch = self.rankings.known(layout).branches()[branch].places.clone();
         let is_fresh = match branch {
             0 => self.ledger.counts(self.group.service).len() == 0,
             _ => self.scratch.tasks[branch] == 0,
         };
-        let (query, views) = self.query();
+        let (query, rankings) = self.query();
         let question = CandidateQuery { layout, stretch, is_fresh, by: RankBy::Rank, most, sorted, start };
-        views.candidates(&query, &question, out);
+        rankings.candidates(&query, &question, out);
     }
 
     /// Puts into `out` the fullest nodes of all on which a task of the group fits, `most` of them: by the larger of the
     /// reserved shares of CPU and memory, then by tasks.
     pub fn fullest(&mut self, most: usize, out: &mut Vec<Candidate>) {
         let (stretch, start) = (0..self.ledger.len(), self.start);
-        let (layout, is_fresh, by, sorted) = (Views::CIRCLE, false, RankBy::Fullness, most);
-        let (query, views) = self.query();
-        views.candidates(&query, &CandidateQuery { layout, stretch, is_fresh, by, most, sorted, start }, out);
+        let (layout, is_fresh, by, sorted) = (Rankings::CIRCLE, false, RankBy::Fullness, most);
+        let (query, rankings) = self.query();
+        rankings.candidates(&query, &CandidateQuery { layout, stretch, is_fresh, by, most, sorted, start }, out);
     }
 
     /// Every node that ever joined, whether it is still there or not: one that is gone never fits.
@@ -273,13 +273,13 @@ impl<'a> Board<'a> {
 
     /// Decides between nodes that are equal: lower first. No two nodes have the same, see [`TieBreak`].
     pub fn tie(&self, node: NodeId) -> u32 {
-        self.views.tie(node, self.start)
+        self.rankings.tie(node, self.start)
     }
 
     /// How often each filter refuses a node, if none fits.
     pub(super) fn refusals_if_none_fits(&mut self) -> Option<Refusals> {
-        let (query, views) = self.query();
-        views.refusals(&query)
+        let (query, rankings) = self.query();
+        rankings.refusals(&query)
     }
 
     /// Why the tasks that are left go nowhere.
@@ -289,7 +289,7 @@ impl<'a> Board<'a> {
         }
         let mut refusals = Refusals::default();
         for (node, _) in self.cluster.nodes().iter().filter(|(_, node)| !node.removed) {
-            let verdict = self.views.verdict(self.cluster, self.group, node);
+            let verdict = self.rankings.verdict(self.cluster, self.group, node);
             match self.ledger.refusal(self.group, node, verdict, Depth::All) {
                 Some(filter) => refusals.add(filter),
                 // SwarmKit's counters start again whenever a node passes.

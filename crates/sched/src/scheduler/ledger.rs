@@ -118,7 +118,7 @@ pub(super) struct Ledger {
     overdrawn: BTreeSet<NodeId>,
     usages: IdMap<ServiceId, ServiceUsage>,
     failures: Failures,
-    pub(super) log: Log,
+    pub(super) log: ChangedNodes,
 }
 
 // Writes.
@@ -566,14 +566,18 @@ pub(super) fn that_matter(failures: u32) -> u32 {
 }
 
 /// The nodes that changed last, for those who keep something by node and look at it now and then.
+///
+/// [`Cluster`] has a record of its own, of changes of what nodes are, which is saved with the manager and reaches as far back as
+/// there are nodes. Here every task that comes or goes is a change too, thousands in a pass: so this is a ring, which never
+/// moves and forgets what a reader would rather not go through.
 #[derive(Clone, Default)]
-pub(super) struct Log {
+pub(super) struct ChangedNodes {
     /// A ring; a power of two.
     nodes: Vec<NodeId>,
     next: u64,
 }
 
-impl Log {
+impl ChangedNodes {
     /// A reader that missed more than a quarter of the nodes had better look at all of them, one after the other.
     fn resize(&mut self, nodes: usize) {
         let len = (nodes / 4).next_power_of_two().max(64);

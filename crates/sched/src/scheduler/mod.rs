@@ -9,11 +9,11 @@ mod filter;
 mod layout;
 mod ledger;
 mod order;
+mod ranking;
 mod sleepers;
 #[cfg(feature = "snapshot")]
 pub(crate) mod snapshot;
 pub mod strategy;
-mod view;
 mod waiting;
 
 use std::collections::BTreeMap;
@@ -33,10 +33,10 @@ use filter::{Refusals, Requirement};
 pub use layout::TieBreak;
 pub(crate) use layout::value as label_value;
 use ledger::{Depth, Group, Held, Ledger};
+pub use ranking::Candidate;
+use ranking::Rankings;
 use sleepers::{PassPosition, RefusalClass, Sleepers};
 use strategy::Strategy;
-pub use view::Candidate;
-use view::Views;
 use waiting::{Waiting, is_active};
 
 /// SwarmKit `maxLatency`.
@@ -88,7 +88,7 @@ struct GroupEntry {
 impl GroupEntry {
     /// Where it is among the sleepers: with all that are refused by the same nodes for the same reasons.
     fn sleeping_place(&self, number: u32) -> (RefusalClass, PassPosition) {
-        let scope = Views::of_refusals(number as usize, &self.group);
+        let scope = Rankings::of_refusals(number as usize, &self.group);
         let oldest = self.waiting.first().expect("who sleeps has tasks");
         ((scope, self.last_refusals.expect("who sleeps was told")), (oldest, number))
     }
@@ -108,7 +108,7 @@ pub(crate) struct Scheduler {
     debounce: Span,
     ties: (TieBreak, u64),
     ledger: Ledger,
-    views: Views,
+    rankings: Rankings,
     images: Images,
     /// By row of the task.
     entries: Vec<TaskEntry>,
@@ -151,7 +151,7 @@ impl Scheduler {
             debounce,
             ties: (ties, seed),
             ledger: Ledger::default(),
-            views: Views::new(ties, seed),
+            rankings: Rankings::new(ties, seed),
             images: Images::default(),
             entries: Vec::new(),
             units: BTreeMap::new(),
@@ -222,21 +222,21 @@ impl Scheduler {
                 if node.index() < self.ledger.len() {
                     self.ledger.rejoin(node);
                     self.measure(cluster, node);
-                    self.views.node_updated(cluster, node);
+                    self.rankings.node_updated(cluster, node);
                 } else {
                     self.ledger.add_node(&cluster.nodes()[node].spec);
                 }
-                self.views.node_joined();
+                self.rankings.node_joined();
                 self.required = true;
             }
             Change::NodeUpdated(node) => {
                 self.measure(cluster, node);
-                self.views.node_updated(cluster, node);
+                self.rankings.node_updated(cluster, node);
                 self.required = true;
             }
             Change::NodeRemoved(node) => {
                 self.ledger.remove_node(node);
-                self.views.node_removed();
+                self.rankings.node_removed();
             }
             Change::TasksExplained(_) => self.required = true,
             Change::Commit => self.commit(cluster),
@@ -344,8 +344,8 @@ impl Scheduler {
         if let Some(number) = self.group_numbers.get(&(service, version)) {
             return *number;
         }
-        let requirement = self.views.requirement(Requirement::of(spec));
-        let layout = self.views.layout(layout::levels(&spec.task.placement.preferences));
+        let requirement = self.rankings.requirement(Requirement::of(spec));
+        let layout = self.rankings.layout(layout::levels(&spec.task.placement.preferences));
         let member = GroupEntry {
             group: Group::new(service, version, spec.clone(), requirement, layout),
             users: 0,
@@ -378,7 +378,7 @@ impl Scheduler {
         let member = self.member(number);
         if member.users == 0 && member.waiting.is_empty() {
             let member = self.groups[number as usize].take().expect("it was there");
-            self.views.release(number as usize, &member.group);
+            self.rankings.release(number as usize, &member.group);
             self.group_numbers.remove(&(member.group.service, member.group.version));
             self.free_groups.push(number);
         }
@@ -525,7 +525,7 @@ impl Scheduler {
             let is_choosy = !matches!(task.slot, Slot::Number(_));
             let group = &self.groups[number].as_ref().expect("a task has it").group;
             if cluster.node(entry.node).is_some() {
-                let verdict = self.views.verdict(cluster, group, entry.node);
+                let verdict = self.rankings.verdict(cluster, group, entry.node);
                 match self.ledger.refusal(group, entry.node, verdict, Depth::All) {
                     None => {
                         let units = self.ledger.add(group, entry.node, active);
@@ -636,7 +636,8 @@ impl Scheduler {
         let member = self.groups[number as usize].as_ref().expect("it has tasks that wait");
         let group = (number as usize, &member.group);
         work::count(Work::Group);
-        let mut board = Board::new(cluster, &mut self.ledger, &mut self.views, group, self.ties, 0, &mut self.scratch);
+        let mut board =
+            Board::new(cluster, &mut self.ledger, &mut self.rankings, group, self.ties, 0, &mut self.scratch);
         board.refusals_if_none_fits()
     }
 
@@ -647,7 +648,7 @@ impl Scheduler {
         let sequence = tasks.first().expect("it waits");
         let group = (number as usize, &member.group);
         let mut board =
-            Board::new(cluster, &mut self.ledger, &mut self.views, group, self.ties, sequence, &mut self.scratch);
+            Board::new(cluster, &mut self.ledger, &mut self.rankings, group, self.ties, sequence, &mut self.scratch);
         // A group that found no place before is given to the strategy only when there is one.
         let mut refusals = if member.last_refusals.is_some() { board.refusals_if_none_fits() } else { None };
         if refusals.is_none() {
@@ -816,7 +817,7 @@ impl Scheduler {
 /// A group for the next task of a service, if that is there; it is not interned.
 fn as_group(cluster: &Cluster, service: ServiceId) -> Option<(Group, Requirement)> {
     let record = cluster.services().get(service)?;
-    let group = Group::new(service, record.version, record.spec.clone(), 0, Views::CIRCLE);
+    let group = Group::new(service, record.version, record.spec.clone(), 0, Rankings::CIRCLE);
     Some((group, Requirement::of(&record.spec)))
 }
 

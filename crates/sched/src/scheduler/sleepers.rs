@@ -1,4 +1,4 @@
-//! Groups that found no place, in the order of the pass, by the view that refuses them and by its reasons.
+//! Groups that found no place, in the order of the pass, by the ranking that refuses them and by its reasons.
 //!
 //! As long as one group of a class is refused by every node for the reasons of its class, so are all others of it:
 //! a pass tries one of them, and leaves the others alone. So what a change costs does not grow with the groups that wait.
@@ -7,12 +7,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
 use super::filter::Refusals;
-use super::view::Scope;
+use super::ranking::Scope;
 
 /// The number of the creation of a group's oldest waiting task, and the group.
 pub(super) type PassPosition = (u64, u32);
 
-/// What groups have in common that sleep together: the view that refuses them, and why each node did.
+/// What groups have in common that sleep together: the ranking that refuses them, and why each node did.
 pub(super) type RefusalClass = (Scope, Refusals);
 
 #[derive(Clone, Default, Debug)]

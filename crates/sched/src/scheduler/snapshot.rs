@@ -1,6 +1,6 @@
 //! The scheduler in a snapshot: what does not follow from the tables of the cluster.
 //!
-//! Not saved are the views, counts by branch, interned requirements and every other thing that only saves work. In a
+//! Not saved are the rankings, counts by branch, interned requirements and every other thing that only saves work. In a
 //! restored scheduler every group that waits is awake, so the first pass asks them all once; the answers are the same.
 
 use std::borrow::Cow;
@@ -53,7 +53,7 @@ impl Scheduler {
             debounce: _,
             ties: _,
             ledger,
-            views: _,
+            rankings: _,
             entries: _,
             units,
             groups,
@@ -135,7 +135,7 @@ impl Scheduler {
         (self.generation, self.required, self.debouncing) = (generation, required, debouncing);
         for (_, node) in cluster.nodes().iter() {
             self.ledger.add_node(&node.spec);
-            self.views.node_joined();
+            self.rankings.node_joined();
         }
         for (node, _) in cluster.nodes().iter().filter(|(_, node)| node.removed) {
             self.ledger.remove_node(node);

@@ -1,6 +1,6 @@
 //! Best fit: few nodes, well filled.
 
-use super::super::view::Candidate;
+use super::super::ranking::Candidate;
 use super::{Board, Entry, Strategy};
 
 pub(super) const ENTRY: Entry<dyn Strategy> = Entry {

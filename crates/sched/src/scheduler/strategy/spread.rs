@@ -4,7 +4,7 @@
 //! divides by the counts from before the pass, so that an over-full branch distorts the shares of the others: with
 //! 10/0/0 tasks and 6 new ones the result is 10/6/0. That is reproduced here.
 
-use super::super::view::{Candidate, ONE_MORE};
+use super::super::ranking::{Candidate, ONE_MORE};
 use super::{Board, Entry, Strategy};
 
 pub(super) const ENTRY: Entry<dyn Strategy> = Entry {

@@ -4,7 +4,7 @@
 //! counts only branches that can take one. With 10/0/0 tasks and 6 new ones the result is 10/3/3, not 10/6/0. Without
 //! preferences it differs in the same way: always the best node, not round robin after the first round.
 
-use super::super::view::Candidate;
+use super::super::ranking::Candidate;
 use super::{Board, Entry, Strategy};
 
 pub(super) const ENTRY: Entry<dyn Strategy> = Entry {

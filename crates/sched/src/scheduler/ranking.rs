@@ -1,12 +1,12 @@
-//! Views: the nodes in the order in which a kind of task wants them, kept from pass to pass.
+//! Rankings: the nodes in the order in which a kind of task wants them, kept from pass to pass.
 //!
-//! A view holds one key per node, smaller is better, in a tournament ([`KeyTree`]). It is brought up to date when it is
+//! A ranking holds one key per node, smaller is better, in a tournament ([`KeyTree`]). It is brought up to date when it is
 //! asked: it looks again at the nodes that the ledger's log names since, or at all of them if it missed too much. So
-//! nothing is paid for a view that nobody asks, and a decision costs the same however many nodes there are.
+//! nothing is paid for a ranking that nobody asks, and a decision costs the same however many nodes there are.
 //!
 //! There are three kinds. Two are shared by services that ask for the same: they know nothing of a service, so a node
 //! that has tasks of it, which must stand further back, is stepped over. If that happens too often, the group gets a
-//! view of its own, whose keys are the whole truth. To a group that has no tasks yet, a shared view is the whole truth.
+//! ranking of its own, whose keys are the whole truth. To a group that has no tasks yet, a shared ranking is the whole truth.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -28,7 +28,7 @@ pub(super) enum RankBy {
     Fullness,
 }
 
-/// What a view is of.
+/// What a ranking is of.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) struct Scope {
     by: RankBy,
@@ -41,7 +41,7 @@ pub(super) struct Scope {
 }
 
 #[derive(Clone)]
-struct View {
+struct Ranking {
     scope: Option<Scope>,
     /// The layout that it was built for.
     built: u64,
@@ -50,7 +50,7 @@ struct View {
     /// When it was asked last, counted in questions.
     used: u64,
     /// Nodes that were looked at instead since it was up to date.
-    spared: usize,
+    scanned: usize,
     order: KeyTree,
     refused: Refusals,
 }
@@ -135,7 +135,7 @@ impl<'a> GroupQuery<'a> {
         }
     }
 
-    /// What the shared views do not know: failures that matter and, where it is compared by them, tasks of the service.
+    /// What the shared rankings do not know: failures that matter and, where it is compared by them, tasks of the service.
     fn of_group(&self, node: NodeId, by: RankBy) -> (u32, u32) {
         let failures = self.failures.map_or(0, |counts| ledger::that_matter(counts.get(node)));
         let tasks = if by == RankBy::Rank { self.counts.get(node) } else { 0 };
@@ -160,7 +160,7 @@ fn reserved_ppm(ledger: &Ledger, node: NodeId) -> u64 {
     share(cpus, all_cpus).max(share(memory, all_memory))
 }
 
-/// A shared view is given up after so many nodes that had to be stepped over, or after a quarter of those that are wanted.
+/// A shared ranking is given up after so many nodes that had to be stepped over, or after a quarter of those that are wanted.
 const STEPS: usize = 8;
 /// A group that wants a sixteenth of the nodes looks at all of them.
 const FEW: usize = 16;
@@ -169,37 +169,37 @@ const SMALL: usize = 64;
 /// Requirements that are remembered, used or not.
 const MANY: usize = 64;
 
-/// Requirements, layouts and views.
+/// Requirements, layouts and rankings.
 #[derive(Clone)]
-pub(super) struct Views {
+pub(super) struct Rankings {
     ties: TieBreak,
     seed: u64,
     requirements: Vec<FilterCache>,
     requirement_numbers: BTreeMap<Requirement, usize>,
     /// The first is the circle.
     layouts: Vec<Layout>,
-    views: Vec<View>,
-    view_numbers: BTreeMap<Scope, usize>,
-    /// The view that was asked last.
+    rankings: Vec<Ranking>,
+    ranking_numbers: BTreeMap<Scope, usize>,
+    /// The ranking that was asked last.
     recent: usize,
     questions: u64,
     stepped_over: Vec<(usize, u64)>,
     holders: Vec<Candidate>,
 }
 
-impl Views {
+impl Rankings {
     /// Without preferences, all nodes are one branch of the layout that is the circle.
     pub(super) const CIRCLE: usize = 0;
 
-    pub(super) fn new(ties: TieBreak, seed: u64) -> Views {
-        Views {
+    pub(super) fn new(ties: TieBreak, seed: u64) -> Rankings {
+        Rankings {
             ties,
             seed,
             requirements: Vec::new(),
             requirement_numbers: BTreeMap::new(),
             layouts: vec![Layout::new(Vec::new())],
-            views: Vec::new(),
-            view_numbers: BTreeMap::new(),
+            rankings: Vec::new(),
+            ranking_numbers: BTreeMap::new(),
             recent: 0,
             questions: 0,
             stepped_over: Vec::new(),
@@ -207,7 +207,7 @@ impl Views {
         }
     }
 
-    /// The number of a requirement; every call is paid back by [`Views::release`].
+    /// The number of a requirement; every call is paid back by [`Rankings::release`].
     pub(super) fn requirement(&mut self, requirement: Requirement) -> usize {
         if self.requirement_numbers.len() >= MANY && !self.requirement_numbers.contains_key(&requirement) {
             self.forget_requirements();
@@ -253,10 +253,10 @@ impl Views {
     }
 
     fn close(&mut self, is_over: impl Fn(&Scope) -> bool) {
-        for view in &mut self.views {
-            if let Some(scope) = view.scope.filter(&is_over) {
-                self.view_numbers.remove(&scope);
-                view.scope = None;
+        for ranking in &mut self.rankings {
+            if let Some(scope) = ranking.scope.filter(&is_over) {
+                self.ranking_numbers.remove(&scope);
+                ranking.scope = None;
             }
         }
     }
@@ -294,49 +294,49 @@ impl Views {
         self.requirements[group.requirement].of(cluster, node)
     }
 
-    /// The view of a scope, up to date.
-    fn view(&mut self, query: &GroupQuery<'_>, scope: Scope) -> usize {
+    /// The ranking of a scope, up to date.
+    fn ranking(&mut self, query: &GroupQuery<'_>, scope: Scope) -> usize {
         let number = self.number(query, scope);
         self.catch_up(query, number, scope);
         number
     }
 
-    /// The view of a scope, as it was when it was last brought up to date.
+    /// The ranking of a scope, as it was when it was last brought up to date.
     fn number(&mut self, query: &GroupQuery<'_>, scope: Scope) -> usize {
         self.questions += 1;
-        if self.views.get(self.recent).is_none_or(|view| view.scope != Some(scope)) {
-            self.recent = match self.view_numbers.get(&scope) {
+        if self.rankings.get(self.recent).is_none_or(|ranking| ranking.scope != Some(scope)) {
+            self.recent = match self.ranking_numbers.get(&scope) {
                 Some(number) => *number,
                 None => self.open(query.ledger.len(), scope),
             };
         }
-        self.views[self.recent].used = self.questions;
+        self.rankings[self.recent].used = self.questions;
         self.recent
     }
 
     fn catch_up(&mut self, query: &GroupQuery<'_>, number: usize, scope: Scope) {
         let verdicts = &mut self.requirements[query.group.requirement];
-        self.views[number].catch_up(query, scope, &self.layouts[scope.layout], verdicts);
+        self.rankings[number].catch_up(query, scope, &self.layouts[scope.layout], verdicts);
     }
 
-    /// A new view, in the place of one that nobody asked for long if there are too many: about 75 MB of keys, or 64.
+    /// A new ranking, in the place of one that nobody asked for long if there are too many: about 75 MB of keys, or 64.
     fn open(&mut self, nodes: usize, scope: Scope) -> usize {
         let most = ((1 << 23) / nodes.max(1)).max(64);
-        let unused = self.views.iter().position(|view| view.scope.is_none());
+        let unused = self.rankings.iter().position(|ranking| ranking.scope.is_none());
         let number = unused.unwrap_or_else(|| {
-            if self.views.len() < most {
-                self.views.push(View::new());
-                return self.views.len() - 1;
+            if self.rankings.len() < most {
+                self.rankings.push(Ranking::new());
+                return self.rankings.len() - 1;
             }
-            let oldest = self.views.iter().enumerate().min_by_key(|(_, view)| view.used);
+            let oldest = self.rankings.iter().enumerate().min_by_key(|(_, ranking)| ranking.used);
             let oldest = oldest.expect("at least 64").0;
-            self.view_numbers.remove(&self.views[oldest].scope.expect("all are in use"));
+            self.ranking_numbers.remove(&self.rankings[oldest].scope.expect("all are in use"));
             oldest
         });
-        let view = &mut self.views[number];
-        view.scope = Some(scope);
-        (view.built, view.spared) = (0, 0);
-        self.view_numbers.insert(scope, number);
+        let ranking = &mut self.rankings[number];
+        ranking.scope = Some(scope);
+        (ranking.built, ranking.scanned) = (0, 0);
+        self.ranking_numbers.insert(scope, number);
         number
     }
 
@@ -349,19 +349,19 @@ impl Views {
         Scope { by, depth: Depth::All, layout, number: id, room: (0, 0) }
     }
 
-    /// A view that leaves nothing out: a shared one if that is `enough` and its tasks take nothing but room from each
+    /// A ranking that leaves nothing out: a shared one if that is `enough` and its tasks take nothing but room from each
     /// other.
     fn whole(id: usize, group: &Group, layout: usize, by: RankBy, enough: bool) -> Scope {
         match (enough && group.is_plain(), group.room()) {
-            (true, (0, 0)) => Views::shared(group, layout, by, Depth::Nodes),
-            (true, _) => Views::shared(group, layout, by, Depth::Room),
-            (false, _) => Views::own(id, layout, by),
+            (true, (0, 0)) => Rankings::shared(group, layout, by, Depth::Nodes),
+            (true, _) => Rankings::shared(group, layout, by, Depth::Room),
+            (false, _) => Rankings::own(id, layout, by),
         }
     }
 
-    /// The view that says whether any node takes a task of the group: groups with the same one are refused alike.
+    /// The ranking that says whether any node takes a task of the group: groups with the same one are refused alike.
     pub(super) fn of_refusals(id: usize, group: &Group) -> Scope {
-        Views::whole(id, group, group.layout, RankBy::Rank, true)
+        Rankings::whole(id, group, group.layout, RankBy::Rank, true)
     }
 
     /// Puts into `out` the best nodes that can take a task of the group, of equals the first on the circle.
@@ -387,37 +387,37 @@ impl Views {
                 if useless {
                     continue;
                 }
-                match self.step(query, Views::shared(group, layout, by, depth), question, split, out) {
+                match self.step(query, Rankings::shared(group, layout, by, depth), question, split, out) {
                     Step::Done => return,
                     Step::Full => {}
                     Step::Crowded => break,
                 }
             }
         }
-        // What a shared view knows is the whole truth where the group left no traces yet.
+        // What a shared ranking knows is the whole truth where the group left no traces yet.
         let is_fresh = query.failures.is_none() && (is_fresh || by == RankBy::Fullness);
-        self.choose(query, Views::whole(query.id, query.group, layout, by, is_fresh), question, split, out);
+        self.choose(query, Rankings::whole(query.id, query.group, layout, by, is_fresh), question, split, out);
     }
 
     /// Where the circle's start divides a stretch.
     fn split(&self, question: &CandidateQuery) -> usize {
         let &CandidateQuery { layout, ref stretch, start, .. } = question;
-        if layout == Views::CIRCLE || start == 0 {
+        if layout == Rankings::CIRCLE || start == 0 {
             return start.clamp(stretch.start, stretch.end);
         }
-        let circle = &self.layouts[Views::CIRCLE];
+        let circle = &self.layouts[Rankings::CIRCLE];
         let before = |node: &NodeId| circle.place(*node).is_some_and(|place| place < start);
         stretch.start + self.layouts[layout].nodes()[stretch.clone()].partition_point(before)
     }
 
     /// The place of a node on the circle, from where a group starts.
     pub(super) fn tie(&self, node: NodeId, start: usize) -> u32 {
-        let place = self.layouts[Views::CIRCLE].place(node).expect("every node is on the circle");
+        let place = self.layouts[Rankings::CIRCLE].place(node).expect("every node is on the circle");
         // Those before the start come after all others.
         (place as u32).wrapping_sub(start as u32)
     }
 
-    /// Goes through a shared view in its order, stepping over nodes that the group has to see otherwise.
+    /// Goes through a shared ranking in its order, stepping over nodes that the group has to see otherwise.
     fn step(
         &mut self,
         query: &GroupQuery<'_>,
@@ -427,12 +427,12 @@ impl Views {
         out: &mut Vec<Candidate>,
     ) -> Step {
         let &CandidateQuery { ref stretch, most, start, .. } = question;
-        let number = self.view(query, scope);
+        let number = self.ranking(query, scope);
         let (mut steps, mut lacks_room) = (0, false);
         self.holders.clear();
         self.stepped_over.clear();
         let step = loop {
-            let order = &mut self.views[number].order;
+            let order = &mut self.rankings[number].order;
             let key = order.min(stretch.start, stretch.end);
             if key >= REFUSED {
                 // Every node was looked at: those that were put off are the rest.
@@ -460,18 +460,18 @@ impl Views {
                 out.clear();
                 break if lacks_room && scope.depth == Depth::Nodes { Step::Full } else { Step::Crowded };
             }
-            let order = &mut self.views[number].order;
+            let order = &mut self.rankings[number].order;
             order.set(place, GONE);
             self.stepped_over.push((place, key));
         };
         for (place, key) in self.stepped_over.drain(..) {
-            self.views[number].order.set(place, key);
+            self.rankings[number].order.set(place, key);
         }
         step
     }
 
-    /// Takes the best of a stretch by the truth: from a view that knows all of it or, as long as that is cheaper than to
-    /// bring the view up to date, node by node.
+    /// Takes the best of a stretch by the truth: from a ranking that knows all of it or, as long as that is cheaper than to
+    /// bring the ranking up to date, node by node.
     fn choose(
         &mut self,
         query: &GroupQuery<'_>,
@@ -484,7 +484,7 @@ impl Views {
         // The places from `split` on are in the order of the circle, so their number serves as the tie.
         let places = (split..stretch.end).chain(stretch.start..split);
         let number = self.number(query, scope);
-        if self.spares(query, number, scope.layout, stretch.len()) {
+        if self.scan_is_cheaper(query, number, scope.layout, stretch.len()) {
             let (nodes, verdicts) =
                 (self.layouts[scope.layout].nodes(), &mut self.requirements[query.group.requirement]);
             for (tie, place) in places.enumerate() {
@@ -499,7 +499,7 @@ impl Views {
             if most == 1 || most.saturating_mul(FEW) <= stretch.len() {
                 return self.take(number, question, split, out);
             }
-            let (keys, nodes) = (self.views[number].order.keys(), self.layouts[scope.layout].nodes());
+            let (keys, nodes) = (self.rankings[number].order.keys(), self.layouts[scope.layout].nodes());
             let places = places.enumerate().filter(|(_, place)| keys[*place] < REFUSED);
             out.extend(places.map(|(tie, place)| Candidate { node: nodes[place], tie: tie as u32, key: keys[place] }));
         }
@@ -515,22 +515,22 @@ impl Views {
         first.sort_by_key(order);
     }
 
-    /// Whether to look at so many nodes rather than to bring a view up to date. The looks that a view spared are not more
-    /// than what it has to catch up with, so whatever is asked next, at most twice the least is done.
-    fn spares(&mut self, query: &GroupQuery<'_>, number: usize, layout: usize, nodes: usize) -> bool {
-        let (view, layout) = (&mut self.views[number], &self.layouts[layout]);
-        let is_built = view.built == layout.built;
-        let missed = if is_built { query.ledger.log.missed(view.seen) } else { None };
-        view.spared += nodes;
-        view.spared < missed.unwrap_or(layout.nodes().len())
+    /// Whether to look at so many nodes rather than to bring a ranking up to date. The nodes that are scanned instead are not
+    /// more than those that the ranking has to catch up with, so whatever is asked next, at most twice the least is done.
+    fn scan_is_cheaper(&mut self, query: &GroupQuery<'_>, number: usize, layout: usize, nodes: usize) -> bool {
+        let (ranking, layout) = (&mut self.rankings[number], &self.layouts[layout]);
+        let is_built = ranking.built == layout.built;
+        let missed = if is_built { query.ledger.log.missed(ranking.seen) } else { None };
+        ranking.scanned += nodes;
+        ranking.scanned < missed.unwrap_or(layout.nodes().len())
     }
 
-    /// Takes the few best of a view one by one.
+    /// Takes the few best of a ranking one by one.
     fn take(&mut self, number: usize, question: &CandidateQuery, split: usize, out: &mut Vec<Candidate>) {
         let &CandidateQuery { layout, ref stretch, most, start, .. } = question;
         self.stepped_over.clear();
         while out.len() < most {
-            let order = &mut self.views[number].order;
+            let order = &mut self.rankings[number].order;
             let key = order.min(stretch.start, stretch.end);
             if key >= REFUSED {
                 break;
@@ -545,19 +545,19 @@ impl Views {
             out.push(Candidate { node, tie: self.tie(node, start), key });
         }
         for (place, key) in self.stepped_over.drain(..) {
-            self.views[number].order.set(place, key);
+            self.rankings[number].order.set(place, key);
         }
     }
 
     /// How often each filter refuses a node, if all nodes are refused.
     pub(super) fn refusals(&mut self, query: &GroupQuery<'_>) -> Option<Refusals> {
-        let number = self.view(query, Views::of_refusals(query.id, query.group));
-        let view = &self.views[number];
-        (view.order.min(0, view.order.len()) >= REFUSED).then_some(view.refused)
+        let number = self.ranking(query, Rankings::of_refusals(query.id, query.group));
+        let ranking = &self.rankings[number];
+        (ranking.order.min(0, ranking.order.len()) >= REFUSED).then_some(ranking.refused)
     }
 }
 
-/// How going through a shared view ended.
+/// How going through a shared ranking ended.
 enum Step {
     Done,
     /// Too many nodes were too full.
@@ -566,14 +566,14 @@ enum Step {
     Crowded,
 }
 
-impl View {
-    fn new() -> View {
-        View {
+impl Ranking {
+    fn new() -> Ranking {
+        Ranking {
             scope: None,
             built: 0,
             seen: 0,
             used: 0,
-            spared: 0,
+            scanned: 0,
             order: KeyTree::default(),
             refused: Refusals::default(),
         }
@@ -581,7 +581,7 @@ impl View {
 
     fn catch_up(&mut self, query: &GroupQuery<'_>, scope: Scope, layout: &Layout, verdicts: &mut FilterCache) {
         let log = &query.ledger.log;
-        self.spared = 0;
+        self.scanned = 0;
         let missed = if self.built == layout.built { log.since(self.seen) } else { None };
         self.seen = log.end();
         let Some(missed) = missed else {
