@@ -50,7 +50,7 @@ pub struct Outcome {
     pub left_out: [usize; 4],
     /// What happened, in digests.
     pub trace: Trace,
-    /// Why the run broke off, if it did; then there are no values, and the rest ends where the run did.
+    /// Why the run was aborted, if it was; then there are no values, and the rest ends where the run did.
     pub failed: Option<String>,
 }
 

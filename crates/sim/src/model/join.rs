@@ -110,13 +110,18 @@ impl Attempts {
     fn skip_to(&mut self, now: Time) {
         while self.next < now && self.pause < self.longest {
             self.next += self.pause;
-            self.pause = self.longest.min(Span::from_nanos(self.pause.as_nanos() * 2));
+            self.pause = doubled(self.pause, self.longest);
         }
         if self.next < now {
             let missed = now.since(self.next).as_nanos().div_ceil(self.pause.as_nanos());
             self.next += Span::from_nanos(missed * self.pause.as_nanos());
         }
     }
+}
+
+/// The pause after this one.
+fn doubled(pause: Span, longest: Span) -> Span {
+    longest.min(Span::from_nanos(pause.as_nanos() * 2))
 }
 
 /// All who join.
@@ -260,7 +265,7 @@ impl Joins {
                 if self.role(row) == Role::Manager {
                     if !lead {
                         let restart = self.nodes[row].restart;
-                        let pause = RESTART.1.min(Span::from_nanos(restart.as_nanos() * 2));
+                        let pause = doubled(restart, RESTART.1);
                         return self.try_again(event, row, cx.now() + restart, pause, RESTART.1);
                     }
                     cx.tell(Fact::ManagerJoined(row));

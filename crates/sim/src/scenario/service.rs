@@ -11,52 +11,13 @@ use sched::{Span, Time};
 
 use super::complaint::{Place, suggest};
 use super::pattern::expand;
-use super::value::{Entry, Table, Value};
+use super::value::{Entry, Table, Value, joined};
 use super::{Behaviour, Exit, ServicePlan, strategy};
 use crate::engine::law::Law;
 use crate::order::{Change, Edit, LabelChange, List, ResourceEdit, RestartEdit, UpdateEdit};
 
-pub(super) const SERVICE: &[&str] = &[
-    "name",
-    "count",
-    "image",
-    "mode",
-    "replicas",
-    "completions",
-    "reserve",
-    "limit",
-    "constraints",
-    "preferences",
-    "max_replicas_per_node",
-    "platforms",
-    "restart",
-    "update",
-    "rollback",
-    "networks",
-    "endpoint",
-    "ports",
-    "labels",
-    "stop_grace",
-    "volume_drivers",
-    "log_driver",
-    "at",
-    "stagger",
-    "exits",
-    "quorum",
-    "leak",
-    "stops",
-    "health",
-    "failover",
-    "command",
-    "args",
-    "env",
-    "container_labels",
-    "mounts",
-    "configs",
-    "secrets",
-];
-/// What `update` of an event may change of a service.
-pub(super) const CHANGE: &[&str] = &[
+/// What a service has that an `update` of an event may change.
+const CHANGEABLE: &[&str] = &[
     "image",
     "replicas",
     "completions",
@@ -86,9 +47,12 @@ pub(super) const CHANGE: &[&str] = &[
     "mounts",
     "configs",
     "secrets",
-    "add",
-    "remove",
 ];
+const FIXED: &[&str] = &["name", "count", "mode", "at", "stagger", "quorum", "leak", "failover"];
+pub(super) const SERVICE: &[&str] = &joined::<{ FIXED.len() + CHANGEABLE.len() }>(FIXED, CHANGEABLE);
+const MORE_OR_LESS: &[&str] = &["add", "remove"];
+/// What `update` of an event may say.
+pub(super) const CHANGE: &[&str] = &joined::<{ CHANGEABLE.len() + MORE_OR_LESS.len() }>(CHANGEABLE, MORE_OR_LESS);
 /// Of what entries can be added and removed.
 pub(super) const ENTRIES: &[&str] = &[
     "constraints",

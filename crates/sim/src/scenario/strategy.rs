@@ -10,41 +10,15 @@ use sched::{Choice, STRATEGIES, Span, Strategy};
 
 use super::complaint::{Place, suggest};
 use super::service::{ORDERS, TASKS};
-use super::value::{Entry, Table, Value};
+use super::value::{Entry, Table, Value, joined};
 use super::{HeartbeatModel, NodePlan, Scenario, ServicePlan, model};
 
-pub(super) const STRATEGY: &[&str] = &[
-    "name",
-    "placement",
-    "domain",
-    "failover",
-    "heartbeat",
-    "restart_delay",
-    "update",
-    "history",
-    "wait",
-    "standby",
-    "prepull",
-    "rebalance",
-    "drain-start-first",
-    "guarded",
-    "kubernetes",
-    "nomad",
-    "marathon",
-];
+/// The policies that have parameters, which stand under their names.
+const WITH_PARAMETERS: [&str; count_with_parameters()] = names_with_parameters();
+const KNOBS: &[&str] = &["name", "placement", "domain", "failover", "heartbeat", "restart_delay", "update", "history"];
+pub(super) const STRATEGY: &[&str] = &joined::<{ KNOBS.len() + WITH_PARAMETERS.len() }>(KNOBS, &WITH_PARAMETERS);
+pub(super) const FAILOVER: &[&str] = &joined::<{ 1 + WITH_PARAMETERS.len() }>(&["policy"], &WITH_PARAMETERS);
 pub(super) const KNOBS_OF_UPDATE: &[&str] = &["order", "parallelism"];
-pub(super) const FAILOVER: &[&str] = &[
-    "policy",
-    "wait",
-    "standby",
-    "prepull",
-    "rebalance",
-    "drain-start-first",
-    "guarded",
-    "kubernetes",
-    "nomad",
-    "marathon",
-];
 
 /// Strategies of a scenario at most.
 const MOST: usize = 1000;
@@ -52,6 +26,28 @@ const RECORDS: u64 = 1_000_000;
 /// The placement strategy that spreads over a label, and the label unless said otherwise.
 const DOMAINS: &str = "domains";
 const DEFAULT_DOMAIN: &str = "rack";
+
+const fn count_with_parameters() -> usize {
+    let (mut row, mut count) = (0, 0);
+    while row < FAILOVERS.len() {
+        count += !FAILOVERS[row].parameters.is_empty() as usize;
+        row += 1;
+    }
+    count
+}
+
+const fn names_with_parameters() -> [&'static str; count_with_parameters()] {
+    let mut names = [""; count_with_parameters()];
+    let (mut row, mut count) = (0, 0);
+    while row < FAILOVERS.len() {
+        if !FAILOVERS[row].parameters.is_empty() {
+            names[count] = FAILOVERS[row].name;
+            count += 1;
+        }
+        row += 1;
+    }
+    names
+}
 
 /// A strategy that is more than a placement strategy with Swarm's own failover.
 #[derive(Clone, PartialEq, Debug)]

@@ -50,6 +50,18 @@ pub(super) struct Value<'a> {
     value: &'a DeValue<'a>,
 }
 
+/// Keys of one kind and of another.
+pub(super) const fn joined<const N: usize>(one: &[&'static str], other: &[&'static str]) -> [&'static str; N] {
+    assert!(one.len() + other.len() == N);
+    let mut keys = [""; N];
+    let mut row = 0;
+    while row < N {
+        keys[row] = if row < one.len() { one[row] } else { other[row - one.len()] };
+        row += 1;
+    }
+    keys
+}
+
 /// A table of known keys.
 #[derive(Clone)]
 pub(super) struct Table<'a> {

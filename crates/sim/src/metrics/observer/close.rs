@@ -130,7 +130,7 @@ impl Observer {
     /// The run was aborted, for a reason: there are no values.
     pub fn give_up(mut self, now: Time, reason: Option<String>) -> Outcome {
         if let Some(reason) = &reason {
-            self.marks.broke_off(now, reason);
+            self.marks.aborted(now, reason);
             self.outcome.values = vec![None; METRICS.len()];
         }
         self.outcome.failed = reason;

@@ -5,7 +5,7 @@ use sched::Time;
 use crate::fact::Fact;
 use crate::metrics::{Mark, Point};
 
-/// Marks that are kept of a run that broke off.
+/// Marks that are kept of a run that was aborted.
 const MARKS_MAX: usize = 1000;
 
 /// Things that happened to the cluster, in words.
@@ -20,8 +20,8 @@ impl Marks {
         }
     }
 
-    /// The run broke off, for a reason.
-    pub fn broke_off(&mut self, now: Time, reason: &str) {
+    /// The run was aborted, for a reason.
+    pub fn aborted(&mut self, now: Time, reason: &str) {
         self.0.truncate(MARKS_MAX);
         self.add(now, "error", reason);
     }
