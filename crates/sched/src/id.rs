@@ -221,7 +221,6 @@ impl<I: Row, T> IdMap<I, T> {
     }
 
     /// How many ids were given out.
-    #[cfg(feature = "snapshot")]
     pub(crate) fn next_row(&self) -> usize {
         self.next
     }

@@ -89,7 +89,7 @@ fn assigned(command: &Command) -> Option<TaskId> {
 fn a_decision_allocates_nothing_in_the_steady_state() {
     for strategy in STRATEGIES {
         let mut churn = Churn::new(strategy.name);
-        (0..400).for_each(|round| churn.end(round));
+        (0..1000).for_each(|round| churn.end(round));
         (churn.allocations, churn.decisions) = (0, 0);
         (0..100).for_each(|round| churn.end(round));
         assert!(churn.decisions > 500, "{}: only {} decisions", strategy.name, churn.decisions);

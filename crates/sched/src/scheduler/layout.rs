@@ -13,12 +13,13 @@ use crate::spec::NodeSpec;
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[cfg_attr(feature = "snapshot", derive(serde::Serialize, serde::Deserialize))]
 pub enum TieBreak {
-    /// The node that joined first, the branch whose value sorts first.
+    /// The node that joined first, the branch whose value sorts first, the group whose oldest task waits longest.
     LowestId,
     /// By chance, from the seed of the configuration: the same seed makes the same choices.
     ///
     /// All nodes that ever joined stand in a circle, in an order shuffled by the seed. Each group starts somewhere on
-    /// the circle, by chance; of equal nodes it takes the first from there on.
+    /// the circle, by chance; of equal nodes it takes the first from there on. Groups that wait are asked in another order
+    /// by every pass, whichever has waited longest.
     #[default]
     Seeded,
 }

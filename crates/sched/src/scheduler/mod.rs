@@ -9,6 +9,7 @@ mod filter;
 mod layout;
 mod ledger;
 mod order;
+mod pass_order;
 mod ranking;
 mod sleepers;
 #[cfg(feature = "snapshot")]
@@ -33,9 +34,10 @@ use filter::{Refusals, Requirement};
 pub use layout::TieBreak;
 pub(crate) use layout::value as label_value;
 use ledger::{Depth, Group, Held, Ledger};
+use pass_order::{PassOrder, PassPosition, Standing};
 pub use ranking::Candidate;
 use ranking::Rankings;
-use sleepers::{PassPosition, RefusalClass, Sleepers};
+use sleepers::{RefusalClass, Sleepers};
 use strategy::Strategy;
 use waiting::{Waiting, is_active};
 
@@ -86,11 +88,20 @@ struct GroupEntry {
 }
 
 impl GroupEntry {
+    /// What decides when a pass asks it, if tasks of it wait.
+    fn standing(&self, number: u32, ties: TieBreak) -> Option<Standing> {
+        let oldest = self.waiting.first()?;
+        Some(match ties {
+            TieBreak::LowestId => (oldest, 0, number),
+            TieBreak::Seeded => (self.group.service.index() as u64, self.group.version, number),
+        })
+    }
+
     /// Where it is among the sleepers: with all that are refused by the same nodes for the same reasons.
-    fn sleeping_place(&self, number: u32) -> (RefusalClass, PassPosition) {
+    fn sleeping_place(&self, number: u32, ties: TieBreak) -> (RefusalClass, Standing) {
         let scope = Rankings::of_refusals(number as usize, &self.group);
-        let oldest = self.waiting.first().expect("who sleeps has tasks");
-        ((scope, self.last_refusals.expect("who sleeps was told")), (oldest, number))
+        let standing = self.standing(number, ties).expect("who sleeps has tasks");
+        ((scope, self.last_refusals.expect("who sleeps was told")), standing)
     }
 }
 
@@ -397,10 +408,11 @@ impl Scheduler {
 
     /// A group is looked at by the next pass.
     fn wake_up(&mut self, number: u32) {
+        let ties = self.ties.0;
         let member = self.member_mut(number);
         if std::mem::take(&mut member.sleeps) {
-            let (class, position) = member.sleeping_place(number);
-            self.sleepers.remove(&class, position);
+            let (class, standing) = member.sleeping_place(number, ties);
+            self.sleepers.remove(&class, standing);
             self.groups_awake.push(number);
         }
     }
@@ -561,7 +573,7 @@ impl Scheduler {
         self.required = true;
     }
 
-    /// Places every waiting task for which there is a place, group by group in order of their oldest tasks.
+    /// Places every waiting task for which there is a place, group by group in the order of this pass.
     ///
     /// Groups that sleep are asked through one of them: as long as no node takes its tasks, for the reasons that all were
     /// told, nothing changes for any of them. Tasks that are placed may change the reasons, so then they are asked again.
@@ -571,26 +583,28 @@ impl Scheduler {
         self.wake_renewed(cluster);
         let mut pass_order = std::mem::take(&mut self.pass_order);
         let mut groups_awake = std::mem::take(&mut self.groups_awake);
+        let order = PassOrder::new(self.ties, cluster.now().as_nanos(), cluster.services().next_row());
         for number in &groups_awake {
-            pass_order.extend(self.prepare(cluster, *number, is_behind));
+            pass_order.extend(self.prepare(cluster, *number, is_behind).map(|standing| order.position(standing)));
         }
         pass_order.sort_unstable_by(|one, other| other.cmp(one));
-        self.sleepers.begin();
+        self.sleepers.begin(order);
         let mut last = None;
         loop {
             let next = pass_order.last().copied();
             match self.sleepers.next_before(next, last, self.ledger.log.end()) {
                 Some((class, position)) => {
                     last = Some(position);
-                    if self.refusals(cluster, position.1) == Some(class.1) {
+                    if self.refusals(cluster, position.2) == Some(class.1) {
                         self.sleepers.let_sleep();
                         continue;
                     }
-                    self.wake_up(position.1);
+                    self.wake_up(position.2);
                     groups_awake.extend(self.groups_awake.pop());
                     // Its first tasks may have ended just now: then its position is later.
-                    match self.prepare(cluster, position.1, is_behind) {
-                        Some(own) if own == position => self.place_group(cluster, own.1),
+                    let own = self.prepare(cluster, position.2, is_behind).map(|standing| order.position(standing));
+                    match own {
+                        Some(own) if own == position => self.place_group(cluster, own.2),
                         Some(own) => {
                             let place = pass_order.partition_point(|other| *other > own);
                             pass_order.insert(place, own);
@@ -601,7 +615,7 @@ impl Scheduler {
                 None => {
                     let Some(position) = pass_order.pop() else { break };
                     last = Some(position);
-                    self.place_group(cluster, position.1);
+                    self.place_group(cluster, position.2);
                 }
             }
         }
@@ -612,8 +626,8 @@ impl Scheduler {
         self.pass_order = pass_order;
     }
 
-    /// Makes the list of a group good; the answer is its position in the pass, if it has tasks that wait.
-    fn prepare(&mut self, cluster: &Cluster, number: u32, is_behind: bool) -> Option<PassPosition> {
+    /// Makes the list of a group good; the answer is what decides when the pass asks it, if it has tasks that wait.
+    fn prepare(&mut self, cluster: &Cluster, number: u32, is_behind: bool) -> Option<Standing> {
         let member = self.groups[number as usize].as_mut().expect("it waits");
         if is_behind {
             member.waiting.purge(cluster, |id| {
@@ -624,11 +638,11 @@ impl Scheduler {
             });
         }
         member.waiting.prepare(cluster);
-        let oldest = member.waiting.first();
-        if oldest.is_none() {
+        let standing = member.standing(number, self.ties.0);
+        if standing.is_none() {
             self.disband(number);
         }
-        Some((oldest?, number))
+        standing
     }
 
     /// How often each filter refuses a node to a group, if none takes its tasks.
@@ -717,8 +731,8 @@ impl Scheduler {
         member.waiting = tasks;
         if member.group.is_plain() {
             member.sleeps = true;
-            let (class, position) = member.sleeping_place(number);
-            self.sleepers.insert(class, position);
+            let (class, standing) = member.sleeping_place(number, self.ties.0);
+            self.sleepers.insert(class, standing);
         }
     }
 

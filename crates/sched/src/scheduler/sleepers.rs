@@ -1,24 +1,22 @@
-//! Groups that found no place, in the order of the pass, by the ranking that refuses them and by its reasons.
+//! Groups that found no place, by the ranking that refuses them and by its reasons.
 //!
 //! As long as one group of a class is refused by every node for the reasons of its class, so are all others of it:
 //! a pass tries one of them, and leaves the others alone. So what a change costs does not grow with the groups that wait.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Bound;
 
 use super::filter::Refusals;
+use super::pass_order::{PassOrder, PassPosition, Standing};
 use super::ranking::Scope;
-
-/// The number of the creation of a group's oldest waiting task, and the group.
-pub(super) type PassPosition = (u64, u32);
 
 /// What groups have in common that sleep together: the ranking that refuses them, and why each node did.
 pub(super) type RefusalClass = (Scope, Refusals);
 
 #[derive(Clone, Default, Debug)]
 pub(super) struct Sleepers {
-    classes: BTreeMap<RefusalClass, BTreeSet<PassPosition>>,
+    classes: BTreeMap<RefusalClass, BTreeSet<Standing>>,
     // During a pass:
+    order: PassOrder,
     /// Classes that are to be asked, by the next position in them.
     due: BTreeSet<(PassPosition, RefusalClass)>,
     /// The class that is being asked.
@@ -29,25 +27,26 @@ pub(super) struct Sleepers {
 }
 
 impl Sleepers {
-    pub(super) fn insert(&mut self, class: RefusalClass, position: PassPosition) {
-        self.classes.entry(class).or_default().insert(position);
+    pub(super) fn insert(&mut self, class: RefusalClass, group: Standing) {
+        self.classes.entry(class).or_default().insert(group);
     }
 
-    pub(super) fn remove(&mut self, class: &RefusalClass, position: PassPosition) {
-        if let Some(positions) = self.classes.get_mut(class) {
-            positions.remove(&position);
-            if positions.is_empty() {
+    pub(super) fn remove(&mut self, class: &RefusalClass, group: Standing) {
+        if let Some(groups) = self.classes.get_mut(class) {
+            groups.remove(&group);
+            if groups.is_empty() {
                 self.classes.remove(class);
             }
         }
     }
 
     /// A pass begins: every class is asked.
-    pub(super) fn begin(&mut self) {
+    pub(super) fn begin(&mut self, order: PassOrder) {
+        self.order = order;
         self.due.clear();
         self.quiet.clear();
         self.asked = None;
-        self.due.extend(self.classes.iter().filter_map(|(class, positions)| Some((*positions.first()?, *class))));
+        self.due.extend(self.classes.iter().filter_map(|(class, groups)| Some((order.next_of(groups, None)?, *class))));
     }
 
     /// Which group to try next, if its position is before `other`. All positions up to `last` are done; `log` is where the log
@@ -82,8 +81,7 @@ impl Sleepers {
     }
 
     fn queue(&mut self, class: RefusalClass, last: Option<PassPosition>) {
-        let after = last.map_or(Bound::Unbounded, Bound::Excluded);
-        let next = self.classes.get(&class).and_then(|positions| positions.range((after, Bound::Unbounded)).next());
-        self.due.extend(next.map(|position| (*position, class)));
+        let next = self.classes.get(&class).and_then(|groups| self.order.next_of(groups, last));
+        self.due.extend(next.map(|position| (position, class)));
     }
 }

@@ -1,6 +1,6 @@
 //! What is counted of arrivals: how many there are, how long they wait, and Little's law.
 
-use sched::Time;
+use sched::{Span, Time};
 
 use super::{Area, Mean};
 use crate::fact::JobNo;
@@ -24,7 +24,8 @@ pub(super) struct Window {
     pub lost: u64,
     pub done: u64,
     waited: u64,
-    pub waits: Mean,
+    /// From the arrival until it ran, of each that arrived in the window, in order of their starts.
+    pub waits: Vec<Span>,
     pub times: Mean,
     /// Nanoseconds that those spent here that are gone.
     spent: u128,
@@ -59,7 +60,7 @@ impl Jobs {
         }
         self.window.waiting.add(now, -1);
         if self.window.since <= row.arrived {
-            self.window.waits.add(now - row.arrived);
+            self.window.waits.push(now - row.arrived);
             self.window.waited += u64::from(row.arrived < now);
         }
     }
@@ -95,7 +96,8 @@ impl Jobs {
 
     /// Share of those that began to run that had waited.
     pub fn waited(&self) -> Option<f64> {
-        (self.window.waits.count > 0).then(|| self.window.waited as f64 / self.window.waits.count as f64)
+        let begun = self.window.waits.len();
+        (begun > 0).then(|| self.window.waited as f64 / begun as f64)
     }
 
     /// Nanoseconds times number present, and not yet running.
@@ -115,8 +117,6 @@ impl Jobs {
 
 #[cfg(test)]
 mod tests {
-    use sched::Span;
-
     use super::*;
 
     #[test]
@@ -139,7 +139,7 @@ mod tests {
         jobs.done(at(20), JobNo(1));
         jobs.done(at(21), JobNo(2));
         assert_eq!((jobs.window.arrived, jobs.window.lost, jobs.window.done), (3, 1, 3));
-        assert_eq!((jobs.waited(), jobs.window.waits.mean()), (Some(0.5), Some(1.0)));
+        assert_eq!((jobs.waited(), &jobs.window.waits[..]), (Some(0.5), &[Span::ZERO, Span::from_secs(2)][..]));
         assert_eq!(jobs.window.times.mean(), Some(6.0));
         // Present: two from 10 to 14, one more from 15 to 20 and from 16 on, one less from 21 on; the last stays.
         let secs = |nanos: u128| nanos / 1_000_000_000;
