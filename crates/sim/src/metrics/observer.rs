@@ -104,8 +104,10 @@ struct Service {
     name: String,
     /// Of a replicated service.
     replicas: Option<u64>,
-    /// Tasks that shall run and have not ended.
+    /// Tasks that shall run and have not ended; of a service whose slots are nodes: slots with such tasks.
     tasks: u64,
+    /// For each of those slots, how many there are: two, while a start-first update replaces one by the other.
+    wanted: Vec<u16>,
     running: u64,
     /// Whether its slots are nodes.
     is_per_node: bool,
@@ -460,6 +462,7 @@ impl Observer {
                 name: spec.name.clone(),
                 replicas: None,
                 tasks: 0,
+                wanted: Vec::new(),
                 running: 0,
                 is_per_node: spec.mode.is_per_node(),
                 slots: Vec::new(),
@@ -550,7 +553,7 @@ impl Observer {
         });
         if !is_spare {
             self.since_script.created.extend(self.since_script.passed(now));
-            self.change(now, service, |service| service.tasks += 1);
+            self.want(now, row, true);
         }
         TaskNo(self.tasks.len() as u32 - 1)
     }
@@ -600,7 +603,7 @@ impl Observer {
         }
         self.rewrite(now, task, |record| record.slot = row);
         if self.tasks[task.row()].is_wanted() {
-            self.change(now, service, |service| service.tasks += 1);
+            self.want(now, row, true);
         }
     }
 
@@ -930,9 +933,15 @@ impl Observer {
         self.window.pending.add(now, difference(after.1, before.1));
         self.believed = self.believed.checked_add_signed(difference(after.2, before.2)).expect("a count");
         if before.0 && !after.0 {
-            let service = self.slots[record.slot as usize].service as usize;
-            self.change(now, service, |service| service.tasks -= 1);
+            let slot = record.slot;
+            self.want(now, slot, false);
         }
+    }
+
+    /// One more task of a slot shall run, or one less.
+    fn want(&mut self, now: Time, slot: u32, more: bool) {
+        let SlotCount { service, place, .. } = self.slots[slot as usize];
+        self.change(now, service as usize, |it| it.want(place as usize, more));
     }
 
     /// Changes a service's counts, and all that follows.
@@ -981,6 +990,19 @@ impl Observer {
 }
 
 impl Service {
+    fn want(&mut self, place: usize, more: bool) {
+        if self.is_per_node {
+            if self.wanted.len() <= place {
+                self.wanted.resize(place + 1, 0);
+            }
+            let count = &mut self.wanted[place];
+            *count = if more { *count + 1 } else { *count - 1 };
+            if *count != u16::from(more) {
+                return;
+            }
+        }
+        self.tasks = if more { self.tasks + 1 } else { self.tasks - 1 };
+    }
     fn wants(&self) -> u64 {
         self.replicas.unwrap_or(self.tasks)
     }

@@ -136,6 +136,7 @@ const RECOUNTED: &[&str] = &[
     "majority_share",
     "majority_losses",
     "majority_lost_s",
+    "majority_kept_s",
 ];
 
 #[test]
@@ -406,7 +407,8 @@ impl Run<'_> {
             ("election_mean_s", if is_tied { Counted::AtMost(self.end) } else { Counted::Is(election) }),
             ("majority_share", Counted::Is(Some(1.0 - minority / window))),
             ("majority_losses", self.number(losses.iter().copied())),
-            ("majority_lost_s", Counted::Is(losses.first().copied())),
+            ("majority_lost_s", Counted::Is(Some(minority))),
+            ("majority_kept_s", Counted::Is(losses.first().copied())),
         ]
     }
 

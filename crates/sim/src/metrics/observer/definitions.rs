@@ -30,7 +30,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         metric: Metric {
             name: "tasks_desired",
             unit: "tasks",
-            definition: "Tasks that all services want at the end.",
+            definition: "Tasks that all services want at the end; a global service one on each of its nodes.",
             smaller_is_better: None,
         },
         value: |end| Some(end.window.wanted.value as f64),
@@ -120,7 +120,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         metric: Metric {
             name: "availability",
             unit: "1",
-            definition: "Share of the wanted replica-seconds in which a replica really ran, each service by itself and surplus not counted, from the first convergence on (from the start if there is none).",
+            definition: "Share of the wanted replica-seconds in which a replica really ran, each service by itself and surplus not counted (a global service wants one on each of its nodes, also while an update starts another there), from the first convergence on (from the start if there is none).",
             smaller_is_better: Some(false),
         },
         value: |end| ratio(end.wanted() - end.missing(), end.wanted()),
@@ -470,6 +470,15 @@ pub(super) const ENTRIES: &[Entry] = &[
     Entry {
         metric: Metric {
             name: "majority_lost_s",
+            unit: "s",
+            definition: "Time in which no majority of the managers was up, all times together.",
+            smaller_is_better: Some(true),
+        },
+        value: |end| Some(end.integral(&end.window.minority) / 1e9),
+    },
+    Entry {
+        metric: Metric {
+            name: "majority_kept_s",
             unit: "s",
             definition: "Time from the start until the managers lost their majority for the first time, warm-up included.",
             smaller_is_better: Some(false),
