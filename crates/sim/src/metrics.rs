@@ -164,7 +164,7 @@ pub struct ServiceRow {
 pub struct Mark {
     /// When.
     pub time_s: f64,
-    /// `down`, `up`, `join`, `detected`, `script`, `deploy`, `operator`, `refused`, `error`.
+    /// `down`, `up`, `join`, `detected`, `script`, `deploy`, `operator`, `refused`, `never`, `error`.
     pub kind: String,
     /// In words: `rack=r1 down (5 nodes)`.
     pub label: String,

@@ -93,7 +93,7 @@ pub enum Order {
     CreateService(Arc<NewService>),
     /// `docker service update`.
     UpdateService(Name, Arc<Change>),
-    /// `docker service scale`. Of a job both numbers are set.
+    /// `docker service scale`. Of a replicated job it sets the completions.
     Scale(Name, u64),
     /// `docker service update --force`.
     Force(Name),
@@ -464,6 +464,24 @@ impl Change {
         })
     }
 
+    /// Why it cannot be made to a service of a mode, if a part of it is of other modes only, in the words of Docker's command
+    /// line (`cli/command/service/opts.go`, `ToServiceMode`, and `update.go`, `updateReplicas`). That knows no change of
+    /// completions.
+    pub fn refused_of(&self, mode: &Mode) -> Option<&'static str> {
+        self.edits.iter().find_map(|edit| match (edit, mode) {
+            (Edit::Replicas(_), Mode::Global | Mode::GlobalJob) => {
+                Some("replicas can only be used with replicated mode")
+            }
+            (Edit::MaxReplicas(1..), Mode::Global | Mode::GlobalJob) => {
+                Some("replicas-max-per-node can only be used with replicated or replicated-job mode")
+            }
+            (Edit::Completions(_), Mode::Replicated { .. } | Mode::Global | Mode::GlobalJob) => {
+                Some("completions can only be used with replicated-job mode")
+            }
+            _ => None,
+        })
+    }
+
     /// Changes a specification and the behaviour of its containers.
     pub fn apply(&self, spec: &mut ServiceSpec, behaviour: &mut Behaviour) {
         self.edits.iter().for_each(|edit| edit.apply(spec, behaviour));
@@ -477,6 +495,20 @@ fn set<T: Clone>(to: &mut T, from: Option<&T>) {
 }
 
 impl Edit {
+    /// Whether it changes nothing of any service.
+    pub fn is_nothing(&self) -> bool {
+        match self {
+            Edit::Add(_, texts) | Edit::Remove(_, texts) => texts.is_empty(),
+            Edit::AddPorts(ports) => ports.is_empty(),
+            Edit::RemovePorts(targets) => targets.is_empty(),
+            Edit::ChangeLabels(change) | Edit::ChangeContainerLabels(change) => *change == LabelChange::default(),
+            Edit::Reserve(edit) | Edit::Limit(edit) => *edit == ResourceEdit::default(),
+            Edit::Restart(edit) => *edit == RestartEdit::default(),
+            Edit::Update(edit) | Edit::RollbackPolicy(edit) => *edit == UpdateEdit::default(),
+            _ => false,
+        }
+    }
+
     fn apply(&self, spec: &mut ServiceSpec, behaviour: &mut Behaviour) {
         let task = &mut spec.task;
         match self {
@@ -661,6 +693,9 @@ pub enum Client {
     /// `[[failure]]`.
     Failure,
 }
+
+/// What `docker service scale` says of a service that is not scaled.
+pub(crate) const NOT_SCALED: &str = "scale can only be used with replicated or replicated-job mode";
 
 impl Order {
     /// Who may give it.

@@ -310,6 +310,7 @@ impl World {
         if failed.is_some() {
             return Outcome { trace, ..self.observer.give_up(at, failed) };
         }
+        self.script.close(&self.scenario, &mut self.cx);
         self.fabric.requests.settle(&mut self.cx);
         while let Some(fact) = self.cx.take_fact() {
             self.observer.see(at, &fact);

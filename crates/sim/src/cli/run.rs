@@ -225,6 +225,15 @@ pub(super) fn simulate(job: Job, what: &What, console: &mut Console, execute: Ex
     Done { fine, ..Done::of(results, console) }
 }
 
+/// Events that did not happen, and in how many of the runs.
+fn never(runs: &[OfRun<Mark>]) -> BTreeMap<&str, usize> {
+    let mut all = BTreeMap::new();
+    for mark in runs.iter().flat_map(|run| &run.items).filter(|mark| mark.kind == "never") {
+        *all.entry(mark.label.as_str()).or_default() += 1;
+    }
+    all
+}
+
 impl Done {
     /// Judges results, and says which runs were aborted.
     pub(super) fn of(results: Results, console: &mut Console) -> Done {
@@ -240,6 +249,11 @@ impl Done {
         let broken: Vec<String> = marks.filter(|(_, mark)| mark.kind == "error").map(why).collect();
         let name = outside::shown(&results.manifest.name);
         broken.iter().for_each(|why| console.tell(&format!("error: {name}: a run was aborted: {why}")));
+        for (what, runs) in never(&results.marks) {
+            let of = show::counted(results.marks.len(), "run", "runs");
+            console
+                .tell(&format!("warning: {name}: in {runs} of {of} an event did not happen: {}", outside::shown(what)));
+        }
         let verdicts = verdicts(&results.manifest.expect, &results.manifest.strategies, &results.runs);
         Done { results, verdicts, broken, dir: None, fine: Vec::new() }
     }

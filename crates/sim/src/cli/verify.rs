@@ -18,7 +18,7 @@ use crate::metrics::{METRICS, Outcome};
 use crate::outside::{self, LARGEST_TEXT};
 use crate::report::csv_files;
 use crate::report::folder::{MANIFEST, TRACE};
-use crate::report::manifest::{Kept, Manifest, fnv1a};
+use crate::report::manifest::{Kept, Manifest, TOOL, fnv1a};
 use crate::report::results::Results;
 use crate::scenario::{self, Scenario};
 use crate::simulation::Simulation;
@@ -70,15 +70,25 @@ pub fn run(args: &Args, console: &mut Console) -> End {
 }
 
 fn verify(dir: &Path, file: Option<&Path>, console: &mut Console) -> Result<bool, String> {
-    let text = outside::read_text(&dir.join(MANIFEST), LARGEST_TEXT).map_err(|error| error.to_string())?;
+    let text = outside::read_text(&dir.join(MANIFEST), LARGEST_TEXT).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => format!("there is no {MANIFEST}: no folder that `simctl run` wrote"),
+        _ => format!("{MANIFEST}: {error}"),
+    })?;
     let manifest = Manifest::parse(&text).map_err(|error| format!("{MANIFEST}: {error}"))?;
     if manifest.runs.is_empty() {
         return Err(format!("{MANIFEST} has no digests: it was written before there were any"));
     }
     let file = file.map_or_else(|| file_of(&manifest), Path::to_path_buf);
+    if !file.exists() {
+        let file = outside::shown_path(&file);
+        return Err(format!("the scenario is not at {file}: `--scenario FILE` says where it is"));
+    }
     let scenario = Arc::new(scenario_of(&manifest, &file)?);
     let name = outside::shown_path(dir).to_string();
     let source = outside::read_plain(&file, LARGEST_TEXT).unwrap_or_default();
+    if manifest.tool != TOOL {
+        console.tell(&format!("{name}: written by {}, and this is {TOOL}", outside::shown(&manifest.tool)));
+    }
     if fnv1a(&source) != manifest.hash {
         console.tell(&format!("{name}: {} is another text than it was then", outside::shown_path(&file)));
     }
@@ -113,6 +123,10 @@ fn verify(dir: &Path, file: Option<&Path>, console: &mut Console) -> Result<bool
             }
         }
     }
+    let others = other_keys(&manifest, &Manifest::of(&scenario, &source, manifest.command.clone()));
+    for key in &others {
+        console.say(&format!("{name}: {MANIFEST} has another `{key}` than the scenario\n"));
+    }
     let mut is_same = outcomes.len() == manifest.runs.len();
     if is_same {
         for (table, what) in compare_tables(dir, &manifest, outcomes).map_err(|error| error.to_string())? {
@@ -123,6 +137,7 @@ fn verify(dir: &Path, file: Option<&Path>, console: &mut Console) -> Result<bool
             });
         }
     }
+    is_same &= others.is_empty();
     if is_same {
         let events: u64 = manifest.runs.iter().map(|kept| kept.events).sum();
         let runs = show::counted(manifest.runs.len(), "run", "runs");
@@ -143,11 +158,31 @@ fn file_of(manifest: &Manifest) -> PathBuf {
 
 /// The scenario with the seed, the strategies and the replications of then.
 fn scenario_of(manifest: &Manifest, file: &Path) -> Result<Scenario, String> {
-    let mut scenario = scenario::load(file).map_err(|complaints| complaints.to_string())?;
+    let mut scenario = scenario::load(file).map_err(|complaints| {
+        let text = complaints.to_string();
+        format!("the scenario is wrong: {}", text.strip_prefix("error: ").unwrap_or(&text).trim_end())
+    })?;
     scenario.seed = manifest.seed.parse().map_err(|_| format!("{MANIFEST}: `seed` is not a number"))?;
     scenario.strategies.clone_from(&manifest.strategies);
     scenario.replications = manifest.replications;
+    // As `simctl run --strategy` does.
+    scenario
+        .expect
+        .retain(|expectation| expectation.strategy.as_ref().is_none_or(|name| manifest.strategies.contains(name)));
     Ok(scenario)
+}
+
+/// What a manifest says otherwise than the one of the scenario as it is now.
+fn other_keys(kept: &Manifest, now: &Manifest) -> Vec<&'static str> {
+    let pairs = [
+        ("name", kept.name == now.name),
+        ("title", kept.title == now.title),
+        ("description", kept.description == now.description),
+        ("duration_s", kept.duration_s == now.duration_s),
+        ("warm_up_s", kept.warm_up_s == now.warm_up_s),
+        ("expect", kept.expect == now.expect),
+    ];
+    pairs.into_iter().filter(|(_, is_same)| !is_same).map(|(key, _)| key).collect()
 }
 
 /// What is wrong with a table.

@@ -941,7 +941,7 @@ impl Observer {
     /// One more task of a slot shall run, or one less.
     fn want(&mut self, now: Time, slot: u32, more: bool) {
         let SlotCount { service, place, .. } = self.slots[slot as usize];
-        self.change(now, service as usize, |it| it.want(place as usize, more));
+        self.change(now, service as usize, |tally| tally.want(place as usize, more));
     }
 
     /// Changes a service's counts, and all that follows.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use rand_chacha::ChaCha8Rng;
 use sched::failover::Part;
-use sched::spec::ServiceSpec;
+use sched::spec::{Mode, ServiceSpec};
 use sched::{Span, Time};
 
 use super::agent::Behaviour;
@@ -38,6 +38,15 @@ pub struct ServicePlan {
 }
 
 impl ServicePlan {
+    /// Tasks that it asks for in a cluster of so many nodes.
+    pub fn tasks(&self, nodes: usize) -> u64 {
+        match self.spec.mode {
+            Mode::Replicated { replicas } => replicas,
+            Mode::ReplicatedJob { total_completions, .. } => total_completions,
+            Mode::Global | Mode::GlobalJob => nodes as u64,
+        }
+    }
+
     /// What is ordered to create it.
     pub fn order(&self) -> NewService {
         let ServicePlan { spec, behaviour, quorum, stack, .. } = self.clone();

@@ -166,6 +166,8 @@ impl Scripted {
 pub struct Wait {
     /// What must hold.
     pub condition: Condition,
+    /// The same in the user's words.
+    pub words: String,
     /// How long after that.
     pub after: Span,
 }

@@ -253,8 +253,16 @@ impl<'a> Selectors<'a> {
 
     /// Rows of the nodes that a selector or a list of selectors names, in the order of naming, each once.
     pub fn rows(&self, value: &Value<'_>) -> Vec<usize> {
+        self.rows_or(value, &[])
+    }
+
+    /// The same where a selector could have been one of these words too.
+    pub fn rows_or(&self, value: &Value<'_>, words: &[&'static str]) -> Vec<usize> {
+        if !value.not_empty("a node or more") {
+            return Vec::new();
+        }
         let mut seen = BTreeSet::new();
-        let mut rows: Vec<usize> = value.list_or_one().iter().flat_map(|one| self.rows_of_one(one)).collect();
+        let mut rows: Vec<usize> = value.list_or_one().iter().flat_map(|one| self.rows_of_one(one, words)).collect();
         rows.retain(|row| seen.insert(*row));
         self.named.set(self.named.get() + rows.len());
         if NAMED < self.named.get() {
@@ -264,20 +272,20 @@ impl<'a> Selectors<'a> {
         rows
     }
 
-    fn rows_of_one(&self, value: &Value<'_>) -> Vec<usize> {
+    fn rows_of_one(&self, value: &Value<'_>, words: &[&'static str]) -> Vec<usize> {
         let Some(text) = value.as_text() else {
             return value
                 .expected("a node, \"pool=NAME\", \"role=manager\", \"LABEL=VALUE\" or \"all\"")
                 .unwrap_or_default();
         };
-        self.rows_of_text(value, text)
+        self.rows_of_text(value, text, words)
     }
 
     /// The same of a part of a text. `A - B` is A without B.
-    pub fn rows_of_text(&self, value: &Value<'_>, text: &str) -> Vec<usize> {
+    pub fn rows_of_text(&self, value: &Value<'_>, text: &str, words: &[&'static str]) -> Vec<usize> {
         if let Some((those, others)) = text.rsplit_once(" - ") {
-            let others: BTreeSet<usize> = self.rows_of_text(value, others.trim()).into_iter().collect();
-            let those = self.rows_of_text(value, those.trim());
+            let others: BTreeSet<usize> = self.rows_of_text(value, others.trim(), words).into_iter().collect();
+            let those = self.rows_of_text(value, those.trim(), words);
             return those.into_iter().filter(|row| !others.contains(row)).collect();
         }
         let all = |wanted: &dyn Fn(&NodePlan) -> bool| -> Vec<usize> {
@@ -287,7 +295,10 @@ impl<'a> Selectors<'a> {
             _ if text == "all" => all(&|_| true),
             None => match self.by_name.get(text) {
                 Some(row) => vec![*row],
-                None => self.unknown(value, "node", text, self.by_name.keys().copied()),
+                None => {
+                    let names = self.by_name.keys().copied().chain(["all"]).chain(words.iter().copied());
+                    self.unknown(value, "node", text, names)
+                }
             },
             Some(("pool", pool)) if self.pools.contains(pool) => all(&|node| node.pool == pool),
             Some(("pool", pool)) => self.unknown(value, "pool", pool, self.pools.iter().copied()),
@@ -337,6 +348,11 @@ impl<'a> Selectors<'a> {
     /// The row of a node.
     pub fn row(&self, name: &str) -> Option<usize> {
         self.by_name.get(name).copied()
+    }
+
+    /// How many nodes there are.
+    pub fn count(&self) -> usize {
+        self.nodes.len()
     }
 
     /// Names of all nodes.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use sched::spec::{Mode, Role};
+use sched::spec::Role;
 use sched::{Reference, Span, Time};
 use toml::de::DeTable;
 
@@ -12,7 +12,7 @@ use super::service::{SERVICE, TASKS};
 use super::stack::{STACK, Stacks};
 use super::unit::{CENTURY, human};
 use super::value::{Sink, Table, Value};
-use super::{Image, NetworkPlan, NodePlan, Scenario, Scripted, ServicePlan};
+use super::{Image, NetworkPlan, Scenario, Scripted, ServicePlan};
 use super::{expect, failure, image, join, model, operator, pool, scaler, script, service, strategy, workload};
 use crate::order::Order;
 use crate::outside::{self, LARGEST_TEXT};
@@ -105,7 +105,7 @@ fn read(path: &Path, text: &str, table: &Table<'_>) -> Scenario {
     let labels = strategy::labels(&nodes);
     let folder = path.parent().unwrap_or(Path::new(""));
     let mut stacks = Stacks::new(folder);
-    let (services, mut networks) = services(table, &labels, &mut stacks);
+    let (services, mut networks) = services(table, nodes.len(), &labels, &mut stacks);
     let selectors = pool::Selectors::new(&nodes);
     let mut images = image::images(&table.tables("image", image::IMAGE), folder, &selectors);
 
@@ -120,7 +120,6 @@ fn read(path: &Path, text: &str, table: &Table<'_>) -> Scenario {
     script.sort_by_key(|scripted| scripted.at);
     let teams = failure::teams(&table.tables("crew", failure::CREW));
     let failures = failure::failures(&table.tables("failure", failure::FAILURE), &teams, &selectors, folder);
-    check_tasks(table, &nodes, &services, &script);
     let (arrivals, queues) = workload::workload(table, folder, &services, &labels);
     let requests = workload::requests(table, folder, &services, models.gossip.interval.is_some());
 
@@ -217,6 +216,7 @@ fn deployed_again(table: &Table<'_>, stacks: &Stacks<'_>, end: Time) -> Vec<Scri
 /// services that are created at the same time are mistakes of the file; those of others show in the run.
 fn services(
     table: &Table<'_>,
+    nodes: usize,
     labels: &BTreeSet<String>,
     stacks: &mut Stacks<'_>,
 ) -> (Vec<ServicePlan>, BTreeMap<String, NetworkPlan>) {
@@ -235,9 +235,15 @@ fn services(
 
     let mut names = BTreeSet::new();
     let mut ports: BTreeMap<Time, sched::api::PublishedPorts> = BTreeMap::new();
+    let mut tasks: u128 = 0;
     for (service, place) in &located {
         let name = &service.spec.name;
         let complain = |message: String| table.sink.complain(Some(*place), message, None);
+        let before = tasks;
+        tasks += u128::from(service.tasks(nodes));
+        if before <= u128::from(TASKS) && u128::from(TASKS) < tasks {
+            complain(format!("with service `{name}` there are more than {TASKS} tasks"));
+        }
         if !names.insert((service.at, name)) {
             complain(format!("there is already a service `{name}`"));
         }
@@ -267,29 +273,6 @@ fn services(
         networks.entry(network.name.clone()).or_insert(network);
     }
     (located.into_iter().map(|(service, _)| service).collect(), networks)
-}
-
-/// Refuses more tasks than the simulator is made for.
-fn check_tasks(table: &Table<'_>, nodes: &[NodePlan], services: &[ServicePlan], script: &[Scripted]) {
-    let wanted = |service: &ServicePlan| match service.spec.mode {
-        Mode::Replicated { replicas } => replicas,
-        Mode::ReplicatedJob { total_completions, .. } => total_completions,
-        Mode::Global | Mode::GlobalJob => nodes.len() as u64,
-    };
-    let mut tasks: Vec<u64> = services.iter().map(wanted).collect();
-    let rows: BTreeMap<&str, usize> =
-        services.iter().enumerate().rev().map(|(row, service)| (service.spec.name.as_str(), row)).collect();
-    for event in script {
-        if let Order::Scale(name, replicas) = &event.order
-            && let Some(&row) = rows.get(&**name)
-        {
-            tasks[row] = tasks[row].max(*replicas);
-        }
-    }
-    let total: u128 = tasks.into_iter().map(u128::from).sum();
-    if u128::from(TASKS) < total {
-        table.sink.complain(None, format!("{total} tasks are more than {TASKS}"), None);
-    }
 }
 
 fn imply_images<'a>(

@@ -17,7 +17,8 @@ use super::{
 };
 use crate::engine::law::Law;
 use crate::order::{
-    Change, Containers, EngineChange, FileKind, FilePlan, LabelChange, Name, Nodes, Order, Registry, SwarmChange,
+    Change, Containers, EngineChange, FileKind, FilePlan, LabelChange, NOT_SCALED, Name, Nodes, Order, Registry,
+    SwarmChange,
 };
 
 /// Keys of an event: [`WHEN`], then one of [`ACTIONS`].
@@ -98,6 +99,17 @@ const ACTIONS: usize = 7;
 const EVENTS: usize = 1_000_000;
 /// Some of them, for messages.
 const SUCH_AS: &str = "such as `down`, `restart`, `cut`, `drain`, `scale`, `update`, `deploy` or `remove`";
+/// Selectors that are found at the moment: those of one word, and the first word of the others with their form.
+const MOMENT: &[&str] = &["leader", "reachable"];
+const FORMS: &[(&str, &str)] = &[("random", "random NUMBER of SELECTOR"), ("nodes", "nodes with service=NAME")];
+
+/// What a selector of several words was meant to be, if no known one begins like that.
+fn form_of(text: &str) -> Option<&'static str> {
+    let (first, _) = text.split_once(' ').unwrap_or((text, ""));
+    let is_near = |word: &str| strsim::damerau_levenshtein(first, word) <= usize::from(first != text);
+    FORMS.iter().find(|(word, _)| is_near(word)).map(|(_, form)| *form)
+}
+
 /// What a condition looks like.
 const CONDITIONS: &str = "a condition such as \"web converged\", \"batch completed\", \"update of web paused\" (or started, \
                           completed, rolled back), \"leader lost\", \"leader elected\", \"majority lost\", \"majority back\", \
@@ -158,6 +170,26 @@ pub(super) struct Script<'a> {
     end: Time,
     /// Whether services change by what is not in the script, or orders may be refused because nobody leads.
     is_open: bool,
+}
+
+/// Complains about words that are no condition, with the nearest one about what they name.
+fn no_condition<T>(value: &Value<'_>, words: &[&str]) -> Option<T> {
+    let first = words.first().copied().unwrap_or_default();
+    let third = words.get(2).copied().unwrap_or_default();
+    let mut near: Vec<String> = [("leader", "lost"), ("leader", "elected"), ("majority", "lost"), ("majority", "back")]
+        .iter()
+        .map(|(what, state)| format!("{what} {state}"))
+        .collect();
+    near.extend(["converged", "completed", "down", "ready"].map(|state| format!("{first} {state}")));
+    for (what, states) in [
+        ("update", ["started", "paused", "completed", "rolled back"].as_slice()),
+        ("rollback", ["started", "paused", "completed"].as_slice()),
+    ] {
+        near.extend(states.iter().map(|state| format!("{what} of {third} {state}")));
+    }
+    let help = value.sink.suggest(&words.join(" "), near.iter().map(String::as_str));
+    value.complain_with(format!("expected {CONDITIONS}, found {}", value.what()), help);
+    None
 }
 
 /// Events that follow each other in a circle would wait for ever.
@@ -237,7 +269,7 @@ impl<'a> Script<'a> {
             true => value.duration(),
             false => value.expected("`when` or `follows` beside it"),
         });
-        let label = table.read("label", Value::text);
+        let label = table.read("label", Value::words);
         let stagger = table.get("stagger");
         let step = stagger.as_ref().and_then(Value::duration);
         let actions: Vec<Value<'_>> = EVENT[ACTIONS..].iter().filter_map(|key| table.get(key)).collect();
@@ -251,7 +283,7 @@ impl<'a> Script<'a> {
             return table
                 .complain(format!("`event`: expected exactly one thing that happens, {SUCH_AS}, found {found}"));
         };
-        let stream: Name = match table.read("name", Value::text) {
+        let stream: Name = match table.read("name", Value::words) {
             Some(name) => name.into(),
             None => format!("event {group}").into(),
         };
@@ -268,7 +300,8 @@ impl<'a> Script<'a> {
             let (at, wait) = match &condition {
                 Some(condition) => {
                     let after = after.unwrap_or_default() + offset;
-                    (at, Some(Wait { condition: condition.clone(), after }))
+                    let words = ["when", "follows"].iter().find_map(|key| table.get(key)).map(|value| words(&value));
+                    (at, Some(Wait { condition: condition.clone(), words: words.unwrap_or_default(), after }))
                 }
                 None => (at + offset, None),
             };
@@ -325,11 +358,11 @@ impl<'a> Script<'a> {
                     ("update", ["rolled", "back"]) | ("rollback", ["completed"]) => UpdateEnd::RolledBack,
                     ("rollback", ["started"]) => UpdateEnd::RollbackStarted,
                     ("rollback", ["paused"]) => UpdateEnd::RollbackPaused,
-                    _ => return value.expected(CONDITIONS),
+                    _ => return no_condition(&value, &words),
                 };
                 service(name).map(|name| Condition::Update(name, end))
             }
-            _ => value.expected(CONDITIONS),
+            _ => no_condition(&value, &words),
         }
     }
 
@@ -338,7 +371,14 @@ impl<'a> Script<'a> {
         let items = value.list_or_one();
         let is_fixed = |item: &Value<'_>| item.as_text().is_none_or(|text| !self.is_of_the_moment(text));
         if items.iter().all(is_fixed) {
-            return self.nodes.rows(value).into();
+            let texts: Vec<&str> = items.iter().filter_map(Value::as_text).collect();
+            let mut terms = texts.iter().flat_map(|text| text.split(" - ")).map(str::trim);
+            let unknown = terms.find(|term| !self.nodes.is_name(term) && form_of(term).is_some());
+            if let Some((text, form)) = unknown.and_then(|text| Some((text, form_of(text)?))) {
+                value.complain_with(format!("no nodes `{text}`"), Some(format!("did you mean \"{form}\"?")));
+                return Nodes::from(Vec::new());
+            }
+            return self.nodes.rows_or(value, MOMENT).into();
         }
         let parts = items.iter().filter_map(|item| Some(self.select_one(item, item.text()?.trim(), stream)));
         let mut parts: Vec<Nodes> = parts.collect();
@@ -349,7 +389,7 @@ impl<'a> Script<'a> {
     fn is_of_the_moment(&self, text: &str) -> bool {
         text.split(" - ").map(str::trim).any(|term| {
             let words = ["random ", "nodes with "].iter().any(|word| term.starts_with(word));
-            words || matches!(term, "leader" | "reachable") && !self.nodes.is_name(term)
+            words || MOMENT.contains(&term) && !self.nodes.is_name(term)
         })
     }
 
@@ -364,7 +404,7 @@ impl<'a> Script<'a> {
             return Nodes::Random { count, of, stream: Arc::clone(stream) };
         }
         if !self.is_of_the_moment(text) {
-            return self.nodes.rows_of_text(value, text).into();
+            return self.nodes.rows_of_text(value, text, MOMENT).into();
         }
         if let Some((those, others)) = text.rsplit_once(" - ") {
             let those = self.select_one(value, those.trim(), stream);
@@ -390,12 +430,14 @@ impl<'a> Script<'a> {
         };
         let availability = |to: Availability| nodes(word(to), &|nodes| Order::SetAvailability(nodes, to));
         let services = |done: &str, order: fn(Name) -> Order| {
+            value.not_empty("a service or more");
             let names = value.list_or_one();
             let names = names.iter().filter_map(|name| self.service(name, name.text()?));
             names.map(|name| (Span::ZERO, format!("{name} {done}"), order(name))).collect()
         };
         let fault = |fault: NetworkFault| nodes(fault_word(fault), &|nodes| Order::Break(fault, nodes));
         let texts = |done: &str, order: &dyn Fn(Name) -> Order| {
+            value.not_empty("a name or more");
             let names = value.list_or_one();
             let names = names.iter().filter_map(Value::text);
             names.map(|name| (Span::ZERO, format!("{name} {done}"), order(name.into()))).collect()
@@ -435,7 +477,10 @@ impl<'a> Script<'a> {
             "engine" => self.engine(value, stream),
             "force_new_cluster" => nodes("a cluster of its own", &Order::ForceNewCluster),
             "swarm" => swarm(value),
-            "rotate_token" => value.list_or_one().iter().filter_map(rotation).collect(),
+            "rotate_token" => {
+                value.not_empty("`worker`, `manager` or both");
+                value.list_or_one().iter().filter_map(rotation).collect()
+            }
             "scale" => self.scales(value),
             "update_image" => self.images(value),
             "update" => self.updates(value),
@@ -531,6 +576,7 @@ impl<'a> Script<'a> {
 
     /// `{ nodes = "node-1", set = { disk = "ssd" }, remove = ["old"] }`.
     fn node_labels(&self, value: &Value<'_>, stream: &Name) -> Vec<Step> {
+        let complaints = value.sink.count();
         let Some(table) = value.table(NODE_LABELS) else { return Vec::new() };
         let named = table.need("nodes", |value| Some((words(value), self.select(value, stream))));
         let set = table.read("set", labels).unwrap_or_default();
@@ -538,12 +584,15 @@ impl<'a> Script<'a> {
         let Some((words, nodes)) = named else { return Vec::new() };
         if table.get("set").is_none() && table.get("remove").is_none() {
             table.complain("`event.node_labels`: expected `set`, `remove` or both");
+        } else if set.is_empty() && remove.is_empty() {
+            nothing_changes(&table, complaints);
         }
         vec![(Span::ZERO, format!("{words} labelled"), Order::Label(nodes, LabelChange { set, remove }.into()))]
     }
 
     /// `{ nodes = "node-1", memory = "4GiB" }`: what the engine says of itself from now on.
     fn engine(&self, value: &Value<'_>, stream: &Name) -> Vec<Step> {
+        let complaints = value.sink.count();
         let Some(table) = value.table(ENGINE) else { return Vec::new() };
         let named = table.need("nodes", |value| Some((words(value), self.select(value, stream))));
         let change = EngineChange {
@@ -557,7 +606,7 @@ impl<'a> Script<'a> {
         };
         let Some((words, nodes)) = named else { return Vec::new() };
         if change == EngineChange::default() {
-            table.complain("`event.engine`: nothing changes");
+            nothing_changes(&table, complaints);
         }
         vec![(Span::ZERO, format!("{words} described anew"), Order::Describe(nodes, change.into()))]
     }
@@ -577,6 +626,7 @@ impl<'a> Script<'a> {
             return self.service(value, name).map(|name| some(name, 1)).into_iter().collect();
         }
         let mut steps = Vec::new();
+        value.not_empty("a service or more");
         for entry in value.entries() {
             let count = entry.value.count(1..=TASKS);
             let name = self.service_of_key(value, entry.key, entry.place);
@@ -592,15 +642,30 @@ impl<'a> Script<'a> {
         self.by_name.get(name).map(|(row, _)| &self.services[*row])
     }
 
+    /// Its mode, if that is the same whenever it is there.
+    fn mode_of(&self, name: &str) -> Option<Mode> {
+        let kind = |plan: &ServicePlan| std::mem::discriminant(&plan.spec.mode);
+        let plan = self.plan(name).filter(|_| !self.stacks.brings(name))?;
+        let mut all = self.services.iter().filter(|service| service.spec.name == name);
+        all.all(|service| kind(service) == kind(plan)).then_some(plan.spec.mode)
+    }
+
     fn scales(&self, value: &Value<'_>) -> Vec<Step> {
         let mut steps = Vec::new();
+        value.not_empty("a service or more");
         for entry in value.entries() {
             let replicas = entry.value.count(0..=TASKS);
             let Some(name) = self.service_of_key(value, entry.key, entry.place) else { continue };
-            if self.plan(&name).is_some_and(|service| !matches!(service.spec.mode, Mode::Replicated { .. })) {
-                entry.value.complain("only replicated services can be scaled");
+            if self.mode_of(&name).is_some_and(Mode::is_per_node) {
+                entry.value.complain(NOT_SCALED);
             }
             let Some(replicas) = replicas else { continue };
+            let others = self.services.iter().filter(|service| service.spec.name != *name);
+            let others: u128 = others.map(|service| u128::from(service.tasks(self.nodes.count()))).sum();
+            let total = others + u128::from(replicas);
+            if u128::from(TASKS) < total {
+                entry.value.complain(format!("{total} tasks in all are more than {TASKS}"));
+            }
             steps.push((Span::ZERO, format!("{name} scaled to {replicas}"), Order::Scale(name, replicas)));
         }
         steps
@@ -608,6 +673,7 @@ impl<'a> Script<'a> {
 
     fn images(&self, value: &Value<'_>) -> Vec<Step> {
         let mut steps = Vec::new();
+        value.not_empty("a service or more");
         for entry in value.entries() {
             let image = entry.value.text();
             let name = self.service_of_key(value, entry.key, entry.place);
@@ -621,6 +687,7 @@ impl<'a> Script<'a> {
 
     fn updates(&self, value: &Value<'_>) -> Vec<Step> {
         let mut steps = Vec::new();
+        value.not_empty("a service or more");
         for entry in value.entries() {
             let change = service::change(&entry.value);
             let name = self.service_of_key(value, entry.key, entry.place);
@@ -634,6 +701,9 @@ impl<'a> Script<'a> {
     /// What the API would refuse whenever it is, beside what it refuses of the service already.
     fn check_change(&self, name: &str, change: &Change, value: &Value<'_>) {
         let Some(plan) = self.plan(name) else { return };
+        if let Some(refusal) = self.mode_of(name).and_then(|mode| change.refused_of(&mode)) {
+            return value.complain(refusal);
+        }
         let (mut spec, mut behaviour) = (plan.spec.clone(), plan.behaviour);
         change.apply(&mut spec, &mut behaviour);
         let before = sched::api::refusals(&plan.spec);
@@ -649,7 +719,7 @@ impl<'a> Script<'a> {
         vec![(Span::ZERO, format!("{} deployed", plan.name), Order::DeployStack(plan.into()))]
     }
 
-    /// Services, and stacks; a service comes before a stack of its name.
+    /// Services, and stacks; where there are both of a name, `service=` or `stack=` says which.
     fn for_services_and_stacks(
         &self,
         value: &Value<'_>,
@@ -658,10 +728,28 @@ impl<'a> Script<'a> {
         of_stack: fn(Name) -> Order,
     ) -> Vec<Step> {
         let mut steps = Vec::new();
+        value.not_empty("a service or a stack");
         for item in value.list_or_one() {
-            let Some(name) = item.text() else { continue };
+            let Some(text) = item.text() else { continue };
+            let (kind, name) = match text.split_once('=') {
+                Some((kind @ ("service" | "stack"), name)) => (kind, name),
+                _ => ("", text),
+            };
             let is_stack = self.of_stack(name).next().is_some() || self.stacks.is_again(name);
-            if !self.by_name.contains_key(name) && is_stack {
+            let is_service = self.by_name.contains_key(name) || self.stacks.brings(name);
+            if is_stack && is_service && kind.is_empty() {
+                let help = format!("write \"service={name}\" or \"stack={name}\"");
+                item.complain_with(format!("there are a service and a stack `{name}`"), Some(help));
+            } else if !is_stack && kind == "stack" {
+                let stacks =
+                    self.services.iter().filter_map(|service| service.stack.as_deref()).collect::<BTreeSet<&str>>();
+                let names: Vec<String> =
+                    stacks.into_iter().map(str::to_string).chain(self.stacks.names_again()).collect();
+                item.complain_with(
+                    format!("no stack `{name}`"),
+                    item.sink.suggest(name, names.iter().map(String::as_str)),
+                );
+            } else if is_stack && kind != "service" && !(is_service && kind.is_empty()) {
                 steps.push((Span::ZERO, format!("{name} {done}"), of_stack(name.into())));
             } else if let Some(name) = self.service(&item, name) {
                 steps.push((Span::ZERO, format!("{name} {done}"), of_service(name)));
@@ -780,6 +868,13 @@ const _: () = assert!(DEPLOY.len() + 1 == STACK.len(), "those of `[[stack]]` but
 /// How long a drained node has before its engine is stopped: Docker's grace period and what the agent takes beside.
 const DRAINED: Span = Span::from_secs(15);
 
+/// Complains about a table that changes nothing, unless something in it is wrong: that is what was to change then.
+fn nothing_changes(table: &Table<'_>, complaints: usize) {
+    if table.sink.count() == complaints {
+        table.complain(format!("`{}`: nothing changes", table.path));
+    }
+}
+
 fn labels(value: &Value<'_>) -> Option<Labels> {
     let label = |entry: Entry<'_>| entry.value.scalar().map(|text| (entry.key.to_string(), text));
     Some(value.entries().into_iter().filter_map(label).collect())
@@ -793,6 +888,7 @@ fn registry(value: &Value<'_>) -> Vec<Step> {
         let step = |answers| (Span::ZERO, name(answers), Order::Registry(Registry::Answers(answers)));
         return answers.map(step).into_iter().collect();
     }
+    let complaints = value.sink.count();
     let Some(table) = value.table(REGISTRY) else { return Vec::new() };
     let mut steps = Vec::new();
     let mut add = |name: String, change: Registry| steps.push((Span::ZERO, name, Order::Registry(change)));
@@ -819,20 +915,21 @@ fn registry(value: &Value<'_>) -> Vec<Step> {
         }
     }
     if steps.is_empty() {
-        table.complain("`event.registry`: nothing changes");
+        nothing_changes(&table, complaints);
     }
     steps
 }
 
 /// `{ task_history = 2, heartbeat = "10s" }`.
 fn swarm(value: &Value<'_>) -> Vec<Step> {
+    let complaints = value.sink.count();
     let Some(table) = value.table(SWARM) else { return Vec::new() };
     let change = SwarmChange {
         task_history: table.read("task_history", |value| value.count(0..=1_000_000)),
         heartbeat: table.read("heartbeat", |value| value.duration_from(Span::from_millis(10))),
     };
     if change == SwarmChange::default() {
-        table.complain("`event.swarm`: nothing changes");
+        nothing_changes(&table, complaints);
     }
     vec![(Span::ZERO, "swarm updated".into(), Order::UpdateSwarm(change))]
 }

@@ -240,6 +240,7 @@ fn environment(value: &Value<'_>) -> Option<Vec<String>> {
 /// What `update` of an event changes of a service: the keys of `[[service]]`. Lists and labels are given as a whole, or by
 /// `add` and `remove`; of tables of numbers those that are given change.
 pub(super) fn change(value: &Value<'_>) -> Option<Change> {
+    let complaints = value.sink.count();
     let table = value.table(CHANGE)?;
     let mut edits = Vec::new();
     let mut edit = |key: &str, read: &dyn Fn(&Value<'_>) -> Option<Edit>| edits.extend(table.read(key, read));
@@ -287,8 +288,9 @@ pub(super) fn change(value: &Value<'_>) -> Option<Change> {
             edit(key, &|value| value.texts().map(|texts| Edit::Remove(*list, texts)));
         }
     }
+    edits.retain(|edit| !edit.is_nothing());
     if edits.is_empty() {
-        if !table.has_unknown_keys() {
+        if table.sink.count() == complaints {
             table.complain(format!("`{}`: nothing changes", table.path));
         }
         return None;

@@ -181,6 +181,11 @@ impl<'a> Stacks<'a> {
         self.deployed.borrow().contains(name)
     }
 
+    /// Names of stacks that are deployed again, or by the script.
+    pub fn names_again(&self) -> Vec<String> {
+        self.deployed.borrow().iter().map(ToString::to_string).collect()
+    }
+
     /// Whether a service comes with a stack that the script deploys.
     pub fn brings(&self, service: &str) -> bool {
         self.brought.borrow().contains(service)

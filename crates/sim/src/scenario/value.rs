@@ -31,7 +31,12 @@ impl Sink {
 
     /// Whether there is a complaint so far.
     pub fn any(&self) -> bool {
-        !self.0.borrow().is_empty()
+        self.count() > 0
+    }
+
+    /// Complaints so far.
+    pub fn count(&self) -> usize {
+        self.0.borrow().len()
     }
 
     /// All complaints so far.
@@ -193,6 +198,12 @@ impl<'a> Value<'a> {
         self.as_text().or_else(|| self.expected("a text"))
     }
 
+    /// A text that says something.
+    pub fn words(&self) -> Option<&'a str> {
+        let text = self.text()?;
+        if text.trim().is_empty() { self.expected("a text that says something") } else { Some(text) }
+    }
+
     /// A text, or a number or truth value as a text: for labels and environments.
     pub fn scalar(&self) -> Option<String> {
         match self.value {
@@ -271,6 +282,19 @@ impl<'a> Value<'a> {
             self.sink.suggest(word, names()).filter(|help| help.starts_with("did")),
         );
         None
+    }
+
+    /// A table of the user's keys, or a list, that must have something in it.
+    pub fn not_empty(&self, of_what: &str) -> bool {
+        let is_empty = match self.value {
+            DeValue::Table(table) => table.is_empty(),
+            DeValue::Array(array) => array.is_empty(),
+            _ => false,
+        };
+        if is_empty {
+            self.complain(format!("expected {of_what}, found nothing"));
+        }
+        !is_empty
     }
 
     /// Whether it is a table.

@@ -1,6 +1,7 @@
 //! Who gives which order, and when: the script with its conditions, deployments, arrivals, operators, autoscalers and
 //! failures. None of them does anything by itself; what they want goes through the [door](super::door).
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use sched::Span;
@@ -22,6 +23,8 @@ use crate::scenario::{Condition, Scenario, UpdateEnd};
 pub(super) struct Script {
     /// Rows of events whose condition does not hold yet, in order of the script.
     waiting: Vec<u32>,
+    /// Rows of events with a condition that did not happen so far.
+    open: BTreeSet<u32>,
     /// Of each named event, whether it happened.
     happened: Vec<bool>,
     /// Whether something happened that conditions may depend on.
@@ -38,7 +41,9 @@ pub(super) struct Script {
 impl Script {
     pub(super) fn new(scenario: &Scenario) -> Script {
         let groups = scenario.script.iter().map(|scripted| scripted.group as usize + 1).max().unwrap_or(0);
-        Script { happened: vec![false; groups], ..Script::default() }
+        let waits = |row: &u32| scenario.script[*row as usize].wait.is_some();
+        let open = (0..scenario.script.len() as u32).filter(waits).collect();
+        Script { happened: vec![false; groups], open, ..Script::default() }
     }
 
     /// Schedules what has a time.
@@ -46,6 +51,16 @@ impl Script {
         for (row, scripted) in scenario.script.iter().enumerate() {
             let event = if scripted.wait.is_some() { Event::Watch(row as u32) } else { Event::Script(row as u32) };
             cx.at(scripted.at, event);
+        }
+    }
+
+    /// Notes at the end which events did not happen, and why.
+    pub(super) fn close(&self, scenario: &Scenario, cx: &mut Cx) {
+        for row in &self.open {
+            let scripted = &scenario.script[*row as usize];
+            let Some(wait) = &scripted.wait else { continue };
+            let why = if self.waiting.contains(row) { "did not hold by the end" } else { "held too late" };
+            cx.note("never", format!("{}: \"{}\" {why}", scripted.label, wait.words));
         }
     }
 
@@ -186,6 +201,7 @@ impl Door<'_> {
         let scenario = Arc::clone(self.control.scenario());
         let scripted = &scenario.script[row as usize];
         script.happened[scripted.group as usize] = true;
+        script.open.remove(&row);
         script.stirred = true;
         self.cx.note("script", scripted.label.as_str());
         let nodes = scripted.order.nodes();

@@ -67,7 +67,7 @@ impl Door<'_> {
         let Door { cx, control, fabric, .. } = self;
         match order {
             Order::CreateService(new) => return control.create(cx, new).map(Receipt::Service),
-            Order::UpdateService(name, change) => control.update(cx, name, |spec, how| change.apply(spec, how))?,
+            Order::UpdateService(name, change) => control.change(cx, name, change)?,
             Order::Scale(name, to) => control.scale(cx, name, *to)?,
             Order::Force(name) => control.update(cx, name, |spec, _| spec.task.force_update += 1)?,
             Order::Rollback(name) => control.roll_back(cx, name)?,

@@ -3,6 +3,7 @@
 mod clones;
 mod door;
 mod leaders;
+mod orders;
 mod warm_up;
 
 use std::path::PathBuf;

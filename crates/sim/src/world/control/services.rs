@@ -12,7 +12,7 @@ use crate::engine::law::Law;
 use crate::engine::rng::{Stream, entity};
 use crate::fact::{JobNo, TaskNo};
 use crate::model::agent::{Behaviour, Exit};
-use crate::order::{FileKind, FilePlan, List, Name, NewService, Refusal, StackPlan};
+use crate::order::{Change, FileKind, FilePlan, List, NOT_SCALED, Name, NewService, Refusal, StackPlan};
 
 type Done = Result<(), Refusal>;
 
@@ -178,7 +178,16 @@ impl Control {
         Ok(id)
     }
 
-    /// `docker service update`: the specification and the behaviour of the containers become others.
+    /// `docker service update`.
+    pub(in crate::world) fn change(&mut self, cx: &Cx, name: &str, change: &Change) -> Done {
+        let id = self.service(name)?;
+        if let Some(refusal) = change.refused_of(&self.manager.cluster().services()[id].spec.mode) {
+            return Err(Refusal::new(refusal));
+        }
+        self.update_service(cx, id, |spec, behaviour| change.apply(spec, behaviour))
+    }
+
+    /// The specification and the behaviour of the containers become others.
     pub(in crate::world) fn update(
         &mut self,
         cx: &Cx,
@@ -219,13 +228,15 @@ impl Control {
         self.behaviours.get(&(id, version)).copied().unwrap_or(origin.behaviour)
     }
 
-    /// `docker service scale`, which sets both numbers of a job.
+    /// `docker service scale`, which sets the completions of a replicated job (docker/cli `cli/command/service/scale.go`).
     pub(in crate::world) fn scale(&mut self, cx: &Cx, name: &str, to: u64) -> Done {
-        self.update(cx, name, |spec, _| match &mut spec.mode {
+        let id = self.service(name)?;
+        if self.manager.cluster().services()[id].spec.mode.is_per_node() {
+            return Err(Refusal::new(format!("{name}: {NOT_SCALED}")));
+        }
+        self.update_service(cx, id, |spec, _| match &mut spec.mode {
             Mode::Replicated { replicas } => *replicas = to,
-            Mode::ReplicatedJob { max_concurrent, total_completions } => {
-                (*max_concurrent, *total_completions) = (to, to);
-            }
+            Mode::ReplicatedJob { total_completions, .. } => *total_completions = to,
             Mode::Global | Mode::GlobalJob => {}
         })
     }
@@ -510,8 +521,13 @@ impl Control {
 
     /// `docker network create`.
     pub(in crate::world) fn create_network(&mut self, name: &str) -> Done {
-        if self.has_network(name) {
+        // That of the mesh is there from the beginning.
+        if self.has_network(name) || name == "ingress" {
             return Err(Refusal::new(format!("network with name {name} already exists")));
+        }
+        // moby `daemon/network/network_mode.go`, `IsPredefined`.
+        if ["bridge", "host", "none", "default"].contains(&name) {
+            return Err(Refusal::new(format!("operation is not permitted on predefined {name} network")));
         }
         self.absent_networks.remove(name);
         self.networks.insert(name.to_string());
