@@ -59,7 +59,7 @@ mod tests {
     use crate::failover::{self, Part, Value};
     use crate::lab::{CPU, Lab};
     use crate::spec::{Availability, Mode, ServiceSpec, UpdateConfig};
-    use crate::{Choice, Config, DesiredState, Event, NodeId, Row, ServiceId, Span, Task, TaskId, TaskState};
+    use crate::{Choice, Config, DesiredState, Event, NodeId, Row, Span, Task, TaskId, TaskState};
 
     /// How often something is done in a story.
     fn count(work: Work, story: impl FnOnce()) -> u64 {
