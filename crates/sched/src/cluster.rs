@@ -14,6 +14,7 @@ use std::sync::Arc;
 use crate::event::{Command, Commands};
 use crate::id::{IdMap, IdVec, NodeId, Row, ServiceId, Slot, TaskId};
 use crate::orchestrator::jobs::Agenda;
+use crate::orchestrator::replicated::Census;
 use crate::slots::Slots;
 use crate::spec::{Availability, GenericResource, NodeSpec, NodeState, ServiceSpec};
 use crate::task::{DesiredState, Details, Task, TaskState};
@@ -90,6 +91,8 @@ pub struct Service {
     pub dormant: bool,
     /// Of a job: what its orchestrator has to look at.
     agenda: Agenda,
+    /// Of a replicated service, if records of it are being deleted: what its orchestrator has to look at.
+    census: Option<Box<Census>>,
 }
 
 impl Service {
@@ -500,6 +503,7 @@ impl Cluster {
             removed: false,
             dormant: true,
             agenda: Agenda::default(),
+            census: None,
         };
         let name = service.spec.name.clone();
         self.services.insert(id, service);
@@ -533,6 +537,27 @@ impl Cluster {
         self.services[id].agenda = agenda;
     }
 
+    /// The census of a replicated service, if there is one, for its orchestrator, who puts it back before it writes.
+    pub(crate) fn take_census(&mut self, id: ServiceId) -> Option<Box<Census>> {
+        self.services.get_mut(id)?.census.take()
+    }
+
+    /// See [`Cluster::take_census`].
+    pub(crate) fn put_census(&mut self, id: ServiceId, census: Box<Census>) {
+        self.services[id].census = Some(census);
+    }
+
+    /// A slot has other tasks, or other tasks in it are wanted.
+    pub(crate) fn note_slot(&mut self, id: ServiceId, slot: Slot) {
+        let service = &mut self.services[id];
+        if let Some(census) = &mut service.census
+            && !matches!(slot, Slot::Spare(_))
+            && !census.note(slot, service.slots.numbered())
+        {
+            service.census = None;
+        }
+    }
+
     /// A version number that no specification had before.
     pub(crate) fn new_version(&mut self) -> u64 {
         self.next_version += 1;
@@ -545,6 +570,7 @@ impl Cluster {
         change(service);
         if service.version != version {
             service.compare(version, &spec);
+            service.census = None;
             self.renewed.push(id);
             self.commands.push(Command::Service(id));
         }
@@ -625,6 +651,7 @@ impl Cluster {
             self.on_nodes[node].list.push(id);
         }
         self.tasks[row as usize] = TaskRow::Taken(task);
+        self.note_slot(service, slot);
         self.commands.push(Command::Create { task: id, service, slot, desired });
         self.record(Change::TaskCreated(id));
         id
@@ -644,8 +671,9 @@ impl Cluster {
             return;
         }
         task.desired = desired;
-        let (node, state) = (task.node, task.state);
+        let (node, state, service, slot) = (task.node, task.state, task.service, task.slot);
         self.put_on_agenda(id);
+        self.note_slot(service, slot);
         self.commands.push(Command::Desired { task: id, node, desired });
         self.record(Change::TaskUpdated { task: id, desired, state });
     }
@@ -782,6 +810,7 @@ impl Cluster {
         slots.remove(before, id);
         let instance = slots.push(slot, id);
         self.task_mut(id).instance = instance;
+        self.note_slot(service, slot);
         self.commands.push(Command::Promote { task: id, slot });
         self.record(Change::TaskPromoted(id));
     }
@@ -802,6 +831,7 @@ impl Cluster {
             let tasks = &self.tasks;
             self.on_nodes[node].remove(id, |other| lives(tasks, other));
         }
+        self.note_slot(task.service, task.slot);
         self.commands.push(Command::Remove { task: id, node: task.node });
         self.record(Change::TaskDeleted { task: id, service: task.service, slot: task.slot, desired: task.desired });
     }

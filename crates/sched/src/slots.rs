@@ -12,6 +12,8 @@ use crate::id::{NodeId, Row, Slot, TaskId};
 pub struct Slots {
     /// Tasks in all slots.
     tasks: usize,
+    /// Slots that have tasks, without spares.
+    numbered: usize,
     /// By kind of slot and number of the block.
     blocks: BTreeMap<(Kind, u32), Box<[Record; BLOCK as usize]>>,
 }
@@ -84,6 +86,11 @@ impl Slots {
         self.tasks == 0
     }
 
+    /// How many slots have tasks, without spares.
+    pub(crate) fn numbered(&self) -> usize {
+        self.numbered
+    }
+
     /// Records of the spares, in order of their numbers.
     pub(crate) fn spares(&self) -> impl Iterator<Item = TaskId> + '_ {
         self.blocks.range((Kind::Spare, 0)..).flat_map(|(_, records)| records.iter().flat_map(Record::tasks))
@@ -101,7 +108,10 @@ impl Slots {
         self.tasks += 1;
         let record = &mut self.blocks.entry(block).or_default()[index];
         match record.oldest {
-            None => record.oldest = Some(task),
+            None => {
+                record.oldest = Some(task);
+                self.numbered += usize::from(block.0 != Kind::Spare);
+            }
             Some(_) => record.others.get_or_insert_default().push(task),
         }
         record.instances = record.instances.saturating_add(1);
@@ -146,6 +156,7 @@ impl Slots {
         if let Some(others) = &mut record.others {
             others.retain(|other| *other != task && Some(*other) != record.oldest);
         }
+        self.numbered -= usize::from(record.oldest.is_none() && block.0 != Kind::Spare);
     }
 }
 
@@ -171,6 +182,10 @@ mod tests {
         assert_eq!(tasks_in(&slots, low), [1]);
         slots.remove(low, task(1));
         assert!(tasks_in(&slots, low).is_empty());
+        slots.push(Slot::Spare(1), task(11));
+        assert_eq!(slots.numbered(), 2);
+        slots.remove(Slot::Spare(1), task(11));
+        assert_eq!(slots.numbered(), 2);
         let all: Vec<Slot> = slots.iter().map(|(slot, _)| slot).collect();
         assert_eq!(all, [high, Slot::Node(NodeId::from_index(0))]);
         assert_eq!(slots.push(low, task(4)), 5, "names are not given twice");

@@ -21,6 +21,8 @@ pub(crate) enum Work {
     Slot,
     /// A task on a drained node is looked at by a policy that drains step by step.
     Drained,
+    /// A slot is looked at to bring a replicated service to its scale.
+    Scale,
 }
 
 pub(crate) fn count(work: Work) {
@@ -40,7 +42,7 @@ mod counts {
     use super::Work;
 
     thread_local! {
-        static DONE: [Cell<u64>; 9] = const { [const { Cell::new(0) }; 9] };
+        static DONE: [Cell<u64>; 10] = const { [const { Cell::new(0) }; 10] };
     }
 
     pub(crate) fn count_many(work: Work, times: usize) {
@@ -56,7 +58,7 @@ mod counts {
 #[cfg(test)]
 mod tests {
     use super::{Work, done};
-    use crate::failover::{self, Part, Value};
+    use crate::failover::{self, FAILOVERS, Part, Value};
     use crate::lab::{CPU, Lab};
     use crate::spec::{Availability, Mode, ServiceSpec, UpdateConfig};
     use crate::{Choice, Config, DesiredState, Event, NodeId, Row, Span, Task, TaskId, TaskState};
@@ -280,5 +282,34 @@ mod tests {
         let left = |task: &Task| runs(task) && task.node.is_some_and(|node| node.index() < nodes / 2);
         assert_eq!((lab.count(left), lab.count(runs)), (0, services * replicas));
         assert!((services * replicas / 2..4 * services * replicas).contains(&looks), "{looks} looks");
+    }
+
+    #[test]
+    fn records_of_tasks_that_are_lost_twice_are_deleted_without_a_look_at_all_slots() {
+        for policy in FAILOVERS {
+            let (nodes, replicas, name) = (8, 2000, policy.name);
+            let build = move |seed| failover::build(&[Part::named(name)], seed).expect("it is a policy");
+            let failover = Choice::own(name, build);
+            let mut lab = Lab::with(Config { failover, task_history: 1, ..Config::default() }, nodes);
+            lab.create("web", replicas, |_| {});
+            lab.sleep(1);
+            let all = || (0..nodes).map(NodeId::from_index);
+            let slots = count(Work::Scale, || {
+                for node in all() {
+                    lab.handle(Event::NodeDown(node));
+                    lab.sleep(1);
+                }
+                all().for_each(|node| lab.handle(Event::NodeUp(node)));
+                // They had no power.
+                let tasks = lab.manager.cluster().tasks();
+                let lost: Vec<TaskId> = tasks.filter(|(_, task)| runs(task)).map(|(id, _)| id).collect();
+                for task in lost {
+                    lab.handle(Event::TaskStatus { task, state: TaskState::Failed, error: None });
+                }
+                lab.sleep(700);
+            });
+            assert_eq!(lab.count(runs), replicas, "{name}");
+            assert!(slots <= 16 * replicas, "{slots} slots are looked at with {name}");
+        }
     }
 }

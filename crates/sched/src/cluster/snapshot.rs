@@ -197,6 +197,8 @@ impl Cluster {
             removed,
             dormant,
             agenda,
+            // Without one all slots are looked at.
+            census: _,
         } = service;
         let number_of_newest = |slot| slots.tasks_in(slot).filter_map(|task| Some(self.task(task)?.instance)).max();
         let instances = slots.instances().filter(|(slot, instances)| number_of_newest(*slot) != Some(*instances));
@@ -381,6 +383,7 @@ impl Cluster {
                 removed,
                 dormant,
                 agenda: agenda.into_owned(),
+                census: None,
             };
             if !removed {
                 self.names.insert((service.spec.name.clone(), id));

@@ -763,6 +763,9 @@ impl Supervisor {
     ) {
         let Some(Move { old, policy, .. }) = self.moves.remove(&new) else { return };
         self.replacements.remove(&old);
+        if let Some((service, slot)) = cluster.task(new).map(|task| (task.service, task.slot)) {
+            cluster.note_slot(service, slot);
+        }
         self.tell_one(cluster, restarts, scheduler, policy, News::MoveOver { old, new, done });
     }
 }

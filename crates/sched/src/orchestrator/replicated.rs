@@ -9,6 +9,7 @@ use crate::id::{NodeId, ServiceId, Slot, TaskId};
 use crate::scheduler::Scheduler;
 use crate::spec::Mode;
 use crate::task::{DesiredState, TaskState};
+use crate::work::{self, Work};
 
 /// What has to be looked at when the current transaction commits.
 #[derive(Clone, Default, Debug)]
@@ -16,6 +17,29 @@ use crate::task::{DesiredState, TaskState};
 pub(crate) struct Replicated {
     restart: BTreeSet<(u64, TaskId)>,
     reconcile: BTreeSet<ServiceId>,
+    /// Those of them of which a record was deleted whose task is wanted.
+    #[cfg_attr(feature = "snapshot", serde(skip))]
+    deleted: BTreeSet<ServiceId>,
+}
+
+/// Which slots of a service have not just one task that is wanted, as the service is now: all that bringing the service to
+/// its scale has to look at, if it has as many slots as replicas.
+///
+/// It is there while records are deleted whose tasks are wanted: each such deletion asks for the scale, and there may be one
+/// for every slot of a service.
+#[derive(Clone, Default, Debug)]
+pub(crate) struct Census {
+    odd: BTreeSet<Slot>,
+    /// Slots that were written since they were looked at.
+    written: Vec<Slot>,
+}
+
+impl Census {
+    /// A slot was written. Says whether looking at what was written is still less work than looking at all slots.
+    pub(crate) fn note(&mut self, slot: Slot, slots: usize) -> bool {
+        self.written.push(slot);
+        self.written.len() <= slots
+    }
 }
 
 impl Replicated {
@@ -32,6 +56,7 @@ impl Replicated {
             Change::TaskDeleted { task, service, desired, .. } => {
                 if desired <= DesiredState::Running && is_replicated(cluster, service) {
                     self.reconcile.insert(service);
+                    self.deleted.insert(service);
                 }
                 restarts.cancel(cluster, task);
             }
@@ -95,13 +120,78 @@ impl Replicated {
         }
         cluster.commit();
         for service in std::mem::take(&mut self.reconcile) {
-            reconcile(cluster, restarts, updates, failover, service);
+            if !reconcile_odd(cluster, restarts, updates, failover, service) {
+                let has_census = self.deleted.contains(&service);
+                reconcile(cluster, restarts, updates, failover, service, has_census);
+            }
         }
+        self.deleted.clear();
     }
 }
 
 fn is_replicated(cluster: &Cluster, service: ServiceId) -> bool {
     cluster.service(service).is_some_and(|service| matches!(service.spec.mode, Mode::Replicated { .. }))
+}
+
+/// The tasks of a slot that [`updatable`] says, if it has one, or else all its tasks.
+fn members(
+    cluster: &Cluster,
+    restarts: &mut restart::Supervisor,
+    failover: &failover::Supervisor,
+    id: ServiceId,
+    slot: Slot,
+) -> Result<Vec<TaskId>, Vec<TaskId>> {
+    work::count(Work::Scale);
+    let mut tasks: Vec<TaskId> = cluster.services()[id].slots.tasks_in(slot).collect();
+    tasks.retain(|task| !failover.is_beside(cluster, *task));
+    let updatable = updatable(cluster, restarts, id, &tasks);
+    if updatable.is_empty() { Err(tasks) } else { Ok(updatable) }
+}
+
+/// Whether a slot has one task that is wanted and is not out of date, as nearly all have: an update leaves it alone.
+fn is_plain(cluster: &Cluster, id: ServiceId, members: &[TaskId]) -> bool {
+    let [only] = members else { return false };
+    let task = cluster.task(*only).expect("a slot lists records that exist");
+    task.desired <= DesiredState::Running && cluster.services()[id].alike().contains(&task.version)
+}
+
+/// The same as [`reconcile`] for a service that has a census and as many slots as replicas, with a look at those slots only
+/// that were written or are odd. Says whether that was enough.
+fn reconcile_odd(
+    cluster: &mut Cluster,
+    restarts: &mut restart::Supervisor,
+    updates: &mut update::Supervisor,
+    failover: &failover::Supervisor,
+    id: ServiceId,
+) -> bool {
+    let Some(mut census) = cluster.take_census(id) else { return false };
+    let Some(service) = cluster.service(id) else { return false };
+    let Mode::Replicated { replicas } = service.spec.mode else { return false };
+    let slots = service.slots.numbered();
+    census.odd.extend(census.written.drain(..));
+    let mut live: Vec<Vec<TaskId>> = Vec::new();
+    let mut dead: BTreeMap<Slot, Vec<TaskId>> = BTreeMap::new();
+    census.odd.retain(|slot| match members(cluster, restarts, failover, id, *slot) {
+        Ok(members) if is_plain(cluster, id, &members) => false,
+        Ok(members) => {
+            live.push(members);
+            true
+        }
+        // A spare that was promoted and a record that was the last of its slot leave nothing behind.
+        Err(tasks) if tasks.is_empty() && service.slots.tasks_in(*slot).next().is_none() => false,
+        Err(tasks) => {
+            dead.insert(*slot, tasks);
+            true
+        }
+    });
+    if usize::try_from(replicas) != Ok(slots - dead.len()) {
+        return false;
+    }
+    cluster.put_census(id, census);
+    delete(cluster, dead);
+    cluster.commit();
+    updates.update(cluster, restarts, id, live);
+    true
 }
 
 /// SwarmKit `manager/orchestrator/replicated/services.go`, `reconcile`.
@@ -111,23 +201,27 @@ fn reconcile(
     updates: &mut update::Supervisor,
     failover: &failover::Supervisor,
     id: ServiceId,
+    has_census: bool,
 ) {
     let Some(service) = cluster.service(id) else { return };
     let Mode::Replicated { replicas } = service.spec.mode else { return };
-    let wanted = usize::try_from(replicas).unwrap_or(usize::MAX);
     let mut live: Vec<(Slot, Vec<TaskId>)> = Vec::new();
     let mut dead: BTreeMap<Slot, Vec<TaskId>> = BTreeMap::new();
     let slots = service.slots.iter().filter(|(slot, _)| !matches!(slot, Slot::Spare(_)));
-    for (slot, tasks) in slots {
-        let mut tasks: Vec<TaskId> = tasks.collect();
-        tasks.retain(|task| !failover.is_beside(cluster, *task));
-        let updatable = updatable(cluster, restarts, id, &tasks);
-        if updatable.is_empty() {
-            dead.insert(slot, tasks);
-        } else {
-            live.push((slot, updatable));
+    for (slot, _) in slots {
+        match members(cluster, restarts, failover, id, slot) {
+            Ok(members) => live.push((slot, members)),
+            Err(tasks) => {
+                dead.insert(slot, tasks);
+            }
         }
     }
+    if has_census {
+        let odd = live.iter().filter(|(_, members)| !is_plain(cluster, id, members)).map(|(slot, _)| *slot);
+        let odd = odd.chain(dead.keys().copied()).collect();
+        cluster.put_census(id, Box::new(Census { odd, written: Vec::new() }));
+    }
+    let wanted = usize::try_from(replicas).unwrap_or(usize::MAX);
 
     if wanted > live.len() {
         let taken: Vec<Slot> = live.iter().map(|(slot, _)| *slot).collect();
