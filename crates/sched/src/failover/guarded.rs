@@ -109,6 +109,9 @@ struct Queue {
     /// Since when a large part is gone, and when it was not gone any more.
     troubled: Option<Time>,
     calm: Option<Time>,
+    /// Whether every domain looked dead at the last look: what was gone then says nothing of the nodes, and its time does
+    /// not count.
+    blind: bool,
 }
 
 /// Gives up nodes that are down one after another. A node counts as gone when it is down or its heartbeat is overdue
@@ -151,6 +154,9 @@ impl Guarded {
         for (domain, queue) in queues.iter_mut() {
             let (gone, all) = counts[*domain];
             let is_large = all_dead || gone as f64 > brake.share * all as f64;
+            if std::mem::replace(&mut queue.blind, all_dead) && !all_dead && is_large {
+                queue.troubled = Some(now);
+            }
             if !is_large && queue.troubled.take().is_some() {
                 queue.calm = Some(now);
             }
@@ -253,6 +259,7 @@ impl Failover for Guarded {
     fn save(&self) -> String {
         let time = |at: Option<Time>| at.map_or("-".to_string(), |at| at.as_nanos().to_string());
         let queue = |(domain, queue): (&usize, &Queue)| {
+            let domain = if queue.blind { format!("{domain}!") } else { domain.to_string() };
             let nodes = state::join(queue.nodes.iter().map(|node| node.index()));
             format!(";{domain} {} {} {} {nodes}", time(queue.last), time(queue.troubled), time(queue.calm))
         };
@@ -270,10 +277,12 @@ impl Failover for Guarded {
         for list in lists {
             let mut words = list.splitn(5, ' ');
             let mut word = || words.next().ok_or_else(|| format!("{list:?} is too short"));
-            let domain = word()?.parse().map_err(|_| format!("{list:?} has no domain"))?;
+            let domain = word()?;
+            let blind = domain.ends_with('!');
+            let domain = domain.trim_end_matches('!').parse().map_err(|_| format!("{list:?} has no domain"))?;
             let (last, troubled, calm) = (time(word()?)?, time(word()?)?, time(word()?)?);
             let nodes = state::numbers::<u32>(word()?)?.into_iter().map(|row| NodeId::from_index(row as usize));
-            self.queues.insert(domain, Queue { nodes: nodes.collect(), last, troubled, calm });
+            self.queues.insert(domain, Queue { nodes: nodes.collect(), last, troubled, calm, blind });
         }
         Ok(())
     }
@@ -291,6 +300,7 @@ impl Guarded {
                 target.nodes.push(node);
                 (target.last, target.troubled) = (target.last.max(queue.last), target.troubled.or(queue.troubled));
                 target.calm = target.calm.max(queue.calm);
+                target.blind |= queue.blind;
             }
         }
     }
