@@ -6,9 +6,9 @@
 mod board;
 mod counts;
 mod filter;
+mod key_tree;
 mod layout;
 mod ledger;
-mod order;
 mod pass_order;
 mod ranking;
 mod sleepers;

@@ -13,9 +13,9 @@ use std::ops::Range;
 
 use super::counts::Counts;
 use super::filter::{Filter, Refusals, Requirement};
+use super::key_tree::KeyTree;
 use super::layout::{Circle, Layout, TieBreak};
 use super::ledger::{self, Depth, FilterCache, Group, Ledger};
-use super::order::KeyTree;
 use crate::cluster::Cluster;
 use crate::id::NodeId;
 
