@@ -142,6 +142,7 @@ impl Digest {
             | Fact::EngineRestarted(node)
             | Fact::AgentGone(node)
             | Fact::NodeLeft(node)
+            | Fact::ManagerLocked(node)
             | Fact::AgentBack(node)
             | Fact::Reachable(node)
             | Fact::AgentCalled(node)

@@ -148,6 +148,8 @@ pub enum Fact {
     AgentGone(usize),
     /// A node left the swarm. The managers were not told.
     NodeLeft(usize),
+    /// The manager on this node stopped with its keys locked up: it is not back before somebody unlocks it.
+    ManagerLocked(usize),
     /// An engine that was stopped is started, or that of a node outside of the swarm is up.
     AgentBack(usize),
     /// The networks of these nodes broke or are repaired, wholly or in part.

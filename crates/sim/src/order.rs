@@ -18,6 +18,7 @@ use crate::engine::law::Law;
 use crate::fact::{JobNo, NetworkFault, TaskNo};
 use crate::model::agent::{Behaviour, Exit};
 use crate::model::image::PullLimit;
+pub use crate::model::join::JoinToken;
 use crate::model::links::LinkImpairment;
 use crate::model::overlay::NetworkPlan;
 
@@ -135,13 +136,18 @@ pub enum Order {
     Promote(Nodes),
     /// `docker node demote`.
     Demote(Nodes),
+    /// The same for the records that these machines left behind when they were managers, left the swarm and joined again: they
+    /// are members of Raft that nobody reaches.
+    DemoteGhosts(Nodes),
     /// `docker node rm`, with `--force` if it is true.
     RemoveNode(Nodes, bool),
     /// The same for the records that these machines left behind when they left the swarm and joined again: Docker wants
     /// their ids, since the name is that of two nodes.
     RemoveGhosts(Nodes, bool),
+    /// `docker swarm init` on a machine, with `--autolock` if it is true, where there is no swarm so far.
+    Init(Nodes, bool),
     /// `docker swarm join` on these machines.
-    Join(Nodes),
+    Join(Nodes, Arc<JoinChange>),
     /// `docker swarm leave --force` on these machines.
     Leave(Nodes),
     /// `docker swarm join-token --rotate`.
@@ -150,6 +156,8 @@ pub enum Order {
     ForceNewCluster(Nodes),
     /// `docker swarm update`.
     UpdateSwarm(SwarmChange),
+    /// `docker swarm unlock` on these machines.
+    Unlock(Nodes),
     /// The engines of these machines say that they have something else now.
     Describe(Nodes, Arc<EngineChange>),
     /// The process of containers gets SIGKILL: `docker kill`.
@@ -294,6 +302,15 @@ pub struct EngineChange {
     pub labels: LabelChange,
 }
 
+/// How machines join, where that is not as their pool says.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct JoinChange {
+    /// With which token; `None` is that of the pool. A machine whose pool has none joins as a worker.
+    pub token: Option<JoinToken>,
+    /// The host name, and so the node's, that the machine has from then on.
+    pub hostname: Option<Name>,
+}
+
 /// `docker swarm update`; `None` stays.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct SwarmChange {
@@ -301,6 +318,8 @@ pub struct SwarmChange {
     pub task_history: Option<u64>,
     /// Mean time between heartbeats.
     pub heartbeat: Option<Span>,
+    /// Whether managers that are started anew stay locked until somebody unlocks them.
+    pub autolock: Option<bool>,
 }
 
 /// What happens to the registry.
@@ -721,12 +740,15 @@ impl Order {
             | Order::Label(..)
             | Order::Promote(_)
             | Order::Demote(_)
+            | Order::DemoteGhosts(_)
             | Order::RemoveNode(..)
             | Order::RemoveGhosts(..)
             | Order::RotateToken(_)
             | Order::UpdateSwarm(_)
             | Order::Describe(..) => Giver::Operator,
-            Order::Join(_)
+            Order::Init(..)
+            | Order::Join(..)
+            | Order::Unlock(_)
             | Order::Leave(_)
             | Order::ForceNewCluster(_)
             | Order::Kill(_)
@@ -758,9 +780,12 @@ impl Order {
             | Order::Label(nodes, _)
             | Order::Promote(nodes)
             | Order::Demote(nodes)
+            | Order::DemoteGhosts(nodes)
             | Order::RemoveNode(nodes, _)
             | Order::RemoveGhosts(nodes, _)
-            | Order::Join(nodes)
+            | Order::Init(nodes, _)
+            | Order::Join(nodes, _)
+            | Order::Unlock(nodes)
             | Order::Leave(nodes)
             | Order::ForceNewCluster(nodes)
             | Order::Describe(nodes, _)
@@ -790,9 +815,12 @@ impl Order {
             | Order::Label(those, _)
             | Order::Promote(those)
             | Order::Demote(those)
+            | Order::DemoteGhosts(those)
             | Order::RemoveNode(those, _)
             | Order::RemoveGhosts(those, _)
-            | Order::Join(those)
+            | Order::Init(those, _)
+            | Order::Join(those, _)
+            | Order::Unlock(those)
             | Order::Leave(those)
             | Order::ForceNewCluster(those)
             | Order::Describe(those, _)

@@ -288,8 +288,11 @@ struct Daemon {
     alive: bool,
     fault: Option<NetworkFault>,
     connected: bool,
-    /// Whether it left the swarm, or was removed from it.
+    /// Whether it left the swarm, or was removed from it; and whether it knows, since it left.
     out: bool,
+    left: bool,
+    /// Whether its engine, if it runs, waits to be unlocked before it has to do with the swarm.
+    locked: bool,
     /// Messages do not overtake each other: when the last one arrives there, and here.
     down: Time,
     up: Time,
@@ -462,6 +465,8 @@ impl Agents {
             fault: None,
             connected: true,
             out: false,
+            left: false,
+            locked: false,
             down: Time::ZERO,
             up: Time::ZERO,
             weak: None,
@@ -650,7 +655,8 @@ impl Agents {
     /// A node leaves the swarm: its containers go at once, and its agent calls nobody any more (moby
     /// `daemon/cluster/swarm.go`, `Leave`).
     pub fn leave_swarm<E: From<AgentEvent>>(&mut self, cx: &mut Context<E>, node: usize) {
-        self.nodes[node].out = true;
+        let daemon = &mut self.nodes[node];
+        (daemon.out, daemon.left, daemon.locked) = (true, true, false);
         self.unlink(node);
         for task in self.tasks_on(node) {
             self.discard(cx, task);
@@ -672,6 +678,32 @@ impl Agents {
             let daemon = &mut self.nodes[node];
             daemon.connected = daemon.alive && daemon.fault.is_none();
         }
+    }
+
+    /// The managers have a record of a node that joins.
+    pub fn enter(&mut self, node: usize) {
+        self.nodes[node].left = false;
+    }
+
+    /// The engine of a node, when it runs again, waits to be unlocked.
+    pub fn lock(&mut self, node: usize) {
+        self.nodes[node].locked = true;
+    }
+
+    /// Whether it waits.
+    pub fn is_locked(&self, node: usize) -> bool {
+        self.nodes[node].locked
+    }
+
+    /// It does not any more.
+    pub fn unlock<E: From<AgentEvent>>(&mut self, cx: &mut Context<E>, node: usize) {
+        self.nodes[node].locked = false;
+        self.call(cx, node);
+    }
+
+    /// Whether a node left the swarm and did not join again.
+    pub fn has_left(&self, node: usize) -> bool {
+        self.nodes[node].left
     }
 
     /// Whether a node that was a member is none any more: it left, or was removed.
@@ -738,7 +770,8 @@ impl Agents {
 
     /// Whether the agent of a member runs and its network is whole.
     pub fn hears(&self, node: usize) -> bool {
-        self.nodes[node].alive && self.nodes[node].fault.is_none() && !self.nodes[node].out
+        let daemon = &self.nodes[node];
+        daemon.alive && daemon.fault.is_none() && !daemon.out && !daemon.locked
     }
 
     /// Whether the agent of a node believes that it has a session.

@@ -38,12 +38,21 @@ pub struct JoinPlan {
     pub retry: Option<Span>,
 }
 
+/// What a node has to show when it joins.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct JoinToken {
+    /// Whose token, which decides the role; `None` is not valid.
+    pub role: Option<Role>,
+    /// Whether it is asked for when the node comes; otherwise it is that of the beginning.
+    pub fresh: bool,
+}
+
 /// SwarmKit `ca/server.go`, as gRPC and Docker print it.
 const REFUSED: &str = "rpc error: code = InvalidArgument desc = A valid join token is necessary to join this cluster";
 /// SwarmKit `manager/state/raft`, `ErrNoClusterLeader`. Five attempts are made, without a pause (`ca/certificates.go`).
 const NO_LEADER: &str = "raft: no elected cluster leader";
 /// moby `daemon/cluster/errors.go`.
-const ALREADY: &str = "This node is already part of a swarm. Use \"docker swarm leave\" to leave this swarm and join another \
+pub(crate) const ALREADY: &str = "This node is already part of a swarm. Use \"docker swarm leave\" to leave this swarm and join another \
                        one.";
 /// A call of a manager that nobody answers (SwarmKit `ca/certificates.go`).
 const TIMEOUT: Span = Span::from_secs(5);
@@ -82,8 +91,10 @@ enum State {
 #[derive(Clone, Debug)]
 struct Joiner {
     entity: u64,
-    /// How it joins; one without a plan was there from the beginning, and joins again as the worker or manager that it was.
+    /// How it joins; one without a plan was there from the beginning, and joins again as a worker.
     plan: Option<usize>,
+    /// The token that somebody gave it for this join, instead of that of the plan.
+    token: Option<JoinToken>,
     state: State,
     /// Whether its machine is up.
     awake: bool,
@@ -148,6 +159,7 @@ impl Joins {
         let node = |name| Joiner {
             entity: entity(name),
             plan: None,
+            token: None,
             state: State::There,
             awake: true,
             attempt: 0,
@@ -180,14 +192,40 @@ impl Joins {
         self.nodes[node].state == State::There
     }
 
-    /// `docker swarm join` on a node, by its plan.
-    pub fn begin<E: From<JoinEvent>>(&mut self, cx: &mut Context<E>, node: usize) {
+    /// `docker swarm init` on a node that is away: it has a record at once, and registers when its certificate is there.
+    pub fn init<E: From<JoinEvent>>(&mut self, cx: &mut Context<E>, node: usize) {
+        let joiner = &mut self.nodes[node];
+        joiner.token = Some(JoinToken { role: Some(Role::Manager), fresh: true });
+        joiner.attempt += 1;
+        self.create(cx, node);
+    }
+
+    /// Whether a node is on its way into the swarm.
+    pub fn is_asking(&self, node: usize) -> bool {
+        self.nodes[node].state == State::Asking
+    }
+
+    /// A node gives up what it began. Says whether it was on its way into the swarm.
+    pub fn give_up(&mut self, node: usize) -> bool {
+        let node = &mut self.nodes[node];
+        node.attempt += 1;
+        node.attempts = None;
+        let was_asking = node.state == State::Asking;
+        if was_asking {
+            node.state = State::Away;
+        }
+        was_asking
+    }
+
+    /// `docker swarm join` on a node, by a token or by its plan.
+    pub fn begin<E: From<JoinEvent>>(&mut self, cx: &mut Context<E>, node: usize, token: Option<JoinToken>) {
         let joiner = &mut self.nodes[node];
         match joiner.state {
             State::There => cx.tell(Fact::JoinRefused(node, ALREADY)),
             State::Asking => {}
             State::Away => {
                 joiner.state = State::Asking;
+                joiner.token = token;
                 joiner.attempt += 1;
                 cx.after(Span::ZERO, JoinEvent::Ask { node: node as u32, attempt: joiner.attempt });
             }
@@ -289,21 +327,17 @@ impl Joins {
         }
         // A script may have let it join before.
         if self.nodes[node].state == State::Away {
-            self.begin(cx, node);
+            self.begin(cx, node, None);
         }
     }
 
     fn ask<E: From<JoinEvent>>(&mut self, cx: &mut Context<E>, row: usize, lead: bool) {
         let joiner = &mut self.nodes[row];
         let plan = joiner.plan.map(|plan| &self.plans[plan]);
-        let valid = match plan {
-            Some(JoinPlan { token: None, .. }) => false,
-            Some(plan) => {
-                let rotated = self.rotations[usize::from(plan.token == Some(Role::Manager))] > 0;
-                plan.fresh || !rotated
-            }
-            None => true,
-        };
+        let of_plan = plan.map(|plan| JoinToken { role: plan.token, fresh: plan.fresh });
+        let token = joiner.token.or(of_plan).unwrap_or(JoinToken { role: Some(Role::Worker), fresh: true });
+        let rotated = self.rotations[usize::from(token.role == Some(Role::Manager))] > 0;
+        let valid = token.role.is_some() && (token.fresh || !rotated);
         let refusal = if !lead { Some(NO_LEADER) } else { (!valid).then_some(REFUSED) };
         if let Some(refusal) = refusal {
             cx.tell(Fact::JoinRefused(row, refusal));
@@ -317,6 +351,12 @@ impl Joins {
             }
             return;
         }
+        self.create(cx, row);
+    }
+
+    /// The leader writes the record of a node, which has its certificate in a while.
+    fn create<E: From<JoinEvent>>(&mut self, cx: &mut Context<E>, row: usize) {
+        let joiner = &mut self.nodes[row];
         (joiner.state, joiner.restart) = (State::There, RESTART.0);
         cx.tell(Fact::NodeCreated(row));
         let mut rng = self.seeds.stream(Stream::Join, part(part(joiner.entity, 0), u64::from(joiner.attempt)));
@@ -328,7 +368,9 @@ impl Joins {
 
     /// What the token of a node makes of it; one that was there before joins again as a worker.
     pub fn role(&self, node: usize) -> Role {
-        self.nodes[node].plan.and_then(|plan| self.plans[plan].token).unwrap_or_default()
+        let joiner = &self.nodes[node];
+        let of_plan = joiner.plan.and_then(|plan| self.plans[plan].token);
+        joiner.token.map_or(of_plan, |token| token.role).unwrap_or_default()
     }
 }
 
@@ -380,7 +422,7 @@ mod tests {
         joins.start(&mut cx);
         let log = run(&mut joins, &mut cx, 100, 0);
         assert_eq!(log, [(0.0, Fact::NodeCreated(2)), (2.0, Fact::NodeCertified(2))]);
-        joins.begin(&mut cx, 2);
+        joins.begin(&mut cx, 2, None);
         assert_eq!(cx.take_facts(), [Fact::JoinRefused(2, ALREADY)]);
     }
 
@@ -405,7 +447,7 @@ mod tests {
         let mut joins = Joins::new(&model, &plans, NAMES.into_iter(), Seeds::of(1, 1));
         let mut cx = Context::new();
         joins.rotate(Role::Worker);
-        (0..3).for_each(|node| joins.begin(&mut cx, node));
+        (0..3).for_each(|node| joins.begin(&mut cx, node, None));
         let log = run(&mut joins, &mut cx, 100, 0);
         assert_eq!(
             log[..3],
@@ -414,7 +456,7 @@ mod tests {
         // The token of managers is another one.
         joins.rotate(Role::Manager);
         joins.removed(1);
-        joins.begin(&mut cx, 1);
+        joins.begin(&mut cx, 1, None);
         assert_eq!(run(&mut joins, &mut cx, 200, 0)[0].1, Fact::NodeCreated(1));
     }
 
@@ -425,7 +467,7 @@ mod tests {
         let model = model();
         let mut joins = Joins::new(&model, &plans, NAMES.into_iter(), Seeds::of(1, 1));
         let mut cx = Context::new();
-        (0..2).for_each(|node| joins.begin(&mut cx, node));
+        (0..2).for_each(|node| joins.begin(&mut cx, node, None));
         let (count, log) = events(&mut joins, &mut cx, at(1_000_000_010), false);
         assert_eq!(log, [0, 1].map(|node| (0.0, Fact::JoinRefused(node, NO_LEADER))));
         assert_eq!(count, 2, "who is refused in the same words asks without an event");
@@ -454,7 +496,7 @@ mod tests {
         let mut joins = Joins::new(&model, &plans, NAMES.into_iter(), Seeds::of(1, 1));
         let mut cx = Context::new();
         joins.asleep(0);
-        joins.begin(&mut cx, 0);
+        joins.begin(&mut cx, 0, None);
         let century = 3_155_760_000;
         assert_eq!(events(&mut joins, &mut cx, at(century + 2), true).0, 1, "it asks once, however long it takes");
         joins.awake(&mut cx, 0);
@@ -469,7 +511,7 @@ mod tests {
         for (leader, joined) in [(2, 2), (4, 5), (40, 53), (3_000_000_000, 3_000_000_023_u64)] {
             let mut joins = Joins::new(&model, &plans, NAMES.into_iter(), Seeds::of(1, 1));
             let mut cx = Context::new();
-            joins.begin(&mut cx, 0);
+            joins.begin(&mut cx, 0, None);
             let (_, log) = events(&mut joins, &mut cx, at(0), true);
             assert_eq!(log, [(0.0, Fact::NodeCreated(0))]);
             assert!(events(&mut joins, &mut cx, at(leader), false).0 <= 1);

@@ -30,6 +30,8 @@ pub struct ManagersModel {
     pub backoff: Law,
     /// From the request of a node that joins until its agent registers.
     pub certificate: Law,
+    /// Whether there is a swarm at the beginning; if not, somebody makes one.
+    pub founded: bool,
 }
 
 impl Default for ManagersModel {
@@ -41,6 +43,7 @@ impl Default for ManagersModel {
             election: 10,
             backoff: Law::Uniform { min: Span::ZERO, max: Span::from_secs(8) },
             certificate: Law::Uniform { min: Span::from_secs(1), max: Span::from_secs(3) },
+            founded: true,
         }
     }
 }
@@ -69,6 +72,9 @@ pub enum ElectionEvent {
     },
 }
 
+/// SwarmKit `manager/controlapi/node.go`, `UpdateNode`.
+const LOSS_OF_QUORUM: &str = "can't remove member from the raft: this would result in a loss of quorum";
+
 /// The votes are split.
 const NOBODY: u32 = u32::MAX;
 
@@ -78,6 +84,8 @@ pub struct Managers {
     model: ManagersModel,
     members: Vec<Member>,
     seeds: Seeds,
+    /// Whether managers that are started anew stay locked.
+    autolock: bool,
     leader: Option<usize>,
     /// Whether the leader reaches a majority, and how often it did not.
     decides: bool,
@@ -105,6 +113,13 @@ struct Member {
     term: u64,
     /// Whether a leader decided something without it, so that nobody may vote for it.
     behind: bool,
+    /// Whether its machine left the swarm, and is at most another member now. This one counts, and never comes back.
+    gone: bool,
+    /// Whether its keys are locked up when it stops, and whether it stopped so. Then it is not up before it is unlocked, even
+    /// if its engine is.
+    sealed: bool,
+    locked: bool,
+    started: bool,
 }
 
 impl Managers {
@@ -118,6 +133,7 @@ impl Managers {
             model: model.clone(),
             members,
             seeds,
+            autolock: false,
             leader,
             decides: leader.is_some(),
             stall: 0,
@@ -132,7 +148,84 @@ impl Managers {
 
     /// Whether somebody leads and reaches a majority.
     pub fn lead(&self) -> bool {
-        self.decides || self.members.is_empty()
+        self.decides || self.members.is_empty() && self.model.founded
+    }
+
+    /// Whether there is a swarm by now.
+    pub fn is_founded(&self) -> bool {
+        self.model.founded
+    }
+
+    /// `docker swarm init`: a node is the first member, and leads at once.
+    pub fn found<E: From<ElectionEvent>>(&mut self, cx: &mut Context<E>, node: usize, name: &str) {
+        self.model.founded = true;
+        self.members.push(Member::new(node, name, true));
+        self.elect(cx, node);
+        self.count(cx);
+    }
+
+    /// `docker swarm update --autolock`. Managers that hear of it take their keys, or get them back.
+    pub fn set_autolock(&mut self, on: bool) {
+        self.autolock = on;
+        self.seal();
+    }
+
+    fn seal(&mut self) {
+        if !self.decides {
+            return;
+        }
+        let leads = |member: &&Member| Some(member.node) == self.leader && !member.gone;
+        let side = self.members.iter().find(leads).and_then(|leader| leader.side);
+        for member in self.members.iter_mut().filter(|member| member.up && member.side == side) {
+            member.sealed = self.autolock;
+        }
+    }
+
+    /// `docker swarm unlock` on a node whose engine runs or will.
+    pub fn unlock<E: From<ElectionEvent>>(&mut self, cx: &mut Context<E>, node: usize) {
+        let Some(member) = self.member(node).filter(|member| member.locked) else { return };
+        member.locked = false;
+        if std::mem::take(&mut member.started) {
+            member.up = true;
+            self.count(cx);
+        }
+    }
+
+    /// A machine that left joins again: what it was is a member of which nobody hears, until it is demoted.
+    pub fn leave_ghost(&mut self, node: usize) {
+        if let Some(member) = self.member(node) {
+            member.gone = true;
+        }
+    }
+
+    /// Whether machine left members behind.
+    pub fn has_ghosts(&self, node: usize) -> bool {
+        self.members.iter().any(|member| member.gone && member.node == node)
+    }
+
+    /// Those are no members any more. Refused if too few of the others were left.
+    pub fn demote_ghosts<E: From<ElectionEvent>>(
+        &mut self,
+        cx: &mut Context<E>,
+        node: usize,
+    ) -> Result<(), &'static str> {
+        if self.reachable().count() < (self.members.len() - 1) / 2 + 1 {
+            return Err(LOSS_OF_QUORUM);
+        }
+        self.members.retain(|member| !member.gone || member.node != node);
+        self.count(cx);
+        Ok(())
+    }
+
+    /// Members that the leader reaches, with itself.
+    fn reachable(&self) -> impl Iterator<Item = &Member> {
+        let leads = |member: &&Member| Some(member.node) == self.leader && !member.gone;
+        let side = self.members.iter().find(leads).and_then(|leader| leader.side);
+        self.members.iter().filter(move |member| member.up && member.side == side)
+    }
+
+    fn member(&mut self, node: usize) -> Option<&mut Member> {
+        self.members.iter_mut().find(|member| member.node == node && !member.gone)
     }
 
     /// Row of the node that leads, whether it reaches a majority or not.
@@ -147,7 +240,7 @@ impl Managers {
 
     /// Whether a node is a member of Raft.
     pub fn is_member(&self, node: usize) -> bool {
-        self.members.iter().any(|member| member.node == node)
+        self.members.iter().any(|member| member.node == node && !member.gone)
     }
 
     /// A machine lost power, or its engine will be up after `boot`.
@@ -158,11 +251,17 @@ impl Managers {
         up: bool,
         boot: impl FnOnce() -> Span,
     ) {
-        let Some(member) = self.members.iter_mut().find(|member| member.node == node) else { return };
+        let Some(member) = self.member(node) else { return };
         member.cycle += 1;
         if up {
             cx.after(boot(), ElectionEvent::Back { node: node as u32, cycle: member.cycle });
-        } else if std::mem::replace(&mut member.up, false) {
+            return;
+        }
+        member.started = false;
+        if member.sealed && !std::mem::replace(&mut member.locked, true) {
+            cx.tell(Fact::ManagerLocked(node));
+        }
+        if std::mem::replace(&mut member.up, false) {
             self.count(cx);
         }
     }
@@ -198,8 +297,10 @@ impl Managers {
                 }
             }
             ElectionEvent::Back { node, cycle } => {
-                let same = |member: &&mut Member| member.node == node as usize && member.cycle == cycle;
-                if let Some(member) = self.members.iter_mut().find(same) {
+                let Some(member) = self.member(node as usize).filter(|member| member.cycle == cycle) else { return };
+                if member.locked {
+                    member.started = true;
+                } else {
                     member.up = true;
                     self.count(cx);
                 }
@@ -209,7 +310,7 @@ impl Managers {
 
     /// A node becomes a manager, at once a member that is up.
     pub fn promote<E: From<ElectionEvent>>(&mut self, cx: &mut Context<E>, node: usize, name: &str, up: bool) {
-        if !self.members.is_empty() && self.members.iter().all(|member| member.node != node) {
+        if !self.members.is_empty() && !self.is_member(node) {
             self.members.push(Member::new(node, name, up));
             self.count(cx);
         }
@@ -217,15 +318,15 @@ impl Managers {
 
     /// A manager becomes a worker; if it led, another takes over at once. Refused if too few of the others were left.
     pub fn demote<E: From<ElectionEvent>>(&mut self, cx: &mut Context<E>, node: usize) -> Result<(), &'static str> {
-        let Some(row) = self.members.iter().position(|member| member.node == node) else { return Ok(()) };
+        let is_known = |member: &Member| member.node == node && !member.gone;
+        let Some(row) = self.members.iter().position(is_known) else { return Ok(()) };
         if self.members.len() == 1 {
             return Err("attempting to demote the last manager of the swarm");
         }
-        let side = self.members.iter().find(|member| Some(member.node) == self.leader).and_then(|member| member.side);
-        let others = || self.members.iter().filter(|member| member.node != node && member.up && member.side == side);
+        let others = || self.reachable().filter(|member| member.node != node);
         // SwarmKit `CanRemoveMember`: a majority of those that remain must be reachable.
         if others().count() < (self.members.len() - 1) / 2 + 1 {
-            return Err("can't remove member from the raft: this would result in a loss of quorum");
+            return Err(LOSS_OF_QUORUM);
         }
         let successor = others().next().map(|other| other.node);
         self.members.remove(row);
@@ -272,7 +373,7 @@ impl Managers {
         self.vacancy += 1;
         self.stall += 1;
         cx.tell(Fact::LeaderElected(node));
-        let side = self.members.iter().find(|member| member.node == node).and_then(|member| member.side);
+        let side = self.member(node).and_then(|member| member.side);
         for member in self.members.iter_mut().filter(|member| member.up && member.side == side) {
             member.apart = None;
         }
@@ -319,6 +420,7 @@ impl Managers {
             self.waiting = waiting;
             self.campaign(cx);
         }
+        self.seal();
     }
 
     /// A leader looks every ten ticks whether it heard of a majority since it looked last: it steps down when it looks for
@@ -405,7 +507,20 @@ impl Managers {
 
 impl Member {
     fn new(node: usize, name: &str, up: bool) -> Member {
-        Member { node, entity: entity(name), up, cycle: 0, side: Some(0), apart: None, term: 1, behind: false }
+        Member {
+            node,
+            entity: entity(name),
+            up,
+            cycle: 0,
+            side: Some(0),
+            apart: None,
+            term: 1,
+            behind: false,
+            gone: false,
+            sealed: false,
+            locked: false,
+            started: false,
+        }
     }
 }
 

@@ -13,16 +13,22 @@ use crate::engine::law::Law;
 
 pub(super) const JOIN: &[&str] = &["at", "every", "token", "fresh", "retry"];
 /// What a pool's nodes have for a token; the last is none of this swarm.
-const TOKENS: &[(&str, Option<Role>)] =
+pub(super) const TOKENS: &[(&str, Option<Role>)] =
     &[("worker", Some(Role::Worker)), ("manager", Some(Role::Manager)), ("wrong", None)];
 /// Who is refused waits at least so long.
 const SHORTEST: Span = Span::from_secs(1);
 
 /// The pools whose nodes join, in order of the file. The token decides the role of a node.
-pub(super) fn joins(pools: &[Table<'_>], nodes: &mut [NodePlan], end: Time) -> Vec<JoinPlan> {
+/// Where nobody is in a swarm at the beginning, all of them must.
+pub(super) fn joins(pools: &[Table<'_>], nodes: &mut [NodePlan], end: Time, founded: bool) -> Vec<JoinPlan> {
     let mut plans = Vec::new();
     for pool in pools {
-        let Some(table) = pool.read("join", |value| value.table(JOIN)) else { continue };
+        let Some(table) = pool.read("join", |value| value.table(JOIN)) else {
+            if !founded && pool.get("join").is_none() {
+                pool.complain("there is no swarm at the beginning: expected `join = {}`");
+            }
+            continue;
+        };
         let name = pool.get("name").and_then(|value| value.as_text()).unwrap_or("");
         let at = table.read("at", Value::duration).map(|span| Time::ZERO + span);
         if let Some(at) = at.filter(|begin| end <= *begin) {
@@ -59,7 +65,7 @@ pub(super) fn joins(pools: &[Table<'_>], nodes: &mut [NodePlan], end: Time) -> V
         });
     }
     let mut managers = nodes.iter().filter(|node| node.spec.role == Role::Manager).peekable();
-    if managers.peek().is_some() && managers.all(|node| plans.iter().any(|plan| plan.pool == node.pool)) {
+    if founded && managers.peek().is_some() && managers.all(|node| plans.iter().any(|plan| plan.pool == node.pool)) {
         let pool = pools.iter().find(|pool| pool.get("join").is_some()).expect("a manager joins");
         pool.complain("every manager joins later: there is nobody whom it could join");
     }

@@ -11,7 +11,8 @@ use super::{
 };
 use crate::engine::law::Law;
 
-pub(super) const MANAGERS: &[&str] = &["ideal", "debounce", "history", "tick", "election", "backoff", "certificate"];
+pub(super) const MANAGERS: &[&str] =
+    &["ideal", "debounce", "history", "tick", "election", "backoff", "certificate", "founded"];
 pub(super) const GOSSIP: &[&str] = &["interval", "fanout", "retransmit", "sync"];
 pub(super) const DAEMON: &[&str] = &[
     "ideal",
@@ -125,6 +126,7 @@ fn managers(table: &Table<'_>, base: ManagersModel) -> ManagersModel {
         election: table.read("election", |value| value.count(2..=1000)).map_or(base.election, |periods| periods as u32),
         backoff: table.read("backoff", Value::law).unwrap_or(base.backoff),
         certificate: table.read("certificate", Value::law).unwrap_or(base.certificate),
+        founded: table.read("founded", Value::boolean).unwrap_or(base.founded),
     }
 }
 

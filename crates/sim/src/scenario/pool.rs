@@ -161,7 +161,7 @@ fn read_pool(
     }
 }
 
-fn host_name(name: String) -> Result<String, String> {
+pub(super) fn host_name(name: String) -> Result<String, String> {
     let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     if name.is_empty() || 63 < name.len() || !name.chars().all(good) {
         return Err(format!("expected a host name of 1 to 63 letters, digits, `-`, `_` or `.`, found \"{name}\""));
@@ -227,6 +227,8 @@ pub(super) fn generic_units(value: &Value<'_>) -> Option<Vec<GenericResource>> {
 /// Finds nodes by what a user calls them.
 pub(super) struct Selectors<'a> {
     nodes: &'a [NodePlan],
+    /// Names that machines get later.
+    later: BTreeMap<String, usize>,
     by_name: BTreeMap<&'a str, usize>,
     pools: BTreeSet<&'a str>,
     /// Values of each label key.
@@ -244,11 +246,23 @@ impl<'a> Selectors<'a> {
         }
         Selectors {
             nodes,
+            later: BTreeMap::new(),
             by_name: nodes.iter().enumerate().map(|(row, node)| (node.spec.id.as_str(), row)).collect(),
             pools: nodes.iter().map(|node| node.pool.as_str()).collect(),
             labels,
             named: Cell::new(0),
         }
+    }
+
+    /// Machines get other names later, by which they can be called, too.
+    #[must_use]
+    pub fn with_names(mut self, names: Vec<(String, String)>) -> Selectors<'a> {
+        for (name, node) in names {
+            if let Some(row) = self.row(&node).filter(|_| !self.by_name.contains_key(name.as_str())) {
+                self.later.insert(name, row);
+            }
+        }
+        self
     }
 
     /// Rows of the nodes that a selector or a list of selectors names, in the order of naming, each once.
@@ -293,8 +307,8 @@ impl<'a> Selectors<'a> {
         };
         match text.split_once('=') {
             _ if text == "all" => all(&|_| true),
-            None => match self.by_name.get(text) {
-                Some(row) => vec![*row],
+            None => match self.row(text) {
+                Some(row) => vec![row],
                 None => {
                     let names = self.by_name.keys().copied().chain(["all"]).chain(words.iter().copied());
                     self.unknown(value, "node", text, names)
@@ -322,7 +336,7 @@ impl<'a> Selectors<'a> {
 
     /// Whether a node has this name.
     pub fn is_name(&self, text: &str) -> bool {
-        self.by_name.contains_key(text)
+        self.row(text).is_some()
     }
 
     /// The sets of some nodes that share the value of a label.
@@ -347,7 +361,7 @@ impl<'a> Selectors<'a> {
 
     /// The row of a node.
     pub fn row(&self, name: &str) -> Option<usize> {
-        self.by_name.get(name).copied()
+        self.by_name.get(name).or_else(|| self.later.get(name)).copied()
     }
 
     /// How many nodes there are.

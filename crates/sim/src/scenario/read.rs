@@ -95,25 +95,28 @@ pub fn parse(path: &Path, text: &str) -> Result<Scenario, Complaints> {
 fn read(path: &Path, text: &str, table: &Table<'_>) -> Scenario {
     let given = table.need("duration", |value| value.duration_from(Span::from_nanos(1)));
     let duration = given.unwrap_or(CENTURY);
-    let models = model::models(table);
+    let mut models = model::models(table);
+    let events = table.tables("event", script::EVENT);
+    // Where somebody makes a swarm there is none before.
+    models.managers.founded &= events.iter().all(|event| event.get("init").is_none());
     // Whose registry takes no time has no slow line to it either.
     let ideal = models.registry.latency == Span::ZERO && models.registry.unpack_rate.is_none();
     let pools = table.tables("pool", pool::POOL);
     let mut nodes = pool::nodes(&pools, ideal);
-    let mut joins = join::joins(&pools, &mut nodes, Time::ZERO + duration);
+    let mut joins = join::joins(&pools, &mut nodes, Time::ZERO + duration, models.managers.founded);
     let scalers = scaler::scalers(&pools, &nodes, &mut joins);
     let labels = strategy::labels(&nodes);
     let folder = path.parent().unwrap_or(Path::new(""));
     let mut stacks = Stacks::new(folder);
     let (services, mut networks) = services(table, nodes.len(), &labels, &mut stacks);
-    let selectors = pool::Selectors::new(&nodes);
+    let selectors = pool::Selectors::new(&nodes).with_names(script::hostnames(&events));
     let mut images = image::images(&table.tables("image", image::IMAGE), folder, &selectors);
 
     let has_managers = nodes.iter().any(|node| node.spec.role == Role::Manager);
     let has_operators = ["scaling", "release"].iter().any(|key| table.get(key).is_some());
-    let is_open = has_managers || has_operators;
+    let is_open = has_managers || has_operators || !models.managers.founded;
     let script = script::Script::new(&selectors, &services, &stacks, Time::ZERO + duration, is_open);
-    let mut script = script.read(&table.tables("event", script::EVENT));
+    let mut script = script.read(&events);
     script.extend(deployed_again(table, &stacks, Time::ZERO + duration));
     let windows = table.tables("maintenance", script::MAINTENANCE);
     script.extend(script::maintenance(&windows, &selectors, Time::ZERO + duration));
@@ -353,6 +356,9 @@ mod tests {
             ("`event.registry`", script::REGISTRY),
             ("`event`", script::REMOVE_NODE),
             ("`event`", script::SWARM),
+            ("`event`", script::INIT),
+            ("`event`", script::JOIN_AGAIN),
+            ("`event`", script::DEMOTE),
             ("`event`", script::CREATE_NETWORK),
             ("`event`", script::CREATE_FILE),
             ("`event`", script::ROTATE_FILE),

@@ -7,7 +7,8 @@ use sched::spec::{Availability, Labels, Mode};
 use sched::{Span, Time};
 
 use super::complaint::Place;
-use super::pool::{ROLES, Selectors};
+use super::join::TOKENS;
+use super::pool::{ROLES, Selectors, host_name};
 use super::service::TASKS;
 use super::stack::{STACK, Stacks};
 use super::unit::human;
@@ -16,9 +17,10 @@ use super::{
     Condition, LinkImpairment, NetworkFault, NetworkPlan, Scripted, ServicePlan, UpdateEnd, Wait, model, pool, service,
 };
 use crate::engine::law::Law;
+use crate::model::join::JoinToken;
 use crate::order::{
-    Change, Containers, EngineChange, FileKind, FilePlan, LabelChange, NOT_SCALED, Name, Nodes, Order, Registry,
-    SwarmChange,
+    Change, Containers, EngineChange, FileKind, FilePlan, JoinChange, LabelChange, NOT_SCALED, Name, Nodes, Order,
+    Registry, SwarmChange,
 };
 
 /// Keys of an event: [`WHEN`], then one of [`ACTIONS`].
@@ -80,6 +82,8 @@ pub(super) const EVENT: &[&str] = &[
     "restart_container",
     "pause_container",
     "unpause_container",
+    "init",
+    "unlock",
 ];
 pub(super) const WEAKEN: &[&str] = &["nodes", "loss", "delay"];
 pub(super) const SLOW: &[&str] = &["nodes", "factor"];
@@ -87,7 +91,10 @@ pub(super) const NODE_LABELS: &[&str] = &["nodes", "set", "remove"];
 pub(super) const ENGINE: &[&str] = &["nodes", "cpus", "memory", "generic", "labels", "remove_labels"];
 pub(super) const UPGRADE: &[&str] = &["nodes", "drain", "takes"];
 pub(super) const REMOVE_NODE: &[&str] = &["nodes", "force", "ghosts"];
-pub(super) const SWARM: &[&str] = &["task_history", "heartbeat"];
+pub(super) const SWARM: &[&str] = &["task_history", "heartbeat", "autolock"];
+pub(super) const INIT: &[&str] = &["nodes", "autolock"];
+pub(super) const JOIN_AGAIN: &[&str] = &["nodes", "token", "fresh", "hostname"];
+pub(super) const DEMOTE: &[&str] = &["nodes", "ghosts"];
 pub(super) const CREATE_NETWORK: &[&str] = &["name", "subnet"];
 pub(super) const CREATE_FILE: &[&str] = &["name", "content"];
 pub(super) const ROTATE_FILE: &[&str] = &["from", "to", "content"];
@@ -469,9 +476,11 @@ impl<'a> Script<'a> {
             "pause" => availability(Availability::Pause),
             "activate" => availability(Availability::Active),
             "promote" => nodes("promoted", &Order::Promote),
-            "demote" => nodes("demoted", &Order::Demote),
+            "demote" => self.demotion(value, stream),
             "remove_node" => self.node_removal(value, stream),
-            "join" => nodes("joining", &Order::Join),
+            "init" => self.init(value, stream),
+            "join" => self.join(value, stream),
+            "unlock" => nodes("unlocked", &Order::Unlock),
             "leave" => nodes("leaving", &Order::Leave),
             "node_labels" => self.node_labels(value, stream),
             "engine" => self.engine(value, stream),
@@ -550,6 +559,73 @@ impl<'a> Script<'a> {
             steps.push((stop + takes, format!("{words} active"), order));
         }
         steps
+    }
+
+    /// A selector, or `{ nodes = "m-1", autolock = true }`. Only one node can be the first.
+    fn init(&self, value: &Value<'_>, stream: &Name) -> Vec<Step> {
+        let mut autolock = false;
+        let value = if value.is_table() {
+            let Some(table) = value.table(INIT) else { return Vec::new() };
+            autolock = table.read("autolock", Value::boolean).unwrap_or(false);
+            let Some(value) = table.need("nodes", |value| Some(value.clone())) else { return Vec::new() };
+            value
+        } else {
+            value.clone()
+        };
+        let nodes = self.select(&value, stream);
+        if nodes.fixed().is_some_and(|rows| rows.len() > 1) {
+            value.complain("expected one node, the first of the swarm");
+        }
+        vec![(Span::ZERO, format!("{} a swarm", words(&value)), Order::Init(nodes, autolock))]
+    }
+
+    /// A selector, or `{ nodes = "m-2", token = "manager", fresh = false, hostname = "m-9" }`.
+    fn join(&self, value: &Value<'_>, stream: &Name) -> Vec<Step> {
+        let mut change = JoinChange::default();
+        let value = if value.is_table() {
+            let Some(table) = value.table(JOIN_AGAIN) else { return Vec::new() };
+            let role = table.read("token", |value| value.choice(TOKENS));
+            let fresh = table.read("fresh", Value::boolean);
+            if let Some(value) = table.get("fresh").filter(|_| table.get("token").is_none()) {
+                value.expected::<()>("`token` beside it");
+            }
+            change.token = role.map(|role| JoinToken { role, fresh: fresh.unwrap_or(true) });
+            change.hostname = table.read("hostname", hostname);
+            let Some(value) = table.need("nodes", |value| Some(value.clone())) else { return Vec::new() };
+            value
+        } else {
+            value.clone()
+        };
+        let nodes = self.select(&value, stream);
+        if change.hostname.is_some() && nodes.fixed().is_none_or(|rows| rows.len() != 1) {
+            value.complain("expected one node, for the new host name");
+        }
+        if nodes.fixed() == Some(&[]) {
+            return Vec::new();
+        }
+        vec![(Span::ZERO, format!("{} joining", words(&value)), Order::Join(nodes, change.into()))]
+    }
+
+    /// A selector, or `{ nodes = "m-2", ghosts = true }`.
+    fn demotion(&self, value: &Value<'_>, stream: &Name) -> Vec<Step> {
+        let mut ghosts = false;
+        let value = if value.is_table() {
+            let Some(table) = value.table(DEMOTE) else { return Vec::new() };
+            ghosts = table.read("ghosts", Value::boolean).unwrap_or(false);
+            let Some(value) = table.need("nodes", |value| Some(value.clone())) else { return Vec::new() };
+            value
+        } else {
+            value.clone()
+        };
+        let nodes = self.select(&value, stream);
+        if nodes.fixed() == Some(&[]) {
+            return Vec::new();
+        }
+        let words = words(&value);
+        vec![match ghosts {
+            true => (Span::ZERO, format!("ghosts of {words} demoted"), Order::DemoteGhosts(nodes)),
+            false => (Span::ZERO, format!("{words} demoted"), Order::Demote(nodes)),
+        }]
     }
 
     /// A selector, or `{ nodes = "node-1", force = false, ghosts = true }`.
@@ -805,9 +881,11 @@ impl<'a> Script<'a> {
             Order::Describe(..) => "described anew",
             Order::Promote(_) => "promoted",
             Order::Demote(_) => "demoted",
+            Order::DemoteGhosts(_) => "ghosts demoted",
+            Order::Unlock(_) => "unlocked",
             Order::RemoveNode(..) => "removed",
             Order::RemoveGhosts(..) => "ghosts removed",
-            Order::Join(_) => "joining",
+            Order::Join(..) => "joining",
             Order::Leave(_) => "leaving",
             _ => return vec![(offset, name, order, None)],
         };
@@ -920,13 +998,14 @@ fn registry(value: &Value<'_>) -> Vec<Step> {
     steps
 }
 
-/// `{ task_history = 2, heartbeat = "10s" }`.
+/// `{ task_history = 2, heartbeat = "10s", autolock = true }`.
 fn swarm(value: &Value<'_>) -> Vec<Step> {
     let complaints = value.sink.count();
     let Some(table) = value.table(SWARM) else { return Vec::new() };
     let change = SwarmChange {
         task_history: table.read("task_history", |value| value.count(0..=1_000_000)),
         heartbeat: table.read("heartbeat", |value| value.duration_from(Span::from_millis(10))),
+        autolock: table.read("autolock", Value::boolean),
     };
     if change == SwarmChange::default() {
         nothing_changes(&table, complaints);
@@ -981,6 +1060,22 @@ fn word(availability: Availability) -> &'static str {
         Availability::Pause => "paused",
         Availability::Drain => "drained",
     }
+}
+
+/// A host name that a machine is given.
+fn hostname(value: &Value<'_>) -> Option<Name> {
+    let text = value.text()?;
+    host_name(text.to_string()).map_err(|error| value.complain(error)).ok().map(Name::from)
+}
+
+/// Host names that machines get when they join, with the nodes that they are from then on.
+pub(super) fn hostnames(events: &[Table<'_>]) -> Vec<(String, String)> {
+    let joins = events.iter().filter_map(|event| event.get("join")).filter(Value::is_table);
+    let named = joins.filter_map(|value| {
+        let text = |key: &str| value.member(key)?.as_text().map(str::to_string);
+        Some((text("hostname")?, text("nodes")?))
+    });
+    named.collect()
 }
 
 /// Whose token is another from now on.

@@ -297,6 +297,18 @@ impl<'a> Value<'a> {
         !is_empty
     }
 
+    /// The value of a key, if it is a table that has it, whatever keys may be in it.
+    pub fn member(&self, key: &str) -> Option<Value<'a>> {
+        let DeValue::Table(table) = self.value else { return None };
+        let value = table.get(key)?;
+        Some(Value {
+            sink: self.sink,
+            path: format!("{}.{key}", self.path),
+            place: place(value),
+            value: value.get_ref(),
+        })
+    }
+
     /// Whether it is a table.
     pub fn is_table(&self) -> bool {
         matches!(self.value, DeValue::Table(_))

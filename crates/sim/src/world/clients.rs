@@ -120,7 +120,7 @@ impl Script {
             Condition::Converged(service) => control.has_converged(service),
             Condition::Completed(service) => control.has_completed(service),
             Condition::Update(service, end) => control.update_is(service, *end),
-            Condition::LeaderLost => self.lost_leader || !control.managers.lead(),
+            Condition::LeaderLost => self.lost_leader || control.managers.is_founded() && !control.managers.lead(),
             Condition::LeaderElected => self.elected,
             Condition::MajorityLost => self.lost_majority || !control.managers.has_majority(),
             Condition::MajorityBack => self.regained_majority,
@@ -301,7 +301,9 @@ impl Door<'_> {
             Fact::FailureRepaired { plan, unit } => self.announce(plan, unit, Availability::Active),
             Fact::ReplicasWanted { plan, replicas } => self.autoscale(plan, replicas),
             Fact::JobDue(job) | Fact::JobOver(job) => self.arrival(fact, job),
-            Fact::MachineProvisioned(node) => self.ask(Client::MachineScaler, Order::Join(node.into()), 0),
+            Fact::MachineProvisioned(node) => {
+                self.ask(Client::MachineScaler, Order::Join(node.into(), Arc::default()), 0)
+            }
             Fact::MachineUnneeded(node) => {
                 self.cx.note("autoscaler", format!("{} drained", self.control.node_name(node)));
                 self.ask(Client::MachineScaler, Order::SetAvailability(node.into(), Availability::Drain), 0);

@@ -28,18 +28,22 @@ use crate::fact::{Fact, JobNo, Reason, TaskNo};
 use crate::model::agent::Behaviour;
 use crate::model::autoscaler::Autoscalers;
 use crate::model::heartbeat::Heartbeats;
-use crate::model::join::Joins;
+use crate::model::join::{ALREADY, Joins};
 use crate::model::links::{LinkImpairment, Links};
 use crate::model::managers::Managers;
 use crate::model::operator::Operators;
 use crate::model::requests::RequestPlan;
 use crate::model::workload::Workload;
-use crate::order::{EngineChange, LabelChange, Name, Order, Refusal, SwarmChange};
+use crate::order::{EngineChange, JoinChange, LabelChange, Name, Order, Refusal, SwarmChange};
 use crate::scenario::{NodePlan, Scenario, StrategyPlan};
 
 /// moby `daemon/cluster/errors.go`.
 pub(super) const NO_LEADER: &str = "The swarm does not have a leader. It's possible that too few managers are online. Make sure more \
                          than half of the managers are online.";
+
+/// moby `daemon/cluster/cluster.go`, `errNoManager`.
+pub(super) const NO_MANAGER: &str = "This node is not a swarm manager. Use \"docker swarm init\" or \"docker swarm join\" to \
+                          connect this node to swarm and try again.";
 
 /// What must be known of a service of the manager.
 #[derive(Clone, Copy, Debug)]
@@ -112,6 +116,8 @@ pub(super) struct Control {
     scalers: Autoscalers,
     /// For each node, whether its machine has power.
     powered: Vec<bool>,
+    /// Host names of machines that joined under others than the scenario's.
+    hostnames: BTreeMap<usize, Name>,
     pub(super) victims: Victims,
     /// The requests to a service, by its name.
     loads: BTreeMap<String, u32>,
@@ -173,6 +179,7 @@ impl Control {
             operators: Operators::new(&scenario.operators, seeds),
             scalers: Autoscalers::new(&scenario.scalers, seeds),
             powered: vec![true; count],
+            hostnames: BTreeMap::new(),
             victims: Victims::default(),
             loads: loads(scenario),
             origins: Vec::new(),
@@ -218,6 +225,14 @@ impl Control {
     /// The manager's tables.
     pub(super) fn cluster(&self) -> &Cluster {
         self.manager.cluster()
+    }
+
+    /// The machine that bears a name: of a node as the managers know it now, or of the scenario's.
+    pub(super) fn machine_named(&self, name: &str) -> Option<usize> {
+        let mut rows = 0..self.scenario.nodes.len();
+        let nodes = self.manager.cluster().nodes();
+        let bears = |row: usize| nodes[self.members.id(row)].spec.id == name;
+        rows.clone().find(|row| bears(*row)).or_else(|| rows.find(|row| self.scenario.nodes[*row].spec.id == name))
     }
 
     /// Whether a machine has power.
@@ -534,6 +549,10 @@ impl Control {
     /// `docker node promote`, `docker node demote`.
     pub(super) fn set_role(&mut self, cx: &mut Cx, node: usize, role: Role, links: &Links) -> Result<(), Refusal> {
         if role == Role::Worker {
+            if !self.managers.is_member(node) && self.managers.has_ghosts(node) {
+                // Nothing else of the name is a manager.
+                return self.demote_ghosts(cx, node);
+            }
             self.managers.demote(cx, node).map_err(Refusal::new)?;
         }
         self.manager.set_role(cx.now(), self.members.id(node), role, &mut self.commands)?;
@@ -595,6 +614,9 @@ impl Control {
         if let Some(period) = change.heartbeat {
             self.heartbeats.set_period(period);
         }
+        if let Some(autolock) = change.autolock {
+            self.managers.set_autolock(autolock);
+        }
     }
 
     /// The engine of a node, with the manager on it if there is one, is gone; it is back, if it is started again, so long
@@ -616,9 +638,32 @@ impl Control {
         self.managers.power(cx, node, true, back);
     }
 
-    /// `docker swarm join` on a node.
-    pub(super) fn begin_join(&mut self, cx: &mut Cx, node: usize) {
-        self.joins.begin(cx, node);
+    /// `docker swarm init` on a node, where there is no swarm so far. Another one than the first is not simulated.
+    pub(super) fn init(&mut self, cx: &mut Cx, node: usize, links: &Links) -> Result<(), Refusal> {
+        if self.joins.is_there(node) || self.joins.is_asking(node) {
+            return Err(Refusal::new(ALREADY));
+        }
+        if self.managers.is_founded() {
+            return Err(Refusal::new("a second swarm is not simulated"));
+        }
+        self.joins.init(cx, node);
+        self.managers.found(cx, node, &self.scenario.nodes[node].spec.id);
+        self.managers.link(cx, |node| links.side(node));
+        Ok(())
+    }
+
+    /// `docker swarm join` on a node, which may have another host name from then on.
+    pub(super) fn begin_join(&mut self, cx: &mut Cx, node: usize, change: &JoinChange) {
+        if let Some(name) = change.hostname.as_ref().filter(|_| !self.joins.is_there(node)) {
+            self.hostnames.insert(node, Arc::clone(name));
+        }
+        self.joins.begin(cx, node, change.token);
+    }
+
+    /// A node on its way into the swarm gives up, and one that has a record gets no certificate any more. Says whether it was
+    /// on its way.
+    pub(super) fn stop_joining(&mut self, node: usize) -> bool {
+        self.joins.give_up(node)
     }
 
     /// What waits for a leader.

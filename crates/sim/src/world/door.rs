@@ -6,14 +6,14 @@ use std::sync::Arc;
 use sched::spec::Role;
 
 use super::Cx;
-use super::control::{Control, NO_LEADER};
+use super::control::{Control, NO_LEADER, NO_MANAGER};
 use super::fabric::Fabric;
 use crate::digest::Digest;
 use crate::engine::chance::below;
 use crate::engine::rng::{Stream, entity};
 use crate::fact::{Fact, TaskNo};
 use crate::model::links::Cause;
-use crate::order::{Answer, Client, Containers, Giver, Nodes, Order, Receipt, Record, Refusal, Registry};
+use crate::order::{Answer, Client, Containers, Giver, JoinChange, Nodes, Order, Receipt, Record, Refusal, Registry};
 
 /// What was ordered so far. Arrivals that were created and removed as planned are not in it one by one: they are in the
 /// tables of services and jobs, and there may be millions.
@@ -62,7 +62,8 @@ impl Door<'_> {
 
     fn carry_out(&mut self, order: &Order, number: u32) -> Answer {
         if order.giver() == Giver::Operator && !self.control.managers.lead() {
-            return Err(Refusal::new(NO_LEADER));
+            let is_founded = self.control.managers.is_founded();
+            return Err(Refusal::new(if is_founded { NO_LEADER } else { NO_MANAGER }));
         }
         let Door { cx, control, fabric, .. } = self;
         match order {
@@ -100,6 +101,7 @@ impl Door<'_> {
             }
             Order::Promote(nodes) => self.set_roles(nodes, Role::Manager)?,
             Order::Demote(nodes) => self.set_roles(nodes, Role::Worker)?,
+            Order::DemoteGhosts(nodes) => self.each(nodes, |door, node| door.control.demote_ghosts(door.cx, node))?,
             Order::RemoveNode(nodes, force) => {
                 self.each(nodes, |door, node| match door.control.is_there(node) {
                     true => door.control.remove_node(door.cx, node, *force),
@@ -110,7 +112,9 @@ impl Door<'_> {
             Order::RemoveGhosts(nodes, force) => {
                 self.each(nodes, |door, node| door.control.remove_ghosts(door.cx, node, *force))?;
             }
-            Order::Join(nodes) => self.each(nodes, Door::join)?,
+            Order::Init(nodes, autolock) => self.each(nodes, |door, node| door.init(node, *autolock))?,
+            Order::Join(nodes, change) => self.each(nodes, |door, node| door.join(node, change))?,
+            Order::Unlock(nodes) => self.each(nodes, Door::unlock)?,
             Order::Leave(nodes) => self.each(nodes, Door::leave)?,
             Order::RotateToken(role) => control.rotate_token(*role),
             Order::ForceNewCluster(nodes) => self.each(nodes, |door, node| {
@@ -187,7 +191,7 @@ impl Door<'_> {
                 Some(row) => return Err(Refusal::new(format!("node {row} not found"))),
                 None => rows.to_vec(),
             },
-            Nodes::Named(name) => match all().find(|row| *scenario.nodes[*row].spec.id == **name) {
+            Nodes::Named(name) => match self.control.machine_named(name) {
                 Some(row) => vec![row],
                 None => return Err(Refusal::new(format!("node {name} not found"))),
             },
@@ -298,31 +302,60 @@ impl Door<'_> {
         self.control.deploy_services(self.cx, plan)
     }
 
+    /// Somebody stands at a machine whose engine must run.
+    fn check_engine(&self, node: usize) -> Done {
+        if self.control.has_power(node) && self.fabric.agents.is_alive(node) {
+            return Ok(());
+        }
+        Err(Refusal::new(format!("Cannot connect to the Docker daemon on {}", self.control.node_name(node))))
+    }
+
+    /// `docker swarm init`.
+    fn init(&mut self, node: usize, autolock: bool) -> Done {
+        self.check_engine(node)?;
+        self.control.init(self.cx, node, &self.fabric.links)?;
+        self.control.managers.set_autolock(autolock);
+        Ok(())
+    }
+
     /// `docker swarm join`. A machine that was removed while it lived, or that left, has no containers of the swarm after
-    /// that; the record of one that left stays as a ghost, but for that of a manager, which is a member still.
-    fn join(&mut self, node: usize) -> Done {
-        if self.fabric.agents.is_out(node) {
+    /// that; the record of one that left stays as a ghost, which counts as a member of Raft if it was a manager.
+    fn join(&mut self, node: usize, change: &JoinChange) -> Done {
+        let (is_there, has_left) = (self.control.is_there(node), self.fabric.agents.has_left(node));
+        if self.fabric.agents.is_out(node) && (!is_there || has_left) {
             self.fabric.agents.leave_swarm(self.cx, node);
-            if self.control.is_there(node) {
-                self.control.check_left(node)?;
+            if is_there {
                 self.control.leave_ghost(self.cx, node);
             }
         }
-        self.control.begin_join(self.cx, node);
+        self.control.begin_join(self.cx, node, change);
+        Ok(())
+    }
+
+    /// `docker swarm unlock`.
+    fn unlock(&mut self, node: usize) -> Done {
+        self.check_engine(node)?;
+        if !self.fabric.agents.is_locked(node) {
+            let is_manager = self.control.managers.is_member(node);
+            return Err(Refusal::new(if is_manager { "swarm is not locked" } else { NO_MANAGER }));
+        }
+        self.fabric.agents.unlock(self.cx, node);
+        self.control.managers.unlock(self.cx, node);
         Ok(())
     }
 
     /// `docker swarm leave --force`: the containers go at once; the managers are not told.
     fn leave(&mut self, node: usize) -> Done {
         let is_out = self.fabric.agents.is_out(node);
-        if !self.control.is_there(node) && !is_out {
-            return Err(Refusal::new("This node is not part of a swarm"));
-        }
         if !self.control.has_power(node) {
-            return Err(Refusal::new(format!(
-                "Cannot connect to the Docker daemon on {}",
-                self.control.node_name(node)
-            )));
+            let name = self.control.node_name(node);
+            return Err(Refusal::new(format!("Cannot connect to the Docker daemon on {name}")));
+        }
+        if self.control.stop_joining(node) {
+            return Ok(());
+        }
+        if self.fabric.agents.has_left(node) || !self.control.is_there(node) && !is_out {
+            return Err(Refusal::new("This node is not part of a swarm"));
         }
         self.fabric.agents.leave_swarm(self.cx, node);
         if !is_out {

@@ -162,7 +162,11 @@ impl Fabric {
                 self.images.release(*task);
             }
             Fact::NewsHeard { task, serves, node } => self.requests.heard(cx.now(), *task, *serves, *node),
-            Fact::NodeCreated(node) => self.overlay.join(*node),
+            Fact::NodeCreated(node) => {
+                self.agents.enter(*node);
+                self.overlay.join(*node);
+            }
+            Fact::ManagerLocked(node) => self.agents.lock(*node),
             Fact::NodeRemoved(node) => {
                 self.overlay.remove_node(cx, *node);
                 self.agents.expel(cx, *node);

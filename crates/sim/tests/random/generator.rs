@@ -66,6 +66,8 @@ struct Service {
 struct Writer {
     dice: Dice,
     duration: u64,
+    /// Whether there is no swarm before somebody makes one.
+    unfounded: bool,
     nodes: Vec<Node>,
     services: Vec<Service>,
     stacks: BTreeSet<String>,
@@ -86,6 +88,7 @@ impl Writer {
         Writer {
             dice,
             duration: 0,
+            unfounded: false,
             nodes: Vec::new(),
             services: Vec::new(),
             stacks: BTreeSet::new(),
@@ -276,6 +279,9 @@ impl Writer {
             writer.maybe(&mut managers, "election", |writer| writer.dice.amount(2..=12, &[2, 1000]));
             writer.maybe_law(&mut managers, "backoff", low, high);
             writer.maybe_law(&mut managers, "certificate", low, high);
+            if writer.unfounded {
+                managers.set("founded", false);
+            }
             managers
         });
         self.maybe(root, "gossip", |writer| {
@@ -439,8 +445,9 @@ impl Writer {
     fn pools(&mut self, root: &mut Table) {
         let mut pools = Vec::new();
         let mut left = 12;
-        let count = self.dice.amount(1..=3, &[0, 1]);
-        let mut has_manager = false;
+        self.unfounded = self.dice.chance(0.08);
+        let count = if self.unfounded { self.dice.count(1..=3) } else { self.dice.amount(1..=3, &[0, 1]) };
+        let mut has_manager = self.unfounded;
         for number in 0..count {
             let name = ["node", "spot", "big"][number as usize];
             let mut pool = Table::default().with("name", name);
@@ -449,7 +456,8 @@ impl Writer {
             let kind = self.dice.count(0..=5);
             // A manager joins only if another is there.
             let (joins, scaled) = (kind == 0, kind == 1 && role != Some("manager"));
-            let joins = joins && (has_manager || role != Some("manager"));
+            let joins = self.unfounded || joins && (has_manager || role != Some("manager"));
+            let scaled = scaled && !self.unfounded;
             if scaled {
                 let (min, max) =
                     (self.dice.count(0..=nodes), self.dice.count(nodes.max(1)..=(nodes + 3).min(left.max(1))));
@@ -569,7 +577,7 @@ impl Writer {
     /// Nodes as a user names them, by one name or several.
     fn selector(&mut self) -> Item {
         match self.dice.chance(0.15) {
-            true => Item::List((0..self.dice.count(0..=3)).map(|_| self.one_selector()).collect()),
+            true => Item::List((0..self.dice.count(1..=3)).map(|_| self.one_selector()).collect()),
             false => self.one_selector(),
         }
     }
@@ -815,12 +823,14 @@ impl Writer {
     }
 
     /// What an update changes of a service.
-    fn change(&mut self) -> Table {
+    fn change(&mut self, is_replicated: bool) -> Table {
         let mut change = Table::default();
         self.maybe(&mut change, "image", |generator| generator.dice.pick(&generator.images).clone());
-        self.maybe(&mut change, "replicas", |generator| generator.dice.count(0..=6));
         self.maybe(&mut change, "reserve", |generator| generator.resources(false));
-        self.maybe(&mut change, "max_replicas_per_node", |generator| generator.dice.amount(0..=3, &[0, 1]));
+        if is_replicated {
+            self.maybe(&mut change, "replicas", |generator| generator.dice.count(0..=6));
+            self.maybe(&mut change, "max_replicas_per_node", |generator| generator.dice.amount(0..=3, &[0, 1]));
+        }
         self.maybe(&mut change, "constraints", Writer::constraints);
         self.maybe(&mut change, "networks", |generator| generator.dice.some(&generator.networks));
         self.maybe_span(&mut change, "stop_grace", SECOND / 10, 20 * SECOND);
@@ -1340,6 +1350,16 @@ impl Writer {
 
     fn script(&mut self, root: &mut Table) {
         let mut events = Vec::new();
+        if self.unfounded && !self.nodes.is_empty() {
+            let node = self.nodes[0].name.as_str();
+            let first: Item = match self.dice.maybe() {
+                true => Table::default().with("nodes", node).with("autolock", self.dice.maybe()).into(),
+                false => node.into(),
+            };
+            let at = self.dice.count(0..=self.duration / 10);
+            let at = self.dice.written(at);
+            events.push(Table::default().with("at", at).with("init", first));
+        }
         let removals: Vec<Table> = (0..self.dice.count(0..=1)).filter_map(|_| self.removal()).collect();
         for _ in 0..if self.dice.maybe() { self.dice.count(1..=12) } else { self.dice.count(0..=2) } {
             events.extend(self.event());
@@ -1394,6 +1414,7 @@ impl Writer {
             "demote",
             "remove_node",
             "join",
+            "unlock",
             "crash",
             "reboot",
             "stop_engine",
@@ -1435,6 +1456,22 @@ impl Writer {
                         .with("nodes", self.selector_of_the_moment(nodes))
                         .with("force", self.dice.maybe())
                         .into(),
+                    "demote" if self.dice.maybe() => Table::default()
+                        .with("nodes", self.selector_of_the_moment(nodes))
+                        .with("ghosts", self.dice.maybe())
+                        .into(),
+                    "join" if self.dice.maybe() => {
+                        let token = *self.dice.pick(&["worker", "manager", "wrong"]);
+                        let fresh = self.dice.maybe();
+                        let one = self.nodes.first().filter(|_| self.dice.maybe()).map(|node| node.name.clone());
+                        let mut join = Table::default().with("token", token).with("fresh", fresh);
+                        if let Some(name) = one {
+                            join = join.with("nodes", name).with("hostname", "another");
+                        } else {
+                            join.set("nodes", self.selector_of_the_moment(nodes));
+                        }
+                        join.into()
+                    }
                     "node_labels" => {
                         let set = Table::default().with("rack", "r0").with("zone", "z1");
                         Table::default().with("nodes", nodes).with("set", set).with("remove", vec!["no"]).into()
@@ -1565,6 +1602,7 @@ impl Writer {
             "rotate_config" | "rotate_secret" => Table::default().with("from", file).with("to", "newer").into(),
             "swarm" => {
                 let swarm = Table::default().with("task_history", self.dice.amount(1..=6, &[0, 5]));
+                let swarm = swarm.with("autolock", self.dice.maybe());
                 swarm.with("heartbeat", if self.is_long() { "365d" } else { "3s" }).into()
             }
             "deploy" if !self.stacks.is_empty() => {
@@ -1643,7 +1681,11 @@ impl Writer {
                         "kill" | "restart_container" | "pause_container" => {
                             self.dice.amount(1..=3, &[1, 10_000_000]).into()
                         }
-                        "update" => self.change().into(),
+                        "update" => {
+                            let its = self.services.iter().find(|service| service.name == name);
+                            let is_replicated = its.is_some_and(|service| service.is_replicated);
+                            self.change(is_replicated).into()
+                        }
                         "scale" => self.dice.amount(0..=9, &[0, 30]).into(),
                         _ => self.dice.pick(&self.images).clone().into(),
                     };

@@ -110,6 +110,14 @@ const ORDERS: &[&str] = &[
     r#"rollback = "app""#,
     r#"remove = "app""#,
     r#"remove = "db""#,
+    r#"swarm = { autolock = true }"#,
+    r#"restart = "m-2""#,
+    r#"unlock = "m-2""#,
+    r#"swarm = { autolock = false }"#,
+    r#"leave = "m-3""#,
+    r#"join = { nodes = "m-3", token = "manager", hostname = "m-4" }"#,
+    r#"demote = { nodes = "m-3", ghosts = true }"#,
+    r#"remove_node = { nodes = "m-3", ghosts = true }"#,
     r#"restart = "leader""#,
     r#"down = ["m-2", "m-3"]"#,
     r#"force_new_cluster = "m-1""#,
@@ -427,7 +435,10 @@ fn a_machine_that_left_or_was_removed_joins_again_without_its_containers() {
     run.run_until(at(220));
     run.order(Order::PowerOn("w-1".into())).expect("nature asks nobody");
     run.run_until(at(300));
-    assert_eq!(run.order(Order::Join(Nodes::Union(vec!["w-1".into(), "w-2".into()]))), Ok(Receipt::Done));
+    assert_eq!(
+        run.order(Order::Join(Nodes::Union(vec!["w-1".into(), "w-2".into()]), Arc::default())),
+        Ok(Receipt::Done)
+    );
     assert_eq!(processes(&run, "w-2"), 0, "who joins anew has left before");
     run.run_until(at(400));
     for node in ["w-1", "w-2"] {
@@ -442,7 +453,7 @@ fn a_machine_that_left_or_was_removed_joins_again_without_its_containers() {
 fn the_history_of_a_swarm_is_as_long_as_it_says() {
     let records = |history: Option<u64>| {
         let mut run = running("");
-        let change = sim::order::SwarmChange { task_history: history, heartbeat: None };
+        let change = sim::order::SwarmChange { task_history: history, ..Default::default() };
         run.order(Order::UpdateSwarm(change)).expect("there is a leader");
         for secs in [130, 200, 270] {
             run.run_until(Time::ZERO + Span::from_secs(secs));
@@ -595,7 +606,7 @@ fn who_leaves_and_joins_again_leaves_a_ghost() {
     assert!(before.len() > 1);
     // At once: the manager hears heartbeats of neither, and does not know yet that one of them is no more.
     run.order(Order::Leave("w-1".into())).expect("it is a member");
-    run.order(Order::Join("w-1".into())).expect("it is no member any more");
+    run.order(Order::Join("w-1".into(), Arc::default())).expect("it is no member any more");
     run.run_until(at(123));
     let [(ghost, name, state)] = &ghosts(&run)[..] else { panic!("there is one ghost") };
     let ghost = *ghost;
@@ -620,7 +631,7 @@ fn who_leaves_and_joins_again_leaves_a_ghost() {
     // Once more, after it was noticed; then both go, and what the machine is now stays.
     run.order(Order::Leave("w-1".into())).expect("it is a member");
     run.run_until(at(240));
-    run.order(Order::Join("w-1".into())).expect("it is no member any more");
+    run.order(Order::Join("w-1".into(), Arc::default())).expect("it is no member any more");
     run.run_until(at(300));
     assert_eq!(ghosts(&run).iter().map(|ghost| ghost.2).collect::<Vec<_>>(), [NodeState::Down; 2]);
     run.order(Order::PowerOff("m-1".into())).expect("nature asks nobody");

@@ -680,15 +680,15 @@ fn a_removed_node_joins_again_with_the_token_that_holds_by_then() {
     scenario.services = vec![service("web", 6)];
     scenario.joins = vec![JoinPlan { at: None, ..late(&[2], 0, Some(Role::Worker)) }];
     scenario.script = vec![
-        script(10, Order::Join(vec![2].into())),
-        script(20, Order::Join(vec![2].into())),
+        script(10, Order::Join(vec![2].into(), std::sync::Arc::default())),
+        script(20, Order::Join(vec![2].into(), std::sync::Arc::default())),
         script(30, Order::Scale("web".into(), 9)),
         script(60, Order::RemoveNode(vec![2].into(), true)),
-        script(90, Order::Join(vec![2].into())),
+        script(90, Order::Join(vec![2].into(), std::sync::Arc::default())),
         script(120, Order::Scale("web".into(), 12)),
         script(130, Order::RemoveNode(vec![2].into(), true)),
         script(140, Order::RotateToken(Role::Worker)),
-        script(150, Order::Join(vec![2].into())),
+        script(150, Order::Join(vec![2].into(), std::sync::Arc::default())),
     ];
     let outcome = run(&scenario);
     let refused: Vec<&str> =

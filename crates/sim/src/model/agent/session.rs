@@ -109,6 +109,8 @@ impl Agents {
         daemon.alive = true;
         if daemon.fault.is_some() {
             daemon.calls = cx.now();
+        } else if daemon.locked {
+            // Whoever unlocks it lets it call.
         } else if daemon.out {
             // Nobody gives it a session, but it could join.
             cx.tell(Fact::AgentBack(node));

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use sched::spec::{Availability, NodeState};
+use sched::spec::{Availability, NodeState, Role};
 use sched::{NodeId, Row, TaskState, Time};
 
 use super::{Control, Cx};
@@ -72,11 +72,27 @@ impl Control {
         self.members.ids[node] = fresh;
         self.members.ghosts.insert(ghost, due);
         cx.at(due, Event::Ghost(ghost.index() as u32));
+        self.managers.leave_ghost(node);
         self.joins.removed(node);
         cx.tell(Fact::NodeRemoved(node));
         self.be_member(cx, node, false);
         cx.tell(Fact::NodeEligible(node, false));
         cx.tell(Fact::Ghost(node, true));
+    }
+
+    /// `docker node demote` of all ids that a machine had before.
+    pub(in crate::world) fn demote_ghosts(&mut self, cx: &mut Cx, node: usize) -> Result<(), Refusal> {
+        let ghosts = self.members.ghosts_of(node);
+        if ghosts.is_empty() {
+            return Err(self.not_found(node).into());
+        }
+        if self.managers.has_ghosts(node) {
+            self.managers.demote_ghosts(cx, node).map_err(Refusal::new)?;
+        }
+        for id in ghosts {
+            self.manager.set_role(cx.now(), id, Role::Worker, &mut self.commands)?;
+        }
+        Ok(())
     }
 
     /// The heartbeats of a ghost fail to come for too long. Without a leader nobody notices.
@@ -110,8 +126,11 @@ impl Control {
         if ghosts.is_empty() {
             return Err(self.not_found(node).into());
         }
+        if self.managers.has_ghosts(node) {
+            return Err(self.is_manager(ghosts[0]));
+        }
         for id in ghosts {
-            self.check_removal(node, id, force)?;
+            self.check_removal(id, force)?;
             self.manager.remove_node(cx.now(), id, &mut self.commands)?;
             self.members.ghosts.remove(&id);
             cx.tell(Fact::Ghost(node, false));
@@ -125,20 +144,17 @@ impl Control {
     }
 
     /// A manager stays a member until it is demoted.
-    pub(in crate::world) fn check_left(&self, node: usize) -> Result<(), Refusal> {
-        if self.managers.is_member(node) {
-            return Err(Refusal::new(format!(
-                "node {} is a cluster manager and is a member of the raft cluster. It must be demoted to worker before \
-                 removal",
-                self.node_name(node)
-            )));
-        }
-        Ok(())
+    fn is_manager(&self, id: NodeId) -> Refusal {
+        Refusal::new(format!(
+            "node {} is a cluster manager and is a member of the raft cluster. It must be demoted to worker before removal",
+            self.manager.cluster().nodes()[id].spec.id
+        ))
     }
 
-    fn check_removal(&self, node: usize, id: NodeId, force: bool) -> Result<(), Refusal> {
-        if !force && self.manager.cluster().nodes()[id].spec.state == NodeState::Ready {
-            return Err(Refusal::new(format!("node {} is not down and can't be removed", self.node_name(node))));
+    fn check_removal(&self, id: NodeId, force: bool) -> Result<(), Refusal> {
+        let spec = &self.manager.cluster().nodes()[id].spec;
+        if !force && spec.state == NodeState::Ready {
+            return Err(Refusal::new(format!("node {} is not down and can't be removed", spec.id)));
         }
         Ok(())
     }
@@ -153,6 +169,10 @@ impl Control {
             Fact::NodeCreated(node) => {
                 let mut spec = (*scenario.nodes[node].spec).clone();
                 (spec.state, spec.role) = (NodeState::Unknown, self.joins.role(node));
+                if let Some(hostname) = self.hostnames.get(&node) {
+                    spec.id = hostname.to_string();
+                    spec.description.get_or_insert_default().hostname.clone_from(&spec.id);
+                }
                 cx.note("join", name(node));
                 let answer = self.manager.join_node(cx.now(), self.members.id(node), spec, &mut self.commands);
                 self.note_answer(cx, answer);
@@ -181,9 +201,11 @@ impl Control {
     /// `docker node rm`. A manager must be demoted before, and without `--force` the node must be down (SwarmKit
     /// `manager/controlapi/node.go`, `RemoveNode`).
     pub(in crate::world) fn remove_node(&mut self, cx: &mut Cx, node: usize, force: bool) -> Result<(), Refusal> {
-        self.check_left(node)?;
         let id = self.members.id(node);
-        self.check_removal(node, id, force)?;
+        if self.managers.is_member(node) {
+            return Err(self.is_manager(id));
+        }
+        self.check_removal(id, force)?;
         self.manager.remove_node(cx.now(), id, &mut self.commands)?;
         self.joins.removed(node);
         cx.tell(Fact::NodeRemoved(node));

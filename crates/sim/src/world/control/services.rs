@@ -363,7 +363,7 @@ impl Control {
         let id = self.service(service)?;
         let service = &self.manager.cluster().services()[id];
         let slot = if service.spec.mode.is_per_node() {
-            let row = self.scenario.nodes.iter().position(|node| node.spec.id == slot).ok_or_else(nothing)?;
+            let row = self.machine_named(slot).ok_or_else(nothing)?;
             Slot::Node(self.members.id(row))
         } else {
             Slot::Number(slot.parse().map_err(|_| nothing())?)
