@@ -775,6 +775,14 @@ impl Cluster {
         details.get_or_insert_default().changed = Some(at);
     }
 
+    /// Writes down which generic units a task holds on its node, if that is not what its record says. Nobody is told.
+    pub(crate) fn set_units(&mut self, id: TaskId, generic: Vec<GenericResource>) {
+        let task = self.task_mut(id);
+        if task.generic() != generic {
+            task.details.get_or_insert_default().generic = generic;
+        }
+    }
+
     /// Gives a task its node. Only the scheduler does, or someone who writes more of the task at once.
     pub(crate) fn assign(&mut self, id: TaskId, node: NodeId, generic: Vec<GenericResource>) {
         let now = self.now;

@@ -262,7 +262,7 @@ impl Scheduler {
         }
     }
 
-    fn task_changed(&mut self, cluster: &Cluster, id: TaskId, reported: TaskState) {
+    fn task_changed(&mut self, cluster: &mut Cluster, id: TaskId, reported: TaskState) {
         let Some(task) = cluster.task(id) else { return };
         if task.state < TaskState::Pending {
             return;
@@ -311,8 +311,10 @@ impl Scheduler {
         } else {
             let number = self.enter(task, id, TaskStage::Placed);
             let group = &self.groups[number as usize].as_ref().expect("just entered").group;
+            // It was there before the scheduler was: it claims anew, whatever its record said (SwarmKit `NodeInfo.addTask`).
             let units = self.ledger.add(group, self.entries[id.row()].node, is_active(task));
             keep_units(&mut self.units, id, &units);
+            cluster.set_units(id, units);
         }
     }
 

@@ -165,6 +165,38 @@ fn rs_12_limits_do_not_matter() {
 
 /// What a node has of a kind, what services ask for in turn, and what each gets; `None` waits.
 #[test]
+fn tasks_that_a_scheduler_finds_claim_their_units_anew() {
+    let mut swarm = Swarm::new();
+    swarm.add(node("a").named("gpu", &["w", "x", "y", "z"]).count("apple", 5));
+    // They ran before there was a scheduler; their records say nothing of units until it starts.
+    swarm.adopt(service("old").count("gpu", 1).count("apple", 2).replicas(3), &[(1, "a"), (2, "a")]);
+    swarm.settle();
+    let mut held: Vec<String> = (1..=3).flat_map(|slot| swarm.units(&format!("old.{slot}"))).collect();
+    held.sort_unstable();
+    assert_eq!(
+        held,
+        ["apple=2", "apple=2", "gpu=w", "gpu=x"],
+        "two hold what they claimed, and the third found too few apples"
+    );
+    // What a task holds goes back when it ends, and the next leader's scheduler deals all of it out anew.
+    swarm.create(service("new").count("gpu", 2));
+    swarm.settle();
+    assert_eq!(swarm.units("new.1"), ["gpu=y", "gpu=z"]);
+    swarm.scale("old", 1);
+    swarm.settle();
+    swarm.change_leader();
+    swarm.up("a");
+    swarm.settle();
+    let mut held = [swarm.units("old.1"), swarm.units("new.1")].concat();
+    held.sort_unstable();
+    assert_eq!(
+        held,
+        ["apple=2", "gpu=w", "gpu=x", "gpu=y"],
+        "from the beginning of the list, whoever held which before"
+    );
+}
+
+#[test]
 fn generic_units_are_counted_or_named() {
     type Request<'a> = (&'a str, i64, Option<&'a [&'a str]>);
     let counted = |count| node("a").count("apple", count);
