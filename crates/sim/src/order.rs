@@ -686,7 +686,7 @@ impl UpdateEdit {
 /// Who may give an order.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Giver {
-    /// Somebody who asks the managers: without a leader it is refused.
+    /// Somebody who asks the managers: without a leader it waits for one, or is refused.
     Operator,
     /// Nature, or somebody who stands at the machine: nobody is asked.
     Nature,
@@ -882,6 +882,9 @@ pub enum Receipt {
     Service(ServiceId),
     /// These containers were found.
     Containers(Vec<TaskNo>),
+    /// Nothing yet: nobody leads, and the call hangs until somebody does or its time is up (moby `daemon/cluster`, 20 s). What
+    /// came of it is among the orders of the run when it is known.
+    Waits,
 }
 
 /// An order was not carried out, or in part only, in Docker's words; of an order for several nodes or services each that

@@ -78,6 +78,8 @@ enum Event {
     Deadline,
     /// A row of the scenario's services is submitted.
     Deploy(u32),
+    /// A manager looks for a leader on behalf of an order that waits.
+    Hanging(u32),
     /// Nothing: somebody stops the run here to look at it.
     Pause,
     /// A row of the scenario's script is due.
@@ -401,6 +403,7 @@ impl World {
                     cx.after(scenario.sample, Event::Sample);
                 }
             }
+            Event::Hanging(row) => self.door().look_for_leader(row),
             Event::Pause => {}
             Event::End => unreachable!("the loop ends there"),
         }

@@ -49,6 +49,8 @@ pub enum Stream {
     Link = 8,
     /// Which nodes a selector takes at random; the entity is the name of the event.
     Pick = 30,
+    /// Pauses between dials of a manager to another; the entity is a part of both nodes.
+    Dial = 31,
     /// Which container is killed; there is one entity for each row of the script.
     Kill = 9,
 }

@@ -7,7 +7,7 @@
 //! networks are other models: the agent asks for them by a [`Fact`].
 
 mod health;
-mod session;
+pub mod session;
 
 use std::collections::VecDeque;
 use std::num::NonZeroU32;

@@ -114,7 +114,7 @@ fn is_ideal(table: &Table<'_>) -> bool {
 
 fn managers(table: &Table<'_>, base: ManagersModel) -> ManagersModel {
     let base = if is_ideal(table) {
-        ManagersModel { debounce: Span::ZERO, backoff: AT_ONCE, certificate: AT_ONCE, ..base }
+        ManagersModel { debounce: Span::ZERO, backoff: Some(AT_ONCE), dial: Span::ZERO, certificate: AT_ONCE, ..base }
     } else {
         base
     };
@@ -124,7 +124,8 @@ fn managers(table: &Table<'_>, base: ManagersModel) -> ManagersModel {
         tick: table.read("tick", |value| value.duration_from(SHORTEST_PERIOD)).unwrap_or(base.tick),
         // With one tick all would lose patience together for ever.
         election: table.read("election", |value| value.count(2..=1000)).map_or(base.election, |periods| periods as u32),
-        backoff: table.read("backoff", Value::law).unwrap_or(base.backoff),
+        backoff: table.read("backoff", Value::law).or(base.backoff),
+        dial: base.dial,
         certificate: table.read("certificate", Value::law).unwrap_or(base.certificate),
         founded: table.read("founded", Value::boolean).unwrap_or(base.founded),
     }
@@ -321,8 +322,8 @@ mod tests {
         assert_eq!(models.managers, ManagersModel { history: 2, ..managers.clone() });
         assert_eq!(models.gossip, GossipModel { fanout: 5, ..gossip });
         let ideal = with("managers = { ideal = true, tick = \"2s\" }", base).managers;
-        let (debounce, backoff, certificate) = (Span::ZERO, AT_ONCE, AT_ONCE);
-        assert_eq!(ideal, ManagersModel { debounce, backoff, certificate, tick: millis(2000), ..managers });
+        let (debounce, backoff, dial, certificate) = (Span::ZERO, Some(AT_ONCE), Span::ZERO, AT_ONCE);
+        assert_eq!(ideal, ManagersModel { debounce, backoff, dial, certificate, tick: millis(2000), ..managers });
         assert_eq!(
             with("gossip = { sync = \"0s\" }", Models::default()).gossip,
             GossipModel { sync: Span::ZERO, ..NETWORKDB }

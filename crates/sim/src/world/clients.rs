@@ -15,7 +15,7 @@ use super::{Cx, Event};
 use crate::fact::{Fact, JobNo};
 use crate::model::failure::{self, FailureEvent};
 use crate::model::operator;
-use crate::order::{Answer, Client, Nodes, Order};
+use crate::order::{Answer, Client, Nodes, Order, Receipt};
 use crate::scenario::{Condition, Scenario, UpdateEnd};
 
 /// The state of the script: what waits for its condition, and what was begun and is not over.
@@ -235,7 +235,7 @@ impl Door<'_> {
         self.note_refusal(&answer);
     }
 
-    fn note_refusal(&mut self, answer: &Answer) {
+    pub(super) fn note_refusal(&mut self, answer: &Answer) {
         if let Err(refusal) = answer {
             refusal.texts.iter().for_each(|text| self.cx.note("refused", text.as_str()));
         }
@@ -252,6 +252,7 @@ impl Door<'_> {
             return self.cx.note("refused", format!("{name}: {refusal}"));
         }
         match self.order(Client::Deployment, Order::CreateService(Arc::new(plan.order())), row) {
+            Ok(Receipt::Waits) => {}
             Ok(_) => self.cx.note("deploy", name),
             Err(refusal) => self.cx.note("refused", format!("{name}: {refusal}")),
         }
@@ -297,6 +298,8 @@ impl Door<'_> {
     #[inline]
     pub(super) fn want(&mut self, fact: &Fact) {
         match *fact {
+            Fact::LeaderResumed => self.end_writes(false),
+            Fact::LeaderLost | Fact::LeaderElected(_) => self.end_writes(true),
             Fact::FailureNoticed { plan, unit } => self.announce(plan, unit, Availability::Drain),
             Fact::FailureRepaired { plan, unit } => self.announce(plan, unit, Availability::Active),
             Fact::ReplicasWanted { plan, replicas } => self.autoscale(plan, replicas),

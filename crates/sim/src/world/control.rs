@@ -330,6 +330,9 @@ impl Control {
         self.joins.asleep(node);
         self.sessions.up[node] &= up;
         let chance = part(entity(&self.scenario.nodes[node].spec.id), cx.now().as_nanos());
+        if !up && self.managers.leader() == Some(node) {
+            self.sessions.cut_off.get_or_insert(cx.now());
+        }
         let boot = || self.scenario.models.daemon.boot.sample(&mut self.seeds.stream(Stream::ManagerBoot, chance));
         self.managers.power(cx, node, up, boot);
         if !up {

@@ -4,15 +4,17 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use sched::spec::Role;
+use sched::{Span, Time};
 
-use super::Cx;
 use super::control::{Control, NO_LEADER, NO_MANAGER};
 use super::fabric::Fabric;
+use super::{Cx, Event};
 use crate::digest::Digest;
 use crate::engine::chance::below;
 use crate::engine::rng::{Stream, entity};
 use crate::fact::{Fact, TaskNo};
 use crate::model::links::Cause;
+use crate::model::managers::Response;
 use crate::order::{Answer, Client, Containers, Giver, JoinChange, Nodes, Order, Receipt, Record, Refusal, Registry};
 
 /// What was ordered so far. Arrivals that were created and removed as planned are not in it one by one: they are in the
@@ -20,6 +22,8 @@ use crate::order::{Answer, Client, Containers, Giver, JoinChange, Nodes, Order, 
 #[derive(Clone, Default, Debug)]
 pub(super) struct Book {
     records: Vec<Record>,
+    /// Orders that waited for a leader; those that wait still.
+    hanging: Vec<Option<Hanging>>,
     /// Orders of whoever drives the run.
     by_hand: u32,
 }
@@ -34,6 +38,22 @@ impl Book {
         self.by_hand += 1;
         self.by_hand - 1
     }
+}
+
+/// moby `daemon/cluster`, `swarmRequestTimeout`: so long a client waits for the managers.
+const PATIENCE: Span = Span::from_secs(20);
+/// SwarmKit `manager/state/raft`, `LeaderConn`: a manager looks so often for a leader.
+const LOOK: Span = Span::from_secs(1);
+
+/// An order that waits for a leader.
+#[derive(Clone, Debug)]
+struct Hanging {
+    since: Time,
+    by: Client,
+    order: Order,
+    number: u32,
+    /// Whether a leader without a majority has it.
+    is_written: bool,
 }
 
 /// Where orders are given.
@@ -51,8 +71,65 @@ impl Door<'_> {
     /// Somebody orders something, and what can be done of it at once is done. `number` is that of the order among those of
     /// its client: its chance, and the cause of what it breaks.
     pub(super) fn order(&mut self, by: Client, order: Order, number: u32) -> Answer {
-        let now = self.cx.now();
+        if order.giver() == Giver::Operator {
+            let now = self.cx.now();
+            let refusal = match self.control.managers.response(now) {
+                Response::Leads => None,
+                Response::Refused => Some(NO_LEADER),
+                Response::Nobody if !self.control.managers.is_founded() => Some(NO_MANAGER),
+                Response::Nobody => Some("Cannot connect to the Docker daemon of any manager"),
+                waits @ (Response::Written | Response::Waits) => {
+                    let is_written = waits == Response::Written;
+                    let row = self.book.hanging.len() as u32;
+                    self.book.hanging.push(Some(Hanging { since: now, by, order, number, is_written }));
+                    self.cx.after(LOOK, Event::Hanging(row));
+                    return Ok(Receipt::Waits);
+                }
+            };
+            if let Some(refusal) = refusal {
+                return self.note(by, order, Err(Refusal::new(refusal)));
+            }
+        }
         let answer = self.carry_out(&order, number);
+        self.note(by, order, answer)
+    }
+
+    /// A manager looks for a leader on behalf of an order that waits.
+    pub(super) fn look_for_leader(&mut self, row: u32) {
+        let waits = self.book.hanging[row as usize].as_ref().map(|hanging| (hanging.since, hanging.is_written));
+        let Some((since, is_written)) = waits else { return };
+        if self.control.managers.lead() && !is_written {
+            self.end_wait(row, None);
+        } else if since + PATIENCE <= self.cx.now() {
+            self.end_wait(row, Some("context deadline exceeded"));
+        } else {
+            self.cx.after(LOOK, Event::Hanging(row));
+        }
+    }
+
+    /// What a leader wrote down without a majority is done when it has one again, and lost when it gives up.
+    pub(super) fn end_writes(&mut self, is_lost: bool) {
+        for row in 0..self.book.hanging.len() {
+            if self.book.hanging[row].as_ref().is_some_and(|hanging| hanging.is_written) {
+                self.end_wait(row as u32, is_lost.then_some("node lost leader status"));
+            }
+        }
+    }
+
+    /// An order that waited is carried out or refused.
+    fn end_wait(&mut self, row: u32, refusal: Option<&str>) {
+        let Some(Hanging { by, order, number, .. }) = self.book.hanging[row as usize].take() else { return };
+        let answer = match refusal {
+            Some(text) => self.note(by, order, Err(Refusal::new(text))),
+            None if by == Client::Deployment => return self.deploy(number),
+            None => self.order(by, order, number),
+        };
+        self.note_refusal(&answer);
+    }
+
+    /// Writes down what came of an order.
+    fn note(&mut self, by: Client, order: Order, answer: Answer) -> Answer {
+        let now = self.cx.now();
         self.digest.order(now, &order, &answer);
         if by != Client::Arrivals || answer.is_err() {
             self.book.records.push(Record { at: now, by, order, answer: answer.clone() });
@@ -61,10 +138,6 @@ impl Door<'_> {
     }
 
     fn carry_out(&mut self, order: &Order, number: u32) -> Answer {
-        if order.giver() == Giver::Operator && !self.control.managers.lead() {
-            let is_founded = self.control.managers.is_founded();
-            return Err(Refusal::new(if is_founded { NO_LEADER } else { NO_MANAGER }));
-        }
         let Door { cx, control, fabric, .. } = self;
         match order {
             Order::CreateService(new) => return control.create(cx, new).map(Receipt::Service),

@@ -79,7 +79,10 @@ fn silence_that_lasts_too_long_while_the_leader_decides_nothing_is_noticed_after
         .filter(|mark| mark.kind == "detected" && mark.label == "w-1")
         .map(|mark| mark.time_s)
         .collect();
-    assert_eq!(noticed, [117.0], "when the leader has its majority again");
+    assert!(
+        noticed.len() == 1 && (117.0..119.0).contains(&noticed[0]),
+        "when the leader has its majority again: {noticed:?}"
+    );
     assert_eq!(is(&outcome, "running_final"), 2.0, "and the lost task is replaced");
 }
 

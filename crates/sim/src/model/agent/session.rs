@@ -19,7 +19,7 @@ const BACKOFF_MAX: Span = Span::from_secs(8);
 
 /// When an agent whose calls have had no answer since `first` calls next, seen from `now`. A call that cannot reach anybody takes
 /// `unreachable` to fail; one that is under way gets through. Before `first` the agent still has its session.
-pub(super) fn next_call(first: Time, now: Time, unreachable: Span, rng: &mut ChaCha8Rng) -> Time {
+pub fn next_call(first: Time, now: Time, unreachable: Span, rng: &mut ChaCha8Rng) -> Time {
     if now < first {
         return now;
     }

@@ -2,13 +2,20 @@
 
 use std::sync::Arc;
 
+use sched::{Span, Time};
+
 use super::{Control, Cx};
+use crate::engine::chance::unit;
 use crate::engine::rng::{Stream, entity, part};
 use crate::fact::{Fact, NetworkFault};
+use crate::model::agent::session;
 use crate::model::heartbeat;
 use crate::model::links::Links;
 use crate::world::Event;
 use sched::spec::NodeState;
+
+/// SwarmKit `agent/session.go`: an agent gives its session up when a heartbeat had no answer for so long.
+const UNANSWERED: Span = Span::from_secs(5);
 
 /// Which agents have a session with the leader of now, and what the others have to say.
 #[derive(Clone, Debug)]
@@ -30,6 +37,10 @@ pub(super) struct Sessions {
     called: Vec<bool>,
     expired: Vec<heartbeat::Expired>,
     held: Vec<Vec<sched::Event>>,
+    /// Since when the leader hears and answers nobody, if that is so.
+    pub(super) cut_off: Option<Time>,
+    /// For each node, when the last session of its agent failed, or will: since then it calls.
+    calls: Vec<Time>,
     /// Nodes that were looked at.
     #[cfg(test)]
     looks: usize,
@@ -49,6 +60,8 @@ impl Sessions {
             called: vec![false; nodes],
             expired: Vec::new(),
             held: vec![Vec::new(); nodes],
+            cut_off: None,
+            calls: vec![Time::ZERO; nodes],
             #[cfg(test)]
             looks: 0,
         }
@@ -102,11 +115,11 @@ impl Control {
             }
             Fact::LeaderLost => {
                 cx.note("managers", "no leader");
-                self.end_sessions();
+                self.end_sessions(cx);
             }
             Fact::LeaderElected(node) => {
                 if self.sessions.stalled.is_some() {
-                    self.end_sessions();
+                    self.end_sessions(cx);
                 }
                 cx.note("managers", format!("{} leads", self.scenario.nodes[*node].spec.id));
                 if let Some(side) = links.side(*node) {
@@ -119,24 +132,34 @@ impl Control {
         }
     }
 
-    /// No leader has a session with anybody any more.
-    fn end_sessions(&mut self) {
+    /// No leader has a session with anybody any more. Agents know at once if a leader ended them, by the next heartbeat if it
+    /// was lost without a word.
+    fn end_sessions(&mut self, cx: &Cx) {
         self.armed = None;
         self.heartbeats.forget();
-        self.sessions.close();
-        self.sessions.stalled = None;
+        let open = self.sessions.close();
+        let open = self.sessions.stalled.take().unwrap_or(open);
+        let period = self.scenario.models.heartbeat.period.as_secs_f64();
+        for node in (0..open.len()).filter(|node| open[*node]) {
+            let chance = part(self.entity(node), u64::from(self.sessions.leader));
+            self.sessions.calls[node] = self.sessions.cut_off.map_or(cx.now(), |since| {
+                let mut rng = self.seeds.stream(Stream::Rejoin, part(chance, 1));
+                since + Span::from_secs_f64(unit(&mut rng) * period) + UNANSWERED
+            });
+        }
         self.sessions.called.fill(false);
         self.sessions.expired.clear();
     }
 
-    /// A new leader takes over from what the store holds. Agents that are up call it, each after a random part of the
-    /// longest back-off (SwarmKit `agent/agent.go`: 8 s).
+    /// A new leader takes over from what the store holds. Agents that are up call it, each when its back-off under way is over
+    /// (SwarmKit `agent/agent.go`); calls before that were answered by other managers that there is no leader.
     fn lead(&mut self, cx: &mut Cx) {
         self.sessions.leader += 1;
+        self.sessions.cut_off = None;
         self.manager.change_leader(cx.now(), &mut self.commands);
         let leader = self.sessions.leader;
         let scenario = Arc::clone(&self.scenario);
-        for (node, plan) in scenario.nodes.iter().enumerate() {
+        for node in 0..scenario.nodes.len() {
             if !self.joins.is_there(node) {
                 continue;
             }
@@ -145,13 +168,21 @@ impl Control {
                 self.heartbeats.unknown(cx, node);
             }
             if self.sessions.up[node] {
-                let chance = part(entity(&plan.spec.id), u64::from(leader));
-                let span = scenario.models.managers.backoff.sample(&mut self.seeds.stream(Stream::Rejoin, chance));
-                cx.after(span, Event::Rejoin { node: node as u32, leader });
+                let mut rng = self.seeds.stream(Stream::Rejoin, part(self.entity(node), u64::from(leader)));
+                let failed = self.sessions.calls[node];
+                let due = match scenario.models.managers.backoff {
+                    Some(law) => cx.now() + law.sample(&mut rng),
+                    None => session::next_call(failed, cx.now().max(failed), Span::ZERO, &mut rng),
+                };
+                cx.at(due, Event::Rejoin { node: node as u32, leader });
             }
         }
         self.await_ghosts(cx, true);
         self.try_again(cx);
+    }
+
+    fn entity(&self, node: usize) -> u64 {
+        entity(self.node_name(node))
     }
 
     /// An agent calls the new leader, if that still leads.
@@ -235,6 +266,9 @@ impl Control {
             _ => links.fault(node),
         };
         let before = std::mem::replace(&mut self.sessions.fault[node], fault);
+        if self.managers.leader() == Some(node) {
+            self.sessions.cut_off = links.fault(node).and(self.sessions.cut_off.or(Some(cx.now())));
+        }
         match fault {
             Some(fault) if before != Some(fault) => cx.tell(Fact::Unreachable(node, fault)),
             None if before.is_some() => cx.tell(Fact::Reachable(node)),
