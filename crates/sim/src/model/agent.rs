@@ -293,6 +293,8 @@ struct Daemon {
     left: bool,
     /// Whether its engine, if it runs, waits to be unlocked before it has to do with the swarm.
     locked: bool,
+    /// Whether containers may run that no engine has.
+    has_orphans: bool,
     /// Messages do not overtake each other: when the last one arrives there, and here.
     down: Time,
     up: Time,
@@ -467,6 +469,7 @@ impl Agents {
             out: false,
             left: false,
             locked: false,
+            has_orphans: false,
             down: Time::ZERO,
             up: Time::ZERO,
             weak: None,
@@ -630,9 +633,11 @@ impl Agents {
         longest
     }
 
-    /// An engine is killed alone: running containers live on, what was under way is lost.
-    pub fn kill_engine<E: From<AgentEvent>>(&mut self, cx: &mut Context<E>, node: usize) -> Span {
+    /// An engine is killed alone: running containers live on, what was under way is lost. The next engine kills what it finds
+    /// (moby `daemon`, `restore`), unless it is told to leave it alone (`live`).
+    pub fn kill_engine<E: From<AgentEvent>>(&mut self, cx: &mut Context<E>, node: usize, live: bool) -> Span {
         self.lose_agent(node);
+        self.nodes[node].has_orphans = !live;
         for task in self.tasks_on(node) {
             if self.containers[task.row()].as_ref().is_some_and(|container| container.phase != Phase::Running) {
                 self.lose(cx, task);
@@ -888,6 +893,9 @@ impl Agents {
             AgentEvent::Worked => self.worked(cx),
             AgentEvent::Booted { node, cycle } => {
                 if self.nodes[node as usize].cycle == cycle {
+                    if std::mem::take(&mut self.nodes[node as usize].has_orphans) {
+                        self.tasks_on(node as usize).into_iter().for_each(|task| self.lose(cx, task));
+                    }
                     self.call(cx, node as usize);
                 }
             }
@@ -1406,6 +1414,37 @@ mod tests {
     }
 
     #[test]
+    fn what_is_assigned_and_stopped_in_one_message_never_begins() {
+        with_lab(|lab| {
+            let first = lab.run_one();
+            lab.desire(first, DesiredState::Shutdown);
+            let second = lab.run_one();
+            lab.agents.remove(&mut lab.cx, second);
+            // Without a second's wait: nothing is under way that would have to be broken off.
+            assert_eq!(lab.until(9.0), ["0.2s report 0 Shutdown"]);
+        });
+    }
+
+    #[test]
+    fn containers_outlive_a_killed_engine_until_the_next_one_finds_them() {
+        for (live, expected) in [
+            (false, &["41s ended 0", "41.001s registered 0", "41.1s report 0 Failed task: non-zero exit (255)"][..]),
+            (true, &["41.001s registered 0", "41.1s report 0 Running"]),
+        ] {
+            with_lab(|lab| {
+                lab.run_one();
+                lab.until(10.0);
+                lab.agents.kill_engine(&mut lab.cx, 0, live);
+                assert_eq!(lab.until(40.0), [""; 0], "they run on");
+                assert_eq!(lab.agents.processes(0), 1);
+                lab.agents.start_engine(&mut lab.cx, 0, Span::ZERO, Law::Fixed(Span::from_secs(1)));
+                let log = lab.until(60.0);
+                assert_eq!(log, expected);
+            });
+        }
+    }
+
+    #[test]
     fn what_was_not_started_stops_without_a_signal() {
         with_lab(|lab| {
             let task = lab.assign(DesiredState::Ready, false, &ContainerSpec::default(), Behaviour::default());
@@ -1644,7 +1683,7 @@ mod tests {
                     lab.run_one();
                     lab.until(5.0);
                     if keeps {
-                        lab.agents.kill_engine(&mut lab.cx, 0);
+                        lab.agents.kill_engine(&mut lab.cx, 0, true);
                     } else {
                         lab.agents.crash_engine(&mut lab.cx, 0);
                     }

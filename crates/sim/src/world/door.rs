@@ -447,7 +447,7 @@ impl Door<'_> {
         }
         let lasts = match how {
             Stop::Politely => fabric.agents.stop_engine(cx, node),
-            Stop::Alone => fabric.agents.kill_engine(cx, node),
+            Stop::Alone => fabric.agents.kill_engine(cx, node, again.is_some()),
             Stop::Crash => fabric.agents.crash_engine(cx, node),
         };
         if let Some(start) = again {
@@ -478,7 +478,7 @@ impl Door<'_> {
 enum Stop {
     /// Containers get the stop signal.
     Politely,
-    /// Its containers live on.
+    /// Its containers live on, until it is started again if that is another order.
     Alone,
     /// Its containers are killed with it.
     Crash,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rand_chacha::ChaCha8Rng;
 use sched::{DesiredState, Span, TaskState, Time};
 
-use super::{AgentEvent, Agents, Assignment, Commit, CommitNo, Daemon, LOST, Process, Report, exit_error};
+use super::{AgentEvent, Agents, Assignment, Commit, CommitNo, Daemon, LOST, Phase, Process, Report, exit_error};
 use crate::engine::chance::unit;
 use crate::engine::law::Law;
 use crate::engine::rng::{Stream, part};
@@ -75,25 +75,35 @@ impl Agents {
 
     pub(super) fn take_assignments<E: From<AgentEvent>>(&mut self, cx: &mut Context<E>, node: usize) {
         let mut batch = self.nodes[node].sent.pop_front().expect("what arrives was sent");
+        // A message says of each task only what holds at its end (SwarmKit `manager/dispatcher/assignments.go`): a task that is
+        // assigned and told to stop in one never begins.
+        for assignment in &mut batch {
+            let (task, desired) = match *assignment {
+                Assignment::Remove(task) => {
+                    self.discard(cx, task);
+                    continue;
+                }
+                Assignment::Assign(task, desired) | Assignment::Desired(task, desired) => (task, desired),
+            };
+            if let Some(container) = self.container(task) {
+                let is_new = container.phase == Phase::Idle && container.state == TaskState::Assigned;
+                let raised = container.known < Some(desired);
+                container.known = container.known.max(Some(desired));
+                if is_new || !raised {
+                    *assignment = Assignment::Assign(task, desired);
+                }
+            }
+        }
         for assignment in batch.drain(..) {
             match assignment {
-                Assignment::Assign(task, desired) => {
-                    if let Some(container) = self.container(task) {
-                        container.known = container.known.max(Some(desired));
-                        self.step(cx, task);
-                    }
-                }
+                Assignment::Assign(task, _) => self.step(cx, task),
                 Assignment::Desired(task, desired) => {
-                    if let Some(container) = self.container(task) {
-                        let raised = container.known < Some(desired);
-                        container.known = container.known.max(Some(desired));
-                        if raised && desired < DesiredState::Shutdown {
-                            self.disturb(cx, task);
-                        }
-                        self.step(cx, task);
+                    if desired < DesiredState::Shutdown {
+                        self.disturb(cx, task);
                     }
+                    self.step(cx, task);
                 }
-                Assignment::Remove(task) => self.discard(cx, task),
+                Assignment::Remove(_) => {}
             }
         }
         // The batch's memory serves the next one.
