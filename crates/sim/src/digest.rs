@@ -263,34 +263,45 @@ pub struct Trace {
     pub checkpoints: Vec<Digest>,
     /// The last 16 bits of the digest after each event, if they are kept.
     pub fine: Option<Vec<u16>>,
+    /// After how many events the next checkpoint is.
+    next: u64,
 }
 
 impl Trace {
     /// Of a run that begins; `is_fine` keeps something after every event, two bytes.
     pub fn new(is_fine: bool) -> Trace {
-        Trace { every: 1, fine: is_fine.then(Vec::new), ..Trace::default() }
+        Trace { every: 1, next: 1, fine: is_fine.then(Vec::new), ..Trace::default() }
     }
 
     /// An event was handled.
     #[inline]
-    pub(crate) fn note(&mut self, digest: Digest) {
+    pub(crate) fn note(&mut self, digest: &Digest) {
         self.events += 1;
-        self.digest = digest;
         if let Some(fine) = &mut self.fine {
             fine.push(digest.short());
         }
-        if self.events.is_multiple_of(self.every) {
-            self.checkpoints.push(digest);
-            if self.checkpoints.len() == CHECKPOINTS {
-                // Every second one is enough from here on.
-                let mut row = 0;
-                self.checkpoints.retain(|_| {
-                    row += 1;
-                    row % 2 == 0
-                });
-                self.every *= 2;
-            }
+        if self.events == self.next {
+            self.check_point(*digest);
         }
+    }
+
+    /// The run is over, with this digest.
+    pub(crate) fn end(self, digest: Digest) -> Trace {
+        Trace { digest, ..self }
+    }
+
+    fn check_point(&mut self, digest: Digest) {
+        self.checkpoints.push(digest);
+        if self.checkpoints.len() == CHECKPOINTS {
+            // Every second one is enough from here on.
+            let mut row = 0;
+            self.checkpoints.retain(|_| {
+                row += 1;
+                row % 2 == 0
+            });
+            self.every *= 2;
+        }
+        self.next = self.events + self.every;
     }
 }
 
@@ -400,8 +411,9 @@ mod tests {
         for number in 0..1000 {
             let digest = of(&[(number, Fact::RequestFailed)]);
             digests.push(digest);
-            trace.note(digest);
+            trace.note(&digest);
         }
+        let trace = trace.end(digests[999]);
         assert_eq!((trace.events, trace.every), (1000, 16));
         let kept: Vec<Digest> = digests.iter().copied().skip(15).step_by(16).collect();
         assert_eq!(trace.checkpoints, kept);

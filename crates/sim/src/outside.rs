@@ -105,7 +105,11 @@ fn plainly(error: &io::Error) -> io::Error {
 /// Whether a character steers a terminal, ends a line, turns the direction of the text around it, or cannot be seen:
 /// control characters, the separators of lines and paragraphs, and what Unicode calls ignorable by default, without the
 /// selectors of variants (U+FE00 to U+FE0F), which emoji need.
+#[inline]
 pub fn is_hidden(c: char) -> bool {
+    if c.is_ascii() {
+        return c.is_ascii_control();
+    }
     c.is_control()
         || matches!(c,
             '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}'
@@ -116,6 +120,10 @@ pub fn is_hidden(c: char) -> bool {
 
 /// Text on one line, fit for a terminal: hidden characters are written as `\u{..}`, line breaks and tabs as blanks.
 pub fn shown(text: &str) -> String {
+    // Nearly every cell of a table is like this.
+    if text.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic()) {
+        return text.to_string();
+    }
     let whole = |c: char| if matches!(c, '\n' | '\r' | '\t') { ' ' } else { c };
     escaped(text.chars().map(whole))
 }

@@ -224,7 +224,7 @@ impl World {
             let _ = self.control.set_availability(&mut self.cx, node, sched::spec::Availability::Drain);
         }
         self.dispatch(now, event);
-        self.trace.note(self.digest);
+        self.trace.note(&self.digest);
         true
     }
 
@@ -308,7 +308,7 @@ impl World {
     fn close(mut self) -> Outcome {
         let Ending { at, failed } = self.ending.take().expect("the run is over");
         // An order by hand may have come after the last event.
-        let trace = Trace { digest: self.digest, ..std::mem::take(&mut self.trace) };
+        let trace = std::mem::take(&mut self.trace).end(self.digest);
         if failed.is_some() {
             return Outcome { trace, ..self.observer.give_up(at, failed) };
         }

@@ -266,7 +266,12 @@ impl Area {
     fn begin(now: Time, value: u64) -> Area {
         Area { value, max: value, since: now, sum: 0 }
     }
+    #[inline]
     fn set(&mut self, now: Time, value: u64) {
+        // Most counts of a service stay as they are when another one changes.
+        if value == self.value {
+            return;
+        }
         self.sum += u128::from((now - self.since).as_nanos()) * u128::from(self.value);
         self.since = now;
         self.value = value;
