@@ -329,7 +329,7 @@ pub enum Registry {
     Answers(bool),
     /// It has an image of this name, or has it not any more.
     Has(Name, bool),
-    /// A tag is moved: the first name means what the second one means.
+    /// A tag is moved: for whoever creates or updates a service from then on the first name means what the second one means.
     MoveTag(Name, Name),
     /// Bytes per second of its uplink; `None` is unlimited.
     Bandwidth(Option<u64>),

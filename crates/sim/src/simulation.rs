@@ -262,7 +262,7 @@ impl Simulation {
         self.world.ghosts()
     }
 
-    /// A node by its name.
+    /// A node by its name, that of now or that of the scenario.
     pub fn node(&self, name: &str) -> Option<Node> {
         let row = self.row(name)?;
         self.nodes().nth(row)
@@ -327,7 +327,7 @@ impl Simulation {
     }
 
     fn row(&self, name: &str) -> Option<usize> {
-        self.scenario().nodes.iter().position(|node| node.spec.id == name)
+        self.world.machine_named(name)
     }
 
     fn service_of(&self, id: ServiceId) -> Option<Service> {

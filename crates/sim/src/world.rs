@@ -479,6 +479,11 @@ impl World {
         self.control.managers.lead()
     }
 
+    /// The machine that bears a name.
+    pub fn machine_named(&self, name: &str) -> Option<usize> {
+        self.control.machine_named(name)
+    }
+
     /// The manager's id of a node.
     pub fn id(&self, node: usize) -> sched::NodeId {
         self.control.id(node)

@@ -219,8 +219,9 @@ struct Content {
     /// Whether the registry has heard of it.
     is_known: bool,
     layers: Arc<[u32]>,
-    /// Whether the registry does not have it.
+    /// Whether the registry does not have it, and whether it never had, so that no node can have it either.
     missing: bool,
+    never: bool,
     /// The layer whose bytes do not match its digest.
     corrupt: Option<u32>,
 }
@@ -378,7 +379,8 @@ impl Images {
             let corrupt = image.corrupt.and_then(|number| layers.get(number).copied());
             let name: Arc<str> = image.name.as_str().into();
             names.insert(Reference::name_of(&name).into(), contents.len() as u32);
-            contents.push(Content { name, is_known: true, layers, missing: image.missing, corrupt });
+            let (missing, never) = (image.missing, image.missing);
+            contents.push(Content { name, is_known: true, layers, missing, never, corrupt });
         }
         let node = || Store {
             slots: model.max_downloads.max(1),
@@ -527,7 +529,14 @@ impl Images {
         let row = self.contents.len() as u32;
         self.names.insert(one_name, row);
         self.names.insert(Arc::clone(&name), row);
-        self.contents.push(Content { name, is_known: false, layers: Arc::default(), missing: false, corrupt: None });
+        self.contents.push(Content {
+            name,
+            is_known: false,
+            layers: Arc::default(),
+            missing: false,
+            never: false,
+            corrupt: None,
+        });
         row
     }
 
@@ -584,18 +593,9 @@ impl Images {
     /// The registry does not have an image any more, or has it again. What is on nodes or on its way stays.
     pub fn set_missing(&mut self, image: &str, missing: bool) {
         let row = self.row_of(image);
-        self.contents[row as usize].missing = missing;
-    }
-
-    /// From now on the registry means with one name what it means with another: the next pull gets other layers. Pulls that
-    /// have their manifest already go on with what that said.
-    pub fn move_tag(&mut self, image: &str, other: &str) {
-        let (from, to) = (self.row_of(image) as usize, self.row_of(other) as usize);
-        let content = Content { name: Arc::clone(&self.contents[from].name), ..self.contents[to].clone() };
-        let row = self.contents.len() as u32;
-        let old = from as u32;
-        self.contents.push(content);
-        self.names.values_mut().filter(|row| **row == old).for_each(|at| *at = row);
+        let content = &mut self.contents[row as usize];
+        content.missing = missing;
+        content.never &= missing;
     }
 
     /// The registry's uplink carries so many bytes per second from now on.
@@ -801,7 +801,7 @@ impl Images {
         }
         let image = &self.contents[image as usize];
         let is_there = || image.layers.iter().all(|&layer| self.cached.has(node as usize, layer));
-        if image.is_known && !image.missing && is_there() {
+        if image.is_known && !image.never && is_there() {
             return self.copy(cx, pull);
         }
         let error =

@@ -130,6 +130,8 @@ pub(super) struct Control {
     networks: BTreeSet<String>,
     absent_networks: BTreeSet<String>,
     pub(super) files: Files,
+    /// What the registry means with names of images whose tags were moved: another name for what that meant at first.
+    tags: BTreeMap<String, String>,
     /// The manager's services by arrival.
     jobs: Vec<Option<ServiceId>>,
     /// What waits for a leader.
@@ -188,6 +190,7 @@ impl Control {
             networks: scenario.networks.iter().map(|network| network.name.clone()).collect(),
             absent_networks: BTreeSet::new(),
             files: Files::default(),
+            tags: BTreeMap::new(),
             jobs: Vec::new(),
             postponed: Vec::new(),
             numbers: Vec::new(),

@@ -246,7 +246,7 @@ impl Door<'_> {
             Order::Registry(change) => match change {
                 Registry::Answers(answers) => fabric.images.switch(cx, *answers),
                 Registry::Has(image, has) => fabric.images.set_missing(image, !has),
-                Registry::MoveTag(image, other) => fabric.images.move_tag(image, other),
+                Registry::MoveTag(image, other) => control.move_tag(image, other),
                 Registry::Bandwidth(rate) => fabric.images.set_bandwidth(cx, *rate),
                 Registry::Latency(latency) => fabric.images.set_latency(*latency),
                 Registry::Limit(limit) => fabric.images.set_limit(*limit),

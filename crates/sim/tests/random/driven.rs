@@ -67,7 +67,7 @@ fn same(one: &Outcome, other: &Outcome) -> bool {
 fn look(run: &Simulation) {
     let nodes: Vec<String> = run.nodes().map(|node| node.spec.id.clone()).collect();
     for node in &nodes {
-        assert!(run.node(node).is_some_and(|view| view.spec.id == *node));
+        assert!(run.node(node).is_some_and(|found| found.spec.id == *node));
         run.tasks_on(node).iter().for_each(|task| assert!(task.node.is_some()));
         run.images(node);
     }

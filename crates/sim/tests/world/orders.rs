@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use sched::spec::{Availability, NodeState, Role};
 use sched::{Span, Time};
-use sim::order::{Change, Edit, JoinChange, JoinToken, Order, Receipt, SwarmChange};
+use sim::order::{Change, Edit, JoinChange, JoinToken, Order, Receipt, Registry, SwarmChange};
 use sim::scenario::{self, Scenario};
 use sim::simulation::Simulation;
 
@@ -366,4 +366,41 @@ fn a_file_can_begin_without_a_swarm() {
     let complaint =
         scenario::parse(Path::new("x.toml"), &text.replace("join = {}\n", "")).expect_err("they are in a swarm");
     assert!(complaint.to_string().contains("there is no swarm at the beginning: expected `join = {}`"), "{complaint}");
+}
+
+#[test]
+fn a_moved_tag_is_for_who_asks_for_it_later() {
+    let images = |run: &Simulation, name: &str| -> Vec<String> {
+        let tasks = run.tasks(name).into_iter().filter(|task| task.desired == sched::DesiredState::Running);
+        tasks.map(|task| task.image).collect()
+    };
+    let mut run = begin(MANAGERS);
+    run.run_until(at(60));
+    let move_tag = |image: &str, other: &str| Order::Registry(Registry::MoveTag(image.into(), other.into()));
+    run.order(move_tag("web", "web:2")).expect("nature asks nobody");
+    // The service has the digest of then, also for tasks that are started anew.
+    run.order(Order::Force("web".into())).expect("there is a leader");
+    run.run_until(at(200));
+    assert_eq!(images(&run, "web"), ["web"; 4]);
+    // Who names the tag again gets what it means by now, however it is written.
+    let update = |image: &str| Order::UpdateService("web".into(), Change::image(image).into());
+    run.order(update("web:latest")).expect("there is a leader");
+    run.run_until(at(400));
+    assert_eq!(images(&run, "web"), ["web:2"; 4]);
+    let before = run.tasks("web").len();
+    run.order(update("docker.io/library/web")).expect("there is a leader");
+    run.run_until(at(500));
+    assert_eq!((images(&run, "web"), run.tasks("web").len()), (vec!["web:2".to_string(); 4], before));
+}
+
+#[test]
+fn an_image_that_the_registry_lost_runs_where_it_is() {
+    let mut run = begin(MANAGERS);
+    run.run_until(at(60));
+    run.order(Order::Registry(Registry::Has("web".into(), false))).expect("nature asks nobody");
+    run.order(Order::Force("web".into())).expect("there is a leader");
+    run.run_until(at(200));
+    let service = run.service("web").expect("it is there");
+    assert_eq!(service.running, 4);
+    assert!(run.tasks("web").iter().all(|task| task.state != sched::TaskState::Rejected));
 }

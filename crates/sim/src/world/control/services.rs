@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use sched::spec::{Mode, ServiceSpec};
-use sched::{DesiredState, Row, ServiceId, Slot, TaskId, TaskState};
+use sched::spec::{Mode, PublishMode, ServiceSpec};
+use sched::{DesiredState, Reference, Row, ServiceId, Slot, TaskId, TaskState};
 
 use super::{Control, Cx, Origin};
 use crate::engine::chance::below_by_remainder;
@@ -170,12 +170,32 @@ impl Control {
         Ok(id)
     }
 
-    fn create_service(&mut self, cx: &Cx, spec: ServiceSpec, origin: Origin) -> Result<ServiceId, Refusal> {
+    fn create_service(&mut self, cx: &Cx, mut spec: ServiceSpec, origin: Origin) -> Result<ServiceId, Refusal> {
         self.check_names(&spec)?;
+        spec.task.container.image = self.resolve(&spec.task.container.image);
         let id = self.manager.create_service(cx.now(), spec, &mut self.commands)?;
         assert_eq!(id.index(), self.origins.len(), "services come in rows");
         self.origins.push(origin);
         Ok(id)
+    }
+
+    /// A tag is moved: whoever names it from now on gets what the other one means now.
+    pub(in crate::world) fn move_tag(&mut self, image: &str, other: &str) {
+        let other = self.resolve(other);
+        self.tags.insert(Reference::name_of(image), other);
+    }
+
+    /// What Docker's command line makes of an image: it asks the registry for the digest, and puts that into the service. A tag
+    /// that is moved later changes nothing for services that are there (docker/cli `--resolve-image`, `always` by default).
+    fn resolve(&self, image: &str) -> String {
+        let moved = if self.tags.is_empty() { None } else { self.tags.get(&Reference::name_of(image)) };
+        moved.map_or(image, String::as_str).to_string()
+    }
+
+    /// The same for a service that has an image: one that is the same is not another because of how it is written.
+    fn resolve_instead(&self, old: &str, new: &str) -> String {
+        let new = self.resolve(new);
+        if Reference::name_of(old) == Reference::name_of(&new) { old.to_string() } else { new }
     }
 
     /// `docker service update`.
@@ -184,7 +204,14 @@ impl Control {
         if let Some(refusal) = change.refused_of(&self.manager.cluster().services()[id].spec.mode) {
             return Err(Refusal::new(refusal));
         }
-        self.update_service(cx, id, |spec, behaviour| change.apply(spec, behaviour))
+        let image = change.new_image().map(|new| {
+            let old = &self.manager.cluster().services()[id].spec.task.container.image;
+            self.resolve_instead(old, new)
+        });
+        self.update_service(cx, id, |spec, behaviour| {
+            change.apply(spec, behaviour);
+            spec.task.container.image = image.unwrap_or_else(|| spec.task.container.image.clone());
+        })
     }
 
     /// The specification and the behaviour of the containers become others.
@@ -444,10 +471,12 @@ impl Control {
             let name = &new.spec.name;
             let (verb, answer) = match there.get(name) {
                 Some(id) => {
+                    let old = &self.manager.cluster().services()[*id].spec.task.container.image;
+                    let image = self.resolve_instead(old, &new.spec.task.container.image);
                     let update = self.update_service(cx, *id, |spec, behaviour| {
                         let forced = spec.task.force_update;
                         *spec = new.spec.clone();
-                        spec.task.force_update = forced;
+                        (spec.task.force_update, spec.task.container.image) = (forced, image);
                         *behaviour = new.behaviour;
                     });
                     ("update", update)
@@ -536,6 +565,9 @@ impl Control {
 
     /// `docker network rm`, in the words of SwarmKit `manager/controlapi/network.go`, `removeNetwork`.
     pub(in crate::world) fn remove_network(&mut self, name: &str) -> Done {
+        if name == "ingress" {
+            return Err(self.ingress_stays());
+        }
         if !self.has_network(name) {
             return Err(Refusal::new(format!("network {name} not found")));
         }
@@ -551,6 +583,23 @@ impl Control {
         }
         self.absent_networks.insert(name.to_string());
         Ok(())
+    }
+
+    /// Why the network of the mesh is not removed: in the words of SwarmKit, `removeIngressNetwork`, as long as a service
+    /// publishes a port there.
+    fn ingress_stays(&self) -> Refusal {
+        let cluster = self.manager.cluster();
+        let is_on_it = |service: &&sched::cluster::Service| {
+            let mut ports = service.spec.endpoint.ports.iter();
+            !service.removed && ports.any(|port| port.mode == PublishMode::Ingress)
+        };
+        match cluster.services().iter().map(|(_, service)| service).find(is_on_it) {
+            Some(service) => Refusal::new(format!(
+                "ingress network cannot be removed because service {} depends on it",
+                service.spec.name
+            )),
+            None => Refusal::new("a swarm without its ingress network is not simulated"),
+        }
     }
 
     /// Names of the services that have a config or secret.
