@@ -181,10 +181,11 @@ fn a_manager_that_joins_again_leaves_a_member_of_raft_behind() {
     let mut other = run.clone();
     other.order(Order::PowerOff("m-2".into())).expect("nature asks nobody");
     assert!(!other.is_led(), "two of four are no majority");
+    other.run_until(at(240));
     let no = refused(&mut other, Order::DemoteGhosts("m-3".into()));
     assert!(no.starts_with("The swarm does not have a leader"), "{no}");
     other.order(Order::PowerOn("m-2".into())).expect("nature asks nobody");
-    other.run_until(at(300));
+    other.run_until(at(360));
     assert!(other.is_led());
     // Without the ghost, two of three are enough.
     run.order(Order::DemoteGhosts("m-3".into())).expect("three of four are there");
