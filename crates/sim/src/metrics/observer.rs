@@ -432,6 +432,10 @@ impl Observer {
     }
 
     /// A machine is about to lose power; the registry has sent so many bytes so far.
+    ///
+    /// This is a call beside the stream of facts because it is a reading of a gauge, not something that happened: who tells
+    /// that a machine loses power is its failure, a script or a hand, and none of them knows the registry. A fact with the
+    /// number would also put it into the digest of every run, where it says nothing that its pulls did not say before.
     pub fn before_loss(&mut self, now: Time, sent: u64) {
         self.note_settled(now);
         if self.first_settled.is_some() {
@@ -661,8 +665,15 @@ impl Observer {
         if record.desired <= DesiredState::Complete && desired == DesiredState::Shutdown {
             // What was nowhere moves nothing.
             if let Some(node) = node {
-                let is_heard = self.nodes[node.index()].silent.is_none();
-                self.slots[slot].stopped = is_heard && !state.is_terminal();
+                let is_stopped = self.nodes[node.index()].silent.is_none() && !state.is_terminal();
+                let slot = &mut self.slots[slot];
+                if slot.node == Some(node) {
+                    // If two live, its successor came first, to the same node.
+                    slot.stopped = is_stopped && slot.alive < 2;
+                } else if is_stopped {
+                    let service = slot.service as usize;
+                    self.window.count_move(service, true, false);
+                }
             }
         }
         if desired == DesiredState::Remove && self.slots[slot].lost.take().is_some() {

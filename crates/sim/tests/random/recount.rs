@@ -463,8 +463,11 @@ impl Run<'_> {
         let moved = |task: &&TaskRow| {
             let before = |other: &&&TaskRow| other.assigned_s <= task.assigned_s && other.assigned_s.is_some();
             let slot = &slots[task.name.split('#').next().unwrap_or_default()];
-            let moves =
-                Some(self.from) <= task.assigned_s && slot.iter().filter(before).any(|other| other.node != task.node);
+            // Whose successor starts first is stopped later, and moved then.
+            let counts = |other: &&&TaskRow| {
+                Some(self.from) <= task.assigned_s || other.ended_s.is_none_or(|at| self.from <= at)
+            };
+            let moves = slot.iter().filter(before).filter(counts).any(|other| other.node != task.node);
             moves || is_spare(task)
         };
         at_most("moves", self.tasks.iter().filter(moved).count() as f64)?;

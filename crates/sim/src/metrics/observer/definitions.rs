@@ -264,7 +264,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         metric: Metric {
             name: "moves",
             unit: "tasks",
-            definition: "Tasks assigned to another node than the previous task of their slot, which the manager had stopped while its node was in touch (drain, enforcement, update).",
+            definition: "Tasks that are on another node than the previous task of their slot, which the manager stopped while its node was in touch (drain, enforcement, update, rebalancing), whether it stopped before the next was assigned or, start-first, after.",
             smaller_is_better: Some(true),
         },
         value: |end| Some(end.window.moves as f64),
