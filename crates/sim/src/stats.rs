@@ -62,7 +62,10 @@ pub struct Paired {
     pub difference: f64,
     /// Interval for it.
     pub ci: (f64, f64),
-    /// Two-sided p value of Student's t test for "no difference". `None` if all pairs are equal: there is nothing to test.
+    /// Two-sided p value of Student's t test for "no difference". `None` if all pairs are equal, to the last digits that sums
+    /// have: there is nothing to test. If they differ by the same in every replication, there is no variation to hold the
+    /// difference against; what is left is that all differences have one sign, which happens by chance 2^(1 - n) of the time
+    /// (sign test).
     pub p: Option<f64>,
     /// Geometric mean of second / first with its interval, if all values are positive.
     pub ratio: Option<(f64, f64, f64)>,
@@ -75,15 +78,19 @@ impl Paired {
             pairs.into_iter().filter(|(first, second)| first.is_finite() && second.is_finite()).collect();
         let differences: Vec<f64> = pairs.iter().map(|(first, second)| second - first).collect();
         let (difference, half) = (mean(&differences)?, half_width(&differences)?);
+        let largest = pairs.iter().fold(0.0_f64, |largest, (first, second)| largest.max(first.abs()).max(second.abs()));
         Some(Paired {
             n: pairs.len() as u64,
             difference,
             ci: (difference - half, difference + half),
-            p: p_value(&differences),
+            p: p_value(&differences, ROUNDING * largest),
             ratio: ratio(&pairs),
         })
     }
 }
+
+/// By this share of the values differences may differ that would be the same without rounding.
+const ROUNDING: f64 = 1e-12;
 
 /// Arithmetic mean; `None` of nothing.
 pub fn mean(values: &[f64]) -> Option<f64> {
@@ -103,8 +110,14 @@ pub fn sd(values: &[f64]) -> Option<f64> {
 /// Half the width of the Student t interval for the mean; `None` of fewer than two values.
 pub fn half_width(values: &[f64]) -> Option<f64> {
     let sd = sd(values)?;
-    let n = values.len() as f64;
-    Some(student(n - 1.0).inverse_cdf(0.5 + CONFIDENCE / 2.0) * sd / n.sqrt())
+    let n = values.len();
+    Some(student_quantile(n, CONFIDENCE)? * sd / (n as f64).sqrt())
+}
+
+/// Within so many standard errors of the truth is the mean of `n` normal values, with this probability; `None` of fewer than
+/// two values.
+pub fn student_quantile(n: usize, probability: f64) -> Option<f64> {
+    (n > 1).then(|| student((n - 1) as f64).inverse_cdf(0.5 + probability / 2.0))
 }
 
 /// Holm's step-down correction: the p values as if each were the only test, in the order given.
@@ -145,13 +158,13 @@ pub fn ecdf(sorted: &[f64]) -> Vec<(f64, u64)> {
     steps
 }
 
-/// Two-sided p value of Student's t test for mean zero.
-fn p_value(differences: &[f64]) -> Option<f64> {
+/// Two-sided p value of Student's t test for mean zero, or of the sign test if nothing but rounding varies.
+fn p_value(differences: &[f64], rounding: f64) -> Option<f64> {
     let (mean, sd) = (mean(differences)?, sd(differences)?);
-    if sd == 0.0 {
-        return (mean != 0.0).then_some(0.0);
-    }
     let n = differences.len() as f64;
+    if sd <= rounding {
+        return (mean.abs() > rounding).then(|| libm::exp2(1.0 - n));
+    }
     let t = mean / (sd / n.sqrt());
     Some(2.0 * student(n - 1.0).cdf(-t.abs()))
 }
@@ -233,11 +246,16 @@ mod tests {
     }
 
     #[test]
-    fn equal_pairs_leave_nothing_to_test_and_constant_differences_leave_no_doubt() {
+    fn equal_pairs_leave_nothing_to_test_and_constant_differences_have_a_sign_test() {
         let equal = Paired::of([(0.1, 0.1); 3]).unwrap();
         assert_eq!((equal.difference, equal.ci, equal.p), (0.0, (0.0, 0.0), None));
         let constant = Paired::of([(1.0, 3.0), (2.0, 4.0)]).unwrap();
-        assert_eq!((constant.difference, constant.ci, constant.p), (2.0, (2.0, 2.0), Some(0.0)));
+        assert_eq!((constant.difference, constant.ci, constant.p), (2.0, (2.0, 2.0), Some(0.5)));
+        // Two replications show nothing, however large the difference; ten show it.
+        let ten = Paired::of((0..10).map(|run| (f64::from(run), f64::from(run) + 0.1))).unwrap();
+        close(ten.p.unwrap(), 1.0 / 512.0);
+        let rounded = Paired::of([(0.1 + 0.2, 0.3), (0.3, 0.1 + 0.2), (0.3, 0.3)]).unwrap();
+        assert_eq!(rounded.p, None);
     }
 
     #[test]
