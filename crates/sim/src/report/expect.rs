@@ -21,6 +21,8 @@ pub struct Verdict {
     pub held: bool,
     /// In words: the mean and the bounds, or why there is no mean.
     pub why: String,
+    /// The bounds in words.
+    pub bounds: String,
 }
 
 /// Compares every expectation with every strategy that it is about, in order. A replication without a value leaves the
@@ -64,15 +66,13 @@ fn verdict(expected: &Expected, strategy: &str, runs: &Runs) -> Verdict {
     if let Some(within) = expected.within {
         bounds += &format!(" within {}", text::exact(within));
     }
-    let spread = if expected.theory.or(expected.within).is_some() {
-        format!(" ± {}", text::short(half))
-    } else {
-        String::new()
-    };
     let why = match mean {
-        // Rounding must not hide by how little a bound was missed.
-        Some(mean) if held => format!("mean {}{spread}, expected {bounds}", text::short(mean)),
-        Some(mean) => format!("mean {}{spread}, expected {bounds}", text::exact(mean)),
+        // Rounding must not hide how far a mean is from its theory, nor by how little a bound was missed.
+        Some(mean) if expected.theory.or(expected.within).is_some() => {
+            format!("mean {}, expected {bounds}", text::in_full(mean, half))
+        }
+        Some(mean) if held => format!("mean {}, expected {bounds}", text::short(mean)),
+        Some(mean) => format!("mean {}, expected {bounds}", text::exact(mean)),
         None if !runs.metrics.contains(&expected.metric) => {
             format!("there is no metric '{}'", outside::shown(&expected.metric))
         }
@@ -81,19 +81,28 @@ fn verdict(expected: &Expected, strategy: &str, runs: &Runs) -> Verdict {
             format!("no value in {} of {} replications, expected {bounds}", values.len() - present.len(), values.len())
         }
     };
-    Verdict { text: expected.text.clone(), strategy: strategy.into(), metric: expected.metric.clone(), mean, held, why }
+    Verdict {
+        text: expected.text.clone(),
+        strategy: strategy.into(),
+        metric: expected.metric.clone(),
+        mean,
+        held,
+        why,
+        bounds,
+    }
 }
 
-/// Standard errors by which a mean may miss its theory: Student's t with 29 degrees of freedom goes beyond that once in a
-/// thousand times.
-const ERRORS: f64 = 3.66;
+/// A mean may miss its theory by as many standard errors as chance makes it miss no more often than once in a thousand
+/// times: 3.66 with 30 replications, 637 with two.
+const CERTAINTY: f64 = 0.999;
 /// Without any variation a mean must agree to this share: theory is written with a few digits.
 const DIGITS: f64 = 1e-9;
 
 /// Whether chance explains by how much a mean misses its theory.
 fn agrees(values: &[f64], mean: f64, theory: f64) -> bool {
+    let errors = stats::student_quantile(values.len(), CERTAINTY).unwrap_or(0.0);
     let error = stats::sd(values).unwrap_or(0.0) / (values.len() as f64).sqrt();
-    (mean - theory).abs() <= (ERRORS * error).max(DIGITS * theory.abs())
+    (mean - theory).abs() <= (errors * error).max(DIGITS * theory.abs())
 }
 
 #[cfg(test)]
@@ -151,11 +160,19 @@ mod tests {
             };
             verdicts(&[expected], &["spread".into()], &runs()).remove(0)
         };
-        // Values 4 and 6: the mean is 5, its standard error 1, half its interval 12.7.
-        assert!(judge(8.66, None).held && judge(1.34, None).held);
-        assert!(!judge(8.67, None).held && !judge(1.33, None).held);
+        // Values 4 and 6: the mean is 5, its standard error 1, half its interval 12.7; Student's t with one degree of freedom
+        // goes beyond 636.6 once in a thousand times.
+        assert!(judge(641.6, None).held && judge(-631.6, None).held);
+        assert!(!judge(641.7, None).held && !judge(-631.7, None).held);
         assert!(judge(5.0, Some(12.71)).held && !judge(5.0, Some(12.70)).held);
-        assert_eq!(judge(5.0, Some(1.0)).why, "mean 5 ± 12.71, expected 5 in theory within 1");
+        assert_eq!(judge(5.0, Some(1.0)).why, "mean 5 ± 13, expected 5 in theory within 1");
+    }
+
+    #[test]
+    fn thirty_replications_may_miss_theory_by_3_66_standard_errors() {
+        // Their standard deviation is 1.017, its error 0.1857.
+        let values: Vec<f64> = (0..30).map(|run| f64::from(run % 2) * 2.0 - 1.0).collect();
+        assert!(agrees(&values, 0.0, 0.679) && !agrees(&values, 0.0, 0.680));
     }
 
     #[test]

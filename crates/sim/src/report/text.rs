@@ -37,6 +37,15 @@ pub fn plus_minus(mean: f64, half: Option<f64>) -> String {
     }
 }
 
+/// A mean with half the width of its interval, with as many digits as tell it from a value outside: two of the uncertainty.
+pub fn in_full(mean: f64, half: f64) -> String {
+    if half == 0.0 {
+        return format!("{} ± 0", exact(mean));
+    }
+    let decimals = (1 - exponent(half)).clamp(0, 15) as usize;
+    format!("{mean:.decimals$} ± {half:.decimals$}")
+}
+
 /// A unit for people that suits numbers as large as `largest`: the factor to divide by, and the name.
 pub fn scale(unit: &str, largest: f64) -> (f64, String) {
     let per = match unit {
