@@ -405,15 +405,22 @@ fn read(policy: &PolicyEntry, entry: &Entry<'_>, labels: &BTreeSet<String>) -> O
         return None;
     };
     let expected = || value.expected(kind.expected());
-    let is_whole = value.as_decimal().is_some_and(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+    let number = || value.as_decimal().and_then(|text| text.parse::<f64>().ok()).filter(|number| number.is_finite());
+    let is_whole = value.as_decimal().is_some_and(|text| text.bytes().all(|it| it.is_ascii_digit()));
     Some(match *kind {
         Kind::Span => failover::Value::Span(value.duration()?),
         Kind::Count(from, to) => failover::Value::Count(value.count(from..=to)?),
         Kind::Number(from, to) => failover::Value::Number(value.number(from..=to)?),
         Kind::Amount if is_whole => failover::Value::Count(value.count(0..=TASKS)?),
-        Kind::Amount if value.as_decimal().is_some() => failover::Value::Number(value.number(0.0..=1.0)?),
+        Kind::Amount if value.as_decimal().is_some() => match number().filter(|share| (0.0..=1.0).contains(share)) {
+            Some(share) => failover::Value::Number(share),
+            None => return expected(),
+        },
         Kind::Rate if value.as_text() == Some("unlimited") => failover::Value::Number(f64::INFINITY),
-        Kind::Rate if value.as_decimal().is_some() => failover::Value::Number(value.number(0.0..=f64::MAX)?),
+        Kind::Rate if value.as_decimal().is_some() => match number().filter(|rate| *rate >= 0.0) {
+            Some(rate) => failover::Value::Number(rate),
+            None => return expected(),
+        },
         Kind::Amount | Kind::Rate => return expected(),
         Kind::Label => failover::Value::Text(label(value, labels)?.into()),
         Kind::Choice(words) => {
