@@ -135,8 +135,14 @@ pub(super) fn workload(
         let weights = table.read("popularity", |value| popularity(value, kinds.len()));
         let name = table.read("name", Value::text).map(str::to_string);
         let (Some(process), Some(first)) = (process, kinds.first()) else { continue };
+        // Streams of chance have the names of what they are for: two of one name would come at the same instants.
+        let name = name.unwrap_or_else(|| first.spec.name.clone());
+        if plans.iter().any(|plan: &ArrivalPlan| plan.name == name) {
+            let place = table.get("name").map(|value| value.place);
+            table.sink.complain(place, format!("`arrivals.name`: there are already arrivals `{name}`"), None);
+        }
         plans.push(ArrivalPlan {
-            name: name.unwrap_or_else(|| first.spec.name.clone()),
+            name,
             process,
             batch: table.read("batch", batch).unwrap_or(Batch::Fixed(1)),
             from: Time::ZERO + table.read("from", Value::duration).unwrap_or_default(),
