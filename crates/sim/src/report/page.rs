@@ -80,10 +80,24 @@ fn expectations(out: &mut String, results: &Results) {
     let held = verdicts.iter().filter(|verdict| verdict.held).count();
     let _ = write!(out, "## Expectations\n\n{held} of {} held.\n\n", verdicts.len());
     out.push_str("| | expectation | strategy | outcome |\n|---|---|---|---|\n");
-    for verdict in verdicts {
-        let sign = if verdict.held { "✓ held" } else { "✗ **not held**" };
-        let (expectation, strategy) = (text::markdown(&verdict.text), text::markdown(&verdict.strategy));
-        let _ = writeln!(out, "| {sign} | {expectation} | {strategy} | {} |", text::markdown(&verdict.why));
+    // What all strategies hold has one line.
+    for group in verdicts.chunk_by(|one, other| one.text == other.text && one.held && other.held) {
+        let first = &group[0];
+        let sign = if first.held { "✓ held" } else { "✗ **not held**" };
+        let means = crate::stats::sorted(group.iter().filter_map(|verdict| verdict.mean));
+        let (strategy, why) = match means[..] {
+            [low, .., high] => {
+                let names: Vec<&str> = group.iter().map(|verdict| verdict.strategy.as_str()).collect();
+                let is_all = names.len() == manifest.strategies.len();
+                let names = if is_all { format!("all {}", names.len()) } else { names.join(", ") };
+                let (low, high) = (text::short(low), text::short(high));
+                let range = if low == high { format!("mean {low}") } else { format!("means {low} to {high}") };
+                (names, format!("{range}, expected {}", first.bounds))
+            }
+            _ => (first.strategy.clone(), first.why.clone()),
+        };
+        let (expectation, strategy) = (text::markdown(&first.text), text::markdown(&strategy));
+        let _ = writeln!(out, "| {sign} | {expectation} | {strategy} | {} |", text::markdown(&why));
     }
     out.push('\n');
 }
