@@ -138,8 +138,11 @@ pub(super) fn workload(
         // Streams of chance have the names of what they are for: two of one name would come at the same instants.
         let name = name.unwrap_or_else(|| first.spec.name.clone());
         if plans.iter().any(|plan: &ArrivalPlan| plan.name == name) {
-            let place = table.get("name").map(|value| value.place);
-            table.sink.complain(place, format!("`arrivals.name`: there are already arrivals `{name}`"), None);
+            let message = format!("there are already arrivals `{name}`");
+            match table.get("name") {
+                Some(value) => value.complain(message),
+                None => table.complain(message),
+            }
         }
         plans.push(ArrivalPlan {
             name,
