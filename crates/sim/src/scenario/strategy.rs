@@ -406,7 +406,7 @@ fn read(policy: &PolicyEntry, entry: &Entry<'_>, labels: &BTreeSet<String>) -> O
     };
     let expected = || value.expected(kind.expected());
     let number = || value.as_decimal().and_then(|text| text.parse::<f64>().ok()).filter(|number| number.is_finite());
-    let is_whole = value.as_decimal().is_some_and(|text| text.bytes().all(|it| it.is_ascii_digit()));
+    let is_whole = value.as_decimal().is_some_and(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
     Some(match *kind {
         Kind::Span => failover::Value::Span(value.duration()?),
         Kind::Count(from, to) => failover::Value::Count(value.count(from..=to)?),
