@@ -148,8 +148,6 @@ pub enum Fact {
     AgentGone(usize),
     /// A node left the swarm. The managers were not told.
     NodeLeft(usize),
-    /// The manager on this node stopped with its keys locked up: it is not back before somebody unlocks it.
-    ManagerLocked(usize),
     /// An engine that was stopped is started, or that of a node outside of the swarm is up.
     AgentBack(usize),
     /// The networks of these nodes broke or are repaired, wholly or in part.
@@ -271,6 +269,10 @@ pub enum Fact {
     Note(Box<Note>),
     /// A point of the series is due; the registry sends so many bytes per second.
     Sampled(f64),
+
+    // What came later: digests count the kinds above.
+    /// The manager on this node stopped with its keys locked up: it is not back before somebody unlocks it.
+    ManagerLocked(usize),
 }
 
 const _: () = assert!(size_of::<Fact>() <= 32, "there are a dozen of them for every task");

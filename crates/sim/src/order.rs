@@ -136,16 +136,11 @@ pub enum Order {
     Promote(Nodes),
     /// `docker node demote`.
     Demote(Nodes),
-    /// The same for the records that these machines left behind when they were managers, left the swarm and joined again: they
-    /// are members of Raft that nobody reaches.
-    DemoteGhosts(Nodes),
     /// `docker node rm`, with `--force` if it is true.
     RemoveNode(Nodes, bool),
     /// The same for the records that these machines left behind when they left the swarm and joined again: Docker wants
     /// their ids, since the name is that of two nodes.
     RemoveGhosts(Nodes, bool),
-    /// `docker swarm init` on a machine, with `--autolock` if it is true, where there is no swarm so far.
-    Init(Nodes, bool),
     /// `docker swarm join` on these machines.
     Join(Nodes, Arc<JoinChange>),
     /// `docker swarm leave --force` on these machines.
@@ -156,8 +151,6 @@ pub enum Order {
     ForceNewCluster(Nodes),
     /// `docker swarm update`.
     UpdateSwarm(SwarmChange),
-    /// `docker swarm unlock` on these machines.
-    Unlock(Nodes),
     /// The engines of these machines say that they have something else now.
     Describe(Nodes, Arc<EngineChange>),
     /// The process of containers gets SIGKILL: `docker kill`.
@@ -198,6 +191,15 @@ pub enum Order {
     Fail(FailedUnit),
     /// The registry changes.
     Registry(Registry),
+
+    // What came later: digests count the kinds above.
+    /// `docker node demote` of the records that these machines left behind when they were managers, left the swarm and joined
+    /// again: they are members of Raft that nobody reaches.
+    DemoteGhosts(Nodes),
+    /// `docker swarm init` on a machine, with `--autolock` if it is true, where there is no swarm so far.
+    Init(Nodes, bool),
+    /// `docker swarm unlock` on these machines.
+    Unlock(Nodes),
 }
 
 /// A unit of a failure plan that fails, or is repaired.

@@ -73,6 +73,13 @@ fn the_network_of_the_mesh_is_there_already() {
     let mut create = |name: &str| refused(&mut run, Order::CreateNetwork(plan(name).into()));
     assert_eq!(create("ingress"), "network with name ingress already exists");
     assert_eq!(create("host"), "operation is not permitted on predefined host network");
+    let remove = |run: &mut Simulation| refused(run, Order::RemoveNetwork("ingress".into()));
+    assert_eq!(remove(&mut run), "a swarm without its ingress network is not simulated");
+    run.run_until(at(60));
+    let mut spec = (*run.service("web").expect("it is there").spec).clone();
+    spec.endpoint.ports = vec![sched::spec::Port { published: 8080, target: 80, ..Default::default() }];
+    run.order(Order::UpdateService("web".into(), Change::to(spec).into())).expect("there is a leader");
+    assert_eq!(remove(&mut run), "ingress network cannot be removed because service web depends on it");
 }
 
 #[test]
