@@ -46,7 +46,7 @@ pub struct Behaviour {
 impl Behaviour {
     /// Containers that exit by themselves.
     pub fn exiting(after: Law, code: i32) -> Behaviour {
-        Behaviour { exit: Some(Exit { after, code }), ..Behaviour::default() }
+        Behaviour { exit: Some(Exit { after, code, fails: None }), ..Behaviour::default() }
     }
 }
 
@@ -57,6 +57,45 @@ pub struct Exit {
     pub after: Law,
     /// With this code; 0 is success, 137 is what the kernel leaves of a container that is out of memory.
     pub code: i32,
+    /// What keeps it from its start, if something does: then it does not come so far.
+    pub fails: Option<StartFailure>,
+}
+
+/// What keeps a container from its start.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum StartFailure {
+    /// Its command is not in its image.
+    Command,
+    /// Its port on the host is taken, by something that the managers do not know of.
+    Port,
+    /// What it shall mount is not on its node. This shows when it is created.
+    Mount,
+}
+
+impl StartFailure {
+    /// What the engine says (moby, containerd, runc).
+    fn words(self, spec: &ContainerSpec) -> String {
+        match self {
+            StartFailure::Command => {
+                let command = spec.command.first().map_or("app", String::as_str);
+                format!(
+                    "starting container failed: failed to create task for container: failed to create shim task: OCI runtime \
+                     create failed: runc create failed: unable to start container process: error during container init: exec: \
+                     \"{command}\": executable file not found in $PATH: unknown"
+                )
+            }
+            StartFailure::Port => {
+                "starting container failed: failed to set up container networking: driver failed programming \
+                                   external connectivity on endpoint: failed to bind host port: address already in use"
+                    .into()
+            }
+            StartFailure::Mount => {
+                let sources = spec.mounts.iter().filter_map(|mount| mount.split_once(':'));
+                let source = sources.map(|mount| mount.0).find(|source| source.starts_with('/')).unwrap_or("/data");
+                format!("invalid mount config for type \"bind\": bind source path does not exist: {source}")
+            }
+        }
+    }
 }
 
 /// How an engine and its agent take their time.
@@ -187,13 +226,15 @@ pub enum AgentEvent {
 }
 
 /// How long the steps of a task take: drawn once, so that they belong to the task and not to what happens around it.
-#[derive(Clone, Copy, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct Life {
     create: Span,
     start: Span,
     /// From the stop signal to the end of the process.
     stop: Span,
     rest: RareTimings,
+    /// Why it does not start, if it does not.
+    failure: Option<(StartFailure, Arc<str>)>,
 }
 
 /// Timings that are zero for most tasks.
@@ -246,7 +287,8 @@ impl Life {
         let (stop, stop_code) = if stop < grace { (stop, behaviour.stop_code) } else { (grace + kill, KILLED) };
         let course = health::course(spec, plan);
         let rest = RareTimings { accept, halt, attach, detach, notice, exit, exit_code, stop_code, course };
-        Life { create, start, stop, rest }
+        let failure = behaviour.exit.and_then(|exit| exit.fails).map(|failure| (failure, failure.words(spec).into()));
+        Life { create, start, stop, rest, failure }
     }
 }
 
@@ -359,6 +401,8 @@ struct Rare {
     rest: RareTimings,
     /// What its newest report says went wrong.
     error: Option<Arc<str>>,
+    /// See [`Life`].
+    failure: Option<(StartFailure, Arc<str>)>,
 }
 
 /// What an agent is doing for a task, for people who look.
@@ -517,7 +561,8 @@ impl Agents {
         if self.containers.len() <= task.row() {
             self.containers.resize_with(task.row() + 1, || None);
         }
-        let Life { create, start, stop, rest } = life;
+        let Life { create, start, stop, rest, failure } = life;
+        let is_rare = rest != RareTimings::default() || failure.is_some();
         self.containers[task.row()] = Some(Container {
             node: node as u32,
             timer: 0,
@@ -525,7 +570,7 @@ impl Agents {
             start,
             stop,
             clock: Time::ZERO,
-            rare: (rest != RareTimings::default()).then(|| Box::new(Rare { rest, error: None })),
+            rare: is_rare.then(|| Box::new(Rare { rest, error: None, failure })),
             report: None,
             state: TaskState::Assigned,
             known: None,
@@ -1020,11 +1065,18 @@ impl Agents {
             Phase::Attaching => self.not_attached(cx, task),
             Phase::Resuming => self.create(cx, task),
             Phase::Creating => {
+                // What goes wrong before the start is a rejection (SwarmKit `agent/exec/controller.go`, `Do`).
+                if let Some((StartFailure::Mount, words)) = container.failure() {
+                    return self.report(cx, task, TaskState::Rejected, Some(words));
+                }
                 cx.tell(Fact::Prepared(task));
                 self.report(cx, task, TaskState::Ready, None);
                 self.step(cx, task);
             }
             Phase::Starting => {
+                if let Some((_, words)) = container.failure() {
+                    return self.report(cx, task, TaskState::Failed, Some(words));
+                }
                 container.process = Process::Lives;
                 container.clock = cx.now();
                 let rest = container.rest();
@@ -1233,6 +1285,10 @@ impl Agents {
 impl Container {
     fn rest(&self) -> RareTimings {
         self.rare.as_ref().map_or(RareTimings::default(), |rare| rare.rest)
+    }
+
+    fn failure(&self) -> Option<(StartFailure, Arc<str>)> {
+        self.rare.as_ref()?.failure.clone()
     }
 
     fn error(&self) -> Option<&Arc<str>> {
@@ -1448,6 +1504,32 @@ mod tests {
             lab.desire(task, DesiredState::Shutdown);
             assert_eq!(lab.until(9.0), ["5.2s report 0 Shutdown"]);
         });
+    }
+
+    #[test]
+    fn what_cannot_start_fails_or_is_rejected_in_the_words_of_the_engine() {
+        let story = |fails: StartFailure| {
+            let mut log = Vec::new();
+            with_lab(|lab| {
+                let exit = Exit { after: Law::Fixed(Span::ZERO), code: 0, fails: Some(fails) };
+                let behaviour = Behaviour { exit: Some(exit), ..Behaviour::default() };
+                lab.assign(DesiredState::Running, false, &ContainerSpec::default(), behaviour);
+                log = lab.until(9.0);
+            });
+            log
+        };
+        let log = story(StartFailure::Command);
+        assert_eq!(log[..3], ["0.2s report 0 Preparing", "0.301s prepared 0", "0.4s report 0 Starting"]);
+        assert!(
+            log.len() == 4 && log[3].starts_with("0.8s report 0 Failed starting container failed: failed to"),
+            "{log:?}"
+        );
+        assert!(log[3].contains("executable file not found in $PATH"), "{log:?}");
+        assert!(story(StartFailure::Port)[3].ends_with("address already in use"));
+        let log = story(StartFailure::Mount);
+        let words =
+            "0.4s report 0 Rejected invalid mount config for type \"bind\": bind source path does not exist: /data";
+        assert_eq!(log, ["0.2s report 0 Preparing", words]);
     }
 
     #[test]

@@ -62,7 +62,7 @@ pub(super) fn operators(
         let versions = versions.unwrap_or((2 * often + 10).min(VERSIONS));
         let name = &services[plan.service].spec.task.container.image;
         let base = images.get(&Reference::name_of(name)).cloned().unwrap_or_else(|| image::implied(name));
-        let exit = exit.unwrap_or(Exit { after: Law::Fixed(Span::from_secs(1)), code: 1 });
+        let exit = exit.unwrap_or(Exit { after: Law::Fixed(Span::from_secs(1)), code: 1, fails: None });
         let mut add = |kind: &str, exit: Option<Exit>| -> Vec<String> {
             let version = |number: u64| {
                 let version = version(&base, &format!("{kind}{number}"), size, exit);

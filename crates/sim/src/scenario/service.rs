@@ -14,6 +14,7 @@ use super::pattern::expand;
 use super::value::{Entry, Table, Value, joined};
 use super::{Behaviour, Exit, ServicePlan, strategy};
 use crate::engine::law::Law;
+use crate::model::agent::StartFailure;
 use crate::order::{Change, Edit, LabelChange, List, ResourceEdit, RestartEdit, UpdateEdit};
 
 /// What a service has that an `update` of an event may change.
@@ -86,7 +87,9 @@ pub(super) const RESOURCES: &[&str] = &["cpus", "memory", "generic"];
 pub(super) const RESTART: &[&str] = &["condition", "delay", "max_attempts", "window"];
 pub(super) const UPDATE: &[&str] = &["parallelism", "delay", "failure_action", "monitor", "max_failure_ratio", "order"];
 pub(super) const PORT: &[&str] = &["target", "published", "protocol", "mode"];
-pub(super) const EXITS: &[&str] = &["after", "code"];
+pub(super) const EXITS: &[&str] = &["after", "code", "fails"];
+const FAILURES: &[(&str, StartFailure)] =
+    &[("command", StartFailure::Command), ("port", StartFailure::Port), ("mount", StartFailure::Mount)];
 pub(super) const LEAK: &[&str] = &["from", "rate"];
 pub(super) const STOPS: &[&str] = &["after", "code"];
 pub(super) const HEALTH: &[&str] =
@@ -522,7 +525,15 @@ fn code(value: &Value<'_>) -> Option<i32> {
 
 pub(super) fn exits(value: &Value<'_>) -> Option<Exit> {
     let table = value.table(EXITS)?;
-    Some(Exit { after: table.need("after", Value::law)?, code: table.read("code", code).unwrap_or(0) })
+    if let Some(fails) = table.read("fails", |value| value.choice(FAILURES)) {
+        for key in ["after", "code"] {
+            if let Some(value) = table.get(key) {
+                value.complain("give either `fails`, or when and how they end");
+            }
+        }
+        return Some(Exit { after: Law::Fixed(Span::ZERO), code: 0, fails: Some(fails) });
+    }
+    Some(Exit { after: table.need("after", Value::law)?, code: table.read("code", code).unwrap_or(0), fails: None })
 }
 
 /// Memory that grows to the limit: the kernel kills the container there.
@@ -535,7 +546,7 @@ fn leak(value: &Value<'_>, limit: i64) -> Option<Exit> {
         return value.expected("a `limit` with more memory than it begins with");
     };
     let after = rate.map_or(Span::ZERO, |rate| Span::from_secs_f64(room as f64 / rate as f64));
-    Some(Exit { after: Law::Fixed(after), code: OUT_OF_MEMORY })
+    Some(Exit { after: Law::Fixed(after), code: OUT_OF_MEMORY, fails: None })
 }
 
 fn health(value: &Value<'_>) -> Option<HealthCheck> {

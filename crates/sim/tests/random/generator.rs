@@ -871,6 +871,11 @@ impl Writer {
     fn exits(&mut self) -> Table {
         let duration = self.duration.max(SECOND);
         let mut exits = Table::default();
+        // They fail at once: long scenarios would see nothing else.
+        if duration <= 600 * SECOND && self.dice.chance(0.1) {
+            exits.set("fails", *self.dice.pick(&["command", "port", "mount"]));
+            return exits;
+        }
         let after = self.dice.law(duration / 50, 2 * duration);
         exits.set("after", after);
         self.maybe(&mut exits, "code", |writer| writer.dice.amount(0..=2, &[0, 1, 137, 255]));

@@ -119,6 +119,35 @@ fn named<'a>(outcome: &'a Outcome, name: &str) -> &'a TaskRow {
 }
 
 #[test]
+fn containers_that_cannot_start_say_why() {
+    let outcome = run(&told(
+        r#"
+        duration = "2m"
+        [[pool]]
+        name = "w"
+        [[service]]
+        name = "command"
+        image = "app"
+        command = ["run.sh"]
+        restart = { condition = "none" }
+        exits = { fails = "command" }
+        [[service]]
+        name = "mount"
+        image = "app"
+        mounts = ["/srv/data:/data"]
+        restart = { condition = "none" }
+        exits = { fails = "mount" }
+        "#,
+    ));
+    let (command, mount) = (named(&outcome, "command.1#1"), named(&outcome, "mount.1#1"));
+    assert_eq!((command.state, mount.state), (TaskState::Failed, TaskState::Rejected));
+    let error = command.error.as_str();
+    assert!(error.starts_with("starting container failed: ") && error.contains("exec: \"run.sh\":"), "{error}");
+    let error = mount.error.as_str();
+    assert_eq!(error, "invalid mount config for type \"bind\": bind source path does not exist: /srv/data");
+}
+
+#[test]
 fn a_service_is_deployed_in_the_time_that_the_steps_take() {
     let mut scenario = cluster(3);
     scenario.services = vec![service("web", 6)];

@@ -300,8 +300,8 @@ impl Control {
         };
         let mut behaviour = arrival.kind.behaviour;
         if let Some(run) = arrival.run {
-            let code = behaviour.exit.map_or(0, |exit| exit.code);
-            behaviour.exit = Some(Exit { after: Law::Fixed(run), code });
+            let (code, fails) = behaviour.exit.map_or((0, None), |exit| (exit.code, exit.fails));
+            behaviour.exit = Some(Exit { after: Law::Fixed(run), code, fails });
         }
         let origin = Origin {
             entity: entity(&spec.name),
