@@ -38,6 +38,9 @@ pub struct Manifest {
     pub duration_s: f64,
     /// Metrics count from here on, in seconds.
     pub warm_up_s: f64,
+    /// The set of parameters on which its models are based, which was calibrated on a real swarm.
+    #[serde(default)]
+    pub profile: Option<String>,
     /// The first is the baseline.
     pub strategies: Vec<String>,
     /// Files that hold replication 1 of each strategy only, because all would be too long.
@@ -122,6 +125,7 @@ impl Manifest {
             replications: scenario.replications,
             duration_s: scenario.duration.as_secs_f64(),
             warm_up_s: scenario.warm_up.as_secs_f64(),
+            profile: scenario.models.profile.map(str::to_owned),
             strategies: scenario.strategies.clone(),
             first_replication_only: Vec::new(),
             expect: scenario.expect.iter().map(Expected::of).collect(),
@@ -158,6 +162,9 @@ impl Manifest {
         }
         let _ = writeln!(out, "replications = {}", self.replications);
         let _ = writeln!(out, "duration_s = {:?}\nwarm_up_s = {:?}", self.duration_s, self.warm_up_s);
+        if let Some(profile) = &self.profile {
+            let _ = writeln!(out, "profile = {}", quoted(profile));
+        }
         for (key, texts) in [("strategies", &self.strategies), ("first_replication_only", &self.first_replication_only)]
         {
             let texts: Vec<String> = texts.iter().map(|text| quoted(text)).collect();
@@ -240,6 +247,7 @@ mod tests {
             replications: 3,
             duration_s: 600.0,
             warm_up_s: 0.0,
+            profile: Some("docker-20.10-\"small\"".into()),
             strategies: vec!["spread".into(), "binpack".into()],
             first_replication_only: vec!["tasks.csv".into()],
             expect: vec![

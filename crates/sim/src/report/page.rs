@@ -311,11 +311,22 @@ fn definitions(out: &mut String, results: &Results, metrics: &[Metric]) {
 }
 
 fn limits(out: &mut String, results: &Results) {
+    out.push_str("## What these numbers do not show\n\n");
+    match &results.manifest.profile {
+        Some(profile) => {
+            let _ = writeln!(
+                out,
+                "- The models of daemons, registry and network are calibrated on one real swarm, the profile `{profile}`, but for \
+                 what the scenario says itself. On another cluster times are other ones."
+            );
+        }
+        None => out.push_str(
+            "- The models of daemons, registry and network are **not calibrated** against a real cluster. Compare strategies \
+             with each other; do not read times as predictions.\n",
+        ),
+    }
     out.push_str(
-        "## What these numbers do not show\n\n\
-         - The models of daemons, registry and network are **not calibrated** against a real cluster. Compare strategies \
-         with each other; do not read times as predictions.\n\
-         - Intervals say how far chance moves the mean within this scenario. They say nothing about another scenario or \
+        "- Intervals say how far chance moves the mean within this scenario. They say nothing about another scenario or \
          about errors of the models.\n\
          - Quantiles of a run are taken over its tasks and then averaged over replications.\n\
          - Tasks that had not run at the end have no time to running: curves stay below 100 %, and quantiles are over \

@@ -229,6 +229,8 @@ pub struct Models {
     pub managers: ManagersModel,
     /// News among the nodes.
     pub gossip: GossipModel,
+    /// Name of the set of parameters, calibrated on a real swarm, on which the others are based.
+    pub profile: Option<&'static str>,
 }
 
 /// One line of `[expect]`: bounds on the mean of a metric over the replications, or what theory says of it.

@@ -67,13 +67,14 @@ pub(super) fn models(scenario: &Table<'_>) -> Models {
 
 fn profile(value: &Value<'_>) -> Option<Models> {
     let name = value.text()?;
-    let Some((_, text)) = PROFILES.iter().find(|profile| profile.0 == name) else {
-        value.complain_with(format!("no profile `{name}`"), suggest(name, PROFILES.iter().map(|profile| profile.0)));
+    let Some(&(name, text)) = PROFILES.iter().find(|it| it.0 == name) else {
+        value.complain_with(format!("no profile `{name}`"), suggest(name, PROFILES.iter().map(|it| it.0)));
         return None;
     };
     let sink = Sink::default();
     let root = DeTable::parse(text).expect("profiles are TOML");
-    let models = over(&Table::new(&sink, "", Place { start: 0, end: 0 }, root.get_ref(), PROFILE), Models::default());
+    let base = Models { profile: Some(name), ..Models::default() };
+    let models = over(&Table::new(&sink, "", Place { start: 0, end: 0 }, root.get_ref(), PROFILE), base);
     assert!(sink.into_list().is_empty(), "nothing is wrong with the profile `{name}`");
     Some(models)
 }
@@ -81,6 +82,7 @@ fn profile(value: &Value<'_>) -> Option<Models> {
 fn over(tables: &Table<'_>, base: Models) -> Models {
     let table = |key, keys| tables.read(key, |value| value.table(keys));
     Models {
+        profile: base.profile,
         gossip: match table("gossip", GOSSIP) {
             Some(section) => gossip(&section, base.gossip),
             None => base.gossip,

@@ -60,6 +60,7 @@ pub fn manifest(size: Size) -> Manifest {
         replications: size.replications,
         duration_s: 1800.0,
         warm_up_s: 0.0,
+        profile: None,
         strategies: size.strategies.iter().map(|name| name.to_string()).collect(),
         first_replication_only: vec![],
         runs: vec![],

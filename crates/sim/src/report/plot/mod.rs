@@ -97,7 +97,11 @@ fn footer(results: &Results) -> String {
         n => format!("{n} replications"),
     };
     let (file, hash) = (outside::shown(&manifest.file), &manifest.hash);
-    format!("{}  ·  {file} ({hash})  ·  seed {}  ·  {runs}  ·  models not calibrated", manifest.tool, manifest.seed)
+    let models = match &manifest.profile {
+        Some(profile) => format!("models as {}", outside::shown(profile)),
+        None => "models not calibrated".into(),
+    };
+    format!("{}  ·  {file} ({hash})  ·  seed {}  ·  {runs}  ·  {models}", manifest.tool, manifest.seed)
 }
 
 /// The strategies of pictures that draw all of them together, with their index: more could not be told apart.

@@ -191,6 +191,7 @@ mod tests {
             replications: 1,
             duration_s: 200.0,
             warm_up_s: 0.0,
+            profile: None,
             runs: Vec::new(),
             strategies: missing.iter().map(|(name, _)| name.to_string()).collect(),
             first_replication_only: Vec::new(),
