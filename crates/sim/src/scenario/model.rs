@@ -67,8 +67,8 @@ pub(super) fn models(scenario: &Table<'_>) -> Models {
 
 fn profile(value: &Value<'_>) -> Option<Models> {
     let name = value.text()?;
-    let Some(&(name, text)) = PROFILES.iter().find(|it| it.0 == name) else {
-        value.complain_with(format!("no profile `{name}`"), suggest(name, PROFILES.iter().map(|it| it.0)));
+    let Some(&(name, text)) = PROFILES.iter().find(|profile| profile.0 == name) else {
+        value.complain_with(format!("no profile `{name}`"), suggest(name, PROFILES.iter().map(|profile| profile.0)));
         return None;
     };
     let sink = Sink::default();
