@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::expect::verdicts;
+use super::expect::{Verdict, verdicts};
 use super::plot::Picture;
 use super::results::{PairedRow, ROW_LIMIT, Results};
 use super::{compare, headlines, text};
@@ -80,8 +80,12 @@ fn expectations(out: &mut String, results: &Results) {
     let held = verdicts.iter().filter(|verdict| verdict.held).count();
     let _ = write!(out, "## Expectations\n\n{held} of {} held.\n\n", verdicts.len());
     out.push_str("| | expectation | strategy | outcome |\n|---|---|---|---|\n");
-    // What all strategies hold has one line.
-    for group in verdicts.chunk_by(|one, other| one.text == other.text && one.held && other.held) {
+    // What strategies hold has one line for all, if they are many or did the same.
+    let are_many = SENTENCES + 1 < manifest.strategies.len();
+    let go_together = |one: &Verdict, other: &Verdict| {
+        one.text == other.text && one.held && other.held && (are_many || one.why == other.why)
+    };
+    for group in verdicts.chunk_by(go_together) {
         let first = &group[0];
         let sign = if first.held { "✓ held" } else { "✗ **not held**" };
         let means = crate::stats::sorted(group.iter().filter_map(|verdict| verdict.mean));
@@ -89,7 +93,11 @@ fn expectations(out: &mut String, results: &Results) {
             [low, .., high] => {
                 let names: Vec<&str> = group.iter().map(|verdict| verdict.strategy.as_str()).collect();
                 let is_all = names.len() == manifest.strategies.len();
-                let names = if is_all { format!("all {}", names.len()) } else { names.join(", ") };
+                let names = match names.len() {
+                    2 if is_all => "both".to_string(),
+                    count if is_all => format!("all {count} strategies"),
+                    _ => names.join(", "),
+                };
                 let (low, high) = (text::short(low), text::short(high));
                 let range = if low == high { format!("mean {low}") } else { format!("means {low} to {high}") };
                 (names, format!("{range}, expected {}", first.bounds))

@@ -331,6 +331,19 @@ fn the_page_says_what_came_out_and_how_sure_it_is() {
 }
 
 #[test]
+fn an_expectation_that_many_strategies_hold_has_one_line() {
+    let size = Size { strategies: &["a", "b", "c", "d", "e"], ..SMALL };
+    let scratch = Scratch::new("many");
+    write(&scratch.0, &Results::of(manifest(size), METRICS, outcomes(size)), METRICS, true).unwrap();
+    let page = text(&scratch.0, "README.md");
+    assert!(
+        page.contains("| ✓ held | running\\_final = 18 | all 5 strategies | mean 21, expected at least 1 |"),
+        "{page}"
+    );
+    assert_eq!(page.matches("running\\_final = 18").count(), 1);
+}
+
+#[test]
 fn what_chance_explains_is_not_claimed() {
     let mut outcomes = outcomes(SMALL);
     // Differences of one sign change from replication to replication.
