@@ -628,7 +628,8 @@ impl Manager {
         }
         self.scheduler.observe(cluster, change);
         self.restarts.observe(cluster, change);
-        self.updates.observe(cluster, &mut self.restarts, change);
+        let seed = (self.config.ties == TieBreak::Seeded).then_some(self.config.seed);
+        self.updates.observe(cluster, &mut self.restarts, change, seed);
         self.reaper.observe(cluster, change);
         enforcer::observe(cluster, change);
         if self.failover.has_interest_in(change) {
@@ -639,6 +640,9 @@ impl Manager {
         let seam = (&mut self.failover, &self.scheduler);
         self.global.observe(cluster, &mut self.restarts, &mut self.updates, seam, change);
         jobs::observe(cluster, &mut self.restarts, change);
+        if change == Change::Commit {
+            self.updates.read_late(cluster);
+        }
     }
 }
 

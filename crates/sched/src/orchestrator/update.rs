@@ -10,6 +10,7 @@ use std::sync::Arc;
 use super::{Versions, restart};
 use crate::cluster::{Change, Cluster, Timer, UpdateState, UpdateStatus};
 use crate::id::{ServiceId, TaskId};
+use crate::scheduler::mix;
 use crate::spec::{FailureAction, ServiceSpec, UpdateConfig, UpdateOrder};
 use crate::task::{DesiredState, TaskState};
 use crate::time::{Span, Time};
@@ -163,6 +164,9 @@ pub(crate) struct Supervisor {
     interested: BTreeMap<TaskId, ServiceId>,
     #[cfg_attr(feature = "snapshot", serde(deserialize_with = "crate::snapshot::counter"))]
     next_generation: u64,
+    /// Updates that read a failure only after the orchestrator has restarted the task. Between two calls there are none.
+    #[cfg_attr(feature = "snapshot", serde(skip))]
+    late: Vec<ServiceId>,
 }
 
 impl Supervisor {
@@ -261,7 +265,16 @@ impl Supervisor {
         self.proceed(cluster, restarts, id);
     }
 
-    pub(crate) fn observe(&mut self, cluster: &mut Cluster, restarts: &mut restart::Supervisor, change: Change) {
+    /// A failure is read at once, or, with a seed and by chance, after the orchestrator has seen it: in SwarmKit the two
+    /// are goroutines that race for the store. Then the next slot may be taken before, and what replaces the failed task is of the
+    /// version that failed.
+    pub(crate) fn observe(
+        &mut self,
+        cluster: &mut Cluster,
+        restarts: &mut restart::Supervisor,
+        change: Change,
+        seed: Option<u64>,
+    ) {
         match change {
             Change::TaskUpdated { task, state, .. } if state >= TaskState::Running => {
                 let Some(service) = self.interested.get(&task).copied() else { return };
@@ -269,7 +282,12 @@ impl Supervisor {
                 let watches = updater.config.failure_action != FailureAction::Continue;
                 if state > TaskState::Running && watches && updater.created.contains_key(&task) {
                     updater.unread.push_back((task, cluster.task_name(task)));
-                    self.read_failures(cluster, service);
+                    let sequence = cluster.task(task).map_or(0, |task| task.sequence);
+                    if seed.is_some_and(|seed| mix(seed ^ mix(sequence)) % 2 == 1) {
+                        self.late.push(service);
+                    } else {
+                        self.read_failures(cluster, service);
+                    }
                 }
                 self.arrived(cluster, task, service);
                 self.proceed(cluster, restarts, service);
@@ -281,6 +299,15 @@ impl Supervisor {
             }
             Change::ServiceRemoved(service) => self.forget(service),
             _ => {}
+        }
+    }
+
+    /// The orchestrators have seen everything up to a commit.
+    pub(crate) fn read_late(&mut self, cluster: &mut Cluster) {
+        for service in std::mem::take(&mut self.late) {
+            if self.updates.contains_key(&service) {
+                self.read_failures(cluster, service);
+            }
         }
     }
 

@@ -106,6 +106,11 @@ impl Swarm {
         Swarm::with(Config { ties: TieBreak::LowestId, debounce: Span::ZERO, ..Config::default() })
     }
 
+    /// Ties are broken so.
+    pub fn seeded(ties: TieBreak, seed: u64) -> Swarm {
+        Swarm::with(Config { ties, seed, ..Config::default() })
+    }
+
     /// Keeps that many records per slot.
     pub fn with_history(task_history: i64) -> Swarm {
         Swarm::with(Config { ties: TieBreak::LowestId, task_history, ..Config::default() })

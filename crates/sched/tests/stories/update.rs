@@ -290,6 +290,31 @@ fn rolled_back(rollback: UpdateConfig) -> Swarm {
     swarm
 }
 
+/// In SwarmKit the updater and the orchestrator are goroutines that race for the store when a new task fails. If the rollback is
+/// first, what replaces the failed task is of the old version and waits for the restart delay; if the restart is first, it is of
+/// the version that failed, and the rollback replaces it at once. Both were seen on a real swarm.
+#[test]
+fn a_rollback_races_the_restart_of_the_task_that_failed() {
+    let waits = |ties: TieBreak, seed: u64| {
+        let update = UpdateConfig { failure_action: FailureAction::Rollback, ..rolling() };
+        let mut swarm = Swarm::seeded(ties, seed);
+        swarm.add_all(&["a", "b", "c"]);
+        swarm.create(service("web").replicas(4).delay(secs(20)).updating(update));
+        swarm.settle();
+        swarm.doom("web.1#2", Fate::FailsToStart);
+        swarm.update("web", |service| service.image("v2"));
+        swarm.after(secs(15));
+        let soon = swarm.running_image("web", "v1");
+        swarm.after(secs(60));
+        assert_eq!(swarm.running_image("web", "v1"), 4);
+        assert_eq!(states(&swarm), [Updating, RollbackStarted, RollbackCompleted]);
+        soon < 4
+    };
+    assert!(waits(TieBreak::LowestId, 1), "without chance the rollback is first");
+    let share = (0..40).filter(|seed| waits(TieBreak::Seeded, *seed)).count();
+    assert!((10..=30).contains(&share), "{share} of 40 wait");
+}
+
 #[test]
 fn rb_01_rb_02_rb_05_rb_08_too_many_failures_roll_back() {
     let mut swarm = rolled_back(rolling());
