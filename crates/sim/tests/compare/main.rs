@@ -267,9 +267,9 @@ fn covered(experiments: u64) -> u64 {
 
 #[test]
 fn intervals_cover_the_truth() {
-    // Of 60, binomial with 95 %: less than 52 come once in 300 times, and the seeds are fixed.
-    let covered = covered(60);
-    assert!((52..60).contains(&covered), "{covered} of 60");
+    // Of 10, binomial with 95 %: less than 8 come once in 90 times, and the seeds are fixed. A thousand are tried below.
+    let covered = covered(10);
+    assert!(8 <= covered, "{covered} of 10");
 }
 
 #[test]

@@ -9,19 +9,22 @@ use sim::report::manifest::Manifest;
 use sim::report::results::Results;
 use sim::scenario::load;
 
-/// These take more than half a second, too long to be run at every change; `simctl check scenarios/theory/*.toml` runs them,
+/// These take more than a fifth of a second, optimized, too long to be run at every change; `simctl check scenarios/theory/*.toml` runs them,
 /// and with it `.ci/run`.
 const SLOW: &[&str] = &[
     "balls-into-bins",
+    "balls-into-bins-full",
     "batch-arrivals",
     "bursts-of-arrivals",
     "cache-10-of-50",
     "cache-5-of-20",
+    "crash-loop-random",
     "day-and-night",
     "e2m1",
     "erlang-loss-constant",
     "erlang-loss-exponential",
     "erlang-loss-lognormal",
+    "joins-by-chance",
     "littles-law",
     "lossy-heartbeats",
     "majority-of-five",
@@ -36,12 +39,21 @@ const SLOW: &[&str] = &[
     "mm2-5",
     "mm3-line",
     "processor-sharing",
+    "racks-four-of-six",
+    "racks-three-of-six",
+    "releases",
     "renewal-share",
+    "repair-one-crew",
     "repair-two-crews",
+    "repair-two-kinds",
     "requests-by-gossip",
+    "requests-to-one-replica",
+    "scaled-at-random",
+    "scaled-in-steps",
     "services-come-and-go",
     "three-of-five",
     "two-choices",
+    "two-choices-full",
     "two-of-three",
 ];
 

@@ -18,6 +18,7 @@ use sim::scenario::{
     Behaviour, DaemonModel, FailurePlan, FailureUnit, Habit, Image, JoinPlan, Layer, Models, NetworkFault, NetworkPlan,
     NodePlan, OperatorPlan, OverlayModel, RegistryModel, ScalerPlan, Scenario, Scripted, ServicePlan,
 };
+use sim::simulation::Simulation;
 
 const MB: u64 = 1_000_000;
 
@@ -982,19 +983,58 @@ fn whatever_happens_to_a_node_its_pulls_end() {
 }
 
 #[test]
-fn a_global_service_that_starts_first_wants_one_task_on_each_node() {
-    let text = |order: &str| {
-        format!(
-            "duration = \"10m\"\nreplications = 1\n[[pool]]\nname = \"n\"\ncount = 5\n[[service]]\nname = \"agent\"\n\
-             image = \"agent:1\"\nmode = \"global\"\nupdate = {{ order = \"{order}\" }}\n\
-             [[event]]\nat = \"60s\"\nupdate_image = {{ agent = \"agent:2\" }}\n"
-        )
+fn a_global_service_loses_no_replicas_with_a_machine() {
+    let outcome = run(&told(
+        r#"
+        duration = "3m"
+        pool = [{ name = "w", count = 2 }]
+        service = [{ name = "agent", image = "agent", mode = "global" }]
+        event = [{ at = "60s", down = "w-1" }]
+        "#,
+    ));
+    assert_eq!((is(&outcome, "node_failures"), is(&outcome, "replicas_lost")), (1.0, 0.0));
+    assert_eq!(is(&outcome, "failover_lost_s"), 0.0);
+}
+
+/// A service of one replica and one spare on three machines, after a minute, with the machines of both.
+fn with_a_spare() -> (Simulation, usize, usize) {
+    let scenario = told(
+        r#"
+        duration = "5m"
+        pool = [{ name = "w", count = 3 }]
+        service = [{ name = "web", image = "web", replicas = 1 }]
+        strategy = [{ name = "kept", failover = "standby", standby = { spares = 1 } }]
+        "#,
+    );
+    let mut run = Simulation::new(scenario, "kept", 1).expect("the strategy is the scenario's");
+    run.run_until(secs(60));
+    let node_of = |desired: DesiredState| {
+        let task = run.tasks("web").into_iter().find(|task| task.desired == desired).expect("there is one");
+        task.node.expect("it has a node")
     };
-    let outcome = |order: &str| {
-        run(&sim::scenario::parse(std::path::Path::new("agent.toml"), &text(order)).expect("a good scenario"))
-    };
-    let first = outcome("start-first");
-    assert_eq!((is(&first, "availability"), is(&first, "replica_seconds_lost")), (1.0, 0.0));
-    assert_eq!((is(&first, "tasks_desired"), is(&first, "running_min")), (5.0, 5.0));
-    assert!(is(&outcome("stop-first"), "availability") < 1.0);
+    let nodes = (node_of(DesiredState::Running), node_of(DesiredState::Ready));
+    assert_ne!(nodes.0, nodes.1);
+    (run, nodes.0, nodes.1)
+}
+
+#[test]
+fn a_spare_that_goes_elsewhere_is_no_replica_on_another_node() {
+    let (mut run, _, spare) = with_a_spare();
+    let name = run.scenario().nodes[spare].spec.id.clone();
+    run.order(Order::SetAvailability(name.as_str().into(), Availability::Drain)).expect("there is such a node");
+    let outcome = run.finish();
+    let places: std::collections::BTreeSet<&str> = outcome.tasks.iter().map(|task| task.node.as_str()).collect();
+    assert_eq!(places.len(), 3, "the spare is on the third machine");
+    assert_eq!((is(&outcome, "node_changes"), is(&outcome, "moves")), (0.0, 0.0));
+    near(is(&outcome, "spares_mean"), 1.0, 0.05);
+}
+
+#[test]
+fn a_spare_that_takes_a_slot_is_none_any_more() {
+    let (mut run, main, _) = with_a_spare();
+    let name = run.scenario().nodes[main].spec.id.clone();
+    run.order(Order::SetAvailability(name.as_str().into(), Availability::Drain)).expect("there is such a node");
+    let outcome = run.finish();
+    assert_eq!(is(&outcome, "node_changes"), 1.0, "the replica is where the spare was");
+    near(is(&outcome, "spares_mean"), 1.0, 0.05);
 }

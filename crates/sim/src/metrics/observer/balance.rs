@@ -107,4 +107,20 @@ mod tests {
         let expected = (10.0 * variations[0] + 5.0 * variations[1] + 5.0 * variations[2]) / 20.0;
         assert!((mean - expected).abs() < 1e-9, "{mean} is not {expected}");
     }
+
+    #[test]
+    fn after_the_warm_up_the_mean_is_of_what_follows() {
+        let at = |secs| Time::ZERO + Span::from_secs(secs);
+        let mut balance = Balance::default();
+        [1, 3].into_iter().for_each(|running| balance.turn(at(0), true, running));
+        balance.converged(at(10), at(10));
+        balance.change(at(20), 3, 1);
+        balance.warmed_up(at(30));
+        // One and one until 35 s, from then on one and three: half of 0 and half of 0.5.
+        balance.change(at(35), 1, 3);
+        let (mean, uneven) = balance.of(at(40)).expect("it converged");
+        assert!((mean - 0.25).abs() < 1e-12, "{mean}");
+        // It was as uneven when it converged.
+        assert_eq!(uneven, Span::ZERO);
+    }
 }

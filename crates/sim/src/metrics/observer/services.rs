@@ -90,3 +90,25 @@ impl Tally {
         self.running_min = self.running_min.min(running);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use sched::Span;
+
+    use super::*;
+
+    #[test]
+    fn without_a_quorum_half_of_what_a_service_wants_rounded_up_is_enough() {
+        let at = |secs| Time::ZERO + Span::from_secs(secs);
+        // How many of ten seconds are below for what runs of three wanted, with and without a quorum.
+        let below = |running, quorum| {
+            let mut tally = Tally::new(at(0), false);
+            tally.set(at(0), 3, running, quorum);
+            tally.below.total(at(10)) / 1_000_000_000
+        };
+        assert_eq!([0, 1, 2, 3].map(|running| below(running, None)), [10, 10, 0, 0]);
+        assert_eq!([0, 1, 2, 3].map(|running| below(running, Some(1))), [10, 0, 0, 0]);
+        // Nobody misses more than is wanted.
+        assert_eq!([2, 3].map(|running| below(running, Some(9))), [10, 0]);
+    }
+}
