@@ -983,6 +983,24 @@ fn whatever_happens_to_a_node_its_pulls_end() {
 }
 
 #[test]
+fn a_global_service_that_starts_first_wants_one_task_on_each_node() {
+    let text = |order: &str| {
+        format!(
+            "duration = \"10m\"\nreplications = 1\n[[pool]]\nname = \"n\"\ncount = 5\n[[service]]\nname = \"agent\"\n\
+             image = \"agent:1\"\nmode = \"global\"\nupdate = {{ order = \"{order}\" }}\n\
+             [[event]]\nat = \"60s\"\nupdate_image = {{ agent = \"agent:2\" }}\n"
+        )
+    };
+    let outcome = |order: &str| {
+        run(&sim::scenario::parse(std::path::Path::new("agent.toml"), &text(order)).expect("a good scenario"))
+    };
+    let first = outcome("start-first");
+    assert_eq!((is(&first, "availability"), is(&first, "replica_seconds_lost")), (1.0, 0.0));
+    assert_eq!((is(&first, "tasks_desired"), is(&first, "running_min")), (5.0, 5.0));
+    assert!(is(&outcome("stop-first"), "availability") < 1.0);
+}
+
+#[test]
 fn a_global_service_loses_no_replicas_with_a_machine() {
     let outcome = run(&told(
         r#"
