@@ -566,7 +566,10 @@ impl Managers {
             if term < member.term {
                 risen = risen.max(member.term);
             } else if !member.hears || member.lead != Some(node) {
+                // Who followed it before waits as long as before, should it need to.
+                let timeout = if member.term == term && member.lead == Some(node) { member.timeout } else { 0 };
                 member.follow(now, term, Some(node));
+                member.timeout = timeout;
             }
         }
         if term < risen {
