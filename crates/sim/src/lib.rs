@@ -19,6 +19,7 @@ pub mod metrics;
 pub mod model;
 pub mod order;
 pub mod outside;
+pub mod refusal;
 pub mod report;
 pub mod scenario;
 pub mod simulation;

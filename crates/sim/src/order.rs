@@ -5,7 +5,6 @@
 //! Services, networks, configs and secrets go by their names and are looked up when the order is carried out; nodes by
 //! [`Nodes`].
 
-use std::fmt;
 use std::sync::Arc;
 
 use sched::spec::{
@@ -21,6 +20,7 @@ use crate::model::image::PullLimit;
 pub use crate::model::join::JoinToken;
 use crate::model::links::LinkImpairment;
 use crate::model::overlay::NetworkPlan;
+use crate::refusal::Refusal;
 
 /// A name of a service, a stack, a network, a config, a secret, an image or a node.
 pub type Name = Arc<str>;
@@ -715,9 +715,6 @@ pub enum Client {
     Failure,
 }
 
-/// What `docker service scale` says of a service that is not scaled.
-pub(crate) const NOT_SCALED: &str = "scale can only be used with replicated or replicated-job mode";
-
 impl Order {
     /// Who may give it.
     pub fn giver(&self) -> Giver {
@@ -888,41 +885,6 @@ pub enum Receipt {
     /// came of it is among the orders of the run when it is known.
     Waits,
 }
-
-/// An order was not carried out, or in part only, in Docker's words; of an order for several nodes or services each that
-/// refused has its sentence, and the others were carried out.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Refusal {
-    /// One at least.
-    pub texts: Vec<String>,
-}
-
-impl Refusal {
-    /// A refusal in one sentence.
-    pub fn new(text: impl Into<String>) -> Refusal {
-        Refusal { texts: vec![text.into()] }
-    }
-}
-
-impl From<String> for Refusal {
-    fn from(text: String) -> Refusal {
-        Refusal::new(text)
-    }
-}
-
-impl From<sched::ApiError> for Refusal {
-    fn from(refusal: sched::ApiError) -> Refusal {
-        Refusal::new(refusal.text)
-    }
-}
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.texts.join("; "))
-    }
-}
-
-impl std::error::Error for Refusal {}
 
 /// The answer to an order.
 pub type Answer = Result<Receipt, Refusal>;

@@ -30,6 +30,7 @@ use crate::model::{
     agent, autoscaler, failure, gossip, heartbeat, image, join, managers, operator, requests, workload,
 };
 use crate::order::{Answer, Client, Order, Record};
+use crate::refusal::{OVER, Refusal};
 use crate::scenario::Scenario;
 
 /// A run that handles more events than this at one instant makes no progress, unless its cluster is so large that every
@@ -418,7 +419,7 @@ impl World {
     /// Whoever drives the run orders something. After the end nothing is done any more.
     pub fn order(&mut self, order: Order) -> Answer {
         if self.ending.is_some() {
-            return Err(crate::order::Refusal::new("the run is over"));
+            return Err(Refusal::new(OVER));
         }
         let number = self.book.next_by_hand();
         let answer = self.door().order(Client::Hand, order, number);

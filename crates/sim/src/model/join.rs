@@ -16,6 +16,7 @@ use super::managers::ManagersModel;
 use crate::engine::law::Law;
 use crate::engine::rng::{Seeds, Stream, entity, part};
 use crate::fact::{Context, Fact};
+use crate::refusal::{ALREADY_IN_A_SWARM, BAD_TOKEN, NO_CLUSTER_LEADER};
 
 /// Nodes of a pool that join the swarm during the run.
 #[derive(Clone, PartialEq, Debug)]
@@ -47,13 +48,6 @@ pub struct JoinToken {
     pub fresh: bool,
 }
 
-/// SwarmKit `ca/server.go`, as gRPC and Docker print it.
-const REFUSED: &str = "rpc error: code = InvalidArgument desc = A valid join token is necessary to join this cluster";
-/// SwarmKit `manager/state/raft`, `ErrNoClusterLeader`. Five attempts are made, without a pause (`ca/certificates.go`).
-const NO_LEADER: &str = "raft: no elected cluster leader";
-/// moby `daemon/cluster/errors.go`.
-pub(crate) const ALREADY: &str = "This node is already part of a swarm. Use \"docker swarm leave\" to leave this swarm and join another \
-                       one.";
 /// A call of a manager that nobody answers (SwarmKit `ca/certificates.go`).
 const TIMEOUT: Span = Span::from_secs(5);
 /// A new manager that finds no leader is started again and again (moby `daemon/cluster/noderunner.go`).
@@ -221,7 +215,7 @@ impl Joins {
     pub fn begin<E: From<JoinEvent>>(&mut self, cx: &mut Context<E>, node: usize, token: Option<JoinToken>) {
         let joiner = &mut self.nodes[node];
         match joiner.state {
-            State::There => cx.tell(Fact::JoinRefused(node, ALREADY)),
+            State::There => cx.tell(Fact::JoinRefused(node, ALREADY_IN_A_SWARM)),
             State::Asking => {}
             State::Away => {
                 joiner.state = State::Asking;
@@ -338,7 +332,7 @@ impl Joins {
         let token = joiner.token.or(of_plan).unwrap_or(JoinToken { role: Some(Role::Worker), fresh: true });
         let rotated = self.rotations[usize::from(token.role == Some(Role::Manager))] > 0;
         let valid = token.role.is_some() && (token.fresh || !rotated);
-        let refusal = if !lead { Some(NO_LEADER) } else { (!valid).then_some(REFUSED) };
+        let refusal = if !lead { Some(NO_CLUSTER_LEADER) } else { (!valid).then_some(BAD_TOKEN) };
         if let Some(refusal) = refusal {
             cx.tell(Fact::JoinRefused(row, refusal));
             // The same refusal over and over again is told once: no token becomes valid again.
@@ -423,7 +417,7 @@ mod tests {
         let log = run(&mut joins, &mut cx, 100, 0);
         assert_eq!(log, [(0.0, Fact::NodeCreated(2)), (2.0, Fact::NodeCertified(2))]);
         joins.begin(&mut cx, 2, None);
-        assert_eq!(cx.take_facts(), [Fact::JoinRefused(2, ALREADY)]);
+        assert_eq!(cx.take_facts(), [Fact::JoinRefused(2, ALREADY_IN_A_SWARM)]);
     }
 
     #[test]
@@ -451,7 +445,11 @@ mod tests {
         let log = run(&mut joins, &mut cx, 100, 0);
         assert_eq!(
             log[..3],
-            [(0.0, Fact::JoinRefused(0, REFUSED)), (0.0, Fact::NodeCreated(1)), (0.0, Fact::JoinRefused(2, REFUSED))]
+            [
+                (0.0, Fact::JoinRefused(0, BAD_TOKEN)),
+                (0.0, Fact::NodeCreated(1)),
+                (0.0, Fact::JoinRefused(2, BAD_TOKEN))
+            ]
         );
         // The token of managers is another one.
         joins.rotate(Role::Manager);
@@ -469,7 +467,7 @@ mod tests {
         let mut cx = Context::new();
         (0..2).for_each(|node| joins.begin(&mut cx, node, None));
         let (count, log) = events(&mut joins, &mut cx, at(1_000_000_010), false);
-        assert_eq!(log, [0, 1].map(|node| (0.0, Fact::JoinRefused(node, NO_LEADER))));
+        assert_eq!(log, [0, 1].map(|node| (0.0, Fact::JoinRefused(node, NO_CLUSTER_LEADER))));
         assert_eq!(count, 2, "who is refused in the same words asks without an event");
         joins.led(&mut cx);
         let (_, log) = events(&mut joins, &mut cx, at(1_000_000_100), true);

@@ -20,6 +20,7 @@ use crate::engine::chance::{below_by_remainder, unit};
 use crate::engine::law::Law;
 use crate::engine::rng::{Seeds, Stream, entity, part};
 use crate::fact::{Context, Fact};
+use crate::refusal::{LAST_MANAGER, LOSS_OF_QUORUM, NO_MANAGER};
 
 /// The managers.
 #[derive(Clone, PartialEq, Debug)]
@@ -93,9 +94,6 @@ pub enum ElectionEvent {
         cycle: u32,
     },
 }
-
-/// SwarmKit `manager/controlapi/node.go`, `UpdateNode`.
-const LOSS_OF_QUORUM: &str = "can't remove member from the raft: this would result in a loss of quorum";
 
 /// What becomes of an order that somebody gives to the managers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -473,7 +471,7 @@ impl Managers {
     pub fn demote<E: From<ElectionEvent>>(&mut self, cx: &mut Context<E>, node: usize) -> Result<(), &'static str> {
         let Some(row) = self.members.iter().position(|member| member.node == node) else { return Ok(()) };
         if self.members.len() == 1 {
-            return Err("attempting to demote the last manager of the swarm");
+            return Err(LAST_MANAGER);
         }
         let others = || self.reachable().filter(|member| member.node != node);
         // SwarmKit `CanRemoveMember`: a majority of those that remain must be reachable.
@@ -507,10 +505,7 @@ impl Managers {
         node: usize,
     ) -> Result<(), &'static str> {
         let Some(row) = self.members.iter().position(|member| member.node == node && member.up) else {
-            return Err(
-                "This node is not a swarm manager. Use \"docker swarm init\" or \"docker swarm join\" to connect this \
-                        node to swarm and try again.",
-            );
+            return Err(NO_MANAGER);
         };
         let member = self.members.swap_remove(row);
         let term = self.members.iter().map(|other| other.term).max().unwrap_or(0).max(member.term) + 1;

@@ -19,9 +19,10 @@ use super::{
 use crate::engine::law::Law;
 use crate::model::join::JoinToken;
 use crate::order::{
-    Change, Containers, EngineChange, FileKind, FilePlan, JoinChange, LabelChange, NOT_SCALED, Name, Nodes, Order,
-    Registry, SwarmChange,
+    Change, Containers, EngineChange, FileKind, FilePlan, JoinChange, LabelChange, Name, Nodes, Order, Registry,
+    SwarmChange,
 };
+use crate::refusal::NOT_SCALED;
 
 /// Keys of an event: [`WHEN`], then one of [`ACTIONS`].
 pub(super) const EVENT: &[&str] = &[

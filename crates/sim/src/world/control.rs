@@ -28,22 +28,15 @@ use crate::fact::{Fact, JobNo, Reason, TaskNo};
 use crate::model::agent::Behaviour;
 use crate::model::autoscaler::Autoscalers;
 use crate::model::heartbeat::Heartbeats;
-use crate::model::join::{ALREADY, Joins};
+use crate::model::join::Joins;
 use crate::model::links::{LinkImpairment, Links};
 use crate::model::managers::Managers;
 use crate::model::operator::Operators;
 use crate::model::requests::RequestPlan;
 use crate::model::workload::Workload;
-use crate::order::{EngineChange, JoinChange, LabelChange, Name, Order, Refusal, SwarmChange};
+use crate::order::{EngineChange, JoinChange, LabelChange, Name, Order, SwarmChange};
+use crate::refusal::{ALREADY_IN_A_SWARM, Refusal, SECOND_SWARM};
 use crate::scenario::{NodePlan, Scenario, StrategyPlan};
-
-/// moby `daemon/cluster/errors.go`.
-pub(super) const NO_LEADER: &str = "The swarm does not have a leader. It's possible that too few managers are online. Make sure more \
-                         than half of the managers are online.";
-
-/// moby `daemon/cluster/cluster.go`, `errNoManager`.
-pub(super) const NO_MANAGER: &str = "This node is not a swarm manager. Use \"docker swarm init\" or \"docker swarm join\" to \
-                          connect this node to swarm and try again.";
 
 /// What must be known of a service of the manager.
 #[derive(Clone, Copy, Debug)]
@@ -647,10 +640,10 @@ impl Control {
     /// `docker swarm init` on a node, where there is no swarm so far. Another one than the first is not simulated.
     pub(super) fn init(&mut self, cx: &mut Cx, node: usize, links: &Links) -> Result<(), Refusal> {
         if self.joins.is_there(node) || self.joins.is_asking(node) {
-            return Err(Refusal::new(ALREADY));
+            return Err(Refusal::new(ALREADY_IN_A_SWARM));
         }
         if self.managers.is_founded() {
-            return Err(Refusal::new("a second swarm is not simulated"));
+            return Err(Refusal::new(SECOND_SWARM));
         }
         self.joins.init(cx, node);
         self.managers.found(cx, node, &self.scenario.nodes[node].spec.id);
@@ -693,8 +686,8 @@ impl Control {
         &self.scenario.nodes[node].spec.id
     }
 
-    pub(super) fn not_found(&self, node: usize) -> String {
-        format!("node {} not found", self.node_name(node))
+    pub(super) fn not_found(&self, node: usize) -> Refusal {
+        Refusal::not_found("node", self.node_name(node))
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use sched::spec::Role;
 use sched::{Span, Time};
 
-use super::control::{Control, NO_LEADER, NO_MANAGER};
+use super::control::Control;
 use super::fabric::Fabric;
 use super::{Cx, Event};
 use crate::digest::Digest;
@@ -15,7 +15,8 @@ use crate::engine::rng::{Stream, entity};
 use crate::fact::{Fact, TaskNo};
 use crate::model::links::Cause;
 use crate::model::managers::Response;
-use crate::order::{Answer, Client, Containers, Giver, JoinChange, Nodes, Order, Receipt, Record, Refusal, Registry};
+use crate::order::{Answer, Client, Containers, Giver, JoinChange, Nodes, Order, Receipt, Record, Registry};
+use crate::refusal::{DEADLINE, IN_NO_SWARM, LOST_LEADERSHIP, NO_LEADER, NO_MANAGER, NOT_LOCKED, Refusal};
 
 /// What was ordered so far. Arrivals that were created and removed as planned are not in it one by one: they are in the
 /// tables of services and jobs, and there may be millions.
@@ -75,9 +76,9 @@ impl Door<'_> {
             let now = self.cx.now();
             let refusal = match self.control.managers.response(now) {
                 Response::Leads => None,
-                Response::Refused => Some(NO_LEADER),
-                Response::Nobody if !self.control.managers.is_founded() => Some(NO_MANAGER),
-                Response::Nobody => Some("Cannot connect to the Docker daemon of any manager"),
+                Response::Refused => Some(Refusal::new(NO_LEADER)),
+                Response::Nobody if !self.control.managers.is_founded() => Some(Refusal::new(NO_MANAGER)),
+                Response::Nobody => Some(Refusal::no_manager_answers()),
                 waits @ (Response::Written | Response::Waits) => {
                     let is_written = waits == Response::Written;
                     let row = self.book.hanging.len() as u32;
@@ -87,7 +88,7 @@ impl Door<'_> {
                 }
             };
             if let Some(refusal) = refusal {
-                return self.note(by, order, Err(Refusal::new(refusal)));
+                return self.note(by, order, Err(refusal));
             }
         }
         let answer = self.carry_out(&order, number);
@@ -101,7 +102,7 @@ impl Door<'_> {
         if self.control.managers.lead() && !is_written {
             self.end_wait(row, None);
         } else if since + PATIENCE <= self.cx.now() {
-            self.end_wait(row, Some("context deadline exceeded"));
+            self.end_wait(row, Some(DEADLINE));
         } else {
             self.cx.after(LOOK, Event::Hanging(row));
         }
@@ -111,7 +112,7 @@ impl Door<'_> {
     pub(super) fn end_writes(&mut self, is_lost: bool) {
         for row in 0..self.book.hanging.len() {
             if self.book.hanging[row].as_ref().is_some_and(|hanging| hanging.is_written) {
-                self.end_wait(row as u32, is_lost.then_some("node lost leader status"));
+                self.end_wait(row as u32, is_lost.then_some(LOST_LEADERSHIP));
             }
         }
     }
@@ -261,12 +262,12 @@ impl Door<'_> {
         let all = || 0..scenario.nodes.len();
         Ok(match nodes {
             Nodes::Rows(rows) => match rows.iter().find(|row| scenario.nodes.len() <= **row) {
-                Some(row) => return Err(Refusal::new(format!("node {row} not found"))),
+                Some(row) => return Err(Refusal::not_found("node", row)),
                 None => rows.to_vec(),
             },
             Nodes::Named(name) => match self.control.machine_named(name) {
                 Some(row) => vec![row],
-                None => return Err(Refusal::new(format!("node {name} not found"))),
+                None => return Err(Refusal::not_found("node", name)),
             },
             Nodes::Leader => self.control.managers.leader().into_iter().collect(),
             Nodes::Reachable => {
@@ -316,7 +317,7 @@ impl Door<'_> {
     fn each_member(&mut self, nodes: &Nodes, mut act: impl FnMut(&mut Self, usize) -> Done) -> Done {
         self.each(nodes, |door, node| match door.control.is_there(node) {
             true => act(door, node),
-            false => Err(door.control.not_found(node).into()),
+            false => Err(door.control.not_found(node)),
         })
     }
 
@@ -359,11 +360,7 @@ impl Door<'_> {
         }
         let has = |network: &crate::model::overlay::NetworkPlan| self.control.has_network(&network.name);
         if let Some(network) = plan.networks.iter().find(|network| network.external && !has(network)) {
-            return Err(Refusal::new(format!(
-                "network \"{}\" is declared as external, but could not be found. You need to create a swarm-scoped network \
-                 before the stack is deployed",
-                network.name
-            )));
+            return Err(Refusal::no_external_network(&network.name));
         }
         for network in plan.networks.iter().filter(|network| !network.external) {
             if !self.control.has_network(&network.name) {
@@ -380,7 +377,7 @@ impl Door<'_> {
         if self.control.has_power(node) && self.fabric.agents.is_alive(node) {
             return Ok(());
         }
-        Err(Refusal::new(format!("Cannot connect to the Docker daemon on {}", self.control.node_name(node))))
+        Err(Refusal::no_engine(self.control.node_name(node)))
     }
 
     /// `docker swarm init`.
@@ -410,7 +407,7 @@ impl Door<'_> {
         self.check_engine(node)?;
         if !self.fabric.agents.is_locked(node) {
             let is_manager = self.control.managers.is_member(node);
-            return Err(Refusal::new(if is_manager { "swarm is not locked" } else { NO_MANAGER }));
+            return Err(Refusal::new(if is_manager { NOT_LOCKED } else { NO_MANAGER }));
         }
         self.fabric.agents.unlock(self.cx, node);
         self.control.managers.unlock(self.cx, node);
@@ -421,14 +418,13 @@ impl Door<'_> {
     fn leave(&mut self, node: usize) -> Done {
         let is_out = self.fabric.agents.is_out(node);
         if !self.control.has_power(node) {
-            let name = self.control.node_name(node);
-            return Err(Refusal::new(format!("Cannot connect to the Docker daemon on {name}")));
+            return Err(Refusal::no_engine(self.control.node_name(node)));
         }
         if self.control.stop_joining(node) {
             return Ok(());
         }
         if self.fabric.agents.has_left(node) || !self.control.is_there(node) && !is_out {
-            return Err(Refusal::new("This node is not part of a swarm"));
+            return Err(Refusal::new(IN_NO_SWARM));
         }
         self.fabric.agents.leave_swarm(self.cx, node);
         if !is_out {

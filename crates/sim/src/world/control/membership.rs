@@ -11,7 +11,7 @@ use crate::fact::Fact;
 use crate::model::autoscaler::ScalerPlan;
 use crate::model::autoscaler::{self, Machine};
 use crate::model::join;
-use crate::order::Refusal;
+use crate::refusal::Refusal;
 use crate::world::Event;
 
 /// Which of the manager's records of nodes is that of which machine. A machine that left the swarm and joins again has a new
@@ -84,7 +84,7 @@ impl Control {
     pub(in crate::world) fn demote_ghosts(&mut self, cx: &mut Cx, node: usize) -> Result<(), Refusal> {
         let ghosts = self.members.ghosts_of(node);
         if ghosts.is_empty() {
-            return Err(self.not_found(node).into());
+            return Err(self.not_found(node));
         }
         if self.managers.has_ghosts(node) {
             self.managers.demote_ghosts(cx, node).map_err(Refusal::new)?;
@@ -124,7 +124,7 @@ impl Control {
     pub(in crate::world) fn remove_ghosts(&mut self, cx: &mut Cx, node: usize, force: bool) -> Result<(), Refusal> {
         let ghosts = self.members.ghosts_of(node);
         if ghosts.is_empty() {
-            return Err(self.not_found(node).into());
+            return Err(self.not_found(node));
         }
         if self.managers.has_ghosts(node) {
             return Err(self.is_manager(ghosts[0]));
@@ -145,16 +145,13 @@ impl Control {
 
     /// A manager stays a member until it is demoted.
     fn is_manager(&self, id: NodeId) -> Refusal {
-        Refusal::new(format!(
-            "node {} is a cluster manager and is a member of the raft cluster. It must be demoted to worker before removal",
-            self.manager.cluster().nodes()[id].spec.id
-        ))
+        Refusal::member_of_raft(&self.manager.cluster().nodes()[id].spec.id)
     }
 
     fn check_removal(&self, id: NodeId, force: bool) -> Result<(), Refusal> {
         let spec = &self.manager.cluster().nodes()[id].spec;
         if !force && spec.state == NodeState::Ready {
-            return Err(Refusal::new(format!("node {} is not down and can't be removed", spec.id)));
+            return Err(Refusal::not_down(&spec.id));
         }
         Ok(())
     }

@@ -12,7 +12,8 @@ use crate::engine::law::Law;
 use crate::engine::rng::{Stream, entity};
 use crate::fact::{JobNo, TaskNo};
 use crate::model::agent::{Behaviour, Exit};
-use crate::order::{Change, FileKind, FilePlan, List, NOT_SCALED, Name, NewService, Refusal, StackPlan};
+use crate::order::{Change, FileKind, FilePlan, List, Name, NewService, StackPlan};
+use crate::refusal::{BAD_FILE_NAME, NO_INGRESS, Refusal};
 
 type Done = Result<(), Refusal>;
 
@@ -53,9 +54,7 @@ fn refused_name(name: &str) -> Option<&'static str> {
         && name.chars().all(is_good)
         && ends_well(name.chars().next())
         && ends_well(name.chars().next_back());
-    (!is_valid).then_some(
-        "invalid name, only 64 [a-zA-Z0-9-_.] characters allowed, and the start and end character must be [a-zA-Z0-9]",
-    )
+    (!is_valid).then_some(BAD_FILE_NAME)
 }
 
 impl Files {
@@ -73,10 +72,10 @@ impl Files {
         let most = most_bytes(plan.kind);
         if plan.content.as_ref().is_some_and(|content| content.is_empty() || most <= content.len()) {
             let kind = plan.kind.word();
-            return Err(Refusal::new(format!("{kind} data must be larger than 0 and less than {most} bytes")));
+            return Err(Refusal::bad_size(kind, most));
         }
         if self.contents.contains_key(&key) {
-            return Err(Refusal::new(format!("{} {} already exists", plan.kind.word(), plan.name)));
+            return Err(Refusal::file_exists(plan.kind.word(), &plan.name));
         }
         self.absent.remove(&key);
         self.contents.insert(key, plan.content.clone());
@@ -89,14 +88,11 @@ impl Files {
         let kind = plan.kind.word();
         if plan.external {
             return match self.absent.contains(&key) {
-                true => Err(Refusal::new(format!("{kind} not found: {}", plan.name))),
+                true => Err(Refusal::no_external_file(kind, &plan.name)),
                 false => Ok(()),
             };
         }
-        let refusal = |verb: &str, why: &str| {
-            let daemon = "Error response from daemon: rpc error: code = InvalidArgument desc =";
-            Refusal::new(format!("failed to {verb} {kind} {}: {daemon} {why}", plan.name))
-        };
+        let refusal = |verb: &str, why: &str| Refusal::of_deployed_file(verb, kind, &plan.name, why);
         // Without a byte the command line sends no content at all, and what is there stays.
         let new = plan.content.as_ref().filter(|content| !content.is_empty());
         match (self.contents.get_mut(&key), new) {
@@ -116,7 +112,7 @@ impl Files {
     fn remove(&mut self, kind: FileKind, name: &Name) -> Done {
         let key = (kind, Arc::clone(name));
         if self.absent.contains(&key) {
-            return Err(Refusal::new(format!("{} {name} not found", kind.word())));
+            return Err(Refusal::not_found(kind.word(), name));
         }
         self.contents.remove(&key);
         self.absent.insert(key);
@@ -141,13 +137,13 @@ impl Control {
     /// The service of a name.
     pub(in crate::world) fn service(&self, name: &str) -> Result<ServiceId, Refusal> {
         let found = self.manager.cluster().services_named(name).next();
-        found.ok_or_else(|| Refusal::new(format!("service {name} not found")))
+        found.ok_or_else(|| Refusal::not_found("service", name))
     }
 
     /// What a service names must be there.
     fn check_names(&self, spec: &ServiceSpec) -> Done {
         if let Some(network) = spec.task.networks.iter().find(|network| !self.has_network(network)) {
-            return Err(Refusal::new(format!("network {network} not found")));
+            return Err(Refusal::not_found("network", network));
         }
         self.files.missing(spec).map_or(Ok(()), |text| Err(Refusal::new(text)))
     }
@@ -259,7 +255,7 @@ impl Control {
     pub(in crate::world) fn scale(&mut self, cx: &Cx, name: &str, to: u64) -> Done {
         let id = self.service(name)?;
         if self.manager.cluster().services()[id].spec.mode.is_per_node() {
-            return Err(Refusal::new(format!("{name}: {NOT_SCALED}")));
+            return Err(Refusal::not_scaled(name));
         }
         self.update_service(cx, id, |spec, _| match &mut spec.mode {
             Mode::Replicated { replicas } => *replicas = to,
@@ -385,7 +381,7 @@ impl Control {
 
     /// The running task of a slot: `web.3`, `agent.node-2`.
     pub(in crate::world) fn running_task(&self, name: &str) -> Result<TaskNo, Refusal> {
-        let nothing = || Refusal::new(format!("No such container: {name}"));
+        let nothing = || Refusal::no_container(name);
         let (service, slot) = name.split_once('.').ok_or_else(nothing)?;
         let id = self.service(service)?;
         let service = &self.manager.cluster().services()[id];
@@ -483,7 +479,7 @@ impl Control {
                 }
                 None => ("create", self.create(cx, new).map(drop)),
             };
-            answer.map_err(|refusal| Refusal::new(format!("failed to {verb} service {name}: {refusal}")))?;
+            answer.map_err(|refusal| Refusal::of_deployment(verb, "service", name, refusal))?;
         }
         Ok(())
     }
@@ -495,7 +491,7 @@ impl Control {
         let services = self.of_stack(name);
         let parts = self.stacks.remove(name).unwrap_or_default();
         if services.is_empty() && parts.networks.is_empty() && parts.files.is_empty() {
-            return (Vec::new(), Err(Refusal::new(format!("Nothing found in stack: {name}"))));
+            return (Vec::new(), Err(Refusal::no_stack(name)));
         }
         let (mut left, mut gone, mut texts) = (Parts::default(), Vec::new(), Vec::new());
         let mut note = |kind: &str, name: &str, answer: Done| {
@@ -533,7 +529,7 @@ impl Control {
     pub(in crate::world) fn roll_back_stack(&mut self, cx: &Cx, name: &Name) -> Done {
         let services = self.of_stack(name);
         if services.is_empty() {
-            return Err(Refusal::new(format!("Nothing found in stack: {name}")));
+            return Err(Refusal::no_stack(name));
         }
         for id in services.into_values() {
             if self.manager.cluster().services()[id].previous.is_some() {
@@ -552,11 +548,11 @@ impl Control {
     pub(in crate::world) fn create_network(&mut self, name: &str) -> Done {
         // That of the mesh is there from the beginning.
         if self.has_network(name) || name == "ingress" {
-            return Err(Refusal::new(format!("network with name {name} already exists")));
+            return Err(Refusal::network_exists(name));
         }
         // moby `daemon/network/network_mode.go`, `IsPredefined`.
         if ["bridge", "host", "none", "default"].contains(&name) {
-            return Err(Refusal::new(format!("operation is not permitted on predefined {name} network")));
+            return Err(Refusal::predefined_network(name));
         }
         self.absent_networks.remove(name);
         self.networks.insert(name.to_string());
@@ -569,17 +565,17 @@ impl Control {
             return Err(self.ingress_stays());
         }
         if !self.has_network(name) {
-            return Err(Refusal::new(format!("network {name} not found")));
+            return Err(Refusal::not_found("network", name));
         }
         let cluster = self.manager.cluster();
         let uses = |spec: &ServiceSpec| spec.task.networks.iter().any(|network| network == name);
         let mut services = cluster.services().iter().map(|(_, service)| service).filter(|service| !service.removed);
         if let Some(service) = services.find(|service| uses(&service.spec)) {
-            return Err(Refusal::new(format!("network {name} is in use by service {}", service.spec.name)));
+            return Err(Refusal::network_in_use(name, "service", &service.spec.name));
         }
         let lives = |task: &sched::Task| task.desired <= DesiredState::Running && task.state <= TaskState::Running;
         if let Some((id, _)) = cluster.tasks().find(|(_, task)| lives(task) && uses(&task.spec)) {
-            return Err(Refusal::new(format!("network {name} is in use by task {}", cluster.task_name(id))));
+            return Err(Refusal::network_in_use(name, "task", cluster.task_name(id)));
         }
         self.absent_networks.insert(name.to_string());
         Ok(())
@@ -594,11 +590,8 @@ impl Control {
             !service.removed && ports.any(|port| port.mode == PublishMode::Ingress)
         };
         match cluster.services().iter().map(|(_, service)| service).find(is_on_it) {
-            Some(service) => Refusal::new(format!(
-                "ingress network cannot be removed because service {} depends on it",
-                service.spec.name
-            )),
-            None => Refusal::new("a swarm without its ingress network is not simulated"),
+            Some(service) => Refusal::ingress_in_use(&service.spec.name),
+            None => Refusal::new(NO_INGRESS),
         }
     }
 
@@ -614,9 +607,7 @@ impl Control {
     pub(in crate::world) fn remove_file(&mut self, kind: FileKind, name: &Name) -> Done {
         let users = self.users(kind, name);
         if !users.is_empty() {
-            let services = if users.len() == 1 { "service" } else { "services" };
-            let (kind, users) = (kind.word(), users.join(", "));
-            return Err(Refusal::new(format!("{kind} '{name}' is in use by the following {services}: {users}")));
+            return Err(Refusal::file_in_use(kind.word(), name, &users));
         }
         self.files.remove(kind, name)
     }
