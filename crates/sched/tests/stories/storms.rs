@@ -115,9 +115,18 @@ fn storms_under_every_policy_break_no_law_and_pass() {
             let (first, by_themselves) = Storm::new(config(), seed).under_a_policy().live(|_, _| {});
             let (again, _) =
                 Storm::new(config(), seed).under_a_policy().live(|swarm, _| swarm.replace_policies_by_saved_ones());
+            let replaced = Storm::new(config(), seed).under_a_policy().live(|swarm, step| {
+                if step % 7 == 3 {
+                    swarm.replace_manager_by_snapshot();
+                }
+            });
             recovered += by_themselves;
-            let differs = first.iter().zip(&again).position(|(a, b)| a != b);
-            assert_eq!((differs, first.len()), (None, again.len()), "what was saved and taken over goes on otherwise");
+            for (other, what) in
+                [(again, "a policy that was saved"), (replaced.0, "a manager restored from its snapshot")]
+            {
+                let differs = first.iter().zip(&other).position(|(a, b)| a != b);
+                assert_eq!((differs, first.len()), (None, other.len()), "{what} goes on otherwise");
+            }
         }
     }
     assert!(recovered > 2, "only {recovered} services came to run without help");
