@@ -51,6 +51,12 @@ pub enum Stream {
     Pick = 30,
     /// Pauses between dials of a manager to another; the entity is a part of both nodes.
     Dial = 31,
+    /// How slow all machines of a run are; there is one entity, 0.
+    RunPace = 40,
+    /// How slow a machine is within a run; the entity is the node.
+    MachinePace = 41,
+    /// How slow the uplink of the registry is in a run; there is one entity, 0.
+    LinePace = 42,
     /// Which container is killed; there is one entity for each row of the script.
     Kill = 9,
 }

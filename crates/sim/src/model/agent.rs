@@ -21,6 +21,7 @@ use self::health::{HealthOutcome, HealthPlan};
 use super::cores::Cores;
 use super::links::LinkImpairment;
 use super::overlay::OverlayModel;
+use super::pace::PaceModel;
 use crate::engine::chance::unit;
 use crate::engine::law::Law;
 use crate::engine::rng::{Seeds, Stream, entity, part};
@@ -118,6 +119,8 @@ pub struct DaemonModel {
     /// CPU cores that all daemons share for taking up, creating, starting and stopping containers, as virtual machines of one host do; `None`
     /// gives every container a core of its own.
     pub cores: Option<f64>,
+    /// How much slower or faster the engines of a run are than those of another.
+    pub pace: PaceModel,
     /// Time that a machine needs from power on until its agent registers.
     pub boot: Law,
     /// Time that an engine needs when it is started anew, until its agent registers.
@@ -143,6 +146,7 @@ impl Default for DaemonModel {
             kill: Law::Fixed(Span::ZERO),
             notice: Law::Fixed(Span::ZERO),
             cores: None,
+            pace: PaceModel::default(),
             boot: Law::Fixed(Span::from_secs(30)),
             restart: Law::Uniform { min: Span::from_secs(1), max: Span::from_secs(3) },
             keep_cache: true,
@@ -258,26 +262,28 @@ struct RareTimings {
 
 impl Life {
     /// Draws the life of a task. A container that has not stopped by itself at the end of the stop grace period, of which
-    /// the engine counts whole seconds, is killed.
+    /// the engine counts whole seconds, is killed. What the engine does itself takes `pace` times as long.
     pub fn draw(
         model: &DaemonModel,
         overlay: &OverlayModel,
         spec: &ContainerSpec,
         behaviour: &Behaviour,
+        pace: f64,
         rng: &mut ChaCha8Rng,
     ) -> Life {
-        let create = model.create.sample(rng);
-        let start = model.start.sample(rng);
+        let create = times(model.create.sample(rng), pace);
+        let start = times(model.start.sample(rng), pace);
         let grace = spec.stop_grace.unwrap_or(STOP_GRACE);
         let grace = Span::from_secs(grace.as_nanos() / Span::from_secs(1).as_nanos());
         let stop = behaviour.stop.unwrap_or(model.stop).sample(rng);
         let exit = behaviour.exit.map(|exit| exit.after.sample(rng));
         let exit_code = behaviour.exit.map_or(0, |exit| exit.code);
-        let kill = model.kill.sample(rng);
+        let kill = times(model.kill.sample(rng), pace);
         let notice = model.notice.sample(rng);
-        let halt = model.halt.sample(rng);
-        let accept = model.accept.sample(rng);
-        let (attach, detach) = (overlay.attach.sample(rng), overlay.detach.sample(rng));
+        let halt = times(model.halt.sample(rng), pace);
+        let accept = times(model.accept.sample(rng), pace);
+        let attach = times(overlay.attach.sample(rng), pace);
+        let detach = times(overlay.detach.sample(rng), pace);
         let mut drawn = |law: Option<Law>| law.map(|law| law.sample(rng));
         let plan = HealthPlan {
             ready: drawn(behaviour.warm_up).unwrap_or_default(),
@@ -1309,7 +1315,7 @@ impl Container {
     }
 }
 
-fn times(span: Span, factor: f64) -> Span {
+pub(super) fn times(span: Span, factor: f64) -> Span {
     if factor == 1.0 { span } else { Span::from_secs_f64(span.as_secs_f64() * factor) }
 }
 
@@ -1349,7 +1355,7 @@ mod tests {
     impl Lab {
         fn assign(&mut self, desired: DesiredState, joins: bool, spec: &ContainerSpec, behaviour: Behaviour) -> TaskNo {
             let mut rng = Seeds::of(1, 1).stream(Stream::Task, 0);
-            let life = Life::draw(&self.agents.model, &self.agents.overlay, spec, &behaviour, &mut rng);
+            let life = Life::draw(&self.agents.model, &self.agents.overlay, spec, &behaviour, 1.0, &mut rng);
             let task = TaskNo(self.tasks);
             self.tasks += 1;
             self.agents.assign(&mut self.cx, task, 0, desired, life, joins, true);
@@ -1639,6 +1645,7 @@ mod tests {
                     &lab.agents.overlay,
                     &ContainerSpec::default(),
                     &Behaviour::default(),
+                    1.0,
                     &mut Seeds::of(1, 1).stream(Stream::Task, 0),
                 );
                 lab.agents.assign(&mut lab.cx, task, 0, DesiredState::Running, life, true, false);
@@ -1863,6 +1870,30 @@ mod tests {
                 assert_eq!(started, ["1.301s started 0", "1.301s started 1", "1.301s started 2", "1.301s started 3"]);
             },
         );
+    }
+
+    #[test]
+    fn a_slow_engine_lets_a_container_its_whole_grace() {
+        let daemon = DaemonModel {
+            stop: Law::Fixed(Span::from_secs(60)),
+            kill: Law::Fixed(Span::from_secs(1)),
+            halt: Law::Fixed(Span::from_secs(1)),
+            start: Law::Fixed(Span::from_secs(1)),
+            ..DaemonModel::default()
+        };
+        let mut rng = Seeds::of(1, 1).stream(Stream::Task, 0);
+        let life = Life::draw(
+            &daemon,
+            &OverlayModel::default(),
+            &ContainerSpec::default(),
+            &Behaviour::default(),
+            2.0,
+            &mut rng,
+        );
+        assert_eq!(life.start, Span::from_secs(2));
+        assert_eq!(life.stop, Span::from_secs(10 + 2), "the grace period is no work of the engine");
+        assert_eq!(life.rest.halt, Span::from_secs(2));
+        assert_eq!(life.rest.notice, Span::ZERO);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use sched::{Reference, Span, Time};
 
-use super::agent::Exit;
+use super::agent::{Exit, times};
 use super::flow::{FlowId, Flows, Source};
 use super::image_cache::ImageCaches;
 use crate::fact::{Context, Fact, TaskNo};
@@ -43,12 +43,17 @@ pub struct Layer {
 }
 
 /// The registry and the way from it.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct RegistryModel {
     /// Bytes per second of its uplink, shared by all pulls; `None` is unlimited.
     pub bandwidth: Option<u64>,
+    /// How much its uplink differs between runs: standard deviation of the natural logarithm of the factor that a run takes as
+    /// long, which is lognormal with mean 1.
+    pub run_spread: f64,
     /// Round-trip time to it; a pull costs two for the manifest and one per layer.
     pub latency: Span,
+    /// What an engine needs for the manifest beside that, of references that name the host of their registry.
+    pub manifest: Span,
     /// Bytes per second that a node unpacks; `None` is unlimited.
     pub unpack_rate: Option<u64>,
     /// Layers that one daemon downloads at a time (moby: 3).
@@ -75,7 +80,9 @@ impl Default for RegistryModel {
     fn default() -> Self {
         RegistryModel {
             bandwidth: Some(1_250_000_000),
+            run_spread: 0.0,
             latency: Span::from_millis(1),
+            manifest: Span::ZERO,
             unpack_rate: Some(150_000_000),
             max_downloads: 3,
             copy_rate: None,
@@ -113,6 +120,17 @@ pub struct PullLimit {
 /// moby `distribution/xfer/download.go`: a download is tried so many times, and the wait after each grows by so much.
 const ATTEMPTS: u32 = 5;
 const RETRY: Span = Span::from_secs(5);
+
+/// The rate of a line that takes so many times as long.
+fn slower(rate: Option<u64>, factor: f64) -> Option<u64> {
+    if factor == 1.0 { rate } else { rate.map(|rate| ((rate as f64 / factor).round() as u64).max(1)) }
+}
+
+/// The registry that a reference names, if it names one and it is not Docker Hub.
+fn host_of(image: &str) -> Option<&str> {
+    let (first, _) = image.split_once('/')?;
+    (first.contains(['.', ':']) && !first.ends_with("docker.io")).then_some(first)
+}
 
 /// Numbers of tasks from here on are those of pulls for nobody.
 const NOBODY: u32 = 1 << 31;
@@ -181,6 +199,8 @@ pub struct Images {
     groups: Vec<MirrorGroup>,
     /// Whether the registry answers.
     answers: bool,
+    /// How many times as long as the model says its uplink takes in this run.
+    line: f64,
     nodes: Vec<Store>,
     cached: Cached,
     /// What the disks keep, if they do not keep everything.
@@ -243,6 +263,8 @@ struct Store {
     group: u32,
     /// Whether its network carries anything.
     linked: bool,
+    /// How many times as long its engine takes.
+    pace: f64,
     /// Transfers that wait for a slot.
     waiting: VecDeque<u32>,
     /// When it asked for manifests, as far as its allowance remembers.
@@ -388,6 +410,7 @@ impl Images {
             transfers: Vec::new(),
             group: 0,
             linked: true,
+            pace: 1.0,
             asked: VecDeque::new(),
         };
         let nodes: Vec<Store> = (0..bandwidths.len()).map(|_| node()).collect();
@@ -417,6 +440,7 @@ impl Images {
             names,
             groups: Vec::new(),
             answers: true,
+            line: 1.0,
             pulls: Vec::new(),
             free_pulls: Vec::new(),
             pulling: BTreeMap::new(),
@@ -483,7 +507,11 @@ impl Images {
             return self.copy(cx, pull);
         }
         let round_trips = Span::from_nanos(self.model.latency.as_nanos().saturating_mul(2));
-        cx.after(round_trips, ImageEvent::Manifest { pull, serial });
+        let asking = match host_of(image) {
+            Some(_) => times(self.model.manifest, self.nodes[node].pace),
+            None => Span::ZERO,
+        };
+        cx.after(round_trips + asking, ImageEvent::Manifest { pull, serial });
     }
 
     /// From now on it is noted which nodes' layers change; all of them at first.
@@ -538,6 +566,14 @@ impl Images {
             corrupt: None,
         });
         row
+    }
+
+    /// The engine of each node takes so many times as long as the model says, and the uplink of the registry.
+    pub fn with_paces(mut self, paces: &[f64], line: f64) -> Self {
+        self.nodes.iter_mut().zip(paces).for_each(|(node, pace)| node.pace = *pace);
+        self.line = line;
+        self.flows.set_uplink(Time::ZERO, slower(self.model.bandwidth, line));
+        self
     }
 
     /// Puts the nodes into racks, given by number: behind an uplink each, if the model has one, and giving each other what
@@ -601,7 +637,7 @@ impl Images {
     /// The registry's uplink carries so many bytes per second from now on.
     pub fn set_bandwidth<E: From<ImageEvent>>(&mut self, cx: &mut Context<E>, bandwidth: Option<u64>) {
         self.model.bandwidth = bandwidth;
-        self.flows.set_uplink(cx.now(), bandwidth);
+        self.flows.set_uplink(cx.now(), slower(bandwidth, self.line));
         self.settle(cx);
     }
 
@@ -773,9 +809,7 @@ impl Images {
         let Pull { node, image, .. } = self.pulls[pull as usize];
         let (node, image) = (node as usize, &self.contents[image as usize]);
         if !(self.answers && self.nodes[node].linked) {
-            let name = &*image.name;
-            let first = name.split('/').next().filter(|part| *part != name && part.contains(['.', ':']));
-            let host = first.filter(|host| !host.ends_with("docker.io")).unwrap_or("registry-1.docker.io");
+            let host = host_of(&image.name).unwrap_or("registry-1.docker.io");
             return Some(format!("Get \"https://{host}/v2/\": dial tcp: connect: connection refused"));
         }
         if let Some(limit) = self.model.limit {
@@ -815,12 +849,13 @@ impl Images {
 
     /// All layers are there. Some storage drivers copy them for every container.
     fn copy<E: From<ImageEvent>>(&mut self, cx: &mut Context<E>, pull: u32) {
-        let Pull { task, serial, image, .. } = self.pulls[pull as usize];
+        let Pull { task, node, serial, image, .. } = self.pulls[pull as usize];
         // What is for nobody is no container's.
         let Some(rate) = self.model.copy_rate.filter(|_| task.0 < NOBODY) else { return self.done(cx, pull) };
         let layers = self.contents[image as usize].layers.iter();
         let bytes: u64 = layers.map(|&layer| self.layers[layer as usize].unpacked).sum();
-        cx.after(Span::from_secs_f64(bytes as f64 / rate as f64), ImageEvent::Copied { pull, serial });
+        let copy = times(Span::from_secs_f64(bytes as f64 / rate as f64), self.nodes[node as usize].pace);
+        cx.after(copy, ImageEvent::Copied { pull, serial });
     }
 
     /// A task has its image.
@@ -987,6 +1022,7 @@ impl Images {
             rate.map_or(Span::ZERO, |rate| Span::from_secs_f64(bytes as f64 / rate as f64))
         };
         let time = time(below, self.model.copy_rate) + time(bytes, self.model.unpack_rate);
+        let time = times(time, self.nodes[download.node].pace);
         cx.after(time, ImageEvent::Unpacked { transfer, serial: download.serial });
     }
 
@@ -1470,6 +1506,51 @@ mod tests {
         lab.images.power_off(&mut lab.cx, 0, true);
         assert_eq!(lab.until(60.0), [(2, 3.0)]);
         assert_eq!(lab.images.totals().sent, 30 * MB);
+    }
+
+    #[test]
+    fn a_tag_asks_its_registry_and_a_digest_that_is_there_does_not() {
+        let model =
+            RegistryModel { manifest: Span::from_secs(1), copy_rate: Some(10 * MB), latency: Span::ZERO, ..registry() };
+        let present = |name: &str| Image { present: vec![0, 1], ..image(name, &[("base", 10)]) };
+        let images = [present("host:5000/web:1"), present("host:5000/web@sha256:1"), present("web:1")];
+        let mut lab = Lab::new(&model, &images);
+        for (task, image) in images.iter().enumerate() {
+            lab.pull(task as u32, 0, &image.name);
+        }
+        // Copied for the container in 2 s; Docker Hub is not the registry that was measured.
+        assert_eq!(lab.until(60.0), [(1, 2.0), (2, 2.0), (0, 3.0)]);
+    }
+
+    #[test]
+    fn a_slow_line_of_a_run_stays_slow_when_it_is_given_another_rate() {
+        let model = RegistryModel { unpack_rate: None, latency: Span::ZERO, ..registry() };
+        let images = [image("web", &[("base", 10)])];
+        let mut lab = Lab {
+            images: Images::new(&model, &images, [None, None].into_iter()).with_paces(&[1.0, 1.0], 2.0),
+            cx: Context::new(),
+            failed: Vec::new(),
+        };
+        lab.pull(0, 0, "web");
+        assert_eq!(lab.until(60.0), [(0, 2.0)]);
+        lab.images.set_bandwidth(&mut lab.cx, Some(5 * MB));
+        lab.pull(1, 1, "web");
+        assert_eq!(lab.until(120.0), [(1, 64.0)]);
+    }
+
+    #[test]
+    fn a_slow_engine_unpacks_and_copies_slowly_and_is_sent_as_fast_as_others() {
+        let model = RegistryModel { copy_rate: Some(10 * MB), latency: Span::ZERO, ..registry() };
+        let images = [image("web", &[("base", 10)])];
+        let mut lab = Lab {
+            images: Images::new(&model, &images, [None, None].into_iter()).with_paces(&[1.0, 2.0], 1.0),
+            cx: Context::new(),
+            failed: Vec::new(),
+        };
+        lab.pull(0, 0, "web");
+        assert_eq!(lab.until(60.0), [(0, 1.0 + 1.0 + 2.0)]);
+        lab.pull(1, 1, "web");
+        assert_eq!(lab.until(120.0), [(1, 60.0 + 1.0 + 2.0 * (1.0 + 2.0))]);
     }
 
     #[test]

@@ -19,6 +19,7 @@ pub mod links;
 pub mod managers;
 pub mod operator;
 pub mod overlay;
+pub mod pace;
 pub mod requests;
 pub mod subnet;
 pub mod workload;

@@ -10,6 +10,7 @@ use super::{
     DaemonModel, GossipModel, HeartbeatModel, ManagersModel, Mirror, Models, OverlayModel, PullLimit, RegistryModel,
 };
 use crate::engine::law::Law;
+use crate::model::pace::PaceModel;
 
 pub(super) const MANAGERS: &[&str] =
     &["ideal", "debounce", "history", "tick", "election", "backoff", "certificate", "founded"];
@@ -24,6 +25,8 @@ pub(super) const DAEMON: &[&str] = &[
     "kill",
     "notice",
     "cores",
+    "run_spread",
+    "machine_spread",
     "boot",
     "restart",
     "keep_cache",
@@ -34,7 +37,9 @@ pub(super) const DAEMON: &[&str] = &[
 pub(super) const REGISTRY: &[&str] = &[
     "ideal",
     "bandwidth",
+    "run_spread",
     "latency",
+    "manifest",
     "unpack",
     "downloads",
     "copy",
@@ -154,6 +159,11 @@ fn small(table: &Table<'_>, key: &str) -> Option<u32> {
     table.read(key, |value| value.count(1..=1000)).and_then(|count| u32::try_from(count).ok())
 }
 
+/// Standard deviation of the logarithm of a factor: with more than 2, one run would take a hundred times as long as another.
+fn spread(table: &Table<'_>, key: &str) -> Option<f64> {
+    table.read(key, |value| value.number(0.0..=2.0))
+}
+
 fn daemon(table: &Table<'_>, base: DaemonModel) -> DaemonModel {
     let base = if is_ideal(table) {
         DaemonModel {
@@ -165,6 +175,7 @@ fn daemon(table: &Table<'_>, base: DaemonModel) -> DaemonModel {
             kill: AT_ONCE,
             notice: AT_ONCE,
             cores: None,
+            pace: PaceModel::default(),
             boot: AT_ONCE,
             restart: AT_ONCE,
             keep_cache: true,
@@ -184,6 +195,10 @@ fn daemon(table: &Table<'_>, base: DaemonModel) -> DaemonModel {
         kill: table.read("kill", Value::law).unwrap_or(base.kill),
         notice: table.read("notice", Value::law).unwrap_or(base.notice),
         cores: table.read("cores", |value| value.number(0.01..=1e6)).or(base.cores),
+        pace: PaceModel {
+            run_spread: spread(table, "run_spread").unwrap_or(base.pace.run_spread),
+            machine_spread: spread(table, "machine_spread").unwrap_or(base.pace.machine_spread),
+        },
         boot: table.read("boot", Value::law).unwrap_or(base.boot),
         restart: table.read("restart", Value::law).unwrap_or(base.restart),
         keep_cache: table.read("keep_cache", Value::boolean).unwrap_or(base.keep_cache),
@@ -197,7 +212,9 @@ fn registry(table: &Table<'_>, base: RegistryModel) -> RegistryModel {
     let base = if is_ideal(table) {
         RegistryModel {
             bandwidth: None,
+            run_spread: 0.0,
             latency: Span::ZERO,
+            manifest: Span::ZERO,
             unpack_rate: None,
             copy_rate: None,
             rack_bandwidth: None,
@@ -210,7 +227,9 @@ fn registry(table: &Table<'_>, base: RegistryModel) -> RegistryModel {
     let downloads = table.read("downloads", |value| value.count(1..=1000));
     RegistryModel {
         bandwidth: table.read("bandwidth", Value::rate).unwrap_or(base.bandwidth),
+        run_spread: spread(table, "run_spread").unwrap_or(base.run_spread),
         latency: table.read("latency", Value::duration).unwrap_or(base.latency),
+        manifest: table.read("manifest", Value::duration).unwrap_or(base.manifest),
         unpack_rate: table.read("unpack", Value::rate).unwrap_or(base.unpack_rate),
         max_downloads: downloads.and_then(|count| u32::try_from(count).ok()).unwrap_or(base.max_downloads),
         copy_rate: table.read("copy", Value::rate).unwrap_or(base.copy_rate),

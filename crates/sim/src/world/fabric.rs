@@ -18,6 +18,7 @@ use crate::model::gossip::{Gossip, Subject};
 use crate::model::image::{Images, Totals};
 use crate::model::links::{Cause, LinkImpairment, Links};
 use crate::model::overlay::{NetworkPlan, NetworkUse, Overlay};
+use crate::model::pace;
 use crate::model::requests::{self, Requests};
 use crate::order::FailedUnit;
 use crate::scenario::{NodePlan, Scenario};
@@ -28,6 +29,8 @@ pub(super) struct Fabric {
     scenario: Arc<Scenario>,
     seeds: Seeds,
     pub(super) agents: Agents,
+    /// How many times as long the engine of each node takes in this run.
+    paces: Vec<f64>,
     pub(super) images: Images,
     /// Images whose containers end by themselves.
     bad_images: BTreeMap<String, Exit>,
@@ -60,13 +63,18 @@ impl Fabric {
     pub(super) fn new(scenario: &Arc<Scenario>, seeds: Seeds, is_there: impl Fn(usize) -> bool) -> Fabric {
         let (models, count) = (&scenario.models, scenario.nodes.len());
         let names = scenario.nodes.iter().map(|node| node.spec.id.as_str());
+        let paces = models.daemon.pace.draw(names.clone(), seeds);
+        let line = pace::factor(models.registry.run_spread, seeds, Stream::LinePace, 0);
         let bandwidths = scenario.nodes.iter().map(|node| node.bandwidth);
         let mut overlay = Overlay::new(&models.overlay, &scenario.networks, 0);
         (0..count).filter(|node| is_there(*node)).for_each(|node| overlay.join(node));
         Fabric {
             seeds,
             agents: Agents::new(&models.daemon, &models.overlay, names, seeds),
-            images: Images::new(&models.registry, &scenario.images, bandwidths).with_racks(&racks(scenario)),
+            images: Images::new(&models.registry, &scenario.images, bandwidths)
+                .with_racks(&racks(scenario))
+                .with_paces(&paces, line),
+            paces,
             bad_images: scenario
                 .images
                 .iter()
@@ -210,7 +218,7 @@ impl Fabric {
             behaviour.exit = Some(*exit);
         }
         let models = &self.scenario.models;
-        let life = Life::draw(&models.daemon, &models.overlay, container, &behaviour, &mut rng);
+        let life = Life::draw(&models.daemon, &models.overlay, container, &behaviour, self.paces[node], &mut rng);
         let attached = self.overlay.assign(number, node);
         let joins = self.overlay.joins(task.service);
         self.agents.assign(cx, number, node, task.desired, life, joins, attached);

@@ -228,6 +228,9 @@ impl Writer {
                 "cores",
                 |writer| if writer.dice.is_edge() { 0.01 } else { writer.dice.number(0.5, 8.0) },
             );
+            for key in ["run_spread", "machine_spread"] {
+                writer.maybe(&mut daemon, key, |writer| writer.dice.number(0.0, 1.0));
+            }
             writer.maybe_flag(&mut daemon, "keep_cache");
             writer.maybe_span(&mut daemon, "status_batch", low, high);
             writer.maybe_span(&mut daemon, "assignment_batch", low, high);
@@ -395,6 +398,8 @@ impl Writer {
             self.maybe(&mut registry, key, |writer| writer.dice.rate());
         }
         self.maybe_span(&mut registry, "latency", 1000, SECOND);
+        self.maybe_span(&mut registry, "manifest", 1000, SECOND);
+        self.maybe(&mut registry, "run_spread", |writer| writer.dice.number(0.0, 1.0));
         self.maybe(&mut registry, "downloads", |writer| writer.dice.amount(1..=4, &[1, 1000]));
         self.maybe_word(&mut registry, "rack", &["rack", "zone", "nobody-has-it"]);
         self.maybe_word(&mut registry, "mirror", &["none", "rack", "all"]);
