@@ -144,7 +144,7 @@ impl Manifest {
     ///
     /// It is not serialized by `toml`, because its writer puts a text with quotation marks into a literal string, in which
     /// hidden characters cannot be escaped, and because reports are compared byte by byte: a layout that is ours does not
-    /// change with the version of a library. Every text goes through [`quoted`], every number is Rust's shortest.
+    /// change with the version of a library. Every text goes through `quoted`, every number is Rust's shortest.
     pub fn to_toml(&self) -> String {
         let mut out = String::from("# This file marks the folder as written by simctl, which may replace it.\n");
         let texts = [
