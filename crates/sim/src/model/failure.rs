@@ -32,8 +32,8 @@ pub struct FailurePlan {
     pub crews: Option<u64>,
     /// Name of the crews; plans whose crews have the same name share them.
     pub crew: Option<String>,
-    /// Whether every unit is new at the start; otherwise its up time has been going on for ever.
-    pub starts_fresh: bool,
+    /// How every unit is found at the start.
+    pub start: UnitStart,
     /// How long before a failure it is announced; then the nodes are drained.
     pub notice: Option<Span>,
     /// Whether failures come in bursts.
@@ -53,12 +53,25 @@ impl Default for FailurePlan {
             repair: Law::Fixed(Span::from_secs(3600)),
             crews: None,
             crew: None,
-            starts_fresh: false,
+            start: UnitStart::Up,
             notice: None,
             burst: None,
             log: None,
         }
     }
+}
+
+/// How a unit is found at the start.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum UnitStart {
+    /// It is up, and has been for some time: its first up time is what is left of one.
+    #[default]
+    Up,
+    /// It is up, and its first up time begins.
+    New,
+    /// As at any moment of a process that has been going on for ever: it is broken with the share of its repairs in the time,
+    /// and what is left of its repair or of its up time begins. One that is broken breaks in the first instant.
+    Stationary,
 }
 
 /// A failure that draws others of its plan in.
@@ -140,6 +153,8 @@ struct Process {
     in_burst: bool,
     /// Outages of its log so far.
     outages: usize,
+    /// Whether it was broken before the start, so that its first repair is what is left of one.
+    found_broken: bool,
     rng: ChaCha8Rng,
 }
 
@@ -158,6 +173,7 @@ impl Failures {
                 noticed: false,
                 in_burst: false,
                 outages: 0,
+                found_broken: false,
                 rng: seeds.stream(Stream::Failure, part(entity(&plan.name), entity(&failing.name))),
             }));
             rows.push(begin..processes.len());
@@ -176,8 +192,7 @@ impl Failures {
         }
     }
 
-    /// Schedules the first failure of every process. Unless its units are new, a process has been going on for ever and is
-    /// found intact: the first up time is what is left of one, so that failures do not bunch at the start.
+    /// Schedules the first failure of every process, as its plan says that units are [found](UnitStart).
     pub fn start<E: From<Transition>>(&mut self, cx: &mut Context<E>) {
         for row in 0..self.processes.len() {
             self.schedule(cx, row, true);
@@ -235,7 +250,11 @@ impl Failures {
                 Some(outage) => outage.0.max(cx.now()),
                 None => return,
             },
-            None if first && !plan.starts_fresh => cx.now() + plan.up.residual(&mut process.rng),
+            None if first && plan.start == UnitStart::Stationary && is_found_broken(plan, &mut process.rng) => {
+                process.found_broken = true;
+                cx.now()
+            }
+            None if first && plan.start != UnitStart::New => cx.now() + plan.up.residual(&mut process.rng),
             None => cx.now() + plan.up.sample(&mut process.rng),
         };
         (process.noticed, process.in_burst) = (false, false);
@@ -290,6 +309,7 @@ impl Failures {
         let plan = &self.plans[process.plan];
         let repair = match &plan.log {
             Some(log) => log[process.unit][process.outages].1,
+            None if std::mem::take(&mut process.found_broken) => plan.repair.residual(&mut process.rng),
             None => plan.repair.sample(&mut process.rng),
         };
         process.serial += 1;
@@ -334,6 +354,12 @@ impl Failures {
     pub fn is_up(&self, node: usize) -> bool {
         self.broken[node] == 0 && !self.switched_off[node]
     }
+}
+
+/// Whether a process that has been going on for ever is in a repair (renewal theory: by the shares of the mean times).
+fn is_found_broken(plan: &FailurePlan, rng: &mut ChaCha8Rng) -> bool {
+    let (up, repair) = (plan.up.mean().as_secs_f64(), plan.repair.mean().as_secs_f64());
+    unit(rng) * (up + repair) < repair
 }
 
 #[cfg(test)]
@@ -401,7 +427,7 @@ mod tests {
             up: fixed(100),
             repair: fixed(10),
             crews: Some(1),
-            starts_fresh: true,
+            start: UnitStart::New,
             ..plan("node", units)
         }];
         let mut failures = Failures::new(&plans, 3, Seeds::of(1, 1));
@@ -423,7 +449,7 @@ mod tests {
             repair: fixed(repair),
             crews: Some(1),
             crew: Some("hands".into()),
-            starts_fresh: true,
+            start: UnitStart::New,
             ..plan(name, vec![unit_of(name, &[node])])
         };
         let told = story(&[of("slow", 0, 100, 50), of("fast", 1, 110, 1)], 2, 152);
@@ -456,25 +482,47 @@ mod tests {
         assert_eq!(story(&replay, 2, 1000), told);
         let fixed = |seconds| Law::Fixed(secs(seconds));
         let (up, repair, notice) = (fixed(100), fixed(10), Some(secs(30)));
-        let spot = [FailurePlan { up, repair, notice, starts_fresh: true, ..plan("spot", vec![unit_of("a", &[0])]) }];
+        let spot =
+            [FailurePlan { up, repair, notice, start: UnitStart::New, ..plan("spot", vec![unit_of("a", &[0])]) }];
         assert_eq!(story(&spot, 1, 190), ["70 Noticed a", "100 Failed a", "110 Repaired a", "180 Noticed a"]);
     }
 
     #[test]
     fn a_unit_that_has_been_there_fails_within_what_is_left_of_an_up_time_and_a_new_one_after_a_whole() {
         let fixed = |secs| Law::Fixed(Span::from_secs(secs));
-        let first = |starts_fresh: bool| -> Vec<f64> {
+        let first = |start: UnitStart| -> Vec<f64> {
             let units = (0..1000).map(|number| unit_of(&format!("n{number}"), &[])).collect();
-            let plans = [FailurePlan { up: fixed(100), repair: fixed(1000), starts_fresh, ..plan("node", units) }];
+            let plans = [FailurePlan { up: fixed(100), repair: fixed(1000), start, ..plan("node", units) }];
             let told = story(&plans, 0, 500);
             told.iter().map(|line| line.split(' ').next().and_then(|at| at.parse().ok()).expect("a time")).collect()
         };
-        assert_eq!(first(true), vec![100.0; 1000]);
+        assert_eq!(first(UnitStart::New), vec![100.0; 1000]);
         // Uniform up to the whole: mean 50, standard deviation 100 / sqrt(12), and that of the mean 0.9.
-        let left = first(false);
+        let left = first(UnitStart::Up);
         assert!(left.len() == 1000 && left.iter().all(|seconds| (0.0..=100.0).contains(seconds)), "{left:?}");
         let mean = left.iter().sum::<f64>() / 1000.0;
         assert!((mean - 50.0).abs() < 3.0 && left[10] < 5.0 && 95.0 < left[989], "{mean}");
+    }
+
+    /// Three quarters of the time are repairs, so three quarters of the units are found broken, with what is left of a
+    /// repair: uniform up to the whole.
+    #[test]
+    fn units_that_are_found_as_in_the_long_run_are_broken_as_often() {
+        let fixed = |secs| Law::Fixed(Span::from_secs(secs));
+        let units = (0..2000).map(|number| unit_of(&format!("n{number}"), &[])).collect();
+        let start = UnitStart::Stationary;
+        let plans = [FailurePlan { up: fixed(100), repair: fixed(300), start, ..plan("node", units) }];
+        let told = story(&plans, 0, 299);
+        let time = |line: &String| line.split(' ').next().and_then(|at| at.parse::<f64>().ok()).expect("a time");
+        let found = told.iter().filter(|line| time(line) == 0.0).count();
+        // 1500, standard deviation sqrt(2000 * 0.75 * 0.25) = 19.4.
+        assert!((1420..=1580).contains(&found), "{found} are found broken");
+        // Of those nearly all are repaired within 150 s by half, and the others fail within 100 s.
+        let repaired = told.iter().filter(|line| line.contains("Repaired") && time(line) <= 150.0).count();
+        assert!((repaired as f64 - found as f64 / 2.0).abs() < 80.0, "{repaired} of {found} are repaired by 150 s");
+        let failed =
+            told.iter().filter(|line| line.contains("Failed") && 0.0 < time(line) && time(line) <= 100.0).count();
+        assert!(failed >= 2000 - found, "{failed} of {} that are up fail", 2000 - found);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use super::pool::Selectors;
 use super::rows::{Rows, SECONDS, seconds};
 use super::unit::{CENTURY, human, typical};
 use super::value::{Table, Value};
-use super::{Burst, FailurePlan, FailureUnit, NetworkFault};
+use super::{Burst, FailurePlan, FailureUnit, NetworkFault, UnitStart};
 use crate::engine::law::Law;
 
 pub(super) const FAILURE: &[&str] =
@@ -18,8 +18,9 @@ pub(super) const FAILURE: &[&str] =
 pub(super) const CREW: &[&str] = &["name", "count"];
 pub(super) const BURST: &[&str] = &["chance", "size", "within"];
 
-/// Whether all units are new at the start.
-const STARTS: &[(&str, bool)] = &[("stationary", false), ("new", true)];
+/// How all units are found at the start.
+const STARTS: &[(&str, UnitStart)] =
+    &[("up", UnitStart::Up), ("new", UnitStart::New), ("stationary", UnitStart::Stationary)];
 /// What breaks.
 const BREAKS: &[(&str, Option<NetworkFault>)] = &[
     ("power", None),
@@ -78,22 +79,15 @@ pub(super) fn failures(
             }
             let own = table.read("crews", |value| value.count(1..=1_000_000));
             let (crews, crew) = crew.map_or((own, None), |found| (Some(found.1), Some(found.0)));
-            let starts_fresh = table.read("start", |value| value.choice(STARTS)).unwrap_or(false);
+            let start = table.read("start", |value| value.choice(STARTS)).unwrap_or_default();
             let notice = table.read("notice", Value::duration);
             let burst = table.read("burst", burst);
-            plans.push(FailurePlan {
-                name,
-                units,
-                fault,
-                up,
-                repair,
-                crews,
-                crew,
-                starts_fresh,
-                notice,
-                burst,
-                log: None,
-            });
+            if start == UnitStart::Stationary {
+                for key in ["crews", "crew", "notice", "burst"].into_iter().filter_map(|key| table.get(key)) {
+                    key.complain("with it nobody knows what is broken in the long run: leave it out, or `start = \"stationary\"`");
+                }
+            }
+            plans.push(FailurePlan { name, units, fault, up, repair, crews, crew, start, notice, burst, log: None });
         }
     }
     plans

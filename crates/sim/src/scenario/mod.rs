@@ -37,7 +37,7 @@ pub use self::strategy::{Knobs, StrategyPlan};
 pub use crate::fact::NetworkFault;
 pub use crate::model::agent::{Behaviour, DaemonModel, Exit};
 pub use crate::model::autoscaler::ScalerPlan;
-pub use crate::model::failure::{Burst, FailurePlan, FailureUnit};
+pub use crate::model::failure::{Burst, FailurePlan, FailureUnit, UnitStart};
 pub use crate::model::gossip::GossipModel;
 pub use crate::model::heartbeat::HeartbeatModel;
 pub use crate::model::image::{Image, Layer, Mirror, PullLimit, RegistryModel};

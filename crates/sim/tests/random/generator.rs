@@ -1325,7 +1325,7 @@ impl Writer {
         } else {
             self.maybe(&mut failure, "crews", |writer| writer.dice.amount(1..=2, &[1, 1_000_000]));
         }
-        self.maybe_word(&mut failure, "start", &["stationary", "new"]);
+        self.maybe_word(&mut failure, "start", &["up", "new"]);
         self.maybe(&mut failure, "burst", |writer| {
             let mut burst = Table::default().with("chance", writer.dice.fraction());
             writer.maybe(

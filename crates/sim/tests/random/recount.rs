@@ -95,6 +95,7 @@ const NOT_FROM_TABLES: &[(&str, &[&str])] = &[
             "jobs_arrived",
             "jobs_lost_ratio",
             "jobs_done",
+            "jobs_open",
             "jobs_present_mean",
             "jobs_waiting_mean",
             "job_waited_ratio",

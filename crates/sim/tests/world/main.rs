@@ -16,7 +16,7 @@ use sim::metrics::{METRICS, Outcome, TaskRow};
 use sim::order::{Change, Order};
 use sim::scenario::{
     Behaviour, DaemonModel, FailurePlan, FailureUnit, Habit, Image, JoinPlan, Layer, Models, NetworkFault, NetworkPlan,
-    NodePlan, OperatorPlan, OverlayModel, RegistryModel, ScalerPlan, Scenario, Scripted, ServicePlan,
+    NodePlan, OperatorPlan, OverlayModel, RegistryModel, ScalerPlan, Scenario, Scripted, ServicePlan, UnitStart,
 };
 use sim::simulation::Simulation;
 
@@ -535,7 +535,7 @@ fn a_panic_in_one_run_is_an_outcome_too() {
     let mut scenario = cluster(1);
     // No reader lets a node pass that does not exist.
     let units = vec![FailureUnit { name: "nobody".into(), nodes: vec![99] }];
-    scenario.failures = vec![FailurePlan { units, up: fixed(1000), starts_fresh: true, ..FailurePlan::default() }];
+    scenario.failures = vec![FailurePlan { units, up: fixed(1000), start: UnitStart::New, ..FailurePlan::default() }];
     let outcomes = execute(&scenario, &plan(&scenario), 1, &|_| {});
     assert!(
         outcomes[0].failed.as_ref().is_some_and(|why| why.contains("index out of bounds")),

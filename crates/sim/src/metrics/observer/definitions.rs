@@ -381,7 +381,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         metric: Metric {
             name: "job_wait_mean_s",
             unit: "s",
-            definition: "Mean time from an arrival until the first of its containers runs, over those that came to run.",
+            definition: "Mean time from an arrival until the first of its containers runs, over those that came to run, whenever they arrived.",
             smaller_is_better: Some(true),
         },
         value: |end| mean(&end.jobs.window.waits),
@@ -408,10 +408,19 @@ pub(super) const ENTRIES: &[Entry] = &[
         metric: Metric {
             name: "job_time_mean_s",
             unit: "s",
-            definition: "Mean time from an arrival to its end, over those that are over and were not lost.",
+            definition: "Mean time from an arrival to its end, over those that ended and were not lost, whenever they arrived. Those that are still there at the end of the run (jobs_open) are missing in it.",
             smaller_is_better: Some(true),
         },
         value: |end| end.jobs.window.times.mean(),
+    },
+    Entry {
+        metric: Metric {
+            name: "jobs_open",
+            unit: "jobs",
+            definition: "Arrivals that are still there at the end of the run, waiting or running: how long they take is not known.",
+            smaller_is_better: None,
+        },
+        value: |end| end.of_jobs(|jobs| jobs.open() as f64),
     },
     Entry {
         metric: Metric {

@@ -24,8 +24,9 @@ pub(super) struct Window {
     pub lost: u64,
     pub done: u64,
     waited: u64,
-    /// From the arrival until it ran, of each that arrived in the window, in order of their starts.
+    /// From the arrival until it ran, of each that first ran in the window, in order of their starts.
     pub waits: Vec<Span>,
+    /// From the arrival to the end, of each that ended in the window. Those that arrived in it alone would be the short ones.
     pub times: Mean,
     /// Nanoseconds that those spent here that are gone.
     spent: u128,
@@ -59,18 +60,13 @@ impl Jobs {
             return;
         }
         self.window.waiting.add(now, -1);
-        if self.window.since <= row.arrived {
-            self.window.waits.push(now - row.arrived);
-            self.window.waited += u64::from(row.arrived < now);
-        }
+        self.window.waits.push(now - row.arrived);
+        self.window.waited += u64::from(row.arrived < now);
     }
 
     pub fn done(&mut self, now: Time, job: JobNo) {
-        let row = self.rows[job.row()];
         self.window.done += 1;
-        if self.window.since <= row.arrived {
-            self.window.times.add(now - row.arrived);
-        }
+        self.window.times.add(now - self.rows[job.row()].arrived);
         self.leave(now, job);
     }
 
@@ -100,6 +96,11 @@ impl Jobs {
         (begun > 0).then(|| self.window.waited as f64 / begun as f64)
     }
 
+    /// Those that are still there.
+    pub fn open(&self) -> usize {
+        self.rows.iter().filter(|row| !row.gone).count()
+    }
+
     /// Nanoseconds times number present, and not yet running.
     pub fn areas(&self, now: Time) -> (u128, u128) {
         (self.window.present.total(now), self.window.waiting.total(now))
@@ -120,7 +121,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn jobs_that_came_before_are_present_but_neither_waits_nor_times_of_the_window() {
+    fn waits_and_times_are_of_the_window_in_which_they_end() {
         let at = |secs| Time::ZERO + Span::from_secs(secs);
         let mut jobs = Jobs::default();
         jobs.arrived(at(0), JobNo(0));
@@ -139,8 +140,9 @@ mod tests {
         jobs.done(at(20), JobNo(1));
         jobs.done(at(21), JobNo(2));
         assert_eq!((jobs.window.arrived, jobs.window.lost, jobs.window.done), (3, 1, 3));
-        assert_eq!((jobs.waited(), &jobs.window.waits[..]), (Some(0.5), &[Span::ZERO, Span::from_secs(2)][..]));
-        assert_eq!(jobs.window.times.mean(), Some(6.0));
+        assert_eq!((jobs.waited(), &jobs.window.waits[..]), (Some(2.0 / 3.0), &[8, 0, 2].map(Span::from_secs)[..]));
+        assert_eq!(jobs.window.times.mean(), Some((14.0 + 16.0 + 6.0) / 3.0));
+        assert_eq!(jobs.open(), 1);
         // Present: two from 10 to 14, one more from 15 to 20 and from 16 on, one less from 21 on; the last stays.
         let secs = |nanos: u128| nanos / 1_000_000_000;
         let (present, waiting) = jobs.areas(at(30));
