@@ -408,7 +408,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         metric: Metric {
             name: "job_time_mean_s",
             unit: "s",
-            definition: "Mean time from an arrival to its end, over those that ended and were not lost, whenever they arrived. Those that are still there at the end of the run (jobs_open) are missing in it.",
+            definition: "Mean time from an arrival to its end, over those that ended and were not lost, whenever they arrived: without those that are still there (jobs_open).",
             smaller_is_better: Some(true),
         },
         value: |end| end.jobs.window.times.mean(),
