@@ -404,7 +404,7 @@ impl World {
                     cx.after(scenario.sample, Event::Sample);
                 }
             }
-            Event::Hanging(row) => self.door().look_for_leader(row),
+            Event::Hanging(waiting) => self.door().look_for_leader(waiting),
             Event::Pause => {}
             Event::End => unreachable!("the loop ends there"),
         }

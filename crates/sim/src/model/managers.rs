@@ -469,7 +469,7 @@ impl Managers {
 
     /// A manager becomes a worker; if it led, another takes over at once. Refused if too few of the others were left.
     pub fn demote<E: From<ElectionEvent>>(&mut self, cx: &mut Context<E>, node: usize) -> Result<(), &'static str> {
-        let Some(row) = self.members.iter().position(|member| member.node == node) else { return Ok(()) };
+        let Some(row) = self.row(node) else { return Ok(()) };
         if self.members.len() == 1 {
             return Err(LAST_MANAGER);
         }
@@ -504,9 +504,7 @@ impl Managers {
         cx: &mut Context<E>,
         node: usize,
     ) -> Result<(), &'static str> {
-        let Some(row) = self.members.iter().position(|member| member.node == node && member.up) else {
-            return Err(NO_MANAGER);
-        };
+        let row = self.row(node).filter(|row| self.members[*row].up).ok_or(NO_MANAGER)?;
         let member = self.members.swap_remove(row);
         let term = self.members.iter().map(|other| other.term).max().unwrap_or(0).max(member.term) + 1;
         self.members = vec![Member { behind: false, term, ..member }];

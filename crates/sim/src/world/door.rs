@@ -1,6 +1,6 @@
 //! The door: the one place that carries out orders, whoever gives them, and writes them down.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use sched::spec::Role;
@@ -23,8 +23,9 @@ use crate::refusal::{DEADLINE, IN_NO_SWARM, LOST_LEADERSHIP, NO_LEADER, NO_MANAG
 #[derive(Clone, Default, Debug)]
 pub(super) struct Book {
     records: Vec<Record>,
-    /// Orders that waited for a leader; those that wait still.
-    hanging: Vec<Option<Hanging>>,
+    /// Orders that wait for a leader, by their numbers among all that ever waited, and how many those are.
+    hanging: BTreeMap<u32, Hanging>,
+    hung: u32,
     /// Orders of whoever drives the run.
     by_hand: u32,
 }
@@ -81,9 +82,10 @@ impl Door<'_> {
                 Response::Nobody => Some(Refusal::no_manager_answers()),
                 waits @ (Response::Written | Response::Waits) => {
                     let is_written = waits == Response::Written;
-                    let row = self.book.hanging.len() as u32;
-                    self.book.hanging.push(Some(Hanging { since: now, by, order, number, is_written }));
-                    self.cx.after(LOOK, Event::Hanging(row));
+                    let waiting = self.book.hung;
+                    self.book.hung += 1;
+                    self.book.hanging.insert(waiting, Hanging { since: now, by, order, number, is_written });
+                    self.cx.after(LOOK, Event::Hanging(waiting));
                     return Ok(Receipt::Waits);
                 }
             };
@@ -96,30 +98,29 @@ impl Door<'_> {
     }
 
     /// A manager looks for a leader on behalf of an order that waits.
-    pub(super) fn look_for_leader(&mut self, row: u32) {
-        let waits = self.book.hanging[row as usize].as_ref().map(|hanging| (hanging.since, hanging.is_written));
-        let Some((since, is_written)) = waits else { return };
+    pub(super) fn look_for_leader(&mut self, waiting: u32) {
+        let Some(&Hanging { since, is_written, .. }) = self.book.hanging.get(&waiting) else { return };
         if self.control.managers.lead() && !is_written {
-            self.end_wait(row, None);
+            self.end_wait(waiting, None);
         } else if since + PATIENCE <= self.cx.now() {
-            self.end_wait(row, Some(DEADLINE));
+            self.end_wait(waiting, Some(DEADLINE));
         } else {
-            self.cx.after(LOOK, Event::Hanging(row));
+            self.cx.after(LOOK, Event::Hanging(waiting));
         }
     }
 
     /// What a leader wrote down without a majority is done when it has one again, and lost when it gives up.
     pub(super) fn end_writes(&mut self, is_lost: bool) {
-        for row in 0..self.book.hanging.len() {
-            if self.book.hanging[row].as_ref().is_some_and(|hanging| hanging.is_written) {
-                self.end_wait(row as u32, is_lost.then_some(LOST_LEADERSHIP));
-            }
+        let written = self.book.hanging.iter().filter(|(_, hanging)| hanging.is_written);
+        let written: Vec<u32> = written.map(|(waiting, _)| *waiting).collect();
+        for waiting in written {
+            self.end_wait(waiting, is_lost.then_some(LOST_LEADERSHIP));
         }
     }
 
     /// An order that waited is carried out or refused.
-    fn end_wait(&mut self, row: u32, refusal: Option<&str>) {
-        let Some(Hanging { by, order, number, .. }) = self.book.hanging[row as usize].take() else { return };
+    fn end_wait(&mut self, waiting: u32, refusal: Option<&str>) {
+        let Some(Hanging { by, order, number, .. }) = self.book.hanging.remove(&waiting) else { return };
         let answer = match refusal {
             Some(text) => self.note(by, order, Err(Refusal::new(text))),
             None if by == Client::Deployment => return self.deploy(number),

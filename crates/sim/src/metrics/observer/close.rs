@@ -27,6 +27,7 @@ pub(super) struct Close<'a> {
     pub to_running: Vec<Span>,
     pub failovers: Vec<Span>,
     pub pulls: Vec<Span>,
+    pub job_waits: Vec<Span>,
     pub served: Vec<Span>,
     states: BTreeMap<TaskState, u64>,
 }
@@ -115,6 +116,7 @@ impl Observer {
             failovers: sorted(self.window.failovers.clone()),
             pulls: sorted(pulled.durations[self.window.pulled_before.durations.len()..].to_vec()),
             served: sorted(self.window.served.clone()),
+            job_waits: sorted(self.jobs.window.waits.clone()),
             states: self.states(),
             run: &self,
             window: &self.window,

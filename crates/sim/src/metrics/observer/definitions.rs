@@ -384,7 +384,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             definition: "Mean time from an arrival until the first of its containers runs, over those that came to run, whenever they arrived.",
             smaller_is_better: Some(true),
         },
-        value: |end| mean(&end.jobs.window.waits),
+        value: |end| mean(&end.job_waits),
     },
     Entry {
         metric: Metric {
@@ -393,7 +393,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             definition: "95th percentile (nearest rank) of the time from an arrival until the first of its containers runs, over those that came to run.",
             smaller_is_better: Some(true),
         },
-        value: |end| unsorted_quantile(&end.jobs.window.waits, 0.95),
+        value: |end| quantile(&end.job_waits, 0.95),
     },
     Entry {
         metric: Metric {
@@ -402,7 +402,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             definition: "99th percentile (nearest rank) of the time from an arrival until the first of its containers runs, over those that came to run.",
             smaller_is_better: Some(true),
         },
-        value: |end| unsorted_quantile(&end.jobs.window.waits, 0.99),
+        value: |end| quantile(&end.job_waits, 0.99),
     },
     Entry {
         metric: Metric {
@@ -910,13 +910,6 @@ pub(super) fn ratio(part: f64, whole: f64) -> Option<f64> {
 pub(super) fn quantile(sorted: &[Span], p: f64) -> Option<f64> {
     let rank = (p * sorted.len() as f64).ceil().max(1.0) as usize;
     sorted.get(rank - 1).map(|span| span.as_secs_f64())
-}
-
-/// The same of samples in any order.
-fn unsorted_quantile(samples: &[Span], p: f64) -> Option<f64> {
-    let mut sorted = samples.to_vec();
-    sorted.sort_unstable();
-    quantile(&sorted, p)
 }
 
 /// In seconds.
