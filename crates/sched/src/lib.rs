@@ -132,6 +132,12 @@ mod task;
 mod time;
 mod work;
 
+/// Why a task is where it is, or nowhere, and what would give it a place.
+pub mod why {
+    pub use crate::manager::{Remedy, Tried};
+    pub use crate::scheduler::why::{Decision, Refusal, Standing};
+}
+
 pub use api::ApiError;
 pub use choice::{Choice, Entry};
 pub use cluster::Cluster;
@@ -142,6 +148,7 @@ pub use manager::{Allocation, Config, Manager};
 pub use reference::Reference;
 pub use scheduler::strategy::{self, STRATEGIES, Strategy};
 pub use scheduler::{Board, Candidate, Room, TieBreak};
+
 pub use slots::Slots;
 pub use task::{DesiredState, Task, TaskState};
 pub use time::{Span, Time};

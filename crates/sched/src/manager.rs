@@ -1,6 +1,7 @@
 //! The front door: an operator's verbs and the cluster's events in, commands out.
 
 mod leader;
+mod remedy;
 #[cfg(feature = "snapshot")]
 mod snapshot;
 
@@ -21,6 +22,8 @@ use crate::scheduler::{Scheduler, TieBreak};
 use crate::spec::{Availability, Description, Labels, NodeSpec, NodeState, Role, ServiceSpec};
 use crate::task::{DesiredState, TaskState};
 use crate::time::{Span, Time};
+
+pub use remedy::{Remedy, Tried};
 
 /// SwarmKit dispatcher `defaultNodeDownPeriod`: tasks of a node that is down for a day are orphans.
 const ORPHANED_AFTER: Span = Span::from_secs(24 * 3600);

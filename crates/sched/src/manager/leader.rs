@@ -50,8 +50,8 @@ impl Manager {
     /// The memory of the old leader.
     fn forget(&mut self) {
         self.leaders += 1;
-        let images = self.scheduler.take_images();
-        self.scheduler = self.new_scheduler().with_images(images);
+        let successor = self.new_scheduler();
+        self.scheduler.succeed(successor);
         self.replicated = Replicated::default();
         self.global = Global::default();
         self.restarts = restart::Supervisor::default();

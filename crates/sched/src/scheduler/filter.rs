@@ -56,22 +56,36 @@ impl Requirement {
 
     /// The first of its filters that refuses a node, if any does.
     pub(super) fn refusal(&self, node: &NodeSpec) -> Option<Filter> {
-        if let Some(description) = &node.description
-            && !self.plugins.iter().all(|(kind, name)| has_plugin(description, *kind, name))
-        {
+        if self.missing_plugins(node).next().is_some() {
             return Some(Filter::Plugin);
         }
         if !constraint::all_match(&self.constraints, node) {
             return Some(Filter::Constraint);
         }
-        if !self.platforms.is_empty() {
-            // An engine that says nothing of its platform has one all the same.
-            let own = node.description.as_ref().map(|description| &description.platform);
-            if !own.is_some_and(|own| self.platforms.iter().any(|wanted| runs(wanted, own))) {
-                return Some(Filter::Platform);
-            }
-        }
-        None
+        (!self.has_platform(node)).then_some(Filter::Platform)
+    }
+
+    /// The plugins that a node lacks. One without a description lacks none.
+    pub(super) fn missing_plugins(&self, node: &NodeSpec) -> impl Iterator<Item = &(PluginKind, String)> {
+        let description = node.description.as_ref();
+        let is_missing = move |(kind, name): &&(PluginKind, String)| {
+            description.is_some_and(|description| !has_plugin(description, *kind, name))
+        };
+        self.plugins.iter().filter(is_missing)
+    }
+
+    /// The constraints that a node does not satisfy, by their place in the list.
+    pub(super) fn broken_constraints(&self, node: &NodeSpec) -> impl Iterator<Item = usize> {
+        let broken = |constraint: &Constraint| !constraint.matches(node);
+        self.constraints.iter().enumerate().filter(move |(_, constraint)| broken(constraint)).map(|(place, _)| place)
+    }
+
+    /// Whether a node is of a platform for which the image is made. An engine that says nothing of its platform has one
+    /// all the same.
+    pub(super) fn has_platform(&self, node: &NodeSpec) -> bool {
+        let own = node.description.as_ref().map(|description| &description.platform);
+        let runs_on = |own: &Platform| self.platforms.iter().any(|wanted| runs(wanted, own));
+        self.platforms.is_empty() || own.is_some_and(runs_on)
     }
 }
 

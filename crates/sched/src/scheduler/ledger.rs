@@ -199,6 +199,12 @@ impl Ledger {
         self.log.touch(node);
     }
 
+    /// A node takes nothing more, for the question where tasks would go without it.
+    pub(super) fn exclude(&mut self, node: NodeId) {
+        self.loads[node].ready = false;
+        self.log.touch(node);
+    }
+
     /// A node is there again that was not. What failed on it before, failed on another node.
     pub(super) fn rejoin(&mut self, node: NodeId) {
         self.loads[node].removed = false;
@@ -343,6 +349,11 @@ impl Ledger {
 
     pub(super) fn capacity(&self, node: NodeId) -> (i64, i64) {
         self.capacities[node]
+    }
+
+    /// Host ports that are taken on a node.
+    pub(super) fn ports(&self, node: NodeId) -> &[(Protocol, u16)] {
+        &self.ports[node]
     }
 
     pub(super) fn generic(&self, node: NodeId) -> &[GenericResource] {

@@ -16,6 +16,7 @@ mod sleepers;
 pub(crate) mod snapshot;
 pub mod strategy;
 mod waiting;
+pub(crate) mod why;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -40,6 +41,7 @@ use ranking::Rankings;
 use sleepers::{RefusalClass, Sleepers};
 use strategy::Strategy;
 use waiting::{Waiting, is_active};
+use why::Followed;
 
 /// SwarmKit `maxLatency`.
 const DEBOUNCE_MAX: Span = Span::from_secs(1);
@@ -142,6 +144,8 @@ pub(crate) struct Scheduler {
     explanation_cache: Option<(Refusals, Arc<str>)>,
     /// Room for the order of the groups of a pass.
     pass_order: Vec<PassPosition>,
+    /// A task whose placement is to be explained.
+    followed: Option<Followed>,
 }
 
 /// Tasks that are bound to nodes which have not taken them yet.
@@ -178,17 +182,14 @@ impl Scheduler {
             scratch: Scratch::default(),
             explanation_cache: None,
             pass_order: Vec::new(),
+            followed: None,
         }
     }
 
-    /// The same with what is known of images.
-    pub(crate) fn with_images(self, images: Images) -> Scheduler {
-        Scheduler { images, ..self }
-    }
-
-    /// What is known of images.
-    pub(crate) fn take_images(&mut self) -> Images {
-        std::mem::take(&mut self.images)
+    /// The scheduler of another leader, to which the agents report the same images. Who asks about a task goes on asking.
+    pub(crate) fn succeed(&mut self, successor: Scheduler) {
+        let (images, followed) = (std::mem::take(&mut self.images), self.followed.take());
+        *self = Scheduler { images, followed, ..successor };
     }
 
     /// An agent reports what is missing of an image.
@@ -542,6 +543,10 @@ impl Scheduler {
                 let verdict = self.rankings.verdict(cluster, group, entry.node);
                 match self.ledger.refusal(group, entry.node, verdict, Depth::All) {
                     None => {
+                        if self.followed.is_some() {
+                            self.write_down_bound(cluster, id, entry.group, entry.node);
+                        }
+                        let group = &self.groups[number].as_ref().expect("a task has it").group;
                         let units = self.ledger.add(group, entry.node, active);
                         self.entries[id.row()] = TaskEntry { stage: TaskStage::Placed, active, ..entry };
                         keep_units(&mut self.units, id, &units);
@@ -658,6 +663,7 @@ impl Scheduler {
     }
 
     fn place_group(&mut self, cluster: &mut Cluster, number: u32) {
+        let copy = self.copy_to_ask(number);
         let member = self.groups[number as usize].as_mut().expect("it waits");
         work::count(Work::Group);
         let mut tasks = std::mem::take(&mut member.waiting);
@@ -676,6 +682,10 @@ impl Scheduler {
             if board.waiting() > 0 {
                 refusals = Some(board.refusals());
             }
+        }
+        if let Some(copy) = copy {
+            let placements = self.scratch.placements.clone();
+            self.write_down(copy, cluster, number, &placements);
         }
         let mut units = self.scratch.units.drain(..).peekable();
         for (index, (node, active)) in self.scratch.placements.iter().enumerate() {

@@ -69,6 +69,7 @@ impl Scheduler {
             scratch: _,
             explanation_cache: _,
             pass_order: _,
+            followed: _,
         } = self;
         let (bound, refused) = self.save_bound(bound);
         let members = || groups.iter().flatten();

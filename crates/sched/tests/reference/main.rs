@@ -5,6 +5,7 @@
 //! every strategy that has a reading; after every step both must agree, task by task.
 
 mod reading;
+mod why;
 
 use std::collections::BTreeMap;
 
@@ -52,6 +53,8 @@ struct History {
     now: Time,
     nodes: Vec<NodeId>,
     services: Vec<ServiceId>,
+    /// How services are updated.
+    update: Option<UpdateConfig>,
     decisions: u64,
 }
 
@@ -69,6 +72,7 @@ impl History {
             now: Time::ZERO,
             nodes: Vec::new(),
             services: Vec::new(),
+            update: None,
             decisions: 0,
         }
     }
@@ -77,12 +81,16 @@ impl History {
         self.rng.random_range(0..100) < percent
     }
 
-    fn live(mut self, least_nodes: usize, most_nodes: usize) -> u64 {
+    fn populate(&mut self, least_nodes: usize, most_nodes: usize) {
         for _ in 0..self.rng.random_range(least_nodes..=most_nodes) {
             let spec = self.node_spec();
             let node = self.manager.add_node(self.now, spec, &mut Vec::new());
             self.nodes.push(node);
         }
+    }
+
+    fn live(mut self, least_nodes: usize, most_nodes: usize) -> u64 {
+        self.populate(least_nodes, most_nodes);
         for _ in 0..self.rng.random_range(3..=12) {
             self.step();
             self.rest();
@@ -123,6 +131,7 @@ impl History {
 
     fn service_spec(&mut self) -> ServiceSpec {
         let mut spec = ServiceSpec::new(format!("s{}", self.services.len()), IMAGE);
+        spec.update = self.update;
         spec.mode = match self.rng.random_range(0..10) {
             0 => Mode::Global,
             1 => Mode::ReplicatedJob { max_concurrent: self.rng.random_range(1..6), total_completions: 6 },
