@@ -36,6 +36,7 @@ use std::sync::Arc;
 
 use sched::cluster::UpdateStatus;
 use sched::spec::{Mode, NodeSpec, ServiceSpec};
+use sched::why::{Decision, Tried};
 use sched::{Cluster, DesiredState, NodeId, ServiceId, TaskId, TaskState, Time};
 
 use crate::digest::Digest;
@@ -212,6 +213,11 @@ impl Simulation {
         self.world.orders()
     }
 
+    /// Writes down how a task is placed, as soon as it is: see [`Simulation::decision`]. The run comes out the same with it.
+    pub fn follow(&mut self, task: TaskId) {
+        self.world.follow(task);
+    }
+
     /// Runs on to the end of the scenario. A run that makes no progress, or keeps too much, ends early, and
     /// [`Outcome::failed`] says so.
     pub fn finish(self) -> Outcome {
@@ -310,6 +316,21 @@ impl Simulation {
             error: cluster.error(task).cloned(),
             doing: self.world.doing(self.world.number(id)),
         })
+    }
+
+    /// How the task that is followed was placed.
+    pub fn decision(&self) -> Option<&Decision> {
+        self.world.manager().decision()
+    }
+
+    /// What would be decided now about a task that waits for a node: [`sched::Manager::would_decide`].
+    pub fn would_decide(&self, task: TaskId) -> Option<Decision> {
+        self.world.manager().would_decide(task)
+    }
+
+    /// Single changes that would give such a task a place: [`sched::Manager::remedies`].
+    pub fn remedies(&self, task: TaskId) -> Vec<Tried> {
+        self.world.manager().remedies(self.now(), task)
     }
 
     /// Every overlay network, by name.

@@ -470,6 +470,16 @@ impl World {
         self.control.cluster()
     }
 
+    /// The manager, to be asked.
+    pub fn manager(&self) -> &sched::Manager {
+        &self.control.manager
+    }
+
+    /// The placement of a task is written down.
+    pub fn follow(&mut self, task: sched::TaskId) {
+        self.control.manager.follow(task);
+    }
+
     /// Row of the node that leads and can decide.
     pub fn leader(&self) -> Option<usize> {
         self.control.managers.leader().filter(|_| self.control.managers.lead())

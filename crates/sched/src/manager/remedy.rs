@@ -472,7 +472,7 @@ impl fmt::Display for Words<'_> {
             amounts.join(" and ")
         };
         match self.remedy {
-            Remedy::Wait => write!(f, "nothing: it gets a place when what is stopping has stopped"),
+            Remedy::Wait => write!(f, "nothing: the next pass places it, or what is stopping makes room"),
             Remedy::ForceUpdate => write!(f, "docker service update --force"),
             Remedy::Activate(node) => write!(f, "docker node update --availability active {}", name(*node)),
             Remedy::DropConstraint(constraint) => write!(f, "drop the constraint {constraint}"),

@@ -13,6 +13,7 @@ pub mod run;
 pub mod show;
 pub mod stack;
 pub mod verify;
+pub mod why;
 
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
@@ -38,6 +39,7 @@ Examples:
   simctl run scenarios/*.toml --replications 30    more replications give narrower intervals
   simctl check scenarios/*.toml                    only whether every [expect] holds
   simctl verify results/rack-outage                run it again: does it come out identically?
+  simctl why scenarios/drain.toml task web.3       why that node? what else was asked?
   simctl report results/rack-outage                draw pictures and page again from the CSV files
   simctl stack docker-stack.yml                    what a stack file asks for, as Docker reads it
 
@@ -59,6 +61,8 @@ enum Verb {
     Metrics(list::Args),
     /// Read Docker stack files and say what they ask for
     Stack(stack::Args),
+    /// Say why a task is where it is, or nowhere, and what would change that
+    Why(why::Args),
     /// Replay recorded decisions of the real SwarmKit and compare
     Conform(conform::Args),
     /// Measure what a decision and an event cost on this machine
@@ -206,6 +210,7 @@ fn perform(verb: Verb, console: &mut Console) -> End {
         Verb::Metrics(args) => list::metrics(&args, console),
         Verb::Bench(args) => bench::run(&args, console),
         Verb::Stack(args) => stack::run(&args, console),
+        Verb::Why(args) => why::run(&args, console),
         Verb::Conform(args) => conform::run(&args, console),
     }
 }

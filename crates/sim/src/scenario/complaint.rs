@@ -178,7 +178,7 @@ fn printable(text: &str) -> String {
 }
 
 /// "did you mean" the nearest of some names; all of them, if they are few and none is near.
-pub(super) fn suggest<'a>(word: &str, names: impl Iterator<Item = &'a str>) -> Option<String> {
+pub(crate) fn suggest<'a>(word: &str, names: impl Iterator<Item = &'a str>) -> Option<String> {
     // Distances cost the product of the lengths: neither a book as a name nor a million names may stop the reader.
     const WORD: usize = 100;
     const MOST: usize = 10_000;

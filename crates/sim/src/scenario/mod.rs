@@ -31,9 +31,11 @@ use std::sync::Arc;
 use sched::spec::NodeSpec;
 use sched::{Span, Time};
 
+pub(crate) use self::complaint::suggest;
 pub use self::complaint::{Complaint, Complaints, Position};
 pub use self::read::{load, parse};
 pub use self::strategy::{Knobs, StrategyPlan};
+pub use self::unit::moment;
 pub use crate::fact::NetworkFault;
 pub use crate::model::agent::{Behaviour, DaemonModel, Exit};
 pub use crate::model::autoscaler::ScalerPlan;

@@ -1,12 +1,27 @@
 //! Values with units: spans of time, bytes, rates, CPUs and laws.
 
-use sched::Span;
+use sched::{Span, Time};
 
 use super::value::Value;
 use crate::engine::law::Law;
+use crate::outside::shown;
 
 /// A hundred years of 365.25 days: longer than anything that is simulated, and a sixth of what a [`Span`] can hold.
 pub(super) const CENTURY: Span = Span::from_secs(100 * 31_557_600);
+
+/// A moment of a run, as users write it: `312s` or `5m 12s` after its beginning. The error says what is expected.
+pub fn moment(text: &str, duration: Span) -> Result<Time, String> {
+    let expected =
+        |what: &str| Err(format!("expected a time such as `90s` or `5m 12s`, found `{}`: {what}", shown(text)));
+    let span = match humantime::parse_duration(text) {
+        Ok(span) => u64::try_from(span.as_nanos()).map_or(Span::from_nanos(u64::MAX), Span::from_nanos),
+        Err(error) => return expected(&error.to_string()),
+    };
+    if duration < span {
+        return expected(&format!("the run ends at {}", human(duration)));
+    }
+    Ok(Time::ZERO + span)
+}
 
 /// What `parse_size` is given at most. It computes in `u64` and panics on some longer numbers.
 const DIGITS: usize = 18;

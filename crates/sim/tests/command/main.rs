@@ -2,6 +2,7 @@
 
 #[cfg(unix)]
 mod edges;
+mod why;
 
 use std::fs;
 use std::path::{Path, PathBuf};
