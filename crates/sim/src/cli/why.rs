@@ -485,7 +485,7 @@ impl Answer<'_> {
                 .map(|standing| {
                     json!({
                         "node": self.name(standing.node),
-                        "refused": standing.refusals.iter().map(|refusal| refusal_json(refusal)).collect::<Vec<_>>(),
+                        "refused": standing.refusals.iter().map(refusal_json).collect::<Vec<_>>(),
                         "failures": standing.failures,
                         "tasks_of_service": standing.of_service,
                         "tasks": standing.active,
