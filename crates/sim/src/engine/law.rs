@@ -1,5 +1,8 @@
 //! Laws of random times.
 
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
+
 use rand_chacha::ChaCha8Rng;
 use sched::Span;
 
@@ -53,9 +56,36 @@ pub enum Law {
         /// Mean of the long one.
         long: Span,
     },
+    /// A tail that falls as a power: longer than `x` with probability (scale / x)^shape. Without a mean for a shape of 1 or
+    /// less, without a variance for 2 or less.
+    Pareto {
+        /// The shortest.
+        scale: Span,
+        /// The shape, above 0.
+        shape: f64,
+    },
+    /// One of these, each with the same chance; ascending, at least one. See [`Law::empirical`].
+    Empirical(&'static [Span]),
 }
 
+/// Every list of an empirical law so far. A law is copied with every task, so its list cannot belong to it; each is kept once,
+/// until the program ends.
+static LISTS: Mutex<BTreeSet<&'static [Span]>> = Mutex::new(BTreeSet::new());
+
 impl Law {
+    /// One of these values, each with the same chance; `None` if there are none.
+    pub fn empirical(mut values: Vec<Span>) -> Option<Law> {
+        values.sort_unstable();
+        let mut lists = LISTS.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = lists.get(values.as_slice()).copied();
+        let list = known.unwrap_or_else(|| {
+            let list: &'static [Span] = values.leak();
+            lists.insert(list);
+            list
+        });
+        (!list.is_empty()).then_some(Law::Empirical(list))
+    }
+
     /// Draws a span. Every law takes exactly one number from the stream.
     pub fn sample(&self, rng: &mut ChaCha8Rng) -> Span {
         self.quantile(unit(rng))
@@ -66,6 +96,18 @@ impl Law {
     pub fn residual(&self, rng: &mut ChaCha8Rng) -> Span {
         let whole = match *self {
             Law::Fixed(span) => nanos(span),
+            // Longer ones are met more often, so that the tail is one power heavier. Without a mean there is no such law:
+            // the longest of all times is met.
+            Law::Pareto { scale, shape } if shape > 1.0 => nanos(Law::Pareto { scale, shape: shape - 1.0 }.sample(rng)),
+            Law::Pareto { .. } => nanos(LONGEST),
+            Law::Empirical(values) => {
+                let mut point = unit(rng) * values.iter().map(|value| nanos(*value)).sum::<f64>();
+                let met = values.iter().find(|value| {
+                    point -= nanos(**value);
+                    point < 0.0
+                });
+                met.or(values.last()).map_or(0.0, |value| nanos(*value))
+            }
             // Long spans are met more often: the density is that of the law times the length.
             Law::Uniform { min, max } => {
                 let (min, max) = (nanos(min), nanos(max));
@@ -114,12 +156,22 @@ impl Law {
                 let survival = |x: f64| chance * libm::exp(-x * ratio) + (1.0 - chance) * libm::exp(-x * ratio_long);
                 span(unit * inverse(survival, 1.0 - p))
             }
+            Law::Pareto { scale, shape } => span(nanos(scale) * libm::exp(-libm::log1p(-p) / shape)),
+            Law::Empirical(values) => {
+                let row = (p * values.len() as f64) as usize;
+                values.get(row).or(values.last()).copied().unwrap_or(Span::ZERO)
+            }
         }
     }
 
-    /// The mean.
+    /// The mean; the longest of all times if there is none.
     pub fn mean(&self) -> Span {
         match *self {
+            Law::Pareto { scale, shape } if shape > 1.0 => span(nanos(scale) * shape / (shape - 1.0)),
+            Law::Pareto { .. } => LONGEST,
+            Law::Empirical(values) => {
+                span(values.iter().map(|value| nanos(*value)).sum::<f64>() / values.len().max(1) as f64)
+            }
             Law::Fixed(span) => span,
             Law::Uniform { min, max } => span((nanos(min) + nanos(max)) / 2.0),
             Law::Exponential { mean } | Law::Weibull { mean, .. } | Law::Erlang { mean, .. } => mean,
@@ -128,6 +180,9 @@ impl Law {
         }
     }
 }
+
+/// The longest of all times, which stands for one without end.
+pub const LONGEST: Span = Span::from_nanos(u64::MAX);
 
 fn nanos(span: Span) -> f64 {
     span.as_nanos() as f64
@@ -256,16 +311,21 @@ mod tests {
     use super::*;
     use crate::engine::rng::{Seeds, Stream};
 
-    const LAWS: [Law; 8] = [
-        Law::Fixed(Span::from_secs(3)),
-        Law::Uniform { min: Span::from_secs(2), max: Span::from_secs(10) },
-        Law::Exponential { mean: Span::from_secs(60) },
-        Law::Lognormal { median: Span::from_secs(5), sigma: 0.5 },
-        Law::Weibull { shape: 0.7, mean: Span::from_secs(100) },
-        Law::Weibull { shape: 2.0, mean: Span::from_secs(100) },
-        Law::Erlang { stages: 4, mean: Span::from_secs(20) },
-        Law::Hyperexponential { chance: 0.75, short: Span::from_secs(3), long: Span::from_secs(11) },
-    ];
+    /// The laws, those that are known by a list last.
+    fn laws() -> [Law; 10] {
+        [
+            Law::Fixed(Span::from_secs(3)),
+            Law::Uniform { min: Span::from_secs(2), max: Span::from_secs(10) },
+            Law::Exponential { mean: Span::from_secs(60) },
+            Law::Lognormal { median: Span::from_secs(5), sigma: 0.5 },
+            Law::Weibull { shape: 0.7, mean: Span::from_secs(100) },
+            Law::Weibull { shape: 2.0, mean: Span::from_secs(100) },
+            Law::Erlang { stages: 4, mean: Span::from_secs(20) },
+            Law::Hyperexponential { chance: 0.75, short: Span::from_secs(3), long: Span::from_secs(11) },
+            Law::Pareto { scale: Span::from_secs(6), shape: 4.0 },
+            Law::empirical([2, 15, 1, 2].map(Span::from_secs).to_vec()).unwrap(),
+        ]
+    }
 
     fn rng() -> ChaCha8Rng {
         Seeds::of(1, 1).stream(Stream::Task, 0)
@@ -293,29 +353,35 @@ mod tests {
 
     #[test]
     fn quantiles_are_the_formulas() {
-        let secs = |law: Law, p| law.quantile(p).as_secs_f64();
-        assert_eq!(LAWS[0].quantile(0.9), Span::from_secs(3));
-        assert!((secs(LAWS[1], 0.25) - 4.0).abs() < 1e-9);
-        assert!((secs(LAWS[2], 0.5) - 60.0 * 2f64.ln()).abs() < 1e-8);
-        assert!((secs(LAWS[3], 0.5) - 5.0).abs() < 1e-9);
+        let laws = laws();
+        let secs = |law: &Law, p| law.quantile(p).as_secs_f64();
+        assert_eq!(laws[0].quantile(0.9), Span::from_secs(3));
+        assert!((secs(&laws[1], 0.25) - 4.0).abs() < 1e-9);
+        assert!((secs(&laws[2], 0.5) - 60.0 * 2f64.ln()).abs() < 1e-8);
+        assert!((secs(&laws[3], 0.5) - 5.0).abs() < 1e-9);
         // Lognormal with median 54 and mean 355 minutes: p90 is 649 minutes.
         let repair = Law::Lognormal { median: Span::from_secs(54 * 60), sigma: 1.9407 };
-        assert!((secs(repair, 0.9) / 60.0 - 649.0).abs() < 1.0, "{}", secs(repair, 0.9) / 60.0);
+        assert!((secs(&repair, 0.9) / 60.0 - 649.0).abs() < 1.0, "{}", secs(&repair, 0.9) / 60.0);
         // Weibull of shape 2: the scale is the mean over Gamma(1.5) = 0.886226925452758.
         let scale = 100.0 / 0.886226925452758;
-        assert!((secs(LAWS[5], 0.5) - scale * 2f64.ln().sqrt()).abs() < 1e-8);
+        assert!((secs(&laws[5], 0.5) - scale * 2f64.ln().sqrt()).abs() < 1e-8);
         // The median of a gamma law of shape 4 and scale 5: 5 * 3.672060748850897.
-        assert!((secs(LAWS[6], 0.5) - 5.0 * 3.672060748850897).abs() < 1e-8, "{}", secs(LAWS[6], 0.5));
+        assert!((secs(&laws[6], 0.5) - 5.0 * 3.672060748850897).abs() < 1e-8, "{}", secs(&laws[6], 0.5));
         let one = Law::Erlang { stages: 1, mean: Span::from_secs(60) };
-        assert!((secs(one, 0.9) - secs(LAWS[2], 0.9)).abs() < 1e-8);
-        let x = secs(LAWS[7], 0.9);
+        assert!((secs(&one, 0.9) - secs(&laws[2], 0.9)).abs() < 1e-8);
+        let x = secs(&laws[7], 0.9);
         assert!((0.75 * (-x / 3.0).exp() + 0.25 * (-x / 11.0).exp() - 0.1).abs() < 1e-9, "{x}");
-        assert!(secs(LAWS[6], 1.0 - 1e-16) > secs(LAWS[6], 0.999999), "the far end does not go on for ever");
+        // A Pareto time is longer than twice its scale with probability 2^-4.
+        assert!((secs(&laws[8], 1.0 - 1.0 / 16.0) - 12.0).abs() < 1e-8);
+        assert_eq!([0.1, 0.3, 0.74, 0.76].map(|p| secs(&laws[9], p)), [1.0, 2.0, 2.0, 15.0]);
+        let endless = Law::Pareto { scale: Span::from_secs(1), shape: 1.0 };
+        assert_eq!(endless.mean(), LONGEST);
+        assert!(secs(&laws[6], 1.0 - 1e-16) > secs(&laws[6], 0.999999), "the far end does not go on for ever");
     }
 
     #[test]
     fn draws_have_the_mean_of_the_law() {
-        for law in LAWS {
+        for law in laws() {
             let mut rng = rng();
             let (drawn, mean) = (mean_of(|| law.sample(&mut rng)), law.mean().as_secs_f64());
             assert!((drawn / mean - 1.0).abs() < 0.02, "{law:?}: {drawn} instead of {mean}");
@@ -325,7 +391,7 @@ mod tests {
     #[test]
     fn what_is_left_has_the_mean_of_renewal_theory() {
         // E[X^2] / (2 E[X]).
-        let second = |law: Law| match law {
+        let second = |law: &Law| match *law {
             Law::Fixed(_) => 9.0,
             Law::Uniform { .. } => 36.0 + 64.0 / 12.0,
             Law::Exponential { .. } => 2.0 * 3600.0,
@@ -336,17 +402,19 @@ mod tests {
             }
             Law::Erlang { .. } => 400.0 * (1.0 + 1.0 / 4.0),
             Law::Hyperexponential { .. } => 2.0 * (0.75 * 9.0 + 0.25 * 121.0),
+            Law::Pareto { .. } => 36.0 * 4.0 / 2.0,
+            Law::Empirical(_) => (1.0 + 4.0 + 4.0 + 225.0) / 4.0,
         };
-        for law in LAWS {
+        for law in laws() {
             let mut rng = rng();
-            let (drawn, mean) = (mean_of(|| law.residual(&mut rng)), second(law) / law.mean().as_secs_f64() / 2.0);
+            let (drawn, mean) = (mean_of(|| law.residual(&mut rng)), second(&law) / law.mean().as_secs_f64() / 2.0);
             assert!((drawn / mean - 1.0).abs() < 0.02, "{law:?}: {drawn} instead of {mean}");
         }
     }
 
     #[test]
     fn one_draw_takes_one_number() {
-        for law in LAWS {
+        for law in laws() {
             let mut rng = rng();
             law.sample(&mut rng);
             assert_eq!(rng.get_word_pos(), 2, "{law:?}");
@@ -356,7 +424,7 @@ mod tests {
     #[test]
     fn the_draws_are_these() {
         let mut rng = rng();
-        let drawn = LAWS.map(|law| law.sample(&mut rng).as_nanos());
+        let drawn = laws().map(|law| law.sample(&mut rng).as_nanos());
         assert_eq!(
             drawn,
             [
@@ -367,7 +435,9 @@ mod tests {
                 114_145_947_389,
                 151_831_454_276,
                 19_038_935_068,
-                2_449_891_313
+                2_449_891_313,
+                7_157_245_859,
+                2_000_000_000
             ],
             "a release that draws other times gives other results"
         );

@@ -11,7 +11,7 @@ use super::rows::{Rows, SECONDS, seconds};
 use super::unit::{CENTURY, human, typical};
 use super::value::{Table, Value};
 use super::{Burst, FailurePlan, FailureUnit, NetworkFault, UnitStart};
-use crate::engine::law::Law;
+use crate::engine::law::{LONGEST, Law};
 
 pub(super) const FAILURE: &[&str] =
     &["name", "of", "breaks", "together", "up", "mtbf", "repair", "crews", "crew", "start", "notice", "burst", "log"];
@@ -85,6 +85,15 @@ pub(super) fn failures(
             if start == UnitStart::Stationary {
                 for key in ["crews", "crew", "notice", "burst"].into_iter().filter_map(|key| table.get(key)) {
                     key.complain("with it nobody knows what is broken in the long run: leave it out, or `start = \"stationary\"`");
+                }
+            }
+            if start == UnitStart::Stationary {
+                for (key, law) in [("up", &up), ("repair", &repair)] {
+                    if let (true, Some(value)) = (law.mean() == LONGEST, table.get(key)) {
+                        value.complain(
+                            "without a mean there is no long run (`start = \"stationary\"`): give a shape above 1",
+                        );
+                    }
                 }
             }
             plans.push(FailurePlan { name, units, fault, up, repair, crews, crew, start, notice, burst, log: None });

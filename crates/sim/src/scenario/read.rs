@@ -76,7 +76,7 @@ pub fn load(path: &Path) -> Result<Scenario, Complaints> {
 /// As [`load`].
 pub fn parse(path: &Path, text: &str) -> Result<Scenario, Complaints> {
     let (root, errors) = DeTable::parse_recoverable(text);
-    let sink = Sink::default();
+    let sink = Sink::of(path.parent().unwrap_or(Path::new("")));
     for error in &errors {
         let place = error.span().map(|span| Place { start: span.start, end: span.end });
         // The parser gives an empty message where it gave up; the others say why.
@@ -106,7 +106,7 @@ fn read(path: &Path, text: &str, table: &Table<'_>) -> Scenario {
     let mut joins = join::joins(&pools, &mut nodes, Time::ZERO + duration, models.managers.founded);
     let scalers = scaler::scalers(&pools, &nodes, &mut joins);
     let labels = strategy::labels(&nodes);
-    let folder = path.parent().unwrap_or(Path::new(""));
+    let folder = table.sink.folder.as_path();
     let mut stacks = Stacks::new(folder);
     let (services, mut networks) = services(table, nodes.len(), &labels, &mut stacks);
     let selectors = pool::Selectors::new(&nodes).with_names(script::hostnames(&events));
@@ -389,6 +389,8 @@ mod tests {
             ("Laws", unit::WEIBULL),
             ("Laws", unit::ERLANG),
             ("Laws", unit::HYPEREXPONENTIAL),
+            ("Laws", unit::PARETO),
+            ("Laws", unit::EMPIRICAL),
         ];
         for (table, keys) in tables {
             let heading = format!("\n### {table}\n");

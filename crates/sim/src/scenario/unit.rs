@@ -2,7 +2,8 @@
 
 use sched::{Span, Time};
 
-use super::value::Value;
+use super::rows::{Rows, SECONDS, seconds};
+use super::value::{Table, Value};
 use crate::engine::law::Law;
 use crate::outside::shown;
 
@@ -157,19 +158,59 @@ impl Value<'_> {
                 }
                 Some(Law::Hyperexponential { chance, short, long })
             }
+            Some("pareto") => pareto(&law.table(PARETO)?),
+            Some("empirical") => empirical(&law),
             _ => law.duration().map(Law::Fixed),
         }
     }
 }
 
+/// `shape`, and either `scale` or `mean`.
+fn pareto(table: &Table<'_>) -> Option<Law> {
+    let shape = table.need("shape", |value| value.number(0.1..=100.0));
+    let scale = match (table.get("scale"), table.get("mean")) {
+        (Some(scale), None) => scale.duration(),
+        (None, Some(mean)) if shape.is_some_and(|shape| shape <= 1.0) => {
+            mean.expected("`scale`, since there is no mean for a shape of 1 or less")
+        }
+        (None, Some(mean)) => mean
+            .duration()
+            .zip(shape)
+            .map(|(mean, shape)| Span::from_nanos((mean.as_nanos() as f64 * (shape - 1.0) / shape).round() as u64)),
+        _ => {
+            table.complain(format!("`{}`: expected either `scale` or `mean`", table.path));
+            None
+        }
+    };
+    Some(Law::Pareto { scale: scale?, shape: shape? })
+}
+
+/// A list of durations, or a CSV file with the column `value`, in seconds.
+fn empirical(value: &Value<'_>) -> Option<Law> {
+    let values = if value.is_table() {
+        let file = value.table(EMPIRICAL)?.need("file", |value| Some(value.clone()))?;
+        let rows = Rows::read(&file, &value.sink.folder, &["value"], &[])?;
+        rows.map(|row| row.need("value", SECONDS, seconds))?
+    } else {
+        value.list().iter().map(Value::duration).collect::<Option<Vec<Span>>>()?
+    };
+    let law = Law::empirical(values);
+    if law.is_none() {
+        value.complain("expected at least one value");
+    }
+    law
+}
+
 pub(super) const LAWS: &[&str] =
-    &["fixed", "uniform", "exponential", "lognormal", "weibull", "erlang", "hyperexponential"];
+    &["fixed", "uniform", "exponential", "lognormal", "weibull", "erlang", "hyperexponential", "pareto", "empirical"];
 pub(super) const UNIFORM: &[&str] = &["min", "max"];
 pub(super) const EXPONENTIAL: &[&str] = &["mean"];
 pub(super) const LOGNORMAL: &[&str] = &["median", "sigma"];
 pub(super) const WEIBULL: &[&str] = &["shape", "mean"];
 pub(super) const ERLANG: &[&str] = &["stages", "mean"];
 pub(super) const HYPEREXPONENTIAL: &[&str] = &["chance", "short", "long"];
+pub(super) const PARETO: &[&str] = &["scale", "mean", "shape"];
+pub(super) const EMPIRICAL: &[&str] = &["file"];
 
 /// The middle of a law, for limits: mean, median, or the shortest of a range.
 pub(super) fn typical(law: &Law) -> Span {
@@ -177,7 +218,8 @@ pub(super) fn typical(law: &Law) -> Span {
         Law::Fixed(span) => span,
         Law::Uniform { min, .. } => min,
         Law::Exponential { mean } | Law::Weibull { mean, .. } | Law::Erlang { mean, .. } => mean,
-        Law::Hyperexponential { .. } => law.mean(),
+        Law::Hyperexponential { .. } | Law::Empirical(_) => law.mean(),
+        Law::Pareto { .. } => law.quantile(0.5),
         Law::Lognormal { median, .. } => median,
     }
 }

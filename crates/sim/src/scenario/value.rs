@@ -6,6 +6,7 @@
 use std::cell::RefCell;
 use std::fmt::Display;
 use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -14,19 +15,28 @@ use super::complaint::{Place, Raw, suggest};
 
 /// Where complaints are collected.
 #[derive(Default)]
-pub(super) struct Sink(RefCell<Vec<Raw>>);
+pub(super) struct Sink {
+    complaints: RefCell<Vec<Raw>>,
+    /// Files that the scenario names are looked for here.
+    pub folder: PathBuf,
+}
 
 impl Sink {
+    /// No complaint so far about a scenario in a folder.
+    pub fn of(folder: &Path) -> Sink {
+        Sink { complaints: RefCell::default(), folder: folder.to_path_buf() }
+    }
+
     /// Complains about a place, or about the file as a whole.
     pub fn complain(&self, place: Option<Place>, message: impl Display, help: Option<String>) {
-        self.0.borrow_mut().push((place, message.to_string(), help));
+        self.complaints.borrow_mut().push((place, message.to_string(), help));
     }
 
     /// What was meant, as [`suggest`] has it. Names are compared for the first complaints only: nobody reads the hint of the
     /// thousandth, and with as many names as complaints all hints would take a product of both.
     pub fn suggest<'a>(&self, word: &str, names: impl Iterator<Item = &'a str>) -> Option<String> {
         const HINTS: usize = 200;
-        if self.0.borrow().len() < HINTS { suggest(word, names) } else { None }
+        if self.complaints.borrow().len() < HINTS { suggest(word, names) } else { None }
     }
 
     /// Whether there is a complaint so far.
@@ -36,12 +46,12 @@ impl Sink {
 
     /// Complaints so far.
     pub fn count(&self) -> usize {
-        self.0.borrow().len()
+        self.complaints.borrow().len()
     }
 
     /// All complaints so far.
     pub fn into_list(self) -> Vec<Raw> {
-        self.0.into_inner()
+        self.complaints.into_inner()
     }
 }
 

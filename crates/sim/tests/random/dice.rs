@@ -124,7 +124,7 @@ impl Dice {
     fn law_of(&mut self, low: u64, high: u64, span: fn(&mut Dice, u64, u64) -> Item) -> Item {
         let shape = self.number(0.5, 3.0);
         let one = |key: &str, law: Table| Item::from(Table::default().with(key, law));
-        match self.count(0..=7) {
+        match self.count(0..=9) {
             0 => span(self, low, high),
             1 => Table::default().with("fixed", span(self, low, high)).into(),
             2 => {
@@ -144,6 +144,15 @@ impl Dice {
             6 => {
                 let stages = self.amount(1..=5, &[1, 100]);
                 one("erlang", Table::default().with("stages", stages).with("mean", span(self, low, high)))
+            }
+            7 => {
+                let shape = if self.is_edge() { *self.pick(&[1.1, 100.0]) } else { 1.1 + shape };
+                let key = *self.pick(&["scale", "mean"]);
+                one("pareto", Table::default().with("shape", shape).with(key, span(self, low, high)))
+            }
+            8 => {
+                let values: Vec<Item> = (0..self.count(1..=4)).map(|_| span(self, low, high)).collect();
+                Table::default().with("empirical", values).into()
             }
             _ => {
                 let short = self.log(low, high);
