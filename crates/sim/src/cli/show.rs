@@ -175,7 +175,10 @@ fn scenario(done: &Done) -> Value {
         .iter()
         .map(|verdict| {
             json!({
-                "expectation": verdict.text, "strategy": verdict.strategy, "metric": verdict.metric, "mean": verdict.mean,
+                "expectation": verdict.text, "strategy": verdict.strategy, "metric": verdict.metric,
+                "statistic": verdict.what, "value": verdict.value,
+                "mean": verdict.value.filter(|_| verdict.what == "mean"),
+
                 "held": verdict.held, "why": verdict.why,
             })
         })

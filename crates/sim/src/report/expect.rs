@@ -1,10 +1,12 @@
 //! Verdicts: what a scenario expects against what came out.
 
+use std::collections::BTreeMap;
+
 use super::manifest::Expected;
 use super::results::Runs;
 use super::text;
 use crate::outside;
-use crate::stats;
+use crate::stats::{self, Statistic};
 
 /// Whether one strategy met one expectation.
 #[derive(Clone, PartialEq, Debug)]
@@ -15,11 +17,13 @@ pub struct Verdict {
     pub strategy: String,
     /// The metric.
     pub metric: String,
-    /// Mean over the replications, if every one has a value.
-    pub mean: Option<f64>,
-    /// Whether the mean is within the bounds.
+    /// In words of what: `mean`, `p95 of the difference to spread`.
+    pub what: String,
+    /// The statistic over the replications, if every one has a value.
+    pub value: Option<f64>,
+    /// Whether that is within the bounds.
     pub held: bool,
-    /// In words: the mean and the bounds, or why there is no mean.
+    /// In words: the value and the bounds, or why there is none.
     pub why: String,
     /// The bounds in words.
     pub bounds: String,
@@ -30,8 +34,12 @@ pub struct Verdict {
 pub fn verdicts(expected: &[Expected], strategies: &[String], runs: &Runs) -> Vec<Verdict> {
     let mut verdicts = Vec::new();
     for expected in expected {
-        let mut about: Vec<&String> =
-            strategies.iter().filter(|name| expected.strategy.as_ref().is_none_or(|meant| meant == *name)).collect();
+        let is_meant = |name: &&String| match &expected.strategy {
+            Some(meant) => meant == *name,
+            // Compared with one of them, it is about the others.
+            None => expected.minus.as_ref() != Some(*name),
+        };
+        let mut about: Vec<&String> = strategies.iter().filter(is_meant).collect();
         if let (true, Some(absent)) = (about.is_empty(), &expected.strategy) {
             about.push(absent);
         }
@@ -40,15 +48,26 @@ pub fn verdicts(expected: &[Expected], strategies: &[String], runs: &Runs) -> Ve
     verdicts
 }
 
+/// The values of a metric, or what a strategy has more of it than another in the same replication.
+fn values(expected: &Expected, strategy: &str, runs: &Runs) -> Vec<Option<f64>> {
+    let own = runs.values(&expected.metric, strategy);
+    let Some(minus) = &expected.minus else { return own.map(|(_, value)| value).collect() };
+    let others: BTreeMap<u32, Option<f64>> = runs.values(&expected.metric, minus).collect();
+    own.map(|(replication, value)| Some(value? - others.get(&replication).copied().flatten()?)).collect()
+}
+
 fn verdict(expected: &Expected, strategy: &str, runs: &Runs) -> Verdict {
-    let values: Vec<Option<f64>> = runs.values(&expected.metric, strategy).map(|(_, value)| value).collect();
+    let values = values(expected, strategy, runs);
     let present: Vec<f64> = values.iter().copied().flatten().collect();
-    let mean = stats::mean(&present).filter(|_| present.len() == values.len());
-    let half = stats::half_width(&present).unwrap_or(0.0);
-    let held = mean.is_some_and(|mean| {
-        expected.min.is_none_or(|min| min <= mean)
-            && expected.max.is_none_or(|max| mean <= max)
-            && expected.theory.is_none_or(|theory| agrees(&present, mean, theory))
+    let statistic = expected.statistic;
+    let value = statistic.of(&present).filter(|_| present.len() == values.len());
+    let half = statistic.interval(&present, stats::CONFIDENCE).map(|(low, high)| (high - low) / 2.0);
+    // One replication has no width, and says no more than that it is one.
+    let half = half.unwrap_or(if statistic == Statistic::Mean { 0.0 } else { f64::INFINITY });
+    let held = value.is_some_and(|value| {
+        expected.min.is_none_or(|min| min <= value)
+            && expected.max.is_none_or(|max| value <= max)
+            && expected.theory.is_none_or(|theory| agrees(statistic, &present, value, theory))
             && expected.within.is_none_or(|within| half <= within)
     });
     let mut bounds = match (expected.min, expected.max) {
@@ -66,17 +85,24 @@ fn verdict(expected: &Expected, strategy: &str, runs: &Runs) -> Verdict {
     if let Some(within) = expected.within {
         bounds += &format!(" within {}", text::exact(within));
     }
-    let why = match mean {
-        // Rounding must not hide how far a mean is from its theory, nor by how little a bound was missed.
-        Some(mean) if expected.theory.or(expected.within).is_some() => {
-            format!("mean {}, expected {bounds}", text::in_full(mean, half))
+    let what = match &expected.minus {
+        Some(minus) => format!("{statistic} of the difference to {}", outside::shown(minus)),
+        None => statistic.to_string(),
+    };
+    let why = match value {
+        // Rounding must not hide how far a value is from its theory, nor by how little a bound was missed.
+        Some(value) if expected.theory.or(expected.within).is_some() => {
+            format!("{what} {}, expected {bounds}", text::in_full(value, half))
         }
-        Some(mean) if held => format!("mean {}, expected {bounds}", text::short(mean)),
-        Some(mean) => format!("mean {}, expected {bounds}", text::exact(mean)),
+        Some(value) if held => format!("{what} {}, expected {bounds}", text::short(value)),
+        Some(value) => format!("{what} {}, expected {bounds}", text::exact(value)),
         None if !runs.metrics.contains(&expected.metric) => {
             format!("there is no metric '{}'", outside::shown(&expected.metric))
         }
         None if values.is_empty() => format!("strategy '{}' was not run", outside::shown(strategy)),
+        None if present.len() == values.len() => {
+            format!("{} too few for the {statistic}, expected {bounds}", replications(values.len()))
+        }
         None => {
             format!("no value in {} of {} replications, expected {bounds}", values.len() - present.len(), values.len())
         }
@@ -85,24 +111,28 @@ fn verdict(expected: &Expected, strategy: &str, runs: &Runs) -> Verdict {
         text: expected.text.clone(),
         strategy: strategy.into(),
         metric: expected.metric.clone(),
-        mean,
+        what,
+        value,
         held,
         why,
         bounds,
     }
 }
 
-/// A mean may miss its theory by as many standard errors as chance makes it miss no more often than once in a thousand
-/// times: 3.66 with 30 replications, 637 with two.
+fn replications(count: usize) -> String {
+    if count == 1 { "one replication is".into() } else { format!("{count} replications are") }
+}
+
+/// A statistic may miss its theory by as much as chance makes it miss no more often than once in a thousand times: a mean by
+/// 3.66 standard errors with 30 replications, by 637 with two.
 const CERTAINTY: f64 = 0.999;
-/// Without any variation a mean must agree to this share: theory is written with a few digits.
+/// Without any variation a statistic must agree to this share: theory is written with a few digits.
 const DIGITS: f64 = 1e-9;
 
-/// Whether chance explains by how much a mean misses its theory.
-fn agrees(values: &[f64], mean: f64, theory: f64) -> bool {
-    let errors = stats::student_quantile(values.len(), CERTAINTY).unwrap_or(0.0);
-    let error = stats::sd(values).unwrap_or(0.0) / (values.len() as f64).sqrt();
-    (mean - theory).abs() <= (errors * error).max(DIGITS * theory.abs())
+/// Whether chance explains by how much a statistic misses its theory.
+fn agrees(statistic: Statistic, values: &[f64], value: f64, theory: f64) -> bool {
+    let explained = statistic.interval(values, CERTAINTY).is_some_and(|(low, high)| low <= theory && theory <= high);
+    explained || (value - theory).abs() <= DIGITS * theory.abs()
 }
 
 #[cfg(test)]
@@ -127,10 +157,23 @@ mod tests {
         }
     }
 
+    fn about(metric: &str) -> Expected {
+        Expected {
+            text: "it".into(),
+            strategy: None,
+            minus: None,
+            metric: metric.into(),
+            statistic: Statistic::Mean,
+            min: None,
+            max: None,
+            theory: None,
+            within: None,
+        }
+    }
+
     fn judge(strategy: Option<&str>, metric: &str, min: Option<f64>, max: Option<f64>) -> Vec<(String, bool, String)> {
         let strategy = strategy.map(String::from);
-        let (text, metric) = ("it".into(), metric.into());
-        let expected = [Expected { text, strategy, metric, min, max, theory: None, within: None }];
+        let expected = [Expected { strategy, min, max, ..about(metric) }];
         verdicts(&expected, &["spread".into(), "binpack".into()], &runs())
             .into_iter()
             .map(|checked| (checked.strategy, checked.held, checked.why))
@@ -149,15 +192,8 @@ mod tests {
     #[test]
     fn theory_is_met_if_chance_explains_the_rest_and_the_interval_is_narrow() {
         let judge = |theory, within| {
-            let expected = Expected {
-                text: "it".into(),
-                strategy: Some("spread".into()),
-                metric: "time_s".into(),
-                min: None,
-                max: None,
-                theory: Some(theory),
-                within,
-            };
+            let strategy = Some("spread".into());
+            let expected = Expected { strategy, theory: Some(theory), within, ..about("time_s") };
             verdicts(&[expected], &["spread".into()], &runs()).remove(0)
         };
         // Values 4 and 6: the mean is 5, its standard error 1, half its interval 12.7; Student's t with one degree of freedom
@@ -172,13 +208,33 @@ mod tests {
     fn thirty_replications_may_miss_theory_by_3_66_standard_errors() {
         // Their standard deviation is 1.017, its error 0.1857.
         let values: Vec<f64> = (0..30).map(|run| f64::from(run % 2) * 2.0 - 1.0).collect();
-        assert!(agrees(&values, 0.0, 0.679) && !agrees(&values, 0.0, 0.680));
+        assert!(agrees(Statistic::Mean, &values, 0.0, 0.679) && !agrees(Statistic::Mean, &values, 0.0, 0.680));
     }
 
     #[test]
     fn without_chance_theory_is_met_to_nine_digits() {
-        assert!(agrees(&[1.0 / 3.0, 1.0 / 3.0], 1.0 / 3.0, 0.333_333_333_3));
-        assert!(!agrees(&[1.0 / 3.0, 1.0 / 3.0], 1.0 / 3.0, 0.333_333));
+        let agrees = |theory| agrees(Statistic::Mean, &[1.0 / 3.0, 1.0 / 3.0], 1.0 / 3.0, theory);
+        assert!(agrees(0.333_333_333_3) && !agrees(0.333_333));
+    }
+
+    #[test]
+    fn statistics_and_differences_are_judged() {
+        // Values 4 and 6 of spread, 10 and 10 of binpack.
+        let judge = |expected: Expected| {
+            let all = verdicts(&[expected], &["spread".into(), "binpack".into()], &runs());
+            all.into_iter().map(|checked| (checked.strategy, checked.held, checked.why)).collect::<Vec<_>>()
+        };
+        let sd = judge(Expected { statistic: Statistic::Sd, max: Some(1.5), ..about("time_s") });
+        assert_eq!(sd[0], ("spread".into(), true, "sd 1.414, expected at most 1.5".into()));
+        assert_eq!(sd[1], ("binpack".into(), true, "sd 0, expected at most 1.5".into()));
+        let less = judge(Expected { minus: Some("binpack".into()), max: Some(-5.1), ..about("time_s") });
+        let why = "mean of the difference to binpack -5, expected at most -5.1";
+        assert_eq!(less, [("spread".into(), false, why.into())]);
+        let lower =
+            Expected { statistic: Statistic::Percentile(50.0), minus: Some("spread".into()), ..about("time_s") };
+        assert_eq!(judge(Expected { min: Some(4.0), max: Some(4.0), ..lower })[0].1, true);
+        let missing = judge(Expected { minus: Some("spread".into()), min: Some(0.0), ..about("detection_s") });
+        assert_eq!(missing[0].2, "no value in 1 of 2 replications, expected at least 0");
     }
 
     #[test]

@@ -8,6 +8,7 @@ use crate::engine::chance::hash;
 use crate::metrics::Outcome;
 use crate::outside::is_hidden;
 use crate::scenario::{Expectation, Scenario};
+use crate::stats::Statistic;
 
 /// Name and version of this tool.
 pub const TOOL: &str = concat!("simctl ", env!("CARGO_PKG_VERSION"));
@@ -96,13 +97,19 @@ pub struct Expected {
     pub text: String,
     /// Which strategy; none is every one.
     pub strategy: Option<String>,
+    /// It is about what the strategy has more than this one.
+    #[serde(default)]
+    pub minus: Option<String>,
     /// Name of a metric.
     pub metric: String,
-    /// Smallest allowed mean.
+    /// What of it over the replications.
+    #[serde(default)]
+    pub statistic: Statistic,
+    /// Smallest allowed value.
     pub min: Option<f64>,
-    /// Largest allowed mean.
+    /// Largest allowed value.
     pub max: Option<f64>,
-    /// The true mean.
+    /// The true value.
     #[serde(default)]
     pub theory: Option<f64>,
     /// Largest allowed half width of the interval.
@@ -175,7 +182,13 @@ impl Manifest {
             if let Some(strategy) = &expected.strategy {
                 let _ = writeln!(out, "strategy = {}", quoted(strategy));
             }
+            if let Some(minus) = &expected.minus {
+                let _ = writeln!(out, "minus = {}", quoted(minus));
+            }
             let _ = writeln!(out, "metric = {}", quoted(&expected.metric));
+            if expected.statistic != Statistic::Mean {
+                let _ = writeln!(out, "statistic = {}", quoted(&expected.statistic.to_string()));
+            }
             let bounds = [
                 ("min", expected.min),
                 ("max", expected.max),
@@ -204,8 +217,8 @@ impl Manifest {
 impl Expected {
     /// The part of an expectation that a manifest keeps.
     pub fn of(expectation: &Expectation) -> Expected {
-        let Expectation { text, strategy, metric, min, max, theory, within } = expectation.clone();
-        Expected { text, strategy, metric, min, max, theory, within }
+        let Expectation { text, strategy, minus, metric, statistic, min, max, theory, within } = expectation.clone();
+        Expected { text, strategy, minus, metric, statistic, min, max, theory, within }
     }
 }
 
@@ -254,7 +267,9 @@ mod tests {
                 Expected {
                     text: "a >= 1".into(),
                     strategy: None,
+                    minus: None,
                     metric: "a".into(),
+                    statistic: Statistic::Mean,
                     min: Some(1.0),
                     max: None,
                     theory: None,
@@ -263,7 +278,9 @@ mod tests {
                 Expected {
                     text: "b".into(),
                     strategy: Some("spread".into()),
+                    minus: Some("binpack".into()),
                     metric: "b".into(),
+                    statistic: Statistic::Percentile(99.9),
                     min: Some(1e-300),
                     max: Some(1e300),
                     theory: Some(1e-300),

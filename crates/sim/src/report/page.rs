@@ -88,7 +88,7 @@ fn expectations(out: &mut String, results: &Results) {
     for group in verdicts.chunk_by(go_together) {
         let first = &group[0];
         let sign = if first.held { "✓ held" } else { "✗ **not held**" };
-        let means = crate::stats::sorted(group.iter().filter_map(|verdict| verdict.mean));
+        let means = crate::stats::sorted(group.iter().filter_map(|verdict| verdict.value));
         let (strategy, why) = match means[..] {
             [low, .., high] => {
                 let names: Vec<&str> = group.iter().map(|verdict| verdict.strategy.as_str()).collect();
@@ -99,7 +99,8 @@ fn expectations(out: &mut String, results: &Results) {
                     _ => names.join(", "),
                 };
                 let (low, high) = (text::short(low), text::short(high));
-                let range = if low == high { format!("mean {low}") } else { format!("means {low} to {high}") };
+                let what = &first.what;
+                let range = if low == high { format!("{what} {low}") } else { format!("{what}s {low} to {high}") };
                 (names, format!("{range}, expected {}", first.bounds))
             }
             _ => (first.strategy.clone(), first.why.clone()),

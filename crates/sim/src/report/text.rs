@@ -39,6 +39,9 @@ pub fn plus_minus(mean: f64, half: Option<f64>) -> String {
 
 /// A mean with half the width of its interval, with as many digits as tell it from a value outside: two of the uncertainty.
 pub fn in_full(mean: f64, half: f64) -> String {
+    if !half.is_finite() {
+        return format!("{}, of which nobody knows how far it is off", exact(mean));
+    }
     if half == 0.0 {
         return format!("{} ± 0", exact(mean));
     }

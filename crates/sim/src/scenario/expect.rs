@@ -1,27 +1,21 @@
 //! `[expect]`: what must come out.
+//!
+//! A key says of what: a metric, with the strategy before it if it is about one. Tables in tables mean the same as dots in
+//! a key. A value says what must be: a number, a table of [`BOUNDS`], or a list of such.
 
-use super::Expectation;
 use super::complaint::suggest;
 use super::value::{Entry, Value};
+use super::{Expectation, Statistic};
 
-pub(super) const BOUNDS: &[&str] = &["min", "max", "theory", "within"];
+pub(super) const BOUNDS: &[&str] = &["min", "max", "theory", "within", "statistic", "minus"];
+const A_BOUND: &str = "a number, { min = ..., max = ... } or { theory = ..., within = ... }, or a list of such";
 
 /// All expectations. `metrics` are the known names; while there are none, any name will do.
 pub(super) fn expectations(value: &Value<'_>, text: &str, strategies: &[String], metrics: &[&str]) -> Vec<Expectation> {
-    let mut expectations = Vec::new();
     let reader = Reader { text, strategies, metrics };
+    let mut expectations = Vec::new();
     for entry in value.entries() {
-        if reader.is_strategy(entry.key) {
-            for inner in entry.value.entries() {
-                expectations.extend(reader.expectation(Some(entry.key), inner.key, &inner));
-            }
-            continue;
-        }
-        let (strategy, metric) = match entry.key.split_once('.') {
-            Some((strategy, metric)) => (Some(strategy), metric),
-            None => (None, entry.key),
-        };
-        expectations.extend(reader.expectation(strategy, metric, &entry));
+        reader.read("", &entry, &mut expectations);
     }
     expectations
 }
@@ -37,43 +31,54 @@ impl Reader<'_> {
         self.strategies.iter().any(|strategy| strategy == name)
     }
 
-    fn expectation(&self, strategy: Option<&str>, metric: &str, entry: &Entry<'_>) -> Option<Expectation> {
+    /// Reads what stands under a key, whose way from `[expect]` begins with `above`.
+    fn read(&self, above: &str, entry: &Entry<'_>, expectations: &mut Vec<Expectation>) {
+        let way = if above.is_empty() { entry.key.to_string() } else { format!("{above}.{}", entry.key) };
+        if self.is_strategy(&way) {
+            return entry.value.entries().iter().for_each(|inner| self.read(&way, inner, expectations));
+        }
+        let (strategy, metric) = match way.split_once('.') {
+            Some((strategy, metric)) => (Some(strategy), metric),
+            None => (None, way.as_str()),
+        };
         let complain = |what: String, help: Option<String>| {
             entry.value.sink.complain(Some(entry.place), format!("`{}`: {what}", entry.value.path), help);
         };
         if let Some(name) = strategy.filter(|name| !self.is_strategy(name)) {
             let known = self.strategies.iter().map(String::as_str);
-            complain(format!("this scenario does not run the strategy `{name}`"), suggest(name, known));
-            return None;
+            return complain(format!("this scenario does not run the strategy `{name}`"), suggest(name, known));
         }
         if !self.metrics.is_empty() && !self.metrics.contains(&metric) {
             let nearest = suggest(metric, self.metrics.iter().copied()).filter(|help| help.starts_with("did"));
-            complain(format!("no metric `{metric}`"), nearest);
-            return None;
+            return complain(format!("no metric `{metric}`"), nearest);
         }
-        let Bounds { min, max, theory, within } = self.bounds(&entry.value)?;
-        let bounds = self.text.get(entry.value.place.start..entry.value.place.end).unwrap_or("");
-        let bounds = bounds.split_whitespace().collect::<Vec<_>>().join(" ");
-        let named = strategy.map_or(metric.to_string(), |strategy| format!("{strategy}.{metric}"));
-        Some(Expectation {
-            text: format!("{named} = {bounds}"),
-            strategy: strategy.map(str::to_string),
-            metric: metric.to_string(),
-            min,
-            max,
-            theory,
-            within,
-        })
+        for bound in entry.value.list_or_one() {
+            expectations.extend(self.expectation(&way, strategy, metric, &bound));
+        }
     }
 
-    fn bounds(&self, value: &Value<'_>) -> Option<Bounds> {
+    /// One expectation of a metric.
+    fn expectation(&self, way: &str, strategy: Option<&str>, metric: &str, value: &Value<'_>) -> Option<Expectation> {
+        let bounds = self.text.get(value.place.start..value.place.end).unwrap_or("");
+        let bounds = bounds.split_whitespace().collect::<Vec<_>>().join(" ");
+        let expectation = Expectation {
+            text: format!("{way} = {bounds}"),
+            strategy: strategy.map(str::to_string),
+            minus: None,
+            metric: metric.to_string(),
+            statistic: Statistic::Mean,
+            min: None,
+            max: None,
+            theory: None,
+            within: None,
+        };
         let number = |value: &Value<'_>| value.number(f64::NEG_INFINITY..=f64::INFINITY);
         if value.as_decimal().is_some() {
             let exactly = number(value)?;
-            return Some(Bounds { min: Some(exactly), max: Some(exactly), ..Bounds::default() });
+            return Some(Expectation { min: Some(exactly), max: Some(exactly), ..expectation });
         }
         if !value.is_table() {
-            return value.expected("a number, { min = ..., max = ... } or { theory = ..., within = ... }");
+            return value.expected(A_BOUND);
         }
         let table = value.table(BOUNDS)?;
         let (min, max) = (table.read("min", number), table.read("max", number));
@@ -84,14 +89,30 @@ impl Reader<'_> {
             (Some(min), Some(max)) if max < min => value.complain("min is larger than max"),
             _ => {}
         }
-        Some(Bounds { min, max, theory, within })
+        let statistic = table.read("statistic", statistic).unwrap_or_default();
+        let minus = table.read("minus", |value| self.other(value, strategy));
+        Some(Expectation { minus, statistic, min, max, theory, within, ..expectation })
+    }
+
+    /// The strategy that another is compared with.
+    fn other(&self, value: &Value<'_>, strategy: Option<&str>) -> Option<String> {
+        let name = value.text()?;
+        if !self.is_strategy(name) {
+            let known = self.strategies.iter().map(String::as_str);
+            value.complain_with(format!("this scenario does not run the strategy `{name}`"), suggest(name, known));
+        } else if strategy == Some(name) || self.strategies.len() == 1 {
+            value.complain("expected another strategy: it has no more than itself");
+        }
+        Some(name.to_string())
     }
 }
 
-#[derive(Default)]
-struct Bounds {
-    min: Option<f64>,
-    max: Option<f64>,
-    theory: Option<f64>,
-    within: Option<f64>,
+fn statistic(value: &Value<'_>) -> Option<Statistic> {
+    let known = value.text()?.parse().ok();
+    if known.is_none() {
+        value.complain(
+            "expected `mean`, `sd`, `variance`, or a quantile over the replications such as `p50` or `p99.9`",
+        );
+    }
+    known
 }

@@ -51,6 +51,7 @@ pub use crate::model::overlay::{NetworkPlan, OverlayModel};
 pub use crate::model::requests::{Autoscale, RequestPlan};
 pub use crate::model::workload::{ArrivalPlan, ArrivalProcess, Batch, Listed, QueuePlan, ServicePlan};
 pub use crate::order::{FilePlan, Name, Order};
+pub use crate::stats::Statistic;
 
 /// A question, ready to run.
 #[derive(Clone, PartialEq, Debug)]
@@ -235,21 +236,25 @@ pub struct Models {
     pub profile: Option<&'static str>,
 }
 
-/// One line of `[expect]`: bounds on the mean of a metric over the replications, or what theory says of it.
+/// One line of `[expect]`: bounds on a statistic of a metric over the replications, or what theory says of it.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Expectation {
     /// As written, for messages.
     pub text: String,
     /// Which strategy; `None` is every one.
     pub strategy: Option<String>,
+    /// It is about what the strategy has more than this one, replication by replication.
+    pub minus: Option<String>,
     /// Name of a metric of [`crate::metrics::METRICS`].
     pub metric: String,
-    /// Smallest allowed mean.
+    /// What of the metric.
+    pub statistic: Statistic,
+    /// Smallest allowed value.
     pub min: Option<f64>,
-    /// Largest allowed mean.
+    /// Largest allowed value.
     pub max: Option<f64>,
-    /// The true mean, if it is known: the difference must be explained by chance.
+    /// The true value, if it is known: the difference must be explained by chance.
     pub theory: Option<f64>,
-    /// Largest allowed half width of the interval for the mean.
+    /// Largest allowed half width of its 95 % interval.
     pub within: Option<f64>,
 }

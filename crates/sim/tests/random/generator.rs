@@ -431,10 +431,15 @@ impl Writer {
                 2 => bounds = bounds.with("min", low).with("max", low + 10.0),
                 _ => bounds = bounds.with("theory", low).with("within", self.dice.fraction()),
             }
+            self.maybe_word(&mut bounds, "statistic", &["mean", "sd", "variance", "p1", "p50", "p99.9"]);
             match self.dice.count(0..=2) {
                 0 => expect.set(metric.name, bounds),
                 1 => {
                     let strategy = *self.dice.pick(&self.strategies);
+                    let other = *self.dice.pick(&self.strategies);
+                    if other != strategy {
+                        bounds.set("minus", other);
+                    }
                     expect.set(&format!("{strategy}.{}", metric.name), bounds);
                 }
                 _ if expect.has(self.strategies[0]) => {}

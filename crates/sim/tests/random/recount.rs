@@ -100,6 +100,8 @@ const NOT_FROM_TABLES: &[(&str, &[&str])] = &[
             "jobs_waiting_mean",
             "job_waited_ratio",
             "job_wait_mean_s",
+            "job_wait_p50_s",
+            "job_wait_p90_s",
             "job_wait_p95_s",
             "job_wait_p99_s",
             "job_time_mean_s",

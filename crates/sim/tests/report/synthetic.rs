@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use sched::{DesiredState, TaskState};
 use sim::metrics::{Mark, Metric, NodeRow, Outcome, Point, ServiceRow, TaskRow};
 use sim::report::manifest::{Expected, Manifest};
+use sim::stats::Statistic;
 
 const fn metric(name: &'static str, unit: &'static str, definition: &'static str, smaller: Option<bool>) -> Metric {
     Metric { name, unit, definition, smaller_is_better: smaller }
@@ -68,7 +69,9 @@ pub fn manifest(size: Size) -> Manifest {
             Expected {
                 text: "running_final = 18".into(),
                 strategy: None,
+                minus: None,
                 metric: "running_final".into(),
+                statistic: Statistic::Mean,
                 min: Some(1.0),
                 max: None,
                 theory: None,
@@ -77,7 +80,9 @@ pub fn manifest(size: Size) -> Manifest {
             Expected {
                 text: "never_s <= 3".into(),
                 strategy: Some("spread".into()),
+                minus: None,
                 metric: "never_s".into(),
+                statistic: Statistic::Mean,
                 min: None,
                 max: Some(3.0),
                 theory: None,

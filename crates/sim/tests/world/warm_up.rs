@@ -111,6 +111,8 @@ const NOTHING_LATER: &[&str] = &[
     "gossip_time_mean_s",
     "job_time_mean_s",
     "job_wait_mean_s",
+    "job_wait_p50_s",
+    "job_wait_p90_s",
     "job_wait_p95_s",
     "job_wait_p99_s",
     "job_waited_ratio",

@@ -388,6 +388,24 @@ pub(super) const ENTRIES: &[Entry] = &[
     },
     Entry {
         metric: Metric {
+            name: "job_wait_p50_s",
+            unit: "s",
+            definition: "Median (nearest rank) of the time from an arrival until the first of its containers runs, over those that came to run.",
+            smaller_is_better: Some(true),
+        },
+        value: |end| quantile(&end.job_waits, 0.5),
+    },
+    Entry {
+        metric: Metric {
+            name: "job_wait_p90_s",
+            unit: "s",
+            definition: "90th percentile (nearest rank) of the time from an arrival until the first of its containers runs, over those that came to run.",
+            smaller_is_better: Some(true),
+        },
+        value: |end| quantile(&end.job_waits, 0.9),
+    },
+    Entry {
+        metric: Metric {
             name: "job_wait_p95_s",
             unit: "s",
             definition: "95th percentile (nearest rank) of the time from an arrival until the first of its containers runs, over those that came to run.",
