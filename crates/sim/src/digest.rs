@@ -167,8 +167,13 @@ impl Digest {
                 self.mix(u64::from(*plan));
                 self.mix(*replicas);
             }
-            Fact::JobArrived(job) | Fact::JobLost(job) | Fact::JobDue(job) => self.mix(u64::from(job.0)),
-            Fact::JobStarted(job) | Fact::JobOver(job) | Fact::JobDone(job) => self.mix(u64::from(job.0)),
+            // Of which class a job is follows from the scenario, on which node it runs from the task.
+            Fact::JobArrived(job, _)
+            | Fact::JobLost(job)
+            | Fact::JobDue(job)
+            | Fact::JobStarted(job, _)
+            | Fact::JobOver(job)
+            | Fact::JobDone(job) => self.mix(u64::from(job.0)),
             Fact::JoinRefused(node, why) => {
                 self.mix(*node as u64);
                 why.hash(self);

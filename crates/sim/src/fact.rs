@@ -233,14 +233,14 @@ pub enum Fact {
     },
 
     // Jobs and services that arrive.
-    /// A job or service arrived.
-    JobArrived(JobNo),
+    /// A job or service arrived, in this row of the scenario's arrivals.
+    JobArrived(JobNo, u32),
     /// A job was turned away: its queue was full.
     JobLost(JobNo),
     /// What arrived is to be created.
     JobDue(JobNo),
-    /// A container of what arrived runs, the first or another.
-    JobStarted(JobNo),
+    /// A container of what arrived runs on this node, the first or another.
+    JobStarted(JobNo, Option<usize>),
     /// What arrived is over, and to be removed.
     JobOver(JobNo),
     /// What arrived is removed.

@@ -12,7 +12,7 @@ use crate::digest::Trace;
 use sched::{DesiredState, TaskState};
 use smol_str::SmolStr;
 
-pub use self::observer::METRICS;
+pub use self::observer::{CLASS_METRICS, METRICS};
 
 /// A number that a run yields.
 #[derive(Clone, Copy, Debug)]
@@ -44,10 +44,14 @@ pub struct Outcome {
     pub nodes: Vec<NodeRow>,
     /// What each service lost, of the first 10,000 services in order of creation.
     pub services: Vec<ServiceRow>,
+    /// What is counted of each class of arrivals, in order of the scenario.
+    pub classes: Vec<ClassRow>,
+    /// Every arrival, in order.
+    pub jobs: Vec<JobRow>,
     /// Things that happened to the cluster, for marks in plots.
     pub marks: Vec<Mark>,
-    /// Rows of tasks, nodes, marks and services that were left out because no table would keep them.
-    pub left_out: [usize; 4],
+    /// Rows of tasks, nodes, marks, services and jobs that were left out because no table would keep them.
+    pub left_out: [usize; 5],
     /// What happened, in digests.
     pub trace: Trace,
     /// Why the run was aborted, if it was; then there are no values, and the rest ends where the run did.
@@ -157,6 +161,39 @@ pub struct ServiceRow {
     pub below_quorum_s: f64,
     /// Seconds in which it wants running tasks and has none.
     pub stood_still_s: f64,
+}
+
+/// What is counted of a class of arrivals, an `[[arrivals]]` table.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct ClassRow {
+    /// Its name.
+    pub class: SmolStr,
+    /// A value for each of [`CLASS_METRICS`], which mean of the class what the metrics mean of all arrivals.
+    pub values: Vec<Option<f64>>,
+}
+
+/// The life of an arrival, times in seconds from the start; `None` where it never came to that.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct JobRow {
+    /// Its number among all arrivals, from 1.
+    pub job: u64,
+    /// The name of its `[[arrivals]]` table.
+    pub class: SmolStr,
+    /// The node on which the first of its containers ran; empty if none did.
+    pub node: SmolStr,
+    /// Arrival.
+    pub arrived_s: f64,
+    /// Start of the first of its containers.
+    pub started_s: Option<f64>,
+    /// End, or the moment at which it went away.
+    pub ended_s: Option<f64>,
+    /// `done`, `lost`, or `open` where it is still there at the end.
+    pub outcome: SmolStr,
+}
+
+/// The class and its metric that a name such as `class.batch.job_wait_mean_s` means, if it is one of that form.
+pub fn class_metric(name: &str) -> Option<(&str, &str)> {
+    name.strip_prefix("class.")?.rsplit_once('.')
 }
 
 /// Something that happened to the cluster.

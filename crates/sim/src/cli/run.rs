@@ -268,6 +268,7 @@ impl Done {
     fn forget_rows(&mut self) {
         self.results.tasks = Vec::new();
         self.results.nodes = Vec::new();
+        self.results.jobs = Vec::new();
         self.results.series = Vec::new();
     }
 }

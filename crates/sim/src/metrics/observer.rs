@@ -16,7 +16,7 @@ use sched::cluster::{UpdateState, UpdateStatus};
 use sched::spec::{Mode, ServiceSpec};
 use sched::{DesiredState, NodeId, Row, Slot, Span, TaskState, Time};
 
-pub use self::definitions::METRICS;
+pub use self::definitions::{CLASS_METRICS, METRICS};
 
 use self::balance::Balance;
 use self::history::{Marks, Series};
@@ -336,7 +336,7 @@ impl Observer {
                 running_min: u64::MAX,
                 ..Window::default()
             },
-            jobs: Jobs::default(),
+            jobs: Jobs::new(scenario.arrivals.len()),
             marks: Marks::default(),
             series: Series::default(),
             losses: Losses::default(),
@@ -423,9 +423,9 @@ impl Observer {
             Fact::NewsSpread(rounds, span) => self.told(*rounds, *span),
             Fact::RequestServed(span) => self.window.served.push(*span),
             Fact::RequestFailed => self.window.unanswered += 1,
-            Fact::JobArrived(job) => self.jobs.arrived(now, *job),
+            Fact::JobArrived(job, class) => self.jobs.arrived(now, *job, *class),
             Fact::JobLost(job) => self.jobs.lost(now, *job),
-            Fact::JobStarted(job) => self.jobs.started(now, *job),
+            Fact::JobStarted(job, node) => self.jobs.started(now, *job, *node),
             Fact::JobDone(job) => self.jobs.done(now, *job),
             _ => {}
         }
@@ -447,6 +447,7 @@ impl Observer {
     pub fn kept(&self) -> (u64, u64, u64) {
         let samples =
             self.window.served.len() + self.window.failovers.len() + self.window.rounds.len() + self.series.0.len();
+        let samples = samples + self.jobs.samples();
         (self.tasks.len() as u64, self.marks.0.len() as u64, samples as u64)
     }
 

@@ -338,7 +338,7 @@ impl Workload {
         let job = JobNo(self.jobs.len() as u32);
         let (plan_row, kind) = (row as u32, kind as u32);
         self.jobs.push(Job { plan: plan_row, kind, number: stream.count, listed, left: None, over: false });
-        cx.tell(Fact::JobArrived(job));
+        cx.tell(Fact::JobArrived(job, plan_row));
         let Some(queue) = plan.queue.map(|queue| &mut self.queues[queue]) else {
             return cx.tell(Fact::JobDue(job));
         };

@@ -17,7 +17,7 @@ use super::folder::{self, MANIFEST, Stage};
 use super::manifest::Manifest;
 use super::results::{OfRun, PairedRow, Results, Runs, SeriesRow, SummaryRow};
 use super::text;
-use crate::metrics::{Mark, NodeRow, ServiceRow, TaskRow};
+use crate::metrics::{CLASS_METRICS, ClassRow, JobRow, Mark, NodeRow, ServiceRow, TaskRow};
 use crate::outside::{self, Plain, open_plain};
 use crate::stats::{Paired, Summary};
 
@@ -56,6 +56,13 @@ pub fn fill(stage: &mut Stage, results: &Results) -> io::Result<()> {
     add("tasks.csv", &|file| write_rows_by_run(file, &results.tasks))?;
     add("nodes.csv", &|file| write_rows_by_run(file, &results.nodes))?;
     add("services.csv", &|file| write_rows_by_run(file, &results.services))?;
+    // Most scenarios have no arrivals.
+    if !results.classes.is_empty() {
+        add("classes.csv", &|file| write_rows_by_run(file, &results.classes))?;
+    }
+    if !results.jobs.is_empty() {
+        add("jobs.csv", &|file| write_rows_by_run(file, &results.jobs))?;
+    }
     add("marks.csv", &|file| write_rows_by_run(file, &results.marks))?;
     stage.write(MANIFEST, results.manifest.to_toml().as_bytes())
 }
@@ -71,6 +78,8 @@ pub fn read(dir: &Path) -> io::Result<Results> {
     let pairs = if dir.join("pairs.csv").exists() { file(dir, "pairs.csv", parse_rows)? } else { vec![] };
     let services =
         if dir.join("services.csv").exists() { file(dir, "services.csv", parse_rows_by_run)? } else { vec![] };
+    let classes = if dir.join("classes.csv").exists() { file(dir, "classes.csv", parse_rows_by_run)? } else { vec![] };
+    let jobs = if dir.join("jobs.csv").exists() { file(dir, "jobs.csv", parse_rows_by_run)? } else { vec![] };
     Ok(Results {
         manifest: file(dir, MANIFEST, parse_manifest)?,
         runs: file(dir, "runs.csv", parse_runs)?,
@@ -81,6 +90,8 @@ pub fn read(dir: &Path) -> io::Result<Results> {
         tasks: file(dir, "tasks.csv", parse_rows_by_run)?,
         nodes: file(dir, "nodes.csv", parse_rows_by_run)?,
         services,
+        classes,
+        jobs,
         marks: file(dir, "marks.csv", parse_rows_by_run)?,
     })
 }
@@ -410,6 +421,52 @@ impl Row for ServiceRow {
             spare_s: cells.number()?,
             below_quorum_s: cells.number()?,
             stood_still_s: cells.number()?,
+        })
+    }
+}
+
+impl Row for ClassRow {
+    const HEADER: &'static [&'static str] = &{
+        let mut header = ["class"; 1 + CLASS_METRICS.len()];
+        let mut row = 0;
+        while row < CLASS_METRICS.len() {
+            header[row + 1] = CLASS_METRICS[row];
+            row += 1;
+        }
+        header
+    };
+
+    fn write(&self, cells: &mut Cells) {
+        cells.text(&self.class);
+        for value in &self.values {
+            cells.maybe(*value);
+        }
+    }
+
+    fn read(cells: &mut Reader) -> Result<Self, String> {
+        let class = cells.short_text()?;
+        let values = CLASS_METRICS.iter().map(|_| cells.maybe()).collect::<Result<_, _>>()?;
+        Ok(ClassRow { class, values })
+    }
+}
+
+impl Row for JobRow {
+    const HEADER: &'static [&'static str] = &["job", "class", "node", "arrived_s", "started_s", "ended_s", "outcome"];
+
+    fn write(&self, cells: &mut Cells) {
+        cells.count(self.job).text(&self.class).text(&self.node);
+        cells.number(self.arrived_s).maybe(self.started_s).maybe(self.ended_s).text(&self.outcome);
+    }
+
+    fn read(cells: &mut Reader) -> Result<Self, String> {
+        Ok(JobRow {
+            job: cells.count()?,
+            class: cells.short_text()?,
+            node: cells.short_text()?,
+            arrived_s: cells.number()?,
+            started_s: cells.maybe()?,
+            ended_s: cells.maybe()?,
+            outcome: cells.short_text()?,
         })
     }
 }

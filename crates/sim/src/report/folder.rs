@@ -29,6 +29,8 @@ const TABLES: &[&str] = &[
     "tasks.csv",
     "nodes.csv",
     "services.csv",
+    "classes.csv",
+    "jobs.csv",
     "marks.csv",
     "README.md",
     TRACE,

@@ -19,6 +19,8 @@ const FILES: &[(&str, &str)] = &[
     ("tasks.csv", "every task with the times of its life"),
     ("nodes.csv", "every node at the end"),
     ("services.csv", "what each service lost, and what was done about that"),
+    ("classes.csv", "what is counted of each class of arrivals"),
+    ("jobs.csv", "every arrival with the times of its life"),
     ("marks.csv", "what happened to the cluster"),
     ("manifest.toml", "where all this came from"),
 ];

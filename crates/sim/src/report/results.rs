@@ -6,10 +6,12 @@ use smol_str::SmolStr;
 
 use super::compare::PairRow;
 use super::manifest::Manifest;
-use crate::metrics::{Mark, Metric, NodeRow, Outcome, ServiceRow, TaskRow};
+use crate::metrics::{
+    CLASS_METRICS, ClassRow, JobRow, Mark, Metric, NodeRow, Outcome, ServiceRow, TaskRow, class_metric,
+};
 use crate::stats::{self, Paired, Summary};
 
-/// Above this many rows `tasks.csv`, `nodes.csv`, `services.csv` and `marks.csv` hold replication 1 of each strategy only.
+/// Above this many rows `tasks.csv`, `nodes.csv`, `services.csv`, `jobs.csv` and `marks.csv` hold replication 1 of each strategy only.
 pub const ROW_LIMIT: usize = 200_000;
 
 /// All tables of a result folder.
@@ -33,6 +35,10 @@ pub struct Results {
     pub nodes: Vec<OfRun<NodeRow>>,
     /// Services of each run.
     pub services: Vec<OfRun<ServiceRow>>,
+    /// Classes of arrivals of each run.
+    pub classes: Vec<OfRun<ClassRow>>,
+    /// Arrivals of each run.
+    pub jobs: Vec<OfRun<JobRow>>,
     /// Marks of each run.
     pub marks: Vec<OfRun<Mark>>,
 }
@@ -111,19 +117,24 @@ pub struct SeriesRow {
 }
 
 impl Results {
-    /// Makes the tables. `metrics` describes the values of the outcomes, in their order.
+    /// Makes the tables. `metrics` describes the values of the outcomes, in their order. What is expected of a class of
+    /// arrivals is a metric of the runs too, after them.
     pub fn of(mut manifest: Manifest, metrics: &[Metric], outcomes: Vec<Outcome>) -> Results {
-        let runs = Runs::of(metrics, &outcomes);
+        let mut runs = Runs::of(metrics, &outcomes);
+        runs.add_classes(manifest.expect.iter().map(|expected| expected.metric.as_str()), &outcomes);
         let series = series(&manifest.strategies, &outcomes);
         let (mut tasks, mut nodes, mut services, mut marks) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        let mut left_out = [0; 4];
+        let (mut classes, mut jobs) = (Vec::new(), Vec::new());
+        let mut left_out = [0; TABLES];
         for outcome in outcomes {
-            (0..4).for_each(|table| left_out[table] += outcome.left_out[table]);
+            (0..TABLES).for_each(|table| left_out[table] += outcome.left_out[table]);
             let (strategy, replication) = (SmolStr::from(outcome.strategy), outcome.replication);
             // Moved as they are: there may be ten million.
             tasks.push(OfRun { strategy: strategy.clone(), replication, items: outcome.tasks });
             nodes.push(OfRun { strategy: strategy.clone(), replication, items: outcome.nodes });
             services.push(OfRun { strategy: strategy.clone(), replication, items: outcome.services });
+            classes.push(OfRun { strategy: strategy.clone(), replication, items: outcome.classes });
+            jobs.push(OfRun { strategy: strategy.clone(), replication, items: outcome.jobs });
             marks.push(OfRun { strategy, replication, items: outcome.marks });
         }
         let cut = [
@@ -131,7 +142,9 @@ impl Results {
             ("nodes.csv", within_limit(&mut nodes, left_out[1], |_| false)),
             ("marks.csv", within_limit(&mut marks, left_out[2], is_error)),
             ("services.csv", within_limit(&mut services, left_out[3], |_| false)),
+            ("jobs.csv", within_limit(&mut jobs, left_out[4], |_| false)),
         ];
+        classes.retain(|run| !run.items.is_empty());
         manifest.first_replication_only =
             cut.iter().filter(|(_, whole)| !whole).map(|(name, _)| name.to_string()).collect();
         let mut results = Results {
@@ -144,6 +157,8 @@ impl Results {
             tasks,
             nodes,
             services,
+            classes,
+            jobs,
             marks,
         };
         results.compare(metrics);
@@ -185,6 +200,20 @@ impl Runs {
         }
     }
 
+    /// Adds those of some names that mean a metric of a class, each once.
+    fn add_classes<'a>(&mut self, names: impl Iterator<Item = &'a str>, outcomes: &[Outcome]) {
+        for name in names {
+            let Some((class, metric)) = class_metric(name) else { continue };
+            let column = CLASS_METRICS.iter().position(|known| *known == metric);
+            let Some(column) = column.filter(|_| self.metrics.iter().all(|known| known != name)) else { continue };
+            self.metrics.push(name.to_string());
+            for (row, outcome) in self.rows.iter_mut().zip(outcomes) {
+                let found = outcome.classes.iter().find(|row| row.class == class);
+                row.items.push(found.and_then(|row| row.values[column]));
+            }
+        }
+    }
+
     /// The values of one metric of one strategy by replication; nothing if the metric is unknown.
     pub fn values<'a>(&'a self, metric: &str, strategy: &'a str) -> impl Iterator<Item = (u32, Option<f64>)> + 'a {
         let at = self.metrics.iter().position(|name| name == metric);
@@ -197,16 +226,15 @@ impl Runs {
 /// runs. What the tables hold does not depend on the order in which the runs end.
 #[derive(Debug, Default)]
 pub struct Sieve {
-    /// Rows of tasks, nodes, marks and services so far.
-    rows: [usize; 4],
+    /// Rows of tasks, nodes, marks, services and jobs so far.
+    rows: [usize; TABLES],
 }
 
 impl Sieve {
     /// Cuts the rows of another outcome.
     pub fn cut(&mut self, outcome: &mut Outcome) {
-        let Outcome { tasks, nodes, marks, services, .. } = outcome;
-        let counts = [tasks.len(), nodes.len(), marks.len(), services.len()];
-        (0..4).for_each(|table| self.rows[table] += counts[table]);
+        let counts = rows(outcome);
+        (0..TABLES).for_each(|table| self.rows[table] += counts[table]);
         let goes = |table: usize| outcome.replication != 1 && self.rows[table] > ROW_LIMIT;
         if goes(0) {
             outcome.tasks = Vec::new();
@@ -220,9 +248,21 @@ impl Sieve {
         if goes(3) {
             outcome.services = Vec::new();
         }
-        let stay = [outcome.tasks.len(), outcome.nodes.len(), outcome.marks.len(), outcome.services.len()];
+        if goes(4) {
+            outcome.jobs = Vec::new();
+        }
+        let stay = rows(outcome);
         outcome.left_out = std::array::from_fn(|table| counts[table] - stay[table]);
     }
+}
+
+/// Tables that may be cut.
+const TABLES: usize = 5;
+
+/// Rows of each.
+fn rows(outcome: &Outcome) -> [usize; TABLES] {
+    let Outcome { tasks, nodes, marks, services, jobs, .. } = outcome;
+    [tasks.len(), nodes.len(), marks.len(), services.len(), jobs.len()]
 }
 
 fn is_error(mark: &Mark) -> bool {
@@ -243,12 +283,16 @@ fn within_limit<T>(runs: &mut Vec<OfRun<T>>, left_out: usize, stay: impl Fn(&T) 
 }
 
 fn summary(runs: &Runs, strategies: &[String], metrics: &[Metric]) -> Vec<SummaryRow> {
-    let rows = metrics.iter().flat_map(|metric| strategies.iter().map(move |strategy| (metric, strategy)));
+    let unit = |name: &str| {
+        let name = class_metric(name).map_or(name, |(_, metric)| metric);
+        metrics.iter().find(|metric| metric.name == name).map_or("", |metric| metric.unit)
+    };
+    let rows = runs.metrics.iter().flat_map(|metric| strategies.iter().map(move |strategy| (metric, strategy)));
     rows.map(|(metric, strategy)| SummaryRow {
         strategy: strategy.clone(),
-        metric: metric.name.into(),
-        unit: metric.unit.into(),
-        summary: Summary::of(runs.values(metric.name, strategy).filter_map(|(_, value)| value)),
+        metric: metric.clone(),
+        unit: unit(metric).into(),
+        summary: Summary::of(runs.values(metric, strategy).filter_map(|(_, value)| value)),
     })
     .collect()
 }
@@ -325,9 +369,9 @@ mod tests {
             kept.push((outcome.nodes.len(), outcome.marks.len(), outcome.left_out));
         }
         let half = ROW_LIMIT / 2;
-        assert_eq!(kept[0], (half, 1, [0, 0, ROW_LIMIT, 0]));
-        assert_eq!(kept[1], (half, 1, [0, 0, ROW_LIMIT, 0]));
-        assert_eq!(kept[2], (half, ROW_LIMIT + 1, [0; 4]), "the tables keep the first replication");
-        assert_eq!(kept[3], (0, 1, [0, half, ROW_LIMIT, 0]));
+        assert_eq!(kept[0], (half, 1, [0, 0, ROW_LIMIT, 0, 0]));
+        assert_eq!(kept[1], (half, 1, [0, 0, ROW_LIMIT, 0, 0]));
+        assert_eq!(kept[2], (half, ROW_LIMIT + 1, [0; 5]), "the tables keep the first replication");
+        assert_eq!(kept[3], (0, 1, [0, half, ROW_LIMIT, 0, 0]));
     }
 }

@@ -1,18 +1,28 @@
 //! `[expect]`: what must come out.
 //!
-//! A key says of what: a metric, with the strategy before it if it is about one. Tables in tables mean the same as dots in
-//! a key. A value says what must be: a number, a table of [`BOUNDS`], or a list of such.
+//! A key says of what: a metric, of a class of arrivals if that stands before it, with the strategy before all if it is about
+//! one. Tables in tables mean the same as dots in a key. A value says what must be: a number, a table of [`BOUNDS`], or a list of such.
 
 use super::complaint::suggest;
 use super::value::{Entry, Value};
 use super::{Expectation, Statistic};
+use crate::metrics::{CLASS_METRICS, class_metric};
 
 pub(super) const BOUNDS: &[&str] = &["min", "max", "theory", "within", "statistic", "minus"];
 const A_BOUND: &str = "a number, { min = ..., max = ... } or { theory = ..., within = ... }, or a list of such";
 
-/// All expectations. `metrics` are the known names; while there are none, any name will do.
-pub(super) fn expectations(value: &Value<'_>, text: &str, strategies: &[String], metrics: &[&str]) -> Vec<Expectation> {
-    let reader = Reader { text, strategies, metrics };
+/// What a metric of a class of arrivals begins with.
+const CLASS: &str = "class";
+
+/// All expectations. `classes` and `metrics` are the known names.
+pub(super) fn expectations(
+    value: &Value<'_>,
+    text: &str,
+    strategies: &[String],
+    classes: &[&str],
+    metrics: &[&str],
+) -> Vec<Expectation> {
+    let reader = Reader { text, strategies, classes, metrics };
     let mut expectations = Vec::new();
     for entry in value.entries() {
         reader.read("", &entry, &mut expectations);
@@ -23,6 +33,7 @@ pub(super) fn expectations(value: &Value<'_>, text: &str, strategies: &[String],
 struct Reader<'a> {
     text: &'a str,
     strategies: &'a [String],
+    classes: &'a [&'a str],
     metrics: &'a [&'a str],
 }
 
@@ -34,13 +45,15 @@ impl Reader<'_> {
     /// Reads what stands under a key, whose way from `[expect]` begins with `above`.
     fn read(&self, above: &str, entry: &Entry<'_>, expectations: &mut Vec<Expectation>) {
         let way = if above.is_empty() { entry.key.to_string() } else { format!("{above}.{}", entry.key) };
-        if self.is_strategy(&way) {
+        let (strategy, metric) = match way.split_once('.') {
+            Some((strategy, metric)) if strategy != CLASS => (Some(strategy), metric),
+            _ => (None, way.as_str()),
+        };
+        let class = metric.strip_prefix(CLASS).filter(|rest| rest.is_empty() || rest.starts_with('.'));
+        let is_class = class.is_some_and(|rest| rest.is_empty() || self.classes.contains(&&rest[1..]));
+        if self.is_strategy(&way) || is_class && entry.value.is_table() {
             return entry.value.entries().iter().for_each(|inner| self.read(&way, inner, expectations));
         }
-        let (strategy, metric) = match way.split_once('.') {
-            Some((strategy, metric)) => (Some(strategy), metric),
-            None => (None, way.as_str()),
-        };
         let complain = |what: String, help: Option<String>| {
             entry.value.sink.complain(Some(entry.place), format!("`{}`: {what}", entry.value.path), help);
         };
@@ -48,9 +61,17 @@ impl Reader<'_> {
             let known = self.strategies.iter().map(String::as_str);
             return complain(format!("this scenario does not run the strategy `{name}`"), suggest(name, known));
         }
-        if !self.metrics.is_empty() && !self.metrics.contains(&metric) {
-            let nearest = suggest(metric, self.metrics.iter().copied()).filter(|help| help.starts_with("did"));
-            return complain(format!("no metric `{metric}`"), nearest);
+        let (known, name) = match class_metric(metric) {
+            Some((class, _)) if !self.classes.contains(&class) => {
+                return complain(format!("no arrivals `{class}`"), suggest(class, self.classes.iter().copied()));
+            }
+            Some((_, name)) => (CLASS_METRICS, name),
+            None => (self.metrics, metric),
+        };
+        if !known.contains(&name) {
+            let nearest = suggest(name, known.iter().copied()).filter(|help| help.starts_with("did"));
+            let of = if class.is_some() { " of a class of arrivals" } else { "" };
+            return complain(format!("no metric `{name}`{of}"), nearest);
         }
         for bound in entry.value.list_or_one() {
             expectations.extend(self.expectation(&way, strategy, metric, &bound));

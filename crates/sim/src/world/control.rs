@@ -285,7 +285,8 @@ impl Control {
             Fact::Allocated(task) => self.allocated.push(sched::Event::Allocated(self.ids[task.row()])),
             Fact::Started(task) => {
                 if let Some(job) = self.records().origin(task).and_then(|origin| origin.job) {
-                    cx.tell(Fact::JobStarted(job));
+                    let node = self.records().node(task);
+                    cx.tell(Fact::JobStarted(job, node));
                 }
             }
             Fact::AgentCalled(node) => {
@@ -311,7 +312,7 @@ impl Control {
             | Fact::LeaderResumed
             | Fact::LeaderLost
             | Fact::LeaderElected(_) => self.follow_leadership(cx, &fact, links),
-            Fact::JobArrived(_) => self.jobs.push(None),
+            Fact::JobArrived(..) => self.jobs.push(None),
             Fact::JoinRefused(..)
             | Fact::NodeCreated(_)
             | Fact::ManagerJoined(_)

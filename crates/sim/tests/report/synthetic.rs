@@ -206,7 +206,9 @@ fn outcome(size: Size, at: usize, strategy: &str, replication: u32) -> Outcome {
             mark(1200.0, "script", "scale web to 7 a node"),
             mark(1500.0, "up", "rack=r1 up (5 nodes)"),
         ],
-        left_out: [0; 4],
+        left_out: [0; 5],
+        classes: vec![],
+        jobs: vec![],
         trace: Default::default(),
         failed: None,
     }

@@ -57,6 +57,7 @@ const SLOW: &[&str] = &[
     "services-come-and-go",
     "three-of-five",
     "two-choices",
+    "two-classes",
     "two-choices-full",
     "two-of-three",
 ];

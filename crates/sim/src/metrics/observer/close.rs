@@ -7,18 +7,18 @@ use sched::{Row, Span, TaskState, Time};
 use smol_str::{SmolStr, ToSmolStr};
 
 use super::definitions::{ENTRIES, quantile, ratio};
-use super::jobs::Jobs;
+use super::jobs::{Arrived, Counted, VALUES};
 use super::services::Tally;
 use super::window::Window;
 use super::{Area, METRICS, Observer, Once, Record, Service};
-use crate::metrics::{NodeRow, Outcome, ServiceRow, TaskRow};
+use crate::metrics::{ClassRow, JobRow, NodeRow, Outcome, ServiceRow, TaskRow};
 use crate::model::image::Totals;
 
 /// A run at its end: what the values of metrics follow from.
 pub(super) struct Close<'a> {
     pub run: &'a Observer,
     pub window: &'a Window,
-    pub jobs: &'a Jobs,
+    pub jobs: &'a Counted,
     pub now: Time,
     pub pulled: &'a Totals,
     pub addresses_peak: u32,
@@ -27,7 +27,6 @@ pub(super) struct Close<'a> {
     pub to_running: Vec<Span>,
     pub failovers: Vec<Span>,
     pub pulls: Vec<Span>,
-    pub job_waits: Vec<Span>,
     pub served: Vec<Span>,
     states: BTreeMap<TaskState, u64>,
 }
@@ -54,11 +53,6 @@ impl Close<'_> {
     /// Task records in a state.
     pub fn in_state(&self, state: TaskState) -> Option<f64> {
         Some(self.states.get(&state).copied().unwrap_or(0) as f64)
-    }
-
-    /// Something about arrivals, if there are any.
-    pub fn of_jobs(&self, value: impl FnOnce(&Jobs) -> f64) -> Option<f64> {
-        self.jobs.any().then(|| value(self.jobs))
     }
 
     /// Requests of which it is known what became of them.
@@ -107,6 +101,7 @@ impl Observer {
             samples.sort_unstable();
             samples
         };
+        let classes = self.jobs.counted(now);
         let end = Close {
             now,
             pulled,
@@ -116,15 +111,20 @@ impl Observer {
             failovers: sorted(self.window.failovers.clone()),
             pulls: sorted(pulled.durations[self.window.pulled_before.durations.len()..].to_vec()),
             served: sorted(self.window.served.clone()),
-            job_waits: sorted(self.jobs.window.waits.clone()),
             states: self.states(),
             run: &self,
             window: &self.window,
-            jobs: &self.jobs,
+            jobs: &Counted::together(&classes),
         };
         let values = ENTRIES.iter().map(|entry| (entry.value)(&end)).collect();
         let tallies = self.window.tallies.iter().zip(&self.services);
         let services = tallies.map(|(tally, service)| service_row(now, tally, service)).collect();
+        let names = self.scenario.arrivals.iter().map(|plan| plan.name.as_str().into());
+        let row = |(class, counted): (SmolStr, &Counted)| ClassRow {
+            class,
+            values: VALUES.iter().map(|(_, value)| value(counted)).collect(),
+        };
+        self.outcome.classes = names.zip(&classes).map(row).collect();
         (self.outcome.values, self.outcome.services) = (values, services);
         self.give_up(now, None)
     }
@@ -137,6 +137,7 @@ impl Observer {
         }
         self.outcome.failed = reason;
         self.outcome.tasks = self.task_rows();
+        self.outcome.jobs = self.job_rows();
         self.outcome.nodes = (0..self.nodes.len()).map(|node| self.node_row(now, node)).collect();
         Outcome { series: self.series.0, marks: self.marks.0, ..self.outcome }
     }
@@ -200,6 +201,20 @@ impl Observer {
             }
         };
         self.tasks.iter().map(row).collect()
+    }
+
+    fn job_rows(&self) -> Vec<JobRow> {
+        let secs = |at: Once| at.get().map(Time::as_secs_f64);
+        let row = |(job, row): (u64, &Arrived)| JobRow {
+            job,
+            class: self.scenario.arrivals[row.class as usize].name.as_str().into(),
+            node: self.scenario.nodes.get(row.node as usize).map_or("", |node| node.spec.id.as_str()).into(),
+            arrived_s: row.arrived.as_secs_f64(),
+            started_s: secs(row.started),
+            ended_s: secs(row.gone),
+            outcome: row.fate.word().into(),
+        };
+        (1..).zip(&self.jobs.rows).map(row).collect()
     }
 
     fn node_row(&self, now: Time, node: usize) -> NodeRow {

@@ -4,6 +4,7 @@ use sched::{Span, TaskState, Time};
 
 use super::Mean;
 use super::close::Close;
+use super::jobs::VALUES;
 use crate::metrics::Metric;
 
 /// A metric, and its value at the end of a run.
@@ -22,6 +23,17 @@ pub const METRICS: &[Metric] = &{
         row += 1;
     }
     metrics
+};
+
+/// Those of [`METRICS`] that there are of each class of arrivals too, in the order of the columns of `classes.csv`.
+pub const CLASS_METRICS: &[&str] = &{
+    let mut names = [""; VALUES.len()];
+    let mut row = 0;
+    while row < VALUES.len() {
+        names[row] = VALUES[row].0;
+        row += 1;
+    }
+    names
 };
 
 /// [`METRICS`] with their values.
@@ -330,7 +342,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             definition: "Jobs and services that arrived (`[[arrivals]]`), those that found their queue full included.",
             smaller_is_better: None,
         },
-        value: |end| end.of_jobs(|jobs| jobs.window.arrived as f64),
+        value: |end| end.jobs.value("jobs_arrived"),
     },
     Entry {
         metric: Metric {
@@ -339,7 +351,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             definition: "Share of the arrivals that found their queue full and went away.",
             smaller_is_better: Some(true),
         },
-        value: |end| ratio(end.jobs.window.lost as f64, end.jobs.window.arrived as f64),
+        value: |end| end.jobs.value("jobs_lost_ratio"),
     },
     Entry {
         metric: Metric {
@@ -348,7 +360,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             definition: "Arrivals that are over: a job whose tasks completed, a service whose lifetime ended.",
             smaller_is_better: None,
         },
-        value: |end| end.of_jobs(|jobs| jobs.window.done as f64),
+        value: |end| end.jobs.value("jobs_done"),
     },
     Entry {
         metric: Metric {
@@ -357,7 +369,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             definition: "Time average of the number of arrivals that are there, from their arrival to their end, waiting in a queue included.",
             smaller_is_better: Some(true),
         },
-        value: |end| ratio(end.jobs.areas(end.now).0 as f64, end.span()).filter(|_| end.jobs.any()),
+        value: |end| end.jobs.value("jobs_present_mean"),
     },
     Entry {
         metric: Metric {
@@ -366,7 +378,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             definition: "Time average of the number of arrivals that are there and of which no container ran yet.",
             smaller_is_better: Some(true),
         },
-        value: |end| ratio(end.jobs.areas(end.now).1 as f64, end.span()).filter(|_| end.jobs.any()),
+        value: |end| end.jobs.value("jobs_waiting_mean"),
     },
     Entry {
         metric: Metric {
@@ -375,7 +387,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             definition: "Share of the arrivals that began to run that did not run in the instant of their arrival.",
             smaller_is_better: Some(true),
         },
-        value: |end| end.jobs.waited(),
+        value: |end| end.jobs.value("job_waited_ratio"),
     },
     Entry {
         metric: Metric {
@@ -384,7 +396,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             definition: "Mean time from an arrival until the first of its containers runs, over those that came to run, whenever they arrived.",
             smaller_is_better: Some(true),
         },
-        value: |end| mean(&end.job_waits),
+        value: |end| end.jobs.value("job_wait_mean_s"),
     },
     Entry {
         metric: Metric {
@@ -393,7 +405,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             definition: "Median (nearest rank) of the time from an arrival until the first of its containers runs, over those that came to run.",
             smaller_is_better: Some(true),
         },
-        value: |end| quantile(&end.job_waits, 0.5),
+        value: |end| end.jobs.value("job_wait_p50_s"),
     },
     Entry {
         metric: Metric {
@@ -402,7 +414,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             definition: "90th percentile (nearest rank) of the time from an arrival until the first of its containers runs, over those that came to run.",
             smaller_is_better: Some(true),
         },
-        value: |end| quantile(&end.job_waits, 0.9),
+        value: |end| end.jobs.value("job_wait_p90_s"),
     },
     Entry {
         metric: Metric {
@@ -411,7 +423,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             definition: "95th percentile (nearest rank) of the time from an arrival until the first of its containers runs, over those that came to run.",
             smaller_is_better: Some(true),
         },
-        value: |end| quantile(&end.job_waits, 0.95),
+        value: |end| end.jobs.value("job_wait_p95_s"),
     },
     Entry {
         metric: Metric {
@@ -420,7 +432,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             definition: "99th percentile (nearest rank) of the time from an arrival until the first of its containers runs, over those that came to run.",
             smaller_is_better: Some(true),
         },
-        value: |end| quantile(&end.job_waits, 0.99),
+        value: |end| end.jobs.value("job_wait_p99_s"),
     },
     Entry {
         metric: Metric {
@@ -429,7 +441,43 @@ pub(super) const ENTRIES: &[Entry] = &[
             definition: "Mean time from an arrival to its end, over those that ended and were not lost, whenever they arrived: without those that are still there (jobs_open).",
             smaller_is_better: Some(true),
         },
-        value: |end| end.jobs.window.times.mean(),
+        value: |end| end.jobs.value("job_time_mean_s"),
+    },
+    Entry {
+        metric: Metric {
+            name: "job_time_p50_s",
+            unit: "s",
+            definition: "Median (nearest rank) of the time from an arrival to its end, over those that ended and were not lost.",
+            smaller_is_better: Some(true),
+        },
+        value: |end| end.jobs.value("job_time_p50_s"),
+    },
+    Entry {
+        metric: Metric {
+            name: "job_time_p90_s",
+            unit: "s",
+            definition: "90th percentile (nearest rank) of the time from an arrival to its end, over those that ended and were not lost.",
+            smaller_is_better: Some(true),
+        },
+        value: |end| end.jobs.value("job_time_p90_s"),
+    },
+    Entry {
+        metric: Metric {
+            name: "job_time_p95_s",
+            unit: "s",
+            definition: "95th percentile (nearest rank) of the time from an arrival to its end, over those that ended and were not lost.",
+            smaller_is_better: Some(true),
+        },
+        value: |end| end.jobs.value("job_time_p95_s"),
+    },
+    Entry {
+        metric: Metric {
+            name: "job_time_p99_s",
+            unit: "s",
+            definition: "99th percentile (nearest rank) of the time from an arrival to its end, over those that ended and were not lost.",
+            smaller_is_better: Some(true),
+        },
+        value: |end| end.jobs.value("job_time_p99_s"),
     },
     Entry {
         metric: Metric {
@@ -438,7 +486,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             definition: "Arrivals that are still there at the end of the run, waiting or running: how long they take is not known.",
             smaller_is_better: None,
         },
-        value: |end| end.of_jobs(|jobs| jobs.open() as f64),
+        value: |end| end.jobs.value("jobs_open"),
     },
     Entry {
         metric: Metric {
@@ -447,7 +495,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             definition: "The number of present arrivals integrated over time less the time that each of them was present, added up: 0 by Little's law.",
             smaller_is_better: Some(true),
         },
-        value: |end| end.of_jobs(|jobs| jobs.gap(end.now) as f64 / 1e9),
+        value: |end| end.jobs.value("little_gap_s"),
     },
     Entry {
         metric: Metric {
@@ -931,7 +979,7 @@ pub(super) fn quantile(sorted: &[Span], p: f64) -> Option<f64> {
 }
 
 /// In seconds.
-fn mean(samples: &[Span]) -> Option<f64> {
+pub(super) fn mean(samples: &[Span]) -> Option<f64> {
     let mut mean = Mean::default();
     mean.extend(samples.iter().copied());
     mean.mean()
@@ -940,6 +988,13 @@ fn mean(samples: &[Span]) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_there_is_of_each_class_there_is_of_all() {
+        for name in CLASS_METRICS {
+            assert!(METRICS.iter().any(|metric| metric.name == *name), "{name}");
+        }
+    }
 
     #[test]
     fn quantiles_are_by_nearest_rank() {

@@ -221,6 +221,8 @@ mod tests {
             tasks: Vec::new(),
             nodes: Vec::new(),
             services: Vec::new(),
+            classes: Vec::new(),
+            jobs: Vec::new(),
             marks: Vec::new(),
         }
     }
