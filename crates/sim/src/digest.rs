@@ -173,7 +173,8 @@ impl Digest {
             | Fact::JobDue(job)
             | Fact::JobStarted(job, _)
             | Fact::JobOver(job)
-            | Fact::JobDone(job) => self.mix(u64::from(job.0)),
+            | Fact::JobDone(job)
+            | Fact::JobAbandoned(job) => self.mix(u64::from(job.0)),
             Fact::JoinRefused(node, why) => {
                 self.mix(*node as u64);
                 why.hash(self);

@@ -273,6 +273,8 @@ pub enum Fact {
     // What came later: digests count the kinds above.
     /// The manager on this node stopped with its keys locked up: it is not back before somebody unlocks it.
     ManagerLocked(usize),
+    /// What arrived lost its patience before it ran.
+    JobAbandoned(JobNo),
 }
 
 const _: () = assert!(size_of::<Fact>() <= 32, "there are a dozen of them for every task");

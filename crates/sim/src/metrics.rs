@@ -187,7 +187,7 @@ pub struct JobRow {
     pub started_s: Option<f64>,
     /// End, or the moment at which it went away.
     pub ended_s: Option<f64>,
-    /// `done`, `lost`, or `open` where it is still there at the end.
+    /// `done`, `lost`, `abandoned`, or `open` where it is still there at the end.
     pub outcome: SmolStr,
 }
 

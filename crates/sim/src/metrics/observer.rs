@@ -427,6 +427,7 @@ impl Observer {
             Fact::JobLost(job) => self.jobs.lost(now, *job),
             Fact::JobStarted(job, node) => self.jobs.started(now, *job, *node),
             Fact::JobDone(job) => self.jobs.done(now, *job),
+            Fact::JobAbandoned(job) => self.jobs.abandoned(now, *job),
             _ => {}
         }
     }

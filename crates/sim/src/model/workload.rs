@@ -2,9 +2,14 @@
 //! wait to be submitted, and the end of what was brought.
 //!
 //! Arrivals are exogenous: when they come, of which kind they are and how long they run depends on the scenario and the
-//! replication, never on the cluster.
+//! replication, never on the cluster. Two are not: a closed population, whose clients wait for the end of what they
+//! submitted, and a stream that comes after the end of others.
+//!
+//! Swarm knows neither priorities nor patience: both are of the clients, who let jobs wait in a line before the cluster, and
+//! remove a service that does not run in time.
 
-use std::collections::VecDeque;
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
 use std::f64::consts::TAU;
 use std::sync::Arc;
 
@@ -47,6 +52,20 @@ impl ServicePlan {
         }
     }
 
+    /// What its tasks that run at a time reserve together, in 10^-9 CPUs, if so many replicas are asked for, or as many as it
+    /// says. A global one counts as one task.
+    pub fn cpus(&self, replicas: Option<u64>) -> u64 {
+        let tasks = match self.spec.mode {
+            Mode::Replicated { replicas: own } => replicas.unwrap_or(own),
+            Mode::ReplicatedJob { max_concurrent, total_completions } => {
+                replicas.unwrap_or(max_concurrent.min(total_completions))
+            }
+            Mode::Global | Mode::GlobalJob => 1,
+        };
+        let cpus = u64::try_from(self.spec.task.reservations.nano_cpus).unwrap_or(0);
+        tasks.saturating_mul(cpus)
+    }
+
     /// What is ordered to create it.
     pub fn order(&self) -> NewService {
         let ServicePlan { spec, behaviour, quorum, stack, .. } = self.clone();
@@ -77,6 +96,10 @@ pub struct ArrivalPlan {
     pub queue: Option<usize>,
     /// An arrival is removed this long after it was submitted.
     pub lifetime: Option<Law>,
+    /// An arrival of which no container ran so long after it came goes away.
+    pub patience: Option<Law>,
+    /// In its queue it stands before all of lower priority.
+    pub priority: u64,
 }
 
 /// When arrivals come.
@@ -108,6 +131,15 @@ pub enum ArrivalProcess {
     },
     /// At given times, in order.
     Listed(Vec<Listed>),
+    /// A closed population: each client thinks, brings an arrival, and thinks again when that is gone.
+    Closed {
+        /// How many.
+        clients: u64,
+        /// How long they think.
+        think: Law,
+    },
+    /// When one of the stream in this row is done.
+    After(usize),
 }
 
 /// An arrival from a list.
@@ -130,13 +162,15 @@ pub enum Batch {
     Geometric(f64),
 }
 
-/// A queue for jobs, first come, first served.
+/// A queue for jobs: those of higher priority first, equal ones first come, first served.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct QueuePlan {
     /// The user's name for it.
     pub name: String,
     /// So many of its jobs are in the cluster at a time; `None` is without limit.
     pub running: Option<u64>,
+    /// What its jobs in the cluster reserve is no more than this, in 10^-9 CPUs. The first that waits holds up those behind it.
+    pub cpus: Option<u64>,
     /// So many wait; who comes when as many wait is lost. `None` is without limit.
     pub waiting: Option<u64>,
 }
@@ -148,6 +182,8 @@ pub enum ArrivalEvent {
     Arrival(u32),
     /// The lifetime of what arrived is over.
     Expiry(JobNo),
+    /// The patience of what arrived is over.
+    Impatience(JobNo),
 }
 
 /// All arrivals of a run.
@@ -186,9 +222,28 @@ pub struct Clock {
 #[derive(Clone, Debug)]
 struct JobQueue {
     running: u64,
+    cpus: u64,
     waiting: u64,
     inside: u64,
-    waiters: VecDeque<JobNo>,
+    cpus_inside: u64,
+    /// Who waits, the next one first.
+    waiters: BTreeSet<(Reverse<u64>, JobNo)>,
+}
+
+impl JobQueue {
+    fn has_room(&self, cpus: u64) -> bool {
+        self.inside < self.running && cpus <= self.cpus.saturating_sub(self.cpus_inside)
+    }
+
+    fn enter(&mut self, cpus: u64) {
+        self.inside += 1;
+        self.cpus_inside += cpus;
+    }
+
+    fn leave(&mut self, cpus: u64) {
+        self.inside -= 1;
+        self.cpus_inside -= cpus;
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -198,8 +253,11 @@ struct Job {
     number: u64,
     /// What the list says of it.
     listed: Option<Listed>,
+    /// What its tasks reserve together, in 10^-9 CPUs.
+    cpus: u64,
     /// Tasks that must still complete before it is over; `None` if that does not end it.
     left: Option<u64>,
+    started: bool,
     over: bool,
 }
 
@@ -236,9 +294,11 @@ impl Workload {
         };
         let queue = |plan: &QueuePlan| JobQueue {
             running: plan.running.unwrap_or(u64::MAX),
+            cpus: plan.cpus.unwrap_or(u64::MAX),
             waiting: plan.waiting.unwrap_or(u64::MAX),
             inside: 0,
-            waiters: VecDeque::new(),
+            cpus_inside: 0,
+            waiters: BTreeSet::new(),
         };
         Workload {
             plans: plans.into(),
@@ -249,10 +309,16 @@ impl Workload {
         }
     }
 
-    /// Schedules the first arrival of every stream.
+    /// Schedules the first arrival of every stream, and of every client.
     pub fn start<E: From<ArrivalEvent>>(&mut self, cx: &mut Context<E>) {
         for row in 0..self.streams.len() {
-            self.schedule(cx, row, self.plans[row].from);
+            let clients = match self.plans[row].process {
+                ArrivalProcess::Closed { clients, .. } => clients,
+                _ => 1,
+            };
+            for _ in 0..clients {
+                self.schedule(cx, row, self.plans[row].from);
+            }
         }
     }
 
@@ -270,9 +336,12 @@ impl Workload {
                 for _ in 0..sample(self.plans[row].batch, &mut stream.kinds) {
                     self.arrive(cx, row, listed);
                 }
-                self.schedule(cx, row, cx.now());
+                if !matches!(self.plans[row].process, ArrivalProcess::Closed { .. }) {
+                    self.schedule(cx, row, cx.now());
+                }
             }
             ArrivalEvent::Expiry(job) => self.over(cx, job),
+            ArrivalEvent::Impatience(job) => self.give_up(cx, job),
         }
     }
 
@@ -310,19 +379,93 @@ impl Workload {
         }
     }
 
-    /// An arrival is over; the next of its queue may come to its place.
+    /// A container of what arrived runs: it waits no more.
+    pub fn started(&mut self, job: JobNo) {
+        self.jobs[job.row()].started = true;
+    }
+
+    /// Whether what arrived is over, or went away.
+    pub fn is_over(&self, job: JobNo) -> bool {
+        self.jobs[job.row()].over
+    }
+
+    /// An arrival is over; the next of its queue may come to its place, and what comes after it comes.
     pub fn over<E: From<ArrivalEvent>>(&mut self, cx: &mut Context<E>, job: JobNo) {
+        if self.leave(cx, job) {
+            let plan = self.jobs[job.row()].plan as usize;
+            for row in 0..self.plans.len() {
+                if self.plans[row].process == ArrivalProcess::After(plan) {
+                    self.follow(cx, row);
+                }
+            }
+            self.think(cx, plan);
+        }
+    }
+
+    /// The patience of an arrival is over: if it does not run, it leaves its line, or its service is removed.
+    fn give_up<E: From<ArrivalEvent>>(&mut self, cx: &mut Context<E>, job: JobNo) {
         let entry = &mut self.jobs[job.row()];
-        if std::mem::replace(&mut entry.over, true) {
+        if entry.started || entry.over {
             return;
         }
+        cx.tell(Fact::JobAbandoned(job));
+        let plan = entry.plan as usize;
+        let place = (Reverse(self.plans[plan].priority), job);
+        let line = self.plans[plan].queue.map(|queue| &mut self.queues[queue]);
+        if line.is_some_and(|line| line.waiters.remove(&place)) {
+            entry.over = true;
+            // Those behind it may be smaller.
+            self.let_in(cx, plan);
+        } else {
+            self.leave(cx, job);
+        }
+        self.think(cx, plan);
+    }
+
+    /// An arrival leaves the cluster, unless it has done so before.
+    fn leave<E: From<ArrivalEvent>>(&mut self, cx: &mut Context<E>, job: JobNo) -> bool {
+        let entry = &mut self.jobs[job.row()];
+        if std::mem::replace(&mut entry.over, true) {
+            return false;
+        }
         cx.tell(Fact::JobOver(job));
-        if let Some(queue) = self.plans[entry.plan as usize].queue {
-            let queue = &mut self.queues[queue];
-            match queue.waiters.pop_front() {
-                Some(next) => cx.tell(Fact::JobDue(next)),
-                None => queue.inside -= 1,
+        let (plan, cpus) = (entry.plan as usize, entry.cpus);
+        if let Some(queue) = self.plans[plan].queue {
+            self.queues[queue].leave(cpus);
+            self.let_in(cx, plan);
+        }
+        true
+    }
+
+    /// Who waits in the line of a stream comes in, one after the other, while there is room for the next.
+    fn let_in<E>(&mut self, cx: &mut Context<E>, plan: usize) {
+        let Some(queue) = self.plans[plan].queue else { return };
+        let queue = &mut self.queues[queue];
+        while let Some(&next) = queue.waiters.first() {
+            let cpus = self.jobs[next.1.row()].cpus;
+            if !queue.has_room(cpus) {
+                break;
             }
+            queue.waiters.remove(&next);
+            queue.enter(cpus);
+            cx.tell(Fact::JobDue(next.1));
+        }
+    }
+
+    /// What comes after the end of another comes.
+    fn follow<E: From<ArrivalEvent>>(&mut self, cx: &mut Context<E>, row: usize) {
+        let plan = &self.plans[row];
+        if plan.from <= cx.now() && plan.until.is_none_or(|until| cx.now() <= until) {
+            for _ in 0..sample(plan.batch, &mut self.streams[row].kinds) {
+                self.arrive(cx, row, None);
+            }
+        }
+    }
+
+    /// The client whose arrival is gone thinks about the next.
+    fn think<E: From<ArrivalEvent>>(&mut self, cx: &mut Context<E>, row: usize) {
+        if let ArrivalProcess::Closed { .. } = self.plans[row].process {
+            self.schedule(cx, row, cx.now());
         }
     }
 
@@ -336,20 +479,30 @@ impl Workload {
         let point = unit(&mut stream.kinds) * stream.weights.last().copied().unwrap_or_default();
         let kind = stream.weights.partition_point(|sum| *sum <= point).min(plan.kinds.len() - 1);
         let job = JobNo(self.jobs.len() as u32);
-        let (plan_row, kind) = (row as u32, kind as u32);
-        self.jobs.push(Job { plan: plan_row, kind, number: stream.count, listed, left: None, over: false });
+        // Only where a queue counts them.
+        let counts = plan.queue.is_some_and(|queue| self.queues[queue].cpus < u64::MAX);
+        let replicas = listed.and_then(|listed| listed.replicas);
+        let cpus = if counts { plan.kinds[kind].cpus(replicas) } else { 0 };
+        let (plan_row, kind, number) = (row as u32, kind as u32, stream.count);
+        self.jobs.push(Job { plan: plan_row, kind, number, listed, cpus, left: None, started: false, over: false });
         cx.tell(Fact::JobArrived(job, plan_row));
+        if let Some(patience) = &plan.patience {
+            let mut rng = self.seeds.stream(Stream::Arrival, part(part(stream.entity, 5), number));
+            cx.after(patience.sample(&mut rng), ArrivalEvent::Impatience(job));
+        }
         let Some(queue) = plan.queue.map(|queue| &mut self.queues[queue]) else {
             return cx.tell(Fact::JobDue(job));
         };
-        if queue.inside < queue.running {
-            queue.inside += 1;
+        let place = (Reverse(plan.priority), job);
+        if queue.has_room(cpus) && queue.waiters.first().is_none_or(|first| place < *first) {
+            queue.enter(cpus);
             cx.tell(Fact::JobDue(job));
-        } else if (queue.waiters.len() as u64) < queue.waiting {
-            queue.waiters.push_back(job);
+        } else if cpus <= queue.cpus && (queue.waiters.len() as u64) < queue.waiting {
+            queue.waiters.insert(place);
         } else {
             self.jobs[job.row()].over = true;
             cx.tell(Fact::JobLost(job));
+            self.think(cx, row);
         }
     }
 
@@ -390,6 +543,8 @@ impl Clock {
         match process {
             ArrivalProcess::Renewal(law) => Some(after + law.sample(&mut self.times)),
             ArrivalProcess::Listed(rows) => rows.get(self.listed).map(|row| row.at.max(after)),
+            ArrivalProcess::Closed { think, .. } => Some(after + think.sample(&mut self.times)),
+            ArrivalProcess::After(_) => None,
             ArrivalProcess::Diurnal { mean, amplitude, period, peak } => {
                 // Thinning (Lewis and Shedler 1979): candidates at the highest rate, kept in proportion to the rate.
                 let fastest = Span::from_secs_f64(mean.as_secs_f64() / (1.0 + amplitude));

@@ -377,6 +377,7 @@ mod tests {
             ("`arrivals`", workload::ARRIVALS),
             ("`arrivals.diurnal`", workload::DIURNAL),
             ("`arrivals.bursty`", workload::BURSTY),
+            ("`arrivals.clients`", workload::CLIENTS),
             ("`queue`", workload::QUEUE),
             ("`requests`", workload::REQUESTS),
             ("`requests.autoscale`", workload::AUTOSCALE),

@@ -17,6 +17,8 @@ pub(super) const ARRIVALS: &[&str] = &[
     "diurnal",
     "bursty",
     "file",
+    "clients",
+    "after",
     "batch",
     "from",
     "until",
@@ -25,17 +27,22 @@ pub(super) const ARRIVALS: &[&str] = &[
     "popularity",
     "queue",
     "lifetime",
+    "patience",
+    "priority",
 ];
+pub(super) const CLIENTS: &[&str] = &["count", "think"];
 pub(super) const DIURNAL: &[&str] = &["mean", "amplitude", "period", "peak"];
 pub(super) const BURSTY: &[&str] = &["calm", "burst", "calm_for", "burst_for"];
 pub(super) const REQUESTS: &[&str] =
     &["service", "every", "diurnal", "bursty", "file", "takes", "spread", "suspicion", "autoscale"];
 pub(super) const AUTOSCALE: &[&str] = &["target", "min", "max", "every", "band", "down_after"];
-pub(super) const QUEUE: &[&str] = &["name", "running", "waiting"];
+pub(super) const QUEUE: &[&str] = &["name", "running", "cpus", "waiting"];
 const BATCH: &[&str] = &["geometric"];
 const POPULARITY: &[&str] = &["zipf"];
+/// Keys of [`REQUESTS`] that say when they come.
+const OPEN: &[&str] = &["every", "diurnal", "bursty", "file"];
 /// Keys of [`ARRIVALS`] that say when they come.
-const PROCESSES: &[&str] = &["every", "diurnal", "bursty", "file"];
+const PROCESSES: &[&str] = &["every", "diurnal", "bursty", "file", "clients", "after"];
 
 /// Mean time between arrivals at least: less is not a workload but a flood of events.
 const SHORTEST: Span = Span::from_nanos(1_000);
@@ -63,7 +70,7 @@ pub(super) fn requests(
             }
             row
         });
-        let process = process(&table, folder);
+        let process = process(&table, folder, OPEN, &[]);
         let takes = table.need("takes", Value::law);
         let autoscale = table.read("autoscale", autoscale);
         let (Some(service), Some(process), Some(takes)) = (service, process, takes) else { continue };
@@ -116,8 +123,10 @@ pub(super) fn workload(
         queues.iter().enumerate().map(|(row, queue)| (queue.name.as_str(), row)).collect();
     let mut names: BTreeSet<String> = services.iter().map(|service| service.spec.name.clone()).collect();
     let mut plans = Vec::new();
-    for table in scenario.tables("arrivals", ARRIVALS) {
-        let process = process(&table, folder);
+    let tables = scenario.tables("arrivals", ARRIVALS);
+    let streams: Vec<Option<String>> = tables.iter().map(name_of).collect();
+    for table in &tables {
+        let process = process(table, folder, PROCESSES, &streams);
         let kinds = table.need("service", |value| kinds(value, labels)).unwrap_or_default();
         for kind in &kinds {
             if !names.insert(kind.spec.name.clone()) {
@@ -132,6 +141,17 @@ pub(super) fn workload(
             }
             row
         });
+        if let (Some(row), Some(value)) = (queue, table.get("queue"))
+            && let Some(cpus) = queues[row].cpus
+            && let Some(kind) = kinds.iter().find(|kind| cpus < kind.cpus(None))
+        {
+            value.complain(format!("the service `{}` reserves more CPUs than this queue ever gives", kind.spec.name));
+        }
+        if table.get("priority").is_some() && table.get("queue").is_none() {
+            table.get("priority").iter().for_each(|value| {
+                value.complain("Swarm has no priorities: a job has one in the `queue` in which it waits to be created");
+            });
+        }
         let weights = table.read("popularity", |value| popularity(value, kinds.len()));
         let name = table.read("name", Value::text).map(str::to_string);
         let (Some(process), Some(first)) = (process, kinds.first()) else { continue };
@@ -155,9 +175,32 @@ pub(super) fn workload(
             kinds,
             queue,
             lifetime: table.read("lifetime", Value::law),
+            patience: table.read("patience", Value::law),
+            priority: table.read("priority", |value| value.count(0..=1_000_000)).unwrap_or(0),
         });
     }
+    refuse_circles(&tables, &plans);
     (plans, queues)
+}
+
+/// Streams that come after each other in a circle would never begin.
+fn refuse_circles(tables: &[Table<'_>], plans: &[ArrivalPlan]) {
+    if plans.len() != tables.len() {
+        // One of them was refused already, and the rows are others.
+        return;
+    }
+    for (row, table) in tables.iter().enumerate() {
+        let mut next = row;
+        // A chain without a circle is no longer than there are streams.
+        for _ in 0..plans.len() {
+            let ArrivalProcess::After(before) = plans[next].process else { break };
+            next = before;
+            if next == row {
+                table.get("after").iter().for_each(|value| value.complain("these arrivals would wait for themselves"));
+                break;
+            }
+        }
+    }
 }
 
 fn queues(tables: &[Table<'_>]) -> Vec<QueuePlan> {
@@ -171,16 +214,27 @@ fn queues(tables: &[Table<'_>]) -> Vec<QueuePlan> {
         queues.push(QueuePlan {
             name: name.to_string(),
             running: table.read("running", |value| value.count(1..=TASKS)),
+            cpus: table.read("cpus", Value::cpus).map(|cpus| u64::try_from(cpus).unwrap_or(0)),
             waiting: table.read("waiting", |value| value.count(0..=TASKS)),
         });
     }
     queues
 }
 
-fn process(table: &Table<'_>, folder: &Path) -> Option<ArrivalProcess> {
-    let given: Vec<Value<'_>> = PROCESSES.iter().filter_map(|key| table.get(key)).collect();
+/// The name of a stream, before its service is read.
+fn name_of(table: &Table<'_>) -> Option<String> {
+    let own = table.get("name");
+    let name = own.or_else(|| {
+        table.get("service")?.entries().into_iter().find(|entry| entry.key == "name").map(|entry| entry.value)
+    });
+    name?.as_text().map(str::to_string)
+}
+
+/// When something comes: one of these keys says it. `streams` are the names of all arrivals.
+fn process(table: &Table<'_>, folder: &Path, keys: &[&str], streams: &[Option<String>]) -> Option<ArrivalProcess> {
+    let given: Vec<Value<'_>> = keys.iter().filter_map(|key| table.get(key)).collect();
     let [value] = given.as_slice() else {
-        table.complain(format!("`{}`: expected exactly one of {}", table.path, PROCESSES.join(", ")));
+        table.complain(format!("`{}`: expected exactly one of {}", table.path, keys.join(", ")));
         return None;
     };
     let mean = |value: &Value<'_>| value.duration_from(SHORTEST);
@@ -208,6 +262,25 @@ fn process(table: &Table<'_>, folder: &Path) -> Option<ArrivalProcess> {
             let (calm, burst) = (table.need("calm", mean), table.need("burst", mean));
             let (calm_for, burst_for) = (table.need("calm_for", mean), table.need("burst_for", mean));
             Some(ArrivalProcess::Bursty { calm: calm?, burst: burst?, calm_for: calm_for?, burst_for: burst_for? })
+        }
+        Some("clients") => {
+            let clients = value.table(CLIENTS)?;
+            table.get("batch").iter().for_each(|value| value.complain("each client brings one: leave it out"));
+            let count = clients.need("count", |value| value.count(1..=1_000_000));
+            let think = clients.need("think", Value::law)?;
+            if think.mean() < SHORTEST {
+                value.complain("expected at least 1us of thinking");
+            }
+            Some(ArrivalProcess::Closed { clients: count?, think })
+        }
+        Some("after") => {
+            let name = value.text()?;
+            let row = streams.iter().position(|stream| stream.as_deref() == Some(name));
+            if row.is_none() {
+                let known = streams.iter().flatten().map(String::as_str);
+                value.complain_with(format!("no arrivals `{name}`"), value.sink.suggest(name, known));
+            }
+            row.map(ArrivalProcess::After)
         }
         _ => listed(value, folder).map(ArrivalProcess::Listed),
     }

@@ -343,6 +343,10 @@ impl Door<'_> {
     /// An arrival is to be created, or is over. Without a leader whoever brings it tries again until there is one.
     fn arrival(&mut self, fact: &Fact, job: JobNo) {
         let is_over = matches!(fact, Fact::JobOver(_));
+        // What lost its patience while it waited for a leader is not submitted any more.
+        if !is_over && self.control.workload.is_over(job) {
+            return;
+        }
         if is_over && self.control.is_without_service(job) {
             return self.cx.tell(Fact::JobDone(job));
         }

@@ -286,6 +286,7 @@ impl Control {
             Fact::Started(task) => {
                 if let Some(job) = self.records().origin(task).and_then(|origin| origin.job) {
                     let node = self.records().node(task);
+                    self.workload.started(job);
                     cx.tell(Fact::JobStarted(job, node));
                 }
             }

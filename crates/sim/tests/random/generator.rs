@@ -1090,6 +1090,7 @@ impl Writer {
             let name = format!("line-{number}");
             let mut queue = Table::default().with("name", name.as_str());
             writer.maybe(&mut queue, "running", |writer| writer.dice.amount(1..=4, &[1, 10_000_000]));
+            writer.maybe(&mut queue, "cpus", |writer| writer.dice.amount(100_000..=200_000, &[1_000_000]));
             writer.maybe(&mut queue, "waiting", |writer| writer.dice.amount(0..=4, &[0, 10_000_000]));
             writer.queues.push(name);
             queue
@@ -1146,12 +1147,27 @@ impl Writer {
 
     fn arrivals(&mut self, number: u64) -> Table {
         let mut arrivals = Table::default();
-        self.process(&mut arrivals, 40);
-        self.maybe(&mut arrivals, "name", |_| format!("stream {number}"));
-        self.maybe(&mut arrivals, "batch", |writer| match writer.dice.chance(0.5) {
-            true => Item::from(writer.dice.count(1..=3)),
-            false => Table::default().with("geometric", writer.dice.number(1.0, 3.0)).into(),
-        });
+        let is_closed = self.dice.chance(0.15);
+        if is_closed {
+            let think = self.dice.repeating((self.duration / 40).max(SECOND), self.duration.max(SECOND));
+            arrivals.set("clients", Table::default().with("count", self.dice.count(1..=3)).with("think", think));
+        } else if number == 1 && self.dice.chance(0.3) {
+            arrivals.set("after", "stream 0");
+        } else {
+            self.process(&mut arrivals, 40);
+        }
+        // The second stream may come after the first.
+        if number == 0 {
+            arrivals.set("name", "stream 0");
+        } else {
+            self.maybe(&mut arrivals, "name", |_| format!("stream {number}"));
+        }
+        if !is_closed {
+            self.maybe(&mut arrivals, "batch", |writer| match writer.dice.chance(0.5) {
+                true => Item::from(writer.dice.count(1..=3)),
+                false => Table::default().with("geometric", writer.dice.number(1.0, 3.0)).into(),
+            });
+        }
         self.maybe(&mut arrivals, "from", Writer::time);
         self.maybe(&mut arrivals, "until", Writer::time);
         self.maybe(&mut arrivals, "limit", |writer| writer.dice.amount(1..=50, &[0, 1]));
@@ -1172,7 +1188,9 @@ impl Writer {
         if !self.queues.is_empty() && self.dice.chance(0.7) {
             let queue = self.dice.pick(&self.queues).clone();
             arrivals.set("queue", queue);
+            self.maybe(&mut arrivals, "priority", |writer| writer.dice.amount(0..=3, &[1_000_000]));
         }
+        self.maybe_law(&mut arrivals, "patience", SECOND / 10, self.duration.max(SECOND));
         self.maybe_law(&mut arrivals, "lifetime", SECOND, self.duration.max(SECOND));
         arrivals
     }

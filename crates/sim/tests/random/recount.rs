@@ -92,6 +92,7 @@ const NOT_FROM_TABLES: &[(&str, &[&str])] = &[
     (
         "arrivals have no rows: one that waits or is lost leaves nothing",
         &[
+            "jobs_abandoned_ratio",
             "jobs_arrived",
             "jobs_lost_ratio",
             "jobs_done",

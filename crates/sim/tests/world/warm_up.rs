@@ -120,6 +120,7 @@ const NOTHING_LATER: &[&str] = &[
     "job_wait_p95_s",
     "job_wait_p99_s",
     "job_waited_ratio",
+    "jobs_abandoned_ratio",
     "jobs_arrived",
     "jobs_done",
     "jobs_lost_ratio",

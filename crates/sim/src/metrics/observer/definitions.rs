@@ -355,6 +355,15 @@ pub(super) const ENTRIES: &[Entry] = &[
     },
     Entry {
         metric: Metric {
+            name: "jobs_abandoned_ratio",
+            unit: "1",
+            definition: "Share of the arrivals that went away because they did not run within their `patience`, to those that arrived.",
+            smaller_is_better: Some(true),
+        },
+        value: |end| end.jobs.value("jobs_abandoned_ratio"),
+    },
+    Entry {
+        metric: Metric {
             name: "jobs_done",
             unit: "jobs",
             definition: "Arrivals that are over: a job whose tasks completed, a service whose lifetime ended.",

@@ -34,6 +34,7 @@ pub(super) enum Fate {
     Open,
     Done,
     Lost,
+    Abandoned,
 }
 
 impl Fate {
@@ -43,6 +44,7 @@ impl Fate {
             Fate::Open => "open",
             Fate::Done => "done",
             Fate::Lost => "lost",
+            Fate::Abandoned => "abandoned",
         }
     }
 }
@@ -56,6 +58,7 @@ struct Window {
     waiting: Area,
     arrived: u64,
     lost: u64,
+    abandoned: u64,
     done: u64,
     waited: u64,
     /// From the arrival until it ran, of each that first ran in the window, in order of their starts.
@@ -75,6 +78,7 @@ pub(super) struct Counted {
     span: f64,
     arrived: u64,
     lost: u64,
+    abandoned: u64,
     done: u64,
     open: u64,
     waited: u64,
@@ -92,6 +96,7 @@ pub(super) struct Counted {
 pub(super) const VALUES: &[(&str, fn(&Counted) -> Option<f64>)] = &[
     ("jobs_arrived", |jobs| jobs.count(jobs.arrived)),
     ("jobs_lost_ratio", |jobs| jobs.share(jobs.lost)),
+    ("jobs_abandoned_ratio", |jobs| jobs.share(jobs.abandoned)),
     ("jobs_done", |jobs| jobs.count(jobs.done)),
     ("jobs_open", |jobs| jobs.count(jobs.open)),
     ("jobs_present_mean", |jobs| jobs.time_average(jobs.present)),
@@ -125,6 +130,7 @@ impl Counted {
             all.span = class.span;
             all.arrived += class.arrived;
             all.lost += class.lost;
+            all.abandoned += class.abandoned;
             all.done += class.done;
             all.open += class.open;
             all.waited += class.waited;
@@ -186,7 +192,16 @@ impl Jobs {
         window.waited += u64::from(row.arrived < now);
     }
 
+    /// It went away before it ran. That its service is removed is no end of its own.
+    pub fn abandoned(&mut self, now: Time, job: JobNo) {
+        let window = self.leave(now, job, Fate::Abandoned);
+        window.abandoned += 1;
+    }
+
     pub fn done(&mut self, now: Time, job: JobNo) {
+        if self.rows[job.row()].fate != Fate::Open {
+            return;
+        }
         let time = now - self.rows[job.row()].arrived;
         let window = self.leave(now, job, Fate::Done);
         window.done += 1;
@@ -228,6 +243,7 @@ impl Jobs {
             span: (now - window.since).as_nanos() as f64,
             arrived: window.arrived,
             lost: window.lost,
+            abandoned: window.abandoned,
             done: window.done,
             waited: window.waited,
             present: window.present.total(now),
