@@ -406,7 +406,7 @@ mod tests {
     #[test]
     fn what_is_said_to_people_does_not_count() {
         let (mut said, silent) = (Digest::NOTHING, Digest::NOTHING);
-        said.see(Time::ZERO, &Fact::Sampled(3.0));
+        said.see(Time::ZERO, &Fact::Sampled(3));
         assert_eq!(said, silent);
     }
 

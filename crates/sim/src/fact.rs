@@ -267,8 +267,8 @@ pub enum Fact {
     // The run itself.
     /// Something for people, for marks in plots.
     Note(Box<Note>),
-    /// A point of the series is due; the registry sends so many bytes per second.
-    Sampled(f64),
+    /// An interval of the series is over; the registry has sent so many bytes since the start.
+    Sampled(u64),
 
     // What came later: digests count the kinds above.
     /// The manager on this node stopped with its keys locked up: it is not back before somebody unlocks it.

@@ -36,8 +36,11 @@ pub struct Outcome {
     pub replication: u32,
     /// A value for each of [`METRICS`]; `None` where the run has none (no failure: no detection time).
     pub values: Vec<Option<f64>>,
-    /// Points of the series, every `sample`.
+    /// The series, an interval for every `sample`.
     pub series: Vec<Point>,
+    /// When every service first had as many running tasks as it wants, after the last was created, in seconds: from there
+    /// on `running_min`, `availability` and what is lost are counted.
+    pub settled_s: Option<f64>,
     /// Every task that was created, in order of creation.
     pub tasks: Vec<TaskRow>,
     /// Tasks per node at the end.
@@ -58,23 +61,43 @@ pub struct Outcome {
     pub failed: Option<String>,
 }
 
-/// One point of the series.
+/// One interval of the series: what happened from `time_s` until `until_s`.
 #[derive(Clone, Copy, PartialEq, Debug, Default)]
 pub struct Point {
-    /// Seconds from the start.
+    /// Its begin, in seconds from the start.
     pub time_s: f64,
+    /// Its end.
+    pub until_s: f64,
     /// Tasks that services want running.
-    pub desired: u64,
+    pub desired: Band,
     /// Tasks that really run.
-    pub running: u64,
+    pub running: Band,
     /// Tasks that the manager believes to be running and wants.
-    pub believed: u64,
+    pub believed: Band,
     /// Tasks waiting for a node.
-    pub pending: u64,
+    pub pending: Band,
     /// Nodes without power.
-    pub nodes_down: u64,
-    /// Bytes that the registry sends per second at that moment.
-    pub registry_bytes_per_s: f64,
+    pub nodes_down: Band,
+    /// Bytes that the registry sent in it.
+    pub registry_bytes: u64,
+}
+
+/// What a count was in an interval.
+#[derive(Clone, Copy, PartialEq, Debug, Default)]
+pub struct Band {
+    /// The least that it was at any instant.
+    pub least: u64,
+    /// Its mean over time.
+    pub mean: f64,
+    /// The most that it was at any instant.
+    pub most: u64,
+}
+
+impl Band {
+    /// A count that is the same all the time.
+    pub fn steady(count: u64) -> Band {
+        Band { least: count, mean: count as f64, most: count }
+    }
 }
 
 /// A task's life, times in seconds from the start; `None` where it never came to that.

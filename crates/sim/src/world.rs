@@ -311,20 +311,21 @@ impl World {
         // An order by hand may have come after the last event.
         let trace = std::mem::take(&mut self.trace).end(self.digest);
         if failed.is_some() {
-            return Outcome { trace, ..self.observer.give_up(at, failed) };
+            let (observer, pulled, ..) = self.into_parts(at);
+            return Outcome { trace, ..observer.give_up(at, pulled.sent, failed) };
         }
         self.script.close(&self.scenario, &mut self.cx);
         self.fabric.requests.settle(&mut self.cx);
         while let Some(fact) = self.cx.take_fact() {
             self.observer.see(at, &fact);
         }
-        let (observer, pulled, addresses, events) = self.into_parts();
+        let (observer, pulled, addresses, events) = self.into_parts(at);
         Outcome { trace, ..observer.close(at, &pulled, addresses, events) }
     }
 
     /// What the outcome is made of. All else goes before that comes: ten million tasks weigh.
-    fn into_parts(self) -> (Observer, image::Totals, u32, u64) {
-        let (totals, addresses_peak) = self.fabric.into_totals();
+    fn into_parts(self, now: Time) -> (Observer, image::Totals, u32, u64) {
+        let (totals, addresses_peak) = self.fabric.into_totals(now);
         (self.observer, totals, addresses_peak, self.events)
     }
 
@@ -397,9 +398,9 @@ impl World {
                 self.door().paced(&script, number);
                 self.script = script;
             }
-            Event::WarmedUp => self.observer.warmed_up(now, fabric.images.totals()),
+            Event::WarmedUp => self.observer.warmed_up(now, fabric.images.totals_by(now)),
             Event::Sample => {
-                cx.tell(Fact::Sampled(fabric.images.rate()));
+                cx.tell(Fact::Sampled(fabric.images.sent_by(now)));
                 if scenario.sample != Span::ZERO {
                     cx.after(scenario.sample, Event::Sample);
                 }
@@ -438,7 +439,7 @@ impl World {
         loop {
             while let Some(fact) = cx.take_fact() {
                 if let Fact::Power { up: false, .. } = fact {
-                    observer.before_loss(now, fabric.images.totals().sent);
+                    observer.before_loss(now, fabric.images.sent_by(now));
                 }
                 digest.see(now, &fact);
                 observer.see(now, &fact);

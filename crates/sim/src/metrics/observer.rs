@@ -24,7 +24,7 @@ use self::jobs::Jobs;
 use self::losses::Losses;
 use self::services::Tally;
 use self::window::Window;
-use super::{Outcome, Point};
+use super::Outcome;
 use crate::fact::{Fact, Reason, TaskNo};
 use crate::model::image::Totals;
 use crate::scenario::Scenario;
@@ -361,15 +361,6 @@ impl Observer {
     /// Something happened.
     pub fn see(&mut self, now: Time, fact: &Fact) {
         self.marks.see(now, fact);
-        let Observer { series, window, running, believed, .. } = self;
-        series.see(now, fact, || Point {
-            desired: window.wanted.value,
-            running: *running,
-            believed: *believed,
-            pending: window.pending.value,
-            nodes_down: window.down.value,
-            ..Point::default()
-        });
         match fact {
             Fact::Service { service, spec, quorum } => self.service(now, service.index(), spec, *quorum),
             Fact::ServiceRemoved(service) => self.service_removed(now, service.index()),
@@ -421,6 +412,7 @@ impl Observer {
             Fact::Ended(task) => self.ended(now, *task),
             Fact::Reported { task, at, state, .. } if state.is_terminal() => self.noted_end(*at, *task),
             Fact::NewsSpread(rounds, span) => self.told(*rounds, *span),
+            Fact::Sampled(sent) => self.series.end(now, *sent),
             Fact::RequestServed(span) => self.window.served.push(*span),
             Fact::RequestFailed => self.window.unanswered += 1,
             Fact::JobArrived(job, class) => self.jobs.arrived(now, *job, *class),
@@ -430,6 +422,8 @@ impl Observer {
             Fact::JobAbandoned(job) => self.jobs.abandoned(now, *job),
             _ => {}
         }
+        let Observer { series, window, running, believed, .. } = self;
+        series.set(now, [window.wanted.value, *running, *believed, window.pending.value, window.down.value]);
     }
 
     /// A machine is about to lose power; the registry has sent so many bytes so far.
@@ -447,8 +441,7 @@ impl Observer {
     /// How many tasks, marks and samples are kept.
     pub fn kept(&self) -> (u64, u64, u64) {
         let samples =
-            self.window.served.len() + self.window.failovers.len() + self.window.rounds.len() + self.series.0.len();
-        let samples = samples + self.jobs.samples();
+            self.window.served.len() + self.window.failovers.len() + self.window.rounds.len() + self.series.samples();
         (self.tasks.len() as u64, self.marks.0.len() as u64, samples as u64)
     }
 
@@ -910,10 +903,10 @@ impl Observer {
     }
 
     /// The warm-up is over: counting begins.
-    pub fn warmed_up(&mut self, now: Time, pulled: &Totals) {
+    pub fn warmed_up(&mut self, now: Time, pulled: Totals) {
         self.note_settled(now);
         let running_min = if self.first_settled.is_some() { self.running } else { self.window.running_min };
-        self.window = Window::begin(now, &self.window, running_min, pulled.clone());
+        self.window = Window::begin(now, &self.window, running_min, pulled);
         self.jobs.warmed_up(now);
         self.balance.warmed_up(now);
         self.sent_before = None;

@@ -732,19 +732,21 @@ impl Images {
         self.settle(cx);
     }
 
-    /// What was pulled so far.
+    /// What was pulled so far, without transfers that are under way.
     pub fn totals(&self) -> &Totals {
         &self.totals
     }
 
-    /// What was pulled in all.
-    pub fn into_totals(self) -> Totals {
-        self.totals
+    /// What was pulled by `now`, with what transfers under way have got.
+    pub fn totals_by(&mut self, now: Time) -> Totals {
+        let [sent, from_peer] = self.flows.under_way(now);
+        let totals = self.totals.clone();
+        Totals { sent: totals.sent + sent, from_peer: totals.from_peer + from_peer, ..totals }
     }
 
-    /// Bytes per second that the registry sends.
-    pub fn rate(&mut self) -> f64 {
-        self.flows.total_rate()
+    /// Bytes that the registry sent by `now`, with those of transfers under way.
+    pub fn sent_by(&mut self, now: Time) -> u64 {
+        self.totals.sent + self.flows.under_way(now)[0]
     }
 
     fn is_current(&self, transfer: u32, serial: u32) -> bool {
@@ -1371,7 +1373,11 @@ mod tests {
         let mut lab = Lab::new(&model, &images);
         lab.pull(0, 0, "web");
         lab.until(0.5);
-        assert_eq!(lab.images.rate(), 1e7);
+        assert_eq!(lab.images.sent_by(Time::ZERO + Span::from_millis(500)), 5_000_000);
+        assert_eq!(
+            (lab.images.totals().sent, lab.images.totals_by(Time::ZERO + Span::from_millis(500)).sent),
+            (0, 5_000_000)
+        );
         lab.pull(1, 1, "web");
         // The first has 5 MB left, at 5 MB/s; then the second has 5 MB left, at 10 MB/s.
         assert_eq!(lab.until(60.0), [(0, 1.5), (1, 2.0)]);

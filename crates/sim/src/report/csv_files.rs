@@ -17,7 +17,7 @@ use super::folder::{self, MANIFEST, Stage};
 use super::manifest::Manifest;
 use super::results::{OfRun, PairedRow, Results, Runs, SeriesRow, SummaryRow};
 use super::text;
-use crate::metrics::{CLASS_METRICS, ClassRow, JobRow, Mark, NodeRow, ServiceRow, TaskRow};
+use crate::metrics::{Band, Mark, NodeRow, ServiceRow, TaskRow};
 use crate::outside::{self, Plain, open_plain};
 use crate::stats::{Paired, Summary};
 
@@ -142,6 +142,9 @@ impl Cells {
     fn range(&mut self, range: Option<(f64, f64)>) -> &mut Cells {
         self.maybe(range.map(|range| range.0)).maybe(range.map(|range| range.1))
     }
+    fn band(&mut self, band: Band) -> &mut Cells {
+        self.number(band.mean).count(band.least).count(band.most)
+    }
 }
 
 /// A line being read, from left to right.
@@ -190,6 +193,9 @@ impl<'a> Reader<'a> {
     fn range(&mut self) -> Result<Option<(f64, f64)>, String> {
         let (low, high) = (self.maybe()?, self.maybe()?);
         Ok(low.zip(high))
+    }
+    fn band(&mut self) -> Result<Band, String> {
+        Ok(Band { mean: self.number()?, least: self.count()?, most: self.count()? })
     }
 }
 
@@ -279,35 +285,48 @@ impl Row for SeriesRow {
     const HEADER: &'static [&'static str] = &[
         "strategy",
         "time_s",
+        "until_s",
         "running",
+        "running_least",
+        "running_most",
         "running_ci_low",
         "running_ci_high",
         "running_first",
         "desired",
+        "desired_least",
+        "desired_most",
         "believed",
+        "believed_least",
+        "believed_most",
         "pending",
+        "pending_least",
+        "pending_most",
         "nodes_down",
-        "registry_bytes_per_s",
+        "nodes_down_least",
+        "nodes_down_most",
+        "registry_bytes",
     ];
 
     fn write(&self, cells: &mut Cells) {
-        cells.text(&self.strategy).number(self.time_s).number(self.running).range(self.running_ci);
-        cells.maybe(self.running_first.map(|count| count as f64)).number(self.desired).number(self.believed);
-        cells.number(self.pending).number(self.nodes_down).number(self.registry_bytes_per_s);
+        cells.text(&self.strategy).number(self.time_s).number(self.until_s);
+        cells.band(self.running).range(self.running_ci).maybe(self.running_first);
+        cells.band(self.desired).band(self.believed).band(self.pending).band(self.nodes_down);
+        cells.number(self.registry_bytes);
     }
 
     fn read(cells: &mut Reader) -> Result<Self, String> {
         Ok(SeriesRow {
             strategy: cells.text()?,
             time_s: cells.number()?,
-            running: cells.number()?,
+            until_s: cells.number()?,
+            running: cells.band()?,
             running_ci: cells.range()?,
-            running_first: cells.maybe()?.map(|count| count as u64),
-            desired: cells.number()?,
-            believed: cells.number()?,
-            pending: cells.number()?,
-            nodes_down: cells.number()?,
-            registry_bytes_per_s: cells.number()?,
+            running_first: cells.maybe()?,
+            desired: cells.band()?,
+            believed: cells.band()?,
+            pending: cells.band()?,
+            nodes_down: cells.band()?,
+            registry_bytes: cells.number()?,
         })
     }
 }

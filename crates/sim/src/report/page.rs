@@ -15,7 +15,10 @@ const FILES: &[(&str, &str)] = &[
     ("summary.csv", "every metric by strategy: n, mean, standard deviation, 95 % interval, smallest, median, largest"),
     ("paired.csv", "every metric of every strategy against the baseline, replication by replication"),
     ("pairs.csv", "every headline metric of every pair of strategies, and what it shows"),
-    ("series.csv", "over time: mean over replications, interval of the running tasks, replication 1"),
+    (
+        "series.csv",
+        "over time, interval by interval: mean, least and most of every count, bytes that the registry sent",
+    ),
     ("tasks.csv", "every task with the times of its life"),
     ("nodes.csv", "every node at the end"),
     ("services.csv", "what each service lost, and what was done about that"),

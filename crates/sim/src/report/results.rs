@@ -6,9 +6,7 @@ use smol_str::SmolStr;
 
 use super::compare::PairRow;
 use super::manifest::Manifest;
-use crate::metrics::{
-    CLASS_METRICS, ClassRow, JobRow, Mark, Metric, NodeRow, Outcome, ServiceRow, TaskRow, class_metric,
-};
+use crate::metrics::{Band, Mark, Metric, NodeRow, Outcome, Point, ServiceRow, TaskRow};
 use crate::stats::{self, Paired, Summary};
 
 /// Above this many rows `tasks.csv`, `nodes.csv`, `services.csv`, `jobs.csv` and `marks.csv` hold replication 1 of each strategy only.
@@ -91,29 +89,40 @@ pub struct PairedRow {
     pub p_holm: Option<f64>,
 }
 
-/// The replications of one strategy at one time.
+/// The replications of one strategy in one interval. A [`Band`] has the mean over replications of what a count was in the
+/// mean over the time of the interval, the least that it was in any of them, and the most.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct SeriesRow {
     /// The strategy.
     pub strategy: String,
-    /// Seconds from the start.
+    /// The begin of the interval, in seconds from the start.
     pub time_s: f64,
-    /// Mean of running tasks.
-    pub running: f64,
-    /// Interval for it; none with one replication.
+    /// Its end.
+    pub until_s: f64,
+    /// Running tasks.
+    pub running: Band,
+    /// Interval for the mean of running tasks (Student's t), cut off below 0 and above what was wanted or ran; none with
+    /// one replication.
     pub running_ci: Option<(f64, f64)>,
-    /// Running tasks in replication 1.
-    pub running_first: Option<u64>,
-    /// Mean of desired tasks.
-    pub desired: f64,
-    /// Mean of tasks believed to run.
-    pub believed: f64,
-    /// Mean of tasks waiting for a node.
-    pub pending: f64,
-    /// Mean of nodes without power.
-    pub nodes_down: f64,
-    /// Mean of the registry's sending rate.
-    pub registry_bytes_per_s: f64,
+    /// Running tasks in replication 1, in the mean over the time of the interval.
+    pub running_first: Option<f64>,
+    /// Desired tasks.
+    pub desired: Band,
+    /// Tasks believed to run.
+    pub believed: Band,
+    /// Tasks waiting for a node.
+    pub pending: Band,
+    /// Nodes without power.
+    pub nodes_down: Band,
+    /// Mean over replications of the bytes that the registry sent in the interval.
+    pub registry_bytes: f64,
+}
+
+impl SeriesRow {
+    /// How long the interval is, in seconds.
+    pub fn span_s(&self) -> f64 {
+        self.until_s - self.time_s
+    }
 }
 
 impl Results {
@@ -323,29 +332,41 @@ fn series(strategies: &[String], outcomes: &[Outcome]) -> Vec<SeriesRow> {
     let mut rows = Vec::new();
     for strategy in strategies {
         // Times are not negative, so their bits are ordered as they are.
-        let mut times: BTreeMap<u64, Vec<(u32, &crate::metrics::Point)>> = BTreeMap::new();
+        let mut times: BTreeMap<u64, Vec<(u32, &Point)>> = BTreeMap::new();
         for outcome in outcomes.iter().filter(|outcome| outcome.strategy == *strategy) {
             for point in &outcome.series {
                 times.entry(point.time_s.to_bits()).or_default().push((outcome.replication, point));
             }
         }
         for points in times.into_values() {
-            let all = |of: fn(&crate::metrics::Point) -> f64| -> Vec<f64> {
-                points.iter().map(|(_, point)| of(point)).filter(|value| value.is_finite()).collect()
-            };
+            let all = |of: fn(&Point) -> f64| points.iter().map(|(_, point)| of(point)).collect::<Vec<f64>>();
             let mean = |of| stats::mean(&all(of)).unwrap_or(0.0);
-            let running = Summary::of(all(|point| point.running as f64));
+            let band = |of: fn(&Point) -> Band| {
+                let bands = || points.iter().map(|(_, point)| of(point));
+                let means: Vec<f64> = bands().map(|band| band.mean).collect();
+                Band {
+                    least: bands().map(|band| band.least).min().unwrap_or(0),
+                    mean: stats::mean(&means).unwrap_or(0.0),
+                    most: bands().map(|band| band.most).max().unwrap_or(0),
+                }
+            };
+            let (running, desired) = (band(|point| point.running), band(|point| point.desired));
+            let summary = Summary::of(all(|point| point.running.mean));
+            let highest = running.most.max(desired.most) as f64;
+            let inside = |end: f64| end.clamp(0.0, highest);
+            let first = points.iter().find(|(replication, _)| *replication == 1);
             rows.push(SeriesRow {
                 strategy: strategy.clone(),
                 time_s: points[0].1.time_s,
-                running: running.mean.unwrap_or(0.0),
-                running_ci: running.ci_low.zip(running.ci_high),
-                running_first: points.iter().find(|(replication, _)| *replication == 1).map(|(_, point)| point.running),
-                desired: mean(|point| point.desired as f64),
-                believed: mean(|point| point.believed as f64),
-                pending: mean(|point| point.pending as f64),
-                nodes_down: mean(|point| point.nodes_down as f64),
-                registry_bytes_per_s: mean(|point| point.registry_bytes_per_s),
+                until_s: points.iter().map(|(_, point)| point.until_s).fold(0.0, f64::max),
+                running,
+                running_ci: summary.ci_low.zip(summary.ci_high).map(|(low, high)| (inside(low), inside(high))),
+                running_first: first.map(|(_, point)| point.running.mean),
+                desired,
+                believed: band(|point| point.believed),
+                pending: band(|point| point.pending),
+                nodes_down: band(|point| point.nodes_down),
+                registry_bytes: mean(|point| point.registry_bytes as f64),
             });
         }
     }

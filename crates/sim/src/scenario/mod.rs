@@ -72,7 +72,7 @@ pub struct Scenario {
     pub duration: Span,
     /// Metrics are counted from here on; zero for terminating experiments.
     pub warm_up: Span,
-    /// Distance of the points in `series.csv`.
+    /// Length of the intervals in `series.csv`.
     pub sample: Span,
     /// Names of strategies to compare; the first is the baseline. Each is a plan's, or that of a placement strategy.
     pub strategies: Vec<String>,

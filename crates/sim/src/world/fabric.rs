@@ -97,9 +97,9 @@ impl Fabric {
         self.failures.start(cx);
     }
 
-    /// What the registry sent, and the most addresses of a subnet that were in use.
-    pub(super) fn into_totals(self) -> (Totals, u32) {
-        (self.images.into_totals(), self.overlay.addresses_peak())
+    /// What the registry sent by `now`, and the most addresses of a subnet that were in use.
+    pub(super) fn into_totals(mut self, now: Time) -> (Totals, u32) {
+        (self.images.totals_by(now), self.overlay.addresses_peak())
     }
 
     /// Every overlay network.

@@ -299,14 +299,17 @@ fn laws_of_rows(scenario: &Scenario, outcome: &Outcome, end: f64) -> Held {
     let failures = of("node_failures").unwrap_or(0.0);
     let law = "machines lose power only where there is a mark";
     holds(failures == 0.0 || 0.0 < losses, law, || format!("{failures} failures, {losses} marks"))?;
-    let mut before = -1.0;
+    let mut before = 0.0;
     for point in &outcome.series {
         let about = || format!("{point:?}");
-        holds(before < point.time_s && point.time_s <= end, "points are in order of time", about)?;
-        holds(point.nodes_down <= plans.len() as u64, "nodes that are down are nodes", about)?;
-        let rate = point.registry_bytes_per_s;
-        holds(rate.is_finite() && 0.0 <= rate, "the registry's rate is not negative", about)?;
-        before = point.time_s;
+        holds(before == point.time_s && before < point.until_s, "an interval follows the one before", about)?;
+        holds(point.nodes_down.most <= plans.len() as u64, "nodes that are down are nodes", about)?;
+        for band in [point.desired, point.running, point.believed, point.pending, point.nodes_down] {
+            let is_within = band.least as f64 <= band.mean && band.mean <= band.most as f64;
+            holds(is_within, "a mean is from the least to the most", about)?;
+        }
+        before = point.until_s;
     }
+    holds(before == end, "the last interval ends with the run", || format!("{before}"))?;
     Ok(())
 }

@@ -315,7 +315,7 @@ fn the_page_says_what_came_out_and_how_sure_it_is() {
         "**time to running p50**: binpack needs 1.44× (95 % CI 1.43 to 1.45) as long as spread (worse), n = 5.",
         "**running min**: binpack has 0.69× (95 % CI 0.65 to 0.74) the value of spread (worse), n = 5.",
         "- Equal for all strategies in every replication: running final.",
-        "![Running tasks against desired ones over time, one panel per strategy.](running.png)",
+        "![Running tasks against desired ones over time, one panel per strategy: ",
         "`time_to_running_p50_s` (s): Median time from creation to running.",
         "not calibrated",
         "[paired.csv](paired.csv)",

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use sched::{DesiredState, TaskState};
-use sim::metrics::{Mark, Metric, NodeRow, Outcome, Point, ServiceRow, TaskRow};
+use sim::metrics::{Band, Mark, Metric, NodeRow, Outcome, Point, ServiceRow, TaskRow};
 use sim::report::manifest::{Expected, Manifest};
 use sim::stats::Statistic;
 
@@ -108,7 +108,7 @@ fn outcome(size: Size, at: usize, strategy: &str, replication: u32) -> Outcome {
     let lost_share = [0.2, 0.45, 0.25][at % 3] * (0.9 + 0.2 * chance.share());
     let start = 40.0 + 10.0 * chance.share();
     let mut series = Vec::new();
-    for step in 0..=180 {
+    for step in 0..180 {
         let time_s = f64::from(step) * 10.0;
         let ramp = (time_s / (start * slow)).min(1.0);
         let since = time_s - 600.0;
@@ -121,12 +121,13 @@ fn outcome(size: Size, at: usize, strategy: &str, replication: u32) -> Outcome {
         let pulling = time_s < 60.0 * slow || (620.0..700.0).contains(&time_s);
         series.push(Point {
             time_s,
-            desired: if time_s < 1200.0 { tasks_wanted } else { tasks_wanted + size.nodes },
-            running: if time_s < 1230.0 { running } else { tasks_wanted + size.nodes },
-            believed: running,
-            pending: tasks_wanted - running,
-            nodes_down: if (600.0..1500.0).contains(&time_s) { 5 } else { 0 },
-            registry_bytes_per_s: if pulling { 4.0e8 * (0.6 + 0.4 * chance.share()) / slow } else { 0.0 },
+            until_s: time_s + 10.0,
+            desired: Band::steady(if time_s < 1200.0 { tasks_wanted } else { tasks_wanted + size.nodes }),
+            running: Band::steady(if time_s < 1230.0 { running } else { tasks_wanted + size.nodes }),
+            believed: Band::steady(running),
+            pending: Band::steady(tasks_wanted - running),
+            nodes_down: Band::steady(if (600.0..1500.0).contains(&time_s) { 5 } else { 0 }),
+            registry_bytes: if pulling { (4.0e9 * (0.6 + 0.4 * chance.share()) / slow) as u64 } else { 0 },
         });
     }
     let mut tasks = Vec::new();
@@ -206,9 +207,8 @@ fn outcome(size: Size, at: usize, strategy: &str, replication: u32) -> Outcome {
             mark(1200.0, "script", "scale web to 7 a node"),
             mark(1500.0, "up", "rack=r1 up (5 nodes)"),
         ],
-        left_out: [0; 5],
-        classes: vec![],
-        jobs: vec![],
+        settled_s: Some(60.0),
+        left_out: [0; 4],
         trace: Default::default(),
         failed: None,
     }

@@ -6,7 +6,7 @@ use sim::experiment::{execute, plan};
 use sim::metrics::METRICS;
 use sim::report::expect::verdicts;
 use sim::report::manifest::Manifest;
-use sim::report::results::Results;
+use sim::report::results::{Results, SeriesRow};
 use sim::scenario::load;
 
 /// These take more than a fifth of a second, optimized, too long to be run at every change; `simctl check scenarios/theory/*.toml` runs them,
@@ -114,4 +114,65 @@ fn the_simulator_agrees_with_theory() {
     let fast = files.iter().filter(|file| !SLOW.contains(&stem(file)));
     let broken: Vec<String> = fast.flat_map(|file| broken(file)).collect();
     assert!(broken.is_empty(), "{}", broken.join("\n"));
+}
+
+/// What the series of a run says, against its metrics: the area under the registry's curve, and the lowest point of the
+/// running one. Says how many bytes and how many lost replicas that was about.
+fn pictures_are_true(file: &Path, strategies: usize) -> (f64, u64) {
+    let mut scenario = load(file).unwrap_or_else(|complaints| panic!("{complaints}"));
+    scenario.strategies.truncate(strategies);
+    scenario.replications = 1;
+    let (mut sent, mut dips) = (0.0, 0);
+    for outcome in execute(&scenario, &plan(&scenario), 1, &|_| {}) {
+        let about = format!("{}, {}", stem(file), outcome.strategy);
+        let settled = outcome.settled_s;
+        let results = Results::of(Manifest::of(&scenario, b"", String::new()), METRICS, vec![outcome]);
+        let rows = || results.series.iter();
+        let metric = |name| results.runs.values(name, &results.series[0].strategy).next().and_then(|run| run.1);
+        assert_eq!(rows().last().map(|row| row.until_s), Some(scenario.duration.as_secs_f64()), "{about}");
+        let warm_up = scenario.warm_up.as_secs_f64();
+        // An interval in which counting begins counts in part.
+        let bytes = |counts: &dyn Fn(&SeriesRow) -> bool| -> f64 {
+            rows().filter(|row| counts(row)).map(|row| row.registry_bytes).sum()
+        };
+        let pulled = metric("pulled_bytes").expect("it is always counted");
+        let (least, most) = (bytes(&|row| warm_up <= row.time_s), bytes(&|row| warm_up < row.until_s));
+        assert!(least <= pulled && pulled <= most, "{about}: {pulled} bytes, the curve says {least} to {most}");
+        sent += pulled;
+        let Some(settled) = settled else { continue };
+        let since = settled.max(warm_up);
+        let lowest = |counts: &dyn Fn(&SeriesRow) -> bool| {
+            rows().filter(|row| counts(row)).map(|row| row.running.least).min().unwrap_or(u64::MAX) as f64
+        };
+        let told = metric("running_min").expect("every service had what it wants");
+        let (low, high) = (lowest(&|row| since <= row.until_s), lowest(&|row| since < row.time_s));
+        assert!(low <= told && told <= high, "{about}: {told} at least, the curve says {low} to {high}");
+        dips += u64::from(told == high);
+    }
+    (sent, dips)
+}
+
+/// Every shipped scenario but the huge ones.
+fn shipped() -> Vec<PathBuf> {
+    ["", "incidents", "reality", "failover", "theory"].into_iter().flat_map(scenarios).collect()
+}
+
+#[test]
+fn the_curves_of_every_shipped_scenario_agree_with_its_metrics() {
+    let files = shipped();
+    assert!(files.len() >= 150, "{} scenarios", files.len());
+    let fast = files.iter().filter(|file| !SLOW.contains(&stem(file)) && stem(file) != "strategies");
+    let (mut sent, mut dips) = (0.0, 0);
+    for (bytes, exact) in fast.map(|file| pictures_are_true(file, 2)) {
+        (sent, dips) = (sent + bytes, dips + exact);
+    }
+    assert!(sent > 1e11 && dips > 100, "{sent} bytes and {dips} lowest points were compared");
+}
+
+#[test]
+#[ignore = "slow scenarios, every strategy: for the night"]
+fn the_curves_of_slow_scenarios_agree_with_their_metrics() {
+    let files = shipped();
+    let slow = files.iter().filter(|file| SLOW.contains(&stem(file)) || stem(file) == "strategies");
+    slow.for_each(|file| _ = pictures_are_true(file, usize::MAX));
 }

@@ -12,7 +12,7 @@ use sched::spec::{Availability, Description, NodeSpec, Resources, RestartPolicy,
 use sched::{DesiredState, Span, TaskState, Time};
 use sim::engine::law::Law;
 use sim::experiment::{execute, plan};
-use sim::metrics::{METRICS, Outcome, TaskRow};
+use sim::metrics::{Band, METRICS, Outcome, Point, TaskRow};
 use sim::order::{Change, Order};
 use sim::scenario::{
     Behaviour, DaemonModel, FailurePlan, FailureUnit, Habit, Image, JoinPlan, Layer, Models, NetworkFault, NetworkPlan,
@@ -169,7 +169,7 @@ fn a_service_is_deployed_in_the_time_that_the_steps_take() {
     assert_eq!(is(&outcome, "availability"), 1.0);
     assert_eq!(value(&outcome, "detection_mean_s"), None);
     assert_eq!(outcome.series.len(), 600);
-    assert_eq!(outcome.series[1].running, 6);
+    assert_eq!(outcome.series[1].running, Band::steady(6));
 }
 
 #[test]
@@ -207,8 +207,9 @@ fn a_lost_node_is_replaced_after_detection_and_the_restart_delay() {
     near(is(&outcome, "availability"), 1.0 - 2.0 * (detection + 5.5) / (6.0 * 599.25), 1e-4);
     let kinds: Vec<&str> = outcome.marks.iter().map(|mark| mark.kind.as_str()).collect();
     assert_eq!(kinds, ["deploy", "script", "down", "detected", "script", "up"]);
-    let believed: Vec<u64> = outcome.series[101..109].iter().map(|sample| sample.believed - sample.running).collect();
-    assert_eq!(believed, [2; 8], "until it is detected the manager believes in what is lost");
+    let gap = |point: &Point| (point.believed.least - point.running.most, point.believed.mean - point.running.mean);
+    let believed: Vec<(u64, f64)> = outcome.series[101..109].iter().map(gap).collect();
+    assert_eq!(believed, [(2, 2.0); 8], "until it is detected the manager believes in what is lost");
     near(outcome.nodes[1].down_s, 200.0, 1e-9);
 }
 
@@ -278,7 +279,8 @@ fn nodes_share_the_registry_and_tasks_of_a_node_share_layers() {
     near(is(&outcome, "pull_p50_s"), 10.0, 1e-6);
     near(outcome.tasks[0].ready_s.unwrap(), 10.35, 1e-6);
     assert_eq!(is(&outcome, "cache_hit_ratio"), 0.0);
-    assert_eq!(outcome.series[5].registry_bytes_per_s, 1e7);
+    assert_eq!(outcome.series[5].registry_bytes, 10 * MB);
+    assert_eq!(outcome.series.iter().map(|point| point.registry_bytes).sum::<u64>(), 100 * MB);
     scenario.script = vec![script(100, Order::Scale("web".into(), 8))];
     let outcome = run(&scenario);
     assert_eq!(is(&outcome, "pulled_bytes"), 100e6);

@@ -126,11 +126,13 @@ impl Observer {
         };
         self.outcome.classes = names.zip(&classes).map(row).collect();
         (self.outcome.values, self.outcome.services) = (values, services);
-        self.give_up(now, None)
+        self.give_up(now, pulled.sent, None)
     }
 
-    /// The run was aborted, for a reason: there are no values.
-    pub fn give_up(mut self, now: Time, reason: Option<String>) -> Outcome {
+    /// The run was aborted, for a reason: there are no values. The registry has sent so many bytes.
+    pub fn give_up(mut self, now: Time, sent: u64, reason: Option<String>) -> Outcome {
+        self.series.end(now, sent);
+        self.outcome.settled_s = self.first_settled.map(Time::as_secs_f64);
         if let Some(reason) = &reason {
             self.marks.aborted(now, reason);
             self.outcome.values = vec![None; METRICS.len()];
@@ -139,7 +141,7 @@ impl Observer {
         self.outcome.tasks = self.task_rows();
         self.outcome.jobs = self.job_rows();
         self.outcome.nodes = (0..self.nodes.len()).map(|node| self.node_row(now, node)).collect();
-        Outcome { series: self.series.0, marks: self.marks.0, ..self.outcome }
+        Outcome { series: self.series.points, marks: self.marks.0, ..self.outcome }
     }
 
     /// From creation, or from the end of its time as a spare, until the manager learned that a task runs, of all that came

@@ -222,7 +222,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         metric: Metric {
             name: "pulled_bytes",
             unit: "B",
-            definition: "Bytes that the registry sent, broken-off transfers included.",
+            definition: "Bytes that the registry sent, with those of transfers that broke off or are still under way.",
             smaller_is_better: Some(true),
         },
         value: |end| Some((end.pulled.sent - end.window.pulled_before.sent) as f64),
@@ -312,7 +312,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         metric: Metric {
             name: "near_bytes",
             unit: "B",
-            definition: "Bytes that nodes got from a mirror or from each other, broken-off transfers included.",
+            definition: "Bytes that nodes got from a mirror or from each other, with those of transfers that broke off or are still under way.",
             smaller_is_better: None,
         },
         value: |end| Some((end.pulled.from_peer - end.window.pulled_before.from_peer) as f64),
@@ -870,7 +870,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         metric: Metric {
             name: "failover_bytes",
             unit: "B",
-            definition: "Bytes that the registry sent from the first loss of power on that came after the first convergence, broken-off transfers included.",
+            definition: "Bytes that the registry sent from the first loss of power on that came after the first convergence, with those of transfers that broke off or are still under way.",
             smaller_is_better: Some(true),
         },
         value: |end| end.run.sent_before.map(|before| (end.pulled.sent - before) as f64),

@@ -32,7 +32,7 @@ pub struct Picture {
 pub const PICTURES: &[Picture] = &[
     Picture {
         file: "running.png",
-        caption: "Running tasks against desired ones over time, one panel per strategy.",
+        caption: "Running tasks against desired ones over time, one panel per strategy: the mean of each interval, and the least and the most that ran at any instant of it.",
         is_worth_it: |results| !results.series.is_empty(),
         draw: series::running,
     },
@@ -68,8 +68,8 @@ pub const PICTURES: &[Picture] = &[
     },
     Picture {
         file: "registry.png",
-        caption: "Bytes per second that the registry sends.",
-        is_worth_it: |results| results.series.iter().any(|row| row.registry_bytes_per_s > 0.0),
+        caption: "Bytes per second that the registry sends, interval by interval: the area is what it sent.",
+        is_worth_it: |results| results.series.iter().any(|row| row.registry_bytes > 0.0),
         draw: series::registry,
     },
 ];

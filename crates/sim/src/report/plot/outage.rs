@@ -21,15 +21,23 @@ const LEAD: f64 = 0.1;
 struct Story<'a> {
     index: usize,
     name: &'a str,
-    /// Seconds from the failure, and tasks that are missing beyond those that were missing before.
-    missing: Vec<(f64, f64)>,
+    /// What is missing in each interval.
+    steps: Vec<Step>,
     /// Replica-seconds from the failure to the end of the picture.
     lost: f64,
     /// When it has recovered, if it does.
     recovered: Option<f64>,
 }
 
-/// The failure: the time of the last sample before it, the nodes that it takes, and when these are back.
+/// An interval, in seconds from the failure, and the tasks that are missing in it beyond those that were missing before.
+#[derive(Clone, Copy, PartialEq, Debug)]
+struct Step {
+    from: f64,
+    until: f64,
+    missing: f64,
+}
+
+/// The failure: the begin of the interval in which it comes, the nodes that it takes, and when these are back.
 struct Failure {
     at: f64,
     nodes: f64,
@@ -39,22 +47,28 @@ struct Failure {
 /// Whether nodes fail together and strategies differ in what they do about it.
 pub fn is_worth_it(results: &Results) -> bool {
     let Some((_, stories)) = stories(results) else { return false };
-    stories.len() > 1 && stories.iter().any(|story| story.missing != stories[0].missing)
+    stories.len() > 1 && stories.iter().any(|story| story.steps != stories[0].steps)
 }
 
 fn rows<'a>(results: &'a Results, strategy: &str) -> Vec<&'a SeriesRow> {
     results.series.iter().filter(|row| row.strategy == strategy).collect()
 }
 
+/// A failure within an interval shows in it and in the next one: nodes that are down are its mean over time.
 fn failure(results: &Results) -> Option<Failure> {
     let rows = rows(results, results.manifest.strategies.first()?);
-    let jump = |pair: &&[&SeriesRow]| pair[1].nodes_down - pair[0].nodes_down;
-    let worst = rows.windows(2).max_by(|one, two| jump(one).total_cmp(&jump(two)))?;
-    let (before, after) = (worst[0], worst[1]);
-    let nodes = after.nodes_down - before.nodes_down;
-    let half = before.nodes_down + nodes / 2.0;
-    let back = rows.iter().find(|row| after.time_s < row.time_s && row.nodes_down < half).map(|row| row.time_s);
-    (NODES <= nodes).then_some(Failure { at: before.time_s, nodes, back })
+    let down = |row: &SeriesRow| row.nodes_down.mean;
+    let jump = |three: &[&SeriesRow]| down(three[2]) - down(three[0]);
+    let mut worst = rows.windows(3).next()?;
+    for three in rows.windows(3) {
+        if jump(worst) < jump(three) {
+            worst = three;
+        }
+    }
+    let (nodes, half) = (jump(worst), down(worst[0]) + jump(worst) / 2.0);
+    let at = if down(worst[0]) < down(worst[1]) { worst[1].time_s } else { worst[2].time_s };
+    let back = rows.iter().find(|row| worst[2].time_s < row.time_s && down(row) < half).map(|row| row.time_s);
+    (NODES <= nodes).then_some(Failure { at, nodes, back })
 }
 
 fn stories(results: &Results) -> Option<(Failure, Vec<Story<'_>>)> {
@@ -62,19 +76,23 @@ fn stories(results: &Results) -> Option<(Failure, Vec<Story<'_>>)> {
     let mut stories: Vec<Story> = Vec::new();
     for (index, name) in results.manifest.strategies.iter().enumerate().take(MOST) {
         let rows = rows(results, name);
-        let missing = |row: &SeriesRow| (row.desired - row.running).max(0.0);
-        let before = rows.iter().find(|row| row.time_s == failure.at).map(|row| missing(row))?;
-        let curve = rows.iter().map(|row| (row.time_s - failure.at, (missing(row) - before).max(0.0)));
-        stories.push(Story { index, name, missing: curve.collect(), lost: 0.0, recovered: None });
+        let missing = |row: &SeriesRow| (row.desired.mean - row.running.mean).max(0.0);
+        let before = rows.iter().rfind(|row| row.until_s <= failure.at).map(|row| missing(row))?;
+        let step = |row: &&SeriesRow| Step {
+            from: row.time_s - failure.at,
+            until: row.until_s - failure.at,
+            missing: (missing(row) - before).max(0.0),
+        };
+        stories.push(Story { index, name, steps: rows.iter().map(step).collect(), lost: 0.0, recovered: None });
     }
     for story in &mut stories {
-        let after = || story.missing.iter().filter(|point| point.0 >= 0.0);
+        let after = || story.steps.iter().filter(|step| step.from >= 0.0);
         // Until the nodes are back: what comes then is another matter.
         let until = failure.back.map_or(f64::INFINITY, |back| back - failure.at);
-        let most = after().filter(|point| point.0 <= until).map(|point| point.1).fold(0.0, f64::max);
-        let peak = after().find(|point| point.1 == most).map_or(0.0, |point| point.0);
-        story.recovered =
-            after().find(|point| peak < point.0 && RECOVERED * most <= most - point.1).map(|point| point.0);
+        let most = after().filter(|step| step.from < until).map(|step| step.missing).fold(0.0, f64::max);
+        let peak = after().find(|step| step.missing == most).map_or(0.0, |step| step.from);
+        let is_back = |step: &&Step| peak < step.from && RECOVERED * most <= most - step.missing;
+        story.recovered = after().find(is_back).map(|step| step.from);
     }
     let slowest = stories.iter().filter_map(|story| story.recovered).fold(0.0, f64::max);
     let rest = results.manifest.duration_s - failure.at;
@@ -84,10 +102,9 @@ fn stories(results: &Results) -> Option<(Failure, Vec<Story<'_>>)> {
     let end = if all_recover { slowest.max(back.min(4.0 * slowest)) } else { back };
     let end = (1.15 * end).min(rest);
     for story in &mut stories {
-        story.missing.retain(|point| -LEAD * end <= point.0 && point.0 <= end);
-        let area = |pair: &[(f64, f64)]| (pair[1].0 - pair[0].0) * (pair[0].1 + pair[1].1) / 2.0;
-        let after: Vec<(f64, f64)> = story.missing.iter().copied().filter(|point| point.0 >= 0.0).collect();
-        story.lost = after.windows(2).map(area).sum();
+        story.steps.retain(|step| -LEAD * end <= step.from && step.until <= end);
+        let after = story.steps.iter().filter(|step| step.from >= 0.0);
+        story.lost = after.map(|step| step.missing * (step.until - step.from)).sum();
     }
     stories.sort_by(|one, two| one.lost.total_cmp(&two.lost));
     Some((failure, stories))
@@ -112,8 +129,8 @@ pub fn draw(results: &Results, sheet: &mut Sheet) {
     };
     let rows = stories.len().div_ceil(columns) as i32;
     let columns = columns as i32;
-    let end = stories.iter().filter_map(|story| story.missing.last()).map(|point| point.0).fold(1.0, f64::max);
-    let most = stories.iter().flat_map(|story| &story.missing).map(|point| point.1).fold(1.0, f64::max);
+    let end = stories.iter().filter_map(|story| story.steps.last()).map(|step| step.until).fold(1.0, f64::max);
+    let most = stories.iter().flat_map(|story| &story.steps).map(|step| step.missing).fold(1.0, f64::max);
     let (strip, gap_x, below) = (90, 70, 150);
     let width = (room.x1 - room.x0 - gap_x * (columns - 1)) / columns;
     let height = (room.y1 - room.y0 - below) / rows;
@@ -154,9 +171,11 @@ fn tell(sheet: &mut Sheet, panel: &Panel, story: &Story, failure: &Failure) {
     sheet.block(Rect { x0: at(0.0), x1: back, y0, y1 }, GREY, 0.12);
     panel.axes(sheet);
     let color = look(story.index).color;
-    let band: Vec<(f64, f64, f64)> = story.missing.iter().map(|(time, missing)| (*time, 0.0, *missing)).collect();
+    let steps = story.steps.iter().flat_map(|step| [(step.from, step.missing), (step.until, step.missing)]);
+    let line: Vec<(f64, f64)> = steps.collect();
+    let band: Vec<(f64, f64, f64)> = line.iter().map(|(time, missing)| (*time, 0.0, *missing)).collect();
     panel.band(sheet, &band, color);
-    panel.line(sheet, &story.missing, Look { color, dashes: &[] }, 9);
+    panel.line(sheet, &line, Look { color, dashes: &[] }, 9);
     if let Some(recovered) = story.recovered {
         sheet.line(&[(at(recovered), y0), (at(recovered), y1)], INK, 4, &[6, 14]);
     }
@@ -174,10 +193,15 @@ fn tell(sheet: &mut Sheet, panel: &Panel, story: &Story, failure: &Failure) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metrics::Band;
     use crate::report::manifest::{Manifest, TOOL};
     use crate::report::results::Runs;
 
-    /// Hundred tasks, of which some are missing at the times of the samples, every ten seconds from 0 on.
+    fn mean(mean: f64) -> Band {
+        Band { mean, ..Band::default() }
+    }
+
+    /// Hundred tasks, of which some are missing in the mean of each interval, every ten seconds from 0 on.
     fn results(missing: &[(&str, &[f64])]) -> Results {
         let manifest = Manifest {
             tool: TOOL.into(),
@@ -203,10 +227,11 @@ mod tests {
                 series.push(SeriesRow {
                     strategy: name.to_string(),
                     time_s: step as f64 * 10.0,
-                    running: 100.0 - missing,
-                    desired: 100.0,
+                    until_s: step as f64 * 10.0 + 10.0,
+                    running: mean(100.0 - missing),
+                    desired: mean(100.0),
                     // One node is down anyway, and four from 40 s to 100 s.
-                    nodes_down: if (4..10).contains(&step) { 5.0 } else { 1.0 },
+                    nodes_down: mean(if (4..10).contains(&step) { 5.0 } else { 1.0 }),
                     ..SeriesRow::default()
                 });
             }
@@ -228,18 +253,18 @@ mod tests {
     }
 
     #[test]
-    fn the_largest_failure_is_told_from_its_last_sample_before_to_the_recovery() {
+    fn the_largest_failure_is_told_from_its_begin_to_the_recovery() {
         let slow = [0.0, 0.0, 0.0, 2.0, 42.0, 42.0, 42.0, 42.0, 42.0, 22.0, 3.0, 2.0, 2.0, 2.0, 2.0, 2.0];
         let quick = [0.0, 0.0, 0.0, 2.0, 42.0, 42.0, 6.0, 2.0, 2.0, 2.0, 2.0, 2.0, 2.0, 2.0, 2.0, 2.0];
         let results = results(&[("slow", &slow), ("quick", &quick)]);
         let (failure, stories) = stories(&results).expect("nodes fail together");
-        assert_eq!((failure.at, failure.nodes, failure.back), (30.0, 4.0, Some(100.0)));
+        assert_eq!((failure.at, failure.nodes, failure.back), (40.0, 4.0, Some(100.0)));
         let told: Vec<(&str, Option<f64>, f64)> =
             stories.iter().map(|story| (story.name, story.recovered, story.lost)).collect();
         // Two are missing before: 40 more for a while. Nine tenths are back when 4 or fewer are missing.
-        assert_eq!(told, [("quick", Some(30.0), 840.0), ("slow", Some(70.0), 2210.0)]);
+        assert_eq!(told, [("quick", Some(20.0), 840.0), ("slow", Some(60.0), 2200.0)]);
         assert!(
-            title(&failure, &stories).starts_with("4 nodes fail at once: quick has the tasks back after 30 s, slow")
+            title(&failure, &stories).starts_with("4 nodes fail at once: quick has the tasks back after 20 s, slow")
         );
         assert!(is_worth_it(&results));
     }
@@ -249,7 +274,7 @@ mod tests {
         let quick = [0.0, 0.0, 0.0, 0.0, 40.0, 40.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0];
         assert!(!is_worth_it(&results(&[("one", &quick), ("other", &quick)])));
         let mut single = results(&[("one", &quick), ("other", &[0.0; 12])]);
-        single.series.iter_mut().for_each(|row| row.nodes_down = (row.nodes_down / 4.0).floor());
+        single.series.iter_mut().for_each(|row| row.nodes_down.mean = (row.nodes_down.mean / 4.0).floor());
         assert!(!is_worth_it(&single));
     }
 }

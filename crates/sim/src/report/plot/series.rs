@@ -6,7 +6,7 @@ use super::axis::Axis;
 use super::colors::{GREY, INK, Look, look};
 use super::sheet::{Anchor, NOTE, Panel, Rect, Sample, Sheet, TEXT, fitted};
 use super::{apart, crisp, footer, others, title, together};
-use crate::metrics::Mark;
+use crate::metrics::{Band, Mark};
 use crate::outside;
 use crate::report::results::{Results, SeriesRow};
 use crate::report::text;
@@ -17,18 +17,22 @@ const DESIRED: Look = Look { color: INK, dashes: &[26, 14] };
 pub fn running(results: &Results, sheet: &mut Sheet) {
     let many = results.manifest.replications > 1;
     let panels: Vec<(usize, &String)> = apart(results).collect();
-    let subtitle = if many { "Running tasks, mean over replications" } else { "Running tasks" };
+    let subtitle = match many {
+        true => "Running tasks in each interval: mean over time and replications; events are those of replication 1",
+        false => "Running tasks in each interval: mean over time",
+    };
     let subtitle = format!("{subtitle}{}", others(results, panels.len()));
     let room = sheet.frame(&title(results), &subtitle, &footer(results));
     let mut legend = vec![("desired".into(), Sample::Line(DESIRED, 5))];
     if many {
         legend.push(("mean".into(), Sample::Line(Look { color: GREY, dashes: &[] }, 9)));
-        legend.push(("95 % interval of the mean".into(), Sample::Band(GREY)));
+        legend.push(("least to most, all replications".into(), Sample::Band(GREY)));
         legend.push(("replication 1".into(), Sample::Line(Look { color: GREY, dashes: &[] }, 3)));
     } else {
-        legend.push(("running".into(), Sample::Line(Look { color: GREY, dashes: &[] }, 9)));
+        legend.push(("mean".into(), Sample::Line(Look { color: GREY, dashes: &[] }, 9)));
+        legend.push(("least to most".into(), Sample::Band(GREY)));
     }
-    sheet.legend(&legend, room.x1, 190);
+    sheet.legend(&legend, room.x1, 280);
 
     let columns: i32 = match panels.len() {
         0..=4 => 1,
@@ -39,7 +43,7 @@ pub fn running(results: &Results, sheet: &mut Sheet) {
     let end = end_of(results);
     let (time, unit) = Axis::time(end, if columns == 1 { 12 } else { 8 - 2 * columns as usize + 2 });
     let (low, high) = range(&results.series);
-    let (below, gap, strip) = (150, 90, 150);
+    let (below, gap, strip) = (150, 90, 265);
     let height = (room.y1 - room.y0 - strip - below - gap * (rows as i32 - 1)) / rows.max(1) as i32;
     let width = (room.x1 - room.x0 - 120 * (columns - 1)) / columns;
     for (place, (index, strategy)) in panels.iter().enumerate() {
@@ -63,19 +67,20 @@ pub fn running(results: &Results, sheet: &mut Sheet) {
         let look = look(*index);
         sheet.text(strategy, (panel.rect.x0, y0 - 34), TEXT, look.color, true, Anchor::Left);
         let points: Vec<&SeriesRow> = results.series.iter().filter(|row| row.strategy == **strategy).collect();
-        let of = |value: fn(&SeriesRow) -> f64| -> Vec<(f64, f64)> {
-            points.iter().map(|row| (row.time_s / unit, value(row))).collect()
-        };
-        let band: Vec<(f64, f64, f64)> =
-            points.iter().filter_map(|row| row.running_ci.map(|(low, high)| (row.time_s / unit, low, high))).collect();
+        let of = |value: fn(&SeriesRow) -> Option<f64>| steps(&points, unit, value);
+        let band: Vec<(f64, f64, f64)> = points
+            .iter()
+            .flat_map(|row| {
+                let Band { least, most, .. } = row.running;
+                [row.time_s, row.until_s].map(|time| (time / unit, least as f64, most as f64))
+            })
+            .collect();
         panel.band(sheet, &band, look.color);
         if many {
-            let first: Vec<(f64, f64)> =
-                points.iter().filter_map(|row| Some((row.time_s / unit, row.running_first? as f64))).collect();
-            panel.line(sheet, &first, Look { dashes: &[], ..look }, 3);
+            panel.line(sheet, &of(|row| row.running_first), Look { dashes: &[], ..look }, 3);
         }
-        panel.line(sheet, &of(|row| row.running), Look { dashes: &[], ..look }, 9);
-        panel.line(sheet, &steps(&of(|row| row.desired)), DESIRED, 5);
+        panel.line(sheet, &of(|row| Some(row.running.mean)), Look { dashes: &[], ..look }, 9);
+        panel.line(sheet, &of(|row| Some(row.desired.mean)), DESIRED, 5);
         if low > 0.0 {
             let note = format!("axis starts at {}", text::short(low));
             let (x1, y1) = (panel.rect.x1 - 20, panel.rect.y1 - 50);
@@ -89,21 +94,23 @@ pub fn running(results: &Results, sheet: &mut Sheet) {
 /// Bytes per second that the registry sends, strategies together.
 pub fn registry(results: &Results, sheet: &mut Sheet) {
     let others = others(results, together(results).count());
-    let subtitle = format!("What the registry sends, mean over replications{others}");
+    let mean = match results.manifest.replications {
+        1 => "mean over each interval",
+        _ => "mean over each interval and replications; events are those of replication 1",
+    };
+    let subtitle = format!("What the registry sends: {mean}{others}");
     let room = sheet.frame(&title(results), &subtitle, &footer(results));
     let legend: Vec<(String, Sample)> =
         together(results).map(|(index, name)| (fitted(name, TEXT, false, 500), Sample::Line(look(index), 9))).collect();
-    // A longer line of words would run into it.
-    let row = if others.is_empty() { 190 } else { 280 };
-    sheet.legend(&legend, room.x1, row);
-    let largest = results.series.iter().map(|row| row.registry_bytes_per_s).fold(0.0, f64::max);
+    sheet.legend(&legend, room.x1, 280);
+    let rate = |row: &SeriesRow| row.registry_bytes / row.span_s();
+    let largest = results.series.iter().map(rate).fold(0.0, f64::max);
     let (factor, name) = text::scale("B/s", largest);
     // What comes after the last byte is of no interest.
-    let last =
-        results.series.iter().filter(|row| row.registry_bytes_per_s > 0.0).map(|row| row.time_s).fold(0.0, f64::max);
+    let last = results.series.iter().filter(|row| row.registry_bytes > 0.0).map(|row| row.until_s).fold(0.0, f64::max);
     let end = if last * 1.15 < end_of(results) { last * 1.15 } else { end_of(results) };
     let (x, unit) = Axis::time(end, 12);
-    let room = Rect { y0: room.y0 + 150, ..room };
+    let room = Rect { y0: room.y0 + 265, ..room };
     let panel = Panel::within(room, x, Axis::from_zero(largest / factor, 8, &format!("sent by the registry ({name})")));
     panel.axes(sheet);
     let marks: Vec<&Mark> = results
@@ -118,9 +125,9 @@ pub fn registry(results: &Results, sheet: &mut Sheet) {
         .collect();
     events(sheet, &panel, &marks, unit, Some(panel.rect.x0));
     for (index, strategy) in together(results) {
-        let rows = results.series.iter().filter(|row| row.strategy == *strategy && row.time_s <= end);
-        let values: Vec<(f64, f64)> = rows.map(|row| (row.time_s / unit, row.registry_bytes_per_s / factor)).collect();
-        panel.line(sheet, &values, look(index), 9);
+        let rows = results.series.iter().filter(|row| row.strategy == *strategy && row.until_s <= end);
+        let rows: Vec<&SeriesRow> = rows.collect();
+        panel.line(sheet, &steps(&rows, unit, |row| Some(rate(row) / factor)), look(index), 9);
     }
 }
 
@@ -248,40 +255,37 @@ fn place_words(labels: &[(i32, String)], (from, to): (i32, i32)) -> Vec<Word> {
 
 /// The end of the time axis.
 fn end_of(results: &Results) -> f64 {
-    results.series.iter().map(|row| row.time_s).fold(results.manifest.duration_s, f64::max)
+    results.series.iter().map(|row| row.until_s).fold(results.manifest.duration_s, f64::max)
 }
 
 /// Range of the task axis. It starts at zero unless what happens after the start-up would be hard to see.
 fn range(series: &[SeriesRow]) -> (f64, f64) {
-    let top = |row: &SeriesRow| row.running_ci.map_or(row.running, |ci| ci.1).max(row.desired);
-    let high = series.iter().map(top).fold(1.0, f64::max);
+    let high = series.iter().map(|row| row.running.most.max(row.desired.most)).max().unwrap_or(0).max(1) as f64;
     let mut lowest = f64::INFINITY;
     let mut started = false;
     let mut strategy = "";
     for row in series {
-        started = started && row.strategy == strategy || row.desired > 0.0 && row.running >= 0.99 * row.desired;
+        let least = row.running.least as f64;
+        started = started && row.strategy == strategy || row.desired.mean > 0.0 && least >= 0.99 * row.desired.mean;
         strategy = &row.strategy;
         if started {
-            lowest = lowest.min(row.running_ci.map_or(row.running, |ci| ci.0)).min(row.desired);
-            lowest = lowest.min(row.running_first.map_or(f64::INFINITY, |count| count as f64));
+            lowest = lowest.min(least).min(row.desired.mean);
         }
     }
     let low = lowest - (high - lowest).max(0.02 * high) * 0.5;
     if lowest.is_finite() && low > 0.5 * high { (low, high + (high - low) * 0.05) } else { (0.0, high * 1.02) }
 }
 
-/// A staircase through values that hold until the next.
-fn steps(values: &[(f64, f64)]) -> Vec<(f64, f64)> {
+/// A staircase through what intervals have, each from its begin to its end.
+fn steps(rows: &[&SeriesRow], unit: f64, value: impl Fn(&SeriesRow) -> Option<f64>) -> Vec<(f64, f64)> {
     let mut steps: Vec<(f64, f64)> = Vec::new();
-    for &(x, y) in values {
-        if let Some(&(_, before)) = steps.last() {
-            if before == y {
-                continue;
-            }
-            steps.push((x, before));
+    for row in rows {
+        let Some(y) = value(row) else { continue };
+        let until = row.until_s / unit;
+        match steps.last_mut() {
+            Some(last) if last.1 == y => last.0 = until,
+            _ => steps.extend([(row.time_s / unit, y), (until, y)]),
         }
-        steps.push((x, y));
     }
-    steps.extend(values.last());
     steps
 }
