@@ -27,6 +27,33 @@ pub struct Metric {
     pub smaller_is_better: Option<bool>,
 }
 
+impl Metric {
+    /// Where its values can be, by its definition: a time, an amount or a count is not below 0, a share not above 1.
+    pub fn range(&self) -> (f64, f64) {
+        match self.name {
+            // A difference, which is 0 but for rounding.
+            "little_gap_s" => (f64::NEG_INFINITY, f64::INFINITY),
+            name if SHARES.contains(&name) => (0.0, 1.0),
+            _ => (0.0, f64::INFINITY),
+        }
+    }
+}
+
+/// Metrics that are a part of a whole. What is reserved may be more than what ready nodes have.
+const SHARES: &[&str] = &[
+    "availability",
+    "rack_share_max",
+    "cache_hit_ratio",
+    "quorum_share",
+    "jobs_lost_ratio",
+    "job_waited_ratio",
+    "leaderless_share",
+    "majority_share",
+    "request_error_ratio",
+    "below_quorum_ratio",
+    "stood_still_ratio",
+];
+
 /// What one run yields: data for the report, nothing about how it is shown.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Outcome {
@@ -239,6 +266,9 @@ mod tests {
         for (row, metric) in METRICS.iter().enumerate() {
             assert!(METRICS[..row].iter().all(|before| before.name != metric.name), "{}", metric.name);
             assert!(metric.definition.ends_with('.') && !metric.definition.contains(". "), "{}", metric.name);
+        }
+        for share in SHARES {
+            assert!(METRICS.iter().any(|metric| metric.name == *share && metric.unit == "1"), "{share}");
         }
     }
 }

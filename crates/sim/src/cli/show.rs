@@ -53,7 +53,7 @@ pub(super) fn table(done: &Done, console: &mut Console) {
     let mut notes = Vec::new();
     match manifest.replications {
         1 => notes.push("one replication: no intervals, differences may be chance".to_string()),
-        _ => notes.push("mean ± half the 95 % interval".into()),
+        _ => notes.push("mean ± half the 95 % interval, or (interval)".into()),
     }
     if any_best {
         notes.push(format!(
@@ -132,8 +132,7 @@ fn text_cells(results: &Results, metric: &str, unit: &str, best: Option<usize>) 
     let (factor, unit_shown) = text::scale(unit, means.fold(0.0, f64::max));
     let cell = |(at, name): (usize, &String)| {
         let row = results.summary_of(metric, name)?;
-        let half = row.summary.half_width().map(|half| half / factor);
-        let mut cell = text::plus_minus(row.summary.mean? / factor, half);
+        let mut cell = text::summary(&row.summary, factor)?;
         if row.summary.n < u64::from(results.manifest.replications) {
             cell.push_str(&format!(" (n={})", row.summary.n));
         }
@@ -153,6 +152,7 @@ fn scenario(done: &Done) -> Value {
         let summary = &row.summary;
         let numbers = json!({
             "n": summary.n, "mean": summary.mean, "sd": summary.sd, "ci_low": summary.ci_low, "ci_high": summary.ci_high,
+            "ci_kind": summary.ci_kind.map(|kind| kind.to_string()),
             "min": summary.min, "median": summary.median, "max": summary.max,
         });
         let metric = metrics

@@ -184,7 +184,7 @@ pub fn finding(results: &Results) -> Option<String> {
     let ranking = ranking(results);
     let (best, rest) = ranking.split_first()?;
     let name = |strategy: &str| format!("**{}**", text::markdown(strategy));
-    let mean = |place: &Place| text::plus_minus(place.lost.mean.unwrap_or(0.0), place.lost.half_width());
+    let mean = |place: &Place| text::summary(&place.lost, 1.0).unwrap_or_default();
     // Beside the best of all stands the baseline; beside that, the second.
     let baseline = results.manifest.strategies.first()?;
     let other = rest.iter().find(|place| place.strategy == *baseline).unwrap_or(&rest[0]);

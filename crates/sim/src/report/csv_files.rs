@@ -19,7 +19,7 @@ use super::results::{OfRun, PairedRow, Results, Runs, SeriesRow, SummaryRow};
 use super::text;
 use crate::metrics::{Band, Mark, NodeRow, ServiceRow, TaskRow};
 use crate::outside::{self, Plain, open_plain};
-use crate::stats::{Paired, Summary};
+use crate::stats::{Humps, Kind, Paired, Summary};
 
 /// Bytes of a table at most.
 const LARGEST: u64 = 4 << 30;
@@ -173,6 +173,13 @@ impl<'a> Reader<'a> {
         let cell = self.cell()?;
         all.iter().copied().find(|value| value.to_string() == cell).ok_or_else(|| self.complaint(cell, expected))
     }
+    fn maybe_one_of<T: Copy + Display>(&mut self, all: &[T], expected: &str) -> Result<Option<T>, String> {
+        if self.record.get(self.at) == Some("") {
+            self.at += 1;
+            return Ok(None);
+        }
+        self.one_of(all, expected).map(Some)
+    }
     fn complaint(&self, cell: &str, expected: &str) -> String {
         let column = self.header.get(self.at - 1).unwrap_or_default();
         format!("column '{}' holds '{}', expected {expected}", outside::shown(column), outside::shown(cell))
@@ -200,16 +207,40 @@ impl<'a> Reader<'a> {
 }
 
 impl Row for SummaryRow {
-    const HEADER: &'static [&'static str] =
-        &["strategy", "metric", "unit", "n", "mean", "sd", "ci_low", "ci_high", "min", "median", "max"];
+    const HEADER: &'static [&'static str] = &[
+        "strategy",
+        "metric",
+        "unit",
+        "n",
+        "mean",
+        "sd",
+        "ci_low",
+        "ci_high",
+        "ci_kind",
+        "t_low",
+        "t_high",
+        "bca_low",
+        "bca_high",
+        "min",
+        "median",
+        "max",
+        "low_n",
+        "low_mean",
+        "high_n",
+        "high_mean",
+    ];
 
     fn write(&self, cells: &mut Cells) {
-        let Summary { n, mean, sd, ci_low, ci_high, min, median, max } = self.summary;
+        let Summary { n, mean, sd, ci_low, ci_high, ci_kind, student, bca, humps, min, median, max } = self.summary;
         cells.text(&self.strategy).text(&self.metric).text(&self.unit).count(n).maybe(mean).maybe(sd);
-        cells.maybe(ci_low).maybe(ci_high).maybe(min).maybe(median).maybe(max);
+        cells.maybe(ci_low).maybe(ci_high).text(&ci_kind.map_or_else(String::new, |kind| kind.to_string()));
+        cells.range(student).range(bca).maybe(min).maybe(median).maybe(max);
+        let hump = |hump: Option<(u64, f64)>| hump.map(|(n, mean)| (n as f64, mean));
+        cells.range(hump(humps.map(|humps| humps.low))).range(hump(humps.map(|humps| humps.high)));
     }
 
     fn read(cells: &mut Reader) -> Result<Self, String> {
+        let hump = |hump: Option<(f64, f64)>| hump.map(|(n, mean)| (n as u64, mean));
         Ok(SummaryRow {
             strategy: cells.text()?,
             metric: cells.text()?,
@@ -220,9 +251,13 @@ impl Row for SummaryRow {
                 sd: cells.maybe()?,
                 ci_low: cells.maybe()?,
                 ci_high: cells.maybe()?,
+                ci_kind: cells.maybe_one_of(&Kind::ALL, "a kind of interval")?,
+                student: cells.range()?,
+                bca: cells.range()?,
                 min: cells.maybe()?,
                 median: cells.maybe()?,
                 max: cells.maybe()?,
+                humps: hump(cells.range()?).zip(hump(cells.range()?)).map(|(low, high)| Humps { low, high }),
             },
         })
     }

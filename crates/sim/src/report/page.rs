@@ -12,7 +12,10 @@ use crate::outside;
 /// What each file is, in the order of the list at the end.
 const FILES: &[(&str, &str)] = &[
     ("runs.csv", "one row per run, one column per metric"),
-    ("summary.csv", "every metric by strategy: n, mean, standard deviation, 95 % interval, smallest, median, largest"),
+    (
+        "summary.csv",
+        "every metric by strategy: n, mean, standard deviation, 95 % intervals, smallest, median, largest, two humps",
+    ),
     ("paired.csv", "every metric of every strategy against the baseline, replication by replication"),
     ("pairs.csv", "every headline metric of every pair of strategies, and what it shows"),
     (
@@ -137,7 +140,7 @@ fn ranking(out: &mut String, results: &Results) {
     for place in &ranking {
         let (low, high) = place.places;
         let places = if low == high { low.to_string() } else { format!("{low} to {high}") };
-        let lost = text::plus_minus(place.lost.mean.unwrap_or(0.0), place.lost.half_width());
+        let lost = text::summary(&place.lost, 1.0).unwrap_or_default();
         let _ = write!(out, "| {places} | {} | {lost} |", text::markdown(&place.strategy));
         for other in &ranking {
             let word = results.shows(compare::LOST, &other.strategy, &place.strategy);
@@ -154,7 +157,11 @@ fn summary(out: &mut String, results: &Results) {
     out.push_str("## Results\n\n");
     let kind = match manifest.replications {
         1 => "Values of one replication: there is no interval, so differences may be chance.",
-        _ => "Mean over replications ± half the width of its 95 % interval (Student's t).",
+        _ => {
+            "Mean over replications ± half the width of its 95 % interval (Student's t); with both ends of the interval where \
+             that would reach values that cannot be (BCa bootstrap, or cut off if there are too few replications); the means of \
+             both where the replications fall into two heaps far apart."
+        }
     };
     let _ = write!(out, "{kind} All metrics: [summary.csv](summary.csv).\n\n| metric | unit |");
     manifest.strategies.iter().for_each(|name| {
@@ -170,7 +177,7 @@ fn summary(out: &mut String, results: &Results) {
         for row in rows {
             let cell = row.and_then(|row| {
                 let summary = &row.summary;
-                let value = text::plus_minus(summary.mean? / factor, summary.half_width().map(|half| half / factor));
+                let value = text::summary(summary, factor)?;
                 let whole = summary.n >= u64::from(manifest.replications);
                 Some(if whole { value } else { format!("{value} (n = {})", summary.n) })
             });

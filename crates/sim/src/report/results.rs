@@ -157,7 +157,7 @@ impl Results {
         manifest.first_replication_only =
             cut.iter().filter(|(_, whole)| !whole).map(|(name, _)| name.to_string()).collect();
         let mut results = Results {
-            summary: summary(&runs, &manifest.strategies, metrics),
+            summary: summary(&runs, &manifest, metrics),
             paired: paired(&runs, &manifest.strategies),
             pairs: Vec::new(),
             manifest,
@@ -291,17 +291,19 @@ fn within_limit<T>(runs: &mut Vec<OfRun<T>>, left_out: usize, stay: impl Fn(&T) 
     rows == runs.iter().map(|run| run.items.len()).sum::<usize>()
 }
 
-fn summary(runs: &Runs, strategies: &[String], metrics: &[Metric]) -> Vec<SummaryRow> {
-    let unit = |name: &str| {
-        let name = class_metric(name).map_or(name, |(_, metric)| metric);
-        metrics.iter().find(|metric| metric.name == name).map_or("", |metric| metric.unit)
-    };
-    let rows = runs.metrics.iter().flat_map(|metric| strategies.iter().map(move |strategy| (metric, strategy)));
+fn summary(runs: &Runs, manifest: &Manifest, metrics: &[Metric]) -> Vec<SummaryRow> {
+    // The text of a seed is always a number; a bootstrap without it is as good.
+    let (strategies, seed) = (&manifest.strategies, manifest.seed.parse().unwrap_or(0));
+    let rows = metrics.iter().flat_map(|metric| strategies.iter().map(move |strategy| (metric, strategy)));
     rows.map(|(metric, strategy)| SummaryRow {
         strategy: strategy.clone(),
-        metric: metric.clone(),
-        unit: unit(metric).into(),
-        summary: Summary::of(runs.values(metric, strategy).filter_map(|(_, value)| value)),
+        metric: metric.name.into(),
+        unit: metric.unit.into(),
+        summary: Summary::within(
+            runs.values(metric.name, strategy).filter_map(|(_, value)| value),
+            metric.range(),
+            seed,
+        ),
     })
     .collect()
 }
@@ -351,7 +353,8 @@ fn series(strategies: &[String], outcomes: &[Outcome]) -> Vec<SeriesRow> {
                 }
             };
             let (running, desired) = (band(|point| point.running), band(|point| point.desired));
-            let summary = Summary::of(all(|point| point.running.mean));
+            let means = all(|point| point.running.mean);
+            let interval = stats::mean(&means).zip(stats::half_width(&means));
             let highest = running.most.max(desired.most) as f64;
             let inside = |end: f64| end.clamp(0.0, highest);
             let first = points.iter().find(|(replication, _)| *replication == 1);
@@ -360,7 +363,7 @@ fn series(strategies: &[String], outcomes: &[Outcome]) -> Vec<SeriesRow> {
                 time_s: points[0].1.time_s,
                 until_s: points.iter().map(|(_, point)| point.until_s).fold(0.0, f64::max),
                 running,
-                running_ci: summary.ci_low.zip(summary.ci_high).map(|(low, high)| (inside(low), inside(high))),
+                running_ci: interval.map(|(mean, half)| (inside(mean - half), inside(mean + half))),
                 running_first: first.map(|(_, point)| point.running.mean),
                 desired,
                 believed: band(|point| point.believed),

@@ -1,6 +1,7 @@
 //! How numbers and names are written: exactly for machines, shortly for people, harmlessly for both.
 
 use crate::outside::{is_hidden, shown};
+use crate::stats::{Humps, Summary};
 
 /// A number for a CSV cell: the shortest text that reads back as the same number, independent of any locale. Empty if it
 /// is not finite.
@@ -35,6 +36,21 @@ pub fn plus_minus(mean: f64, half: Option<f64>) -> String {
             format!("{} ± {half}", fixed(mean, decimals))
         }
     }
+}
+
+/// What is known of a metric over replications, divided by a factor: `12.35 ± 0.21`; `47 (12 to 101)` if the mean is not in
+/// the middle of its interval; `20 in 7 of 10, 214 in 3` if the values lie in two heaps. Nothing without a value.
+pub fn summary(summary: &Summary, factor: f64) -> Option<String> {
+    let mean = summary.mean?;
+    if let Some(Humps { low, high }) = summary.humps {
+        let (first, second) = (short(low.1 / factor), short(high.1 / factor));
+        return Some(format!("{first} in {} of {}, {second} in {}", low.0, summary.n, high.0));
+    }
+    let ends = summary.ci_low.zip(summary.ci_high).filter(|_| summary.half_width().is_none());
+    Some(match ends {
+        Some((low, high)) => format!("{} ({} to {})", short(mean / factor), short(low / factor), short(high / factor)),
+        None => plus_minus(mean / factor, summary.half_width().map(|half| half / factor)),
+    })
 }
 
 /// A mean with half the width of its interval, with as many digits as tell it from a value outside: two of the uncertainty.
@@ -177,6 +193,17 @@ mod tests {
         ] {
             assert_eq!(plus_minus(mean, half), expected);
         }
+    }
+
+    #[test]
+    fn a_summary_says_an_interval_where_values_can_be_and_both_humps() {
+        let of = |values: &[f64], factor| {
+            summary(&Summary::within(values.iter().copied(), (0.0, f64::INFINITY), 1), factor).unwrap_or_default()
+        };
+        assert_eq!(of(&[10.0, 11.0, 12.0], 1.0), "11.0 ± 2.5");
+        assert_eq!(of(&[0.0, 1000.0, 5000.0], 1000.0), "2 (0 to 8.572)");
+        assert_eq!(of(&[20.0, 20.0, 20.0, 20.0, 20.0, 214.0, 214.0, 214.0], 1.0), "20 in 5 of 8, 214 in 3");
+        assert_eq!((of(&[3.0], 1.0), of(&[], 1.0)), ("3".into(), String::new()));
     }
 
     #[test]

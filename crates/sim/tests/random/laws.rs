@@ -286,6 +286,11 @@ fn laws_of_rows(scenario: &Scenario, outcome: &Outcome, end: f64) -> Held {
         let runs = task.state == TaskState::Running;
         holds(!runs || task.running_s.is_some(), "a task that is RUNNING came to run", about)?;
     }
+    for metric in METRICS {
+        let (least, most) = metric.range();
+        let is_there = of(metric.name).is_none_or(|value| (least..=most * (1.0 + 1e-12)).contains(&value));
+        holds(is_there, "a metric is where it can be", || format!("{} is {:?}", metric.name, of(metric.name)))?;
+    }
     let states: f64 =
         METRICS.iter().filter(|metric| metric.name.starts_with("state_")).filter_map(|metric| of(metric.name)).sum();
     holds(states <= outcome.tasks.len() as f64, "records at the end are of tasks", || format!("{states}"))?;

@@ -40,7 +40,10 @@ fn columns_are_those_that_readers_rely_on() {
     let scratch = Scratch::new("columns");
     csv_files::write(&scratch.0, &small()).unwrap();
     let header = |name| text(&scratch.0, name).lines().next().unwrap().to_string();
-    assert_eq!(header("summary.csv"), "strategy,metric,unit,n,mean,sd,ci_low,ci_high,min,median,max");
+    assert_eq!(
+        header("summary.csv"),
+        "strategy,metric,unit,n,mean,sd,ci_low,ci_high,ci_kind,t_low,t_high,bca_low,bca_high,min,median,max,low_n,low_mean,high_n,high_mean"
+    );
     assert!(header("runs.csv").starts_with("strategy,replication,tasks_desired,running_final,running_min,"));
     assert!(header("paired.csv").starts_with("metric,baseline,strategy,n,difference,ci_low,ci_high,p,p_holm"));
     assert_eq!(header("pairs.csv"), "metric,first,second,n,difference,ci_low,ci_high,p,p_holm,second_is");
@@ -77,7 +80,7 @@ fn one_replication_has_neither_intervals_nor_comparisons() {
     let scratch = Scratch::new("single");
     write(&scratch.0, &Results::of(manifest(size), METRICS, outcomes(size)), METRICS, true).unwrap();
     assert!(!scratch.0.join("paired.csv").exists());
-    assert!(text(&scratch.0, "summary.csv").contains("spread,tasks_desired,tasks,1,18,,,,18,18,18"));
+    assert!(text(&scratch.0, "summary.csv").contains("spread,tasks_desired,tasks,1,18,,,,,,,,,18,18,18,,,,"));
     let page = text(&scratch.0, "README.md");
     assert!(page.contains("there is no interval"), "{page}");
     assert!(!page.contains('±'), "{page}");

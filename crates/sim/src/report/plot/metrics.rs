@@ -10,6 +10,7 @@ use crate::outside;
 use crate::report::compare::{PairRow, Verdict};
 use crate::report::results::{Results, SummaryRow};
 use crate::report::{headlines, text};
+use crate::stats::Summary;
 
 /// Whether there is anything to compare.
 pub fn is_worth_it(results: &Results) -> bool {
@@ -19,7 +20,7 @@ pub fn is_worth_it(results: &Results) -> bool {
 /// Draws up to six panels, each with an axis of its own.
 pub fn draw(results: &Results, sheet: &mut Sheet) {
     let bars = if results.manifest.replications > 1 {
-        "mean and 95 % interval, metrics with most shown differences first (n: replications with a value, if not all)"
+        "mean and 95 % interval; lines across: replications in two heaps; n: replications with a value, if not all"
     } else {
         "each strategy, one replication: no intervals"
     };
@@ -53,7 +54,6 @@ fn lying(results: &Results, sheet: &mut Sheet, metric: &str, room: Rect) {
     let rows: Vec<(usize, &SummaryRow)> =
         apart(results).filter_map(|(index, strategy)| Some((index, results.summary_of(metric, strategy)?))).collect();
     let unit = rows.first().map_or("", |(_, row)| row.unit.as_str());
-    let top = |row: &SummaryRow| row.summary.ci_high.or(row.summary.mean).unwrap_or(0.0);
     let largest = rows.iter().map(|(_, row)| top(row)).fold(0.0, f64::max);
     let (factor, unit_shown) = text::scale(unit, largest);
     let unit_shown = if unit_shown.is_empty() { String::new() } else { format!(" ({unit_shown})") };
@@ -76,14 +76,24 @@ fn lying(results: &Results, sheet: &mut Sheet, metric: &str, room: Rect) {
         sheet.block(Rect { x0, y0, x1: x1.max(x0), y1 }, look(*index).color, 0.8);
         let y = (y0 + y1) / 2;
         let mut beside = x1;
-        if let (Some(low), Some(high)) = (summary.ci_low, summary.ci_high) {
+        if let (None, Some(low), Some(high)) = (summary.humps, summary.ci_low, summary.ci_high) {
             let (low, high) = (panel.at((low / factor).max(0.0), middle).0, panel.at(high / factor, middle).0);
             for line in [[(low, y), (high, y)], [(low, y - 12), (low, y + 12)], [(high, y - 12), (high, y + 12)]] {
                 sheet.line(&line, INK, 4, &[]);
             }
             beside = high;
         }
-        let mut value = text::plus_minus(mean / factor, summary.half_width().map(|half| half / factor));
+        if summary.humps.is_some() {
+            beside = strip(
+                sheet,
+                results,
+                (metric, &row.strategy),
+                (y0, y1),
+                |value| panel.at(value / factor, middle).0,
+                false,
+            );
+        }
+        let mut value = text::summary(summary, factor).unwrap_or_default();
         if summary.n < u64::from(results.manifest.replications) {
             value += &format!(" (n = {})", summary.n);
         }
@@ -94,7 +104,6 @@ fn lying(results: &Results, sheet: &mut Sheet, metric: &str, room: Rect) {
 fn panel(results: &Results, sheet: &mut Sheet, metric: &str, room: Rect) {
     let rows: Vec<(usize, &SummaryRow)> =
         apart(results).filter_map(|(index, strategy)| Some((index, results.summary_of(metric, strategy)?))).collect();
-    let top = |row: &SummaryRow| row.summary.ci_high.or(row.summary.mean).unwrap_or(0.0);
     let largest = rows.iter().map(|(_, row)| top(row)).fold(0.0, f64::max);
     let unit = rows.first().map_or("", |(_, row)| row.unit.as_str());
     let (factor, unit_shown) = text::scale(unit, largest);
@@ -123,14 +132,24 @@ fn panel(results: &Results, sheet: &mut Sheet, metric: &str, room: Rect) {
         sheet.block(Rect { x0, y0: y0.min(y1), x1, y1 }, look(*index).color, 0.8);
         let x = (x0 + x1) / 2;
         let mut above = y0;
-        if let (Some(low), Some(high)) = (summary.ci_low, summary.ci_high) {
+        if let (None, Some(low), Some(high)) = (summary.humps, summary.ci_low, summary.ci_high) {
             let (low, high) = (panel.at(middle, (low / factor).max(0.0)).1, panel.at(middle, high / factor).1);
             for line in [[(x, low), (x, high)], [(x - 22, low), (x + 22, low)], [(x - 22, high), (x + 22, high)]] {
                 sheet.line(&line, INK, 5, &[]);
             }
             above = high;
         }
-        let value = text::plus_minus(mean / factor, summary.half_width().map(|half| half / factor));
+        if summary.humps.is_some() {
+            above = strip(
+                sheet,
+                results,
+                (metric, &row.strategy),
+                (x0, x1),
+                |value| panel.at(middle, value / factor).1,
+                true,
+            );
+        }
+        let value = text::summary(summary, factor).unwrap_or_default();
         let value = if fits(&value, NOTE) { value } else { text::short(mean / factor) };
         sheet.text(&value, (x, above - 14), NOTE, INK, false, Anchor::Bottom);
         if summary.n < u64::from(results.manifest.replications) {
@@ -138,6 +157,31 @@ fn panel(results: &Results, sheet: &mut Sheet, metric: &str, room: Rect) {
             sheet.text(&note, (x, above - 62), NOTE, GREY, false, Anchor::Bottom);
         }
     }
+}
+
+/// The largest value that is drawn of a row.
+fn top(row: &SummaryRow) -> f64 {
+    let Summary { humps, ci_high, mean, max, .. } = row.summary;
+    if humps.is_some() { max } else { ci_high.or(mean) }.unwrap_or(0.0)
+}
+
+/// The values of the replications as marks across a bar, where they lie in two heaps; says where the last of them is.
+fn strip(
+    sheet: &mut Sheet,
+    results: &Results,
+    (metric, strategy): (&str, &str),
+    (from, to): (i32, i32),
+    at: impl Fn(f64) -> i32,
+    is_upright: bool,
+) -> i32 {
+    let values: Vec<f64> = results.runs.values(metric, strategy).filter_map(|(_, value)| value).collect();
+    for value in &values {
+        let place = at(*value);
+        let line = if is_upright { [(from, place), (to, place)] } else { [(place, from), (place, to)] };
+        sheet.line(&line, INK, 3, &[]);
+    }
+    let most = values.iter().copied().fold(0.0, f64::max);
+    at(most)
 }
 
 /// The headline metrics with a value that is not the same everywhere, first those in which most pairs show a difference.
