@@ -18,9 +18,9 @@ use sched::spec::ContainerSpec;
 use sched::{DesiredState, Span, TaskState, Time};
 
 use self::health::{HealthOutcome, HealthPlan};
-use super::cores::Cores;
+use super::cores::{Begun, CoreModel, Cores};
 use super::links::LinkImpairment;
-use super::overlay::OverlayModel;
+use super::overlay::{Joining, OverlayModel};
 use super::pace::PaceModel;
 use crate::engine::chance::unit;
 use crate::engine::law::Law;
@@ -116,9 +116,8 @@ pub struct DaemonModel {
     pub kill: Law,
     /// From the end of a container's process until its agent knows.
     pub notice: Law,
-    /// CPU cores that all daemons share for taking up, creating, starting and stopping containers, as virtual machines of one host do; `None`
-    /// gives every container a core of its own.
-    pub cores: Option<f64>,
+    /// The CPU cores on which containers are taken up, created, started and stopped.
+    pub cores: CoreModel,
     /// How much slower or faster the engines of a run are than those of another.
     pub pace: PaceModel,
     /// Time that a machine needs from power on until its agent registers.
@@ -145,7 +144,7 @@ impl Default for DaemonModel {
             halt: Law::Fixed(Span::ZERO),
             kill: Law::Fixed(Span::ZERO),
             notice: Law::Fixed(Span::ZERO),
-            cores: None,
+            cores: CoreModel::Own,
             pace: PaceModel::default(),
             boot: Law::Fixed(Span::from_secs(30)),
             restart: Law::Uniform { min: Span::from_secs(1), max: Span::from_secs(3) },
@@ -225,8 +224,11 @@ pub enum AgentEvent {
     },
     /// The dispatcher commits a batch of reports.
     Commit,
-    /// The work of a task on the shared cores is done, unless others came or went in the meantime.
-    Worked,
+    /// Work on cores that tasks share is done, unless others came or went in the meantime.
+    Worked {
+        /// Which cores.
+        cores: u32,
+    },
 }
 
 /// How long the steps of a task take: drawn once, so that they belong to the task and not to what happens around it.
@@ -296,6 +298,16 @@ impl Life {
         let failure = behaviour.exit.and_then(|exit| exit.fails).map(|failure| (failure, failure.words(spec).into()));
         Life { create, start, stop, rest, failure }
     }
+
+    /// What its networks add: `attach` and `detach` for each, and the load balancing to every other service on them.
+    #[must_use]
+    pub fn joining(mut self, overlay: &OverlayModel, joining: Joining, pace: f64) -> Life {
+        let RareTimings { attach, detach, .. } = &mut self.rest;
+        let networks = f64::from(joining.networks);
+        let balancing = times(overlay.endpoint, pace * f64::from(joining.others));
+        (*attach, *detach) = (times(*attach, networks) + balancing, times(*detach, networks));
+        self
+    }
 }
 
 /// All agents of a cluster, and the dispatcher's side of their sessions.
@@ -314,9 +326,8 @@ pub struct Agents {
     first_commit: Span,
     /// Room for the reports of the next commit.
     room: Vec<Report>,
-    /// The cores that all daemons share, if they do, and when the earliest pending [`AgentEvent::Worked`] is due.
-    cores: Option<Cores>,
-    working: Option<Time>,
+    /// The cores on which nodes work, and when the [`AgentEvent::Worked`] of those that are shared is due.
+    cores: Vec<(Cores, Option<Time>)>,
     /// Places in the lists of the nodes that were looked at for removals.
     #[cfg(test)]
     looks: usize,
@@ -357,6 +368,8 @@ struct Daemon {
     gone: usize,
     latency: ChaCha8Rng,
     entity: u64,
+    /// Its cores; if there are none of this number, every container has one.
+    cores: u32,
     /// Everything takes so many times as long.
     slow: f64,
     /// Since when the calls of the agent get no answer, or will get none if the network stays cut.
@@ -530,6 +543,7 @@ impl Agents {
             gone: 0,
             latency: seeds.stream(Stream::Latency, entity(name)),
             entity: entity(name),
+            cores: u32::MAX,
             slow: 1.0,
             calls: Time::ZERO,
         };
@@ -544,11 +558,28 @@ impl Agents {
             announced: 0,
             room: Vec::new(),
             first_commit: model.status_phase.sample(&mut seeds.stream(Stream::Dispatcher, 0)),
-            cores: model.cores.map(Cores::new),
-            working: None,
+            cores: Vec::new(),
             #[cfg(test)]
             looks: 0,
         }
+    }
+
+    /// With the cores of every node, of which `None` has the ones that all such nodes share, or as many as it needs if there are none.
+    #[must_use]
+    pub fn with_cores(mut self, own: impl Iterator<Item = Option<f64>>) -> Self {
+        let shared = match self.model.cores {
+            CoreModel::Shared(cores) => {
+                self.cores.push((Cores::new(cores), None));
+                0
+            }
+            CoreModel::Own => u32::MAX,
+            CoreModel::Unlimited => return self,
+        };
+        for (node, own) in self.nodes.iter_mut().zip(own) {
+            node.cores = own.map_or(shared, |_| self.cores.len() as u32);
+            self.cores.extend(own.map(|own| (Cores::new(own), None)));
+        }
+        self
     }
 
     /// The manager gives a task to a node. `joins` says whether it joins an overlay network, `attached` whether the node
@@ -921,9 +952,8 @@ impl Agents {
         container.phase = Phase::Idle;
         let is_lost = container.known.is_some() && !container.state.is_terminal();
         let process = std::mem::replace(&mut container.process, if is_lost { Process::Lost } else { Process::None });
-        if let Some(cores) = &mut self.cores {
-            cores.cancel(cx.now(), task);
-        }
+        let node = container.node as usize;
+        self.stop_work(cx, node, task);
         if process == Process::Serves {
             cx.tell(Fact::Ended(task));
         }
@@ -941,7 +971,7 @@ impl Agents {
                 }
             }
             AgentEvent::Commit => self.commit(cx),
-            AgentEvent::Worked => self.worked(cx),
+            AgentEvent::Worked { cores } => self.worked(cx, cores),
             AgentEvent::Booted { node, cycle } => {
                 if self.nodes[node as usize].cycle == cycle {
                     if std::mem::take(&mut self.nodes[node as usize].has_orphans) {
@@ -990,9 +1020,7 @@ impl Agents {
                     if phase == Phase::Pulling {
                         cx.tell(Fact::ImageUnwanted(task, node));
                     }
-                    if let Some(cores) = &mut self.cores {
-                        cores.cancel(cx.now(), task);
-                    }
+                    self.stop_work(cx, node, task);
                 }
             }
             return;
@@ -1007,7 +1035,7 @@ impl Agents {
                 }
             }
             (Phase::Idle, TaskState::Ready) if container.known > Some(DesiredState::Ready) => {
-                let start = if container.joins { container.start + container.rest().attach } else { container.start };
+                let start = container.start + container.rest().attach;
                 self.work(cx, task, Phase::Starting, start);
                 self.report(cx, task, TaskState::Starting, None);
             }
@@ -1185,8 +1213,7 @@ impl Agents {
         let RareTimings { halt, detach, .. } = container.rest();
         let halt = match end {
             End::Exited | End::Killed | End::Signalled => Span::ZERO,
-            End::Stopped | End::Unhealthy if container.joins => halt + detach,
-            End::Stopped | End::Unhealthy => halt,
+            End::Stopped | End::Unhealthy => halt + detach,
         };
         if std::mem::replace(&mut container.process, Process::None) == Process::Serves {
             cx.tell(Fact::Ended(task));
@@ -1229,35 +1256,57 @@ impl Agents {
     /// A step of a task that keeps a processor busy.
     fn work<E: From<AgentEvent>>(&mut self, cx: &mut Context<E>, task: TaskNo, phase: Phase, work: Span) {
         let Some(container) = self.containers.get_mut(task.row()).and_then(Option::as_mut) else { return };
-        let work = times(work, self.nodes[container.node as usize].slow);
-        match &mut self.cores {
-            None => container.wait(cx, task, phase, work),
-            Some(cores) => {
-                container.phase = phase;
-                container.timer += 1;
-                cores.begin(cx.now(), task, work);
-                self.await_cores(cx);
+        let Daemon { slow, cores: number, .. } = self.nodes[container.node as usize];
+        let work = times(work, slow);
+        let Some((cores, _)) = self.cores.get_mut(number as usize) else {
+            return container.wait(cx, task, phase, work);
+        };
+        match cores.begin(cx.now(), task, work) {
+            Begun::Alone => container.wait(cx, task, phase, work),
+            Begun::Shares(moved) => {
+                for task in moved.into_iter().chain([task]) {
+                    let container = self.containers[task.row()].as_mut().expect("who works exists");
+                    container.timer += 1; // What they waited for by the clock comes later.
+                }
+                self.containers[task.row()].as_mut().expect("as above").phase = phase;
+                self.await_cores(cx, number);
             }
         }
     }
 
-    fn worked<E: From<AgentEvent>>(&mut self, cx: &mut Context<E>) {
-        if self.working != Some(cx.now()) {
+    fn worked<E: From<AgentEvent>>(&mut self, cx: &mut Context<E>, number: u32) {
+        let (_, due) = &mut self.cores[number as usize];
+        if *due != Some(cx.now()) {
             return;
         }
-        self.working = None;
-        while let Some(task) = self.cores.as_mut().and_then(|cores| cores.complete(cx.now())) {
+        *due = None;
+        while let Some(task) = self.cores[number as usize].0.complete(cx.now()) {
             self.step_over(cx, task);
         }
-        self.await_cores(cx);
+        self.await_cores(cx, number);
     }
 
-    fn await_cores<E: From<AgentEvent>>(&mut self, cx: &mut Context<E>) {
-        let next = self.cores.as_ref().and_then(Cores::next);
-        if let Some(next) = next.filter(|&next| self.working != Some(next)) {
-            self.working = Some(next);
-            cx.at(next, AgentEvent::Worked);
+    /// A task needs no processor any more, if it did.
+    fn stop_work<E: From<AgentEvent>>(&mut self, cx: &mut Context<E>, node: usize, task: TaskNo) {
+        let number = self.nodes[node].cores;
+        if let Some((cores, _)) = self.cores.get_mut(number as usize) {
+            cores.cancel(cx.now(), task);
+            self.await_cores(cx, number);
         }
+    }
+
+    /// Who has a core for itself again waits by the clock, and others for the first of them that is done.
+    fn await_cores<E: From<AgentEvent>>(&mut self, cx: &mut Context<E>, number: u32) {
+        let (cores, due) = &mut self.cores[number as usize];
+        for (task, rest) in cores.part(cx.now()) {
+            let timer = self.containers[task.row()].as_ref().expect("who works exists").timer;
+            cx.after(rest, AgentEvent::Step { task, timer });
+        }
+        let next = cores.next();
+        if let Some(next) = next.filter(|&next| *due != Some(next)) {
+            cx.at(next, AgentEvent::Worked { cores: number });
+        }
+        *due = next;
     }
 
     /// Tasks that have containers on a node, in order of assignment.
@@ -1268,9 +1317,7 @@ impl Agents {
     /// Removes a container, whatever it does.
     fn discard<E: From<AgentEvent>>(&mut self, cx: &mut Context<E>, task: TaskNo) {
         let Some(container) = self.containers.get_mut(task.row()).and_then(Option::take) else { return };
-        if let Some(cores) = &mut self.cores {
-            cores.cancel(cx.now(), task);
-        }
+        self.stop_work(cx, container.node as usize, task);
         let node = &mut self.nodes[container.node as usize];
         node.gone += 1;
         if node.tasks.len() <= SHORT || node.gone * 2 > node.tasks.len() {
@@ -1349,13 +1396,16 @@ mod tests {
         let mut overlay = OverlayModel { latency: fixed(1), ..OverlayModel::default() };
         change(&mut daemon, &mut overlay);
         let agents = Agents::new(&daemon, &overlay, ["a", "b"].into_iter(), Seeds::of(1, 1));
+        let agents = agents.with_cores([None, Some(1.0)].into_iter());
         story(&mut Lab { agents, cx: Context::new(), tasks: 0 });
     }
 
     impl Lab {
         fn assign(&mut self, desired: DesiredState, joins: bool, spec: &ContainerSpec, behaviour: Behaviour) -> TaskNo {
             let mut rng = Seeds::of(1, 1).stream(Stream::Task, 0);
-            let life = Life::draw(&self.agents.model, &self.agents.overlay, spec, &behaviour, 1.0, &mut rng);
+            let Agents { model, overlay, .. } = &self.agents;
+            let joining = Joining { networks: u32::from(joins), others: 0 };
+            let life = Life::draw(model, overlay, spec, &behaviour, 1.0, &mut rng).joining(overlay, joining, 1.0);
             let task = TaskNo(self.tasks);
             self.tasks += 1;
             self.agents.assign(&mut self.cx, task, 0, desired, life, joins, true);
@@ -1860,7 +1910,7 @@ mod tests {
     #[test]
     fn daemons_that_share_cores_start_together_more_slowly() {
         with_models(
-            |daemon, _| daemon.cores = Some(2.0),
+            |daemon, _| daemon.cores = CoreModel::Shared(2.0),
             |lab| {
                 for _ in 0..4 {
                     lab.run_one();
@@ -1870,6 +1920,48 @@ mod tests {
                 assert_eq!(started, ["1.301s started 0", "1.301s started 1", "1.301s started 2", "1.301s started 3"]);
             },
         );
+    }
+
+    #[test]
+    fn who_is_left_alone_on_a_core_goes_on_at_its_speed() {
+        with_models(
+            |daemon, _| daemon.cores = CoreModel::Shared(1.0),
+            |lab| {
+                let first = lab.run_one();
+                lab.run_one();
+                // Both are half created at 0.301 s; from then on the second has the core for what is left of 0.1 s.
+                lab.until(0.301);
+                lab.agents.leave_swarm(&mut lab.cx, 1);
+                lab.agents.discard(&mut lab.cx, first);
+                let log = lab.until(10.0);
+                assert!(log.contains(&"0.401s prepared 1".to_string()), "{log:?}");
+                assert!(log.contains(&"0.801s started 1".to_string()), "{log:?}");
+            },
+        );
+    }
+
+    #[test]
+    fn networks_are_work_and_so_is_every_service_on_them() {
+        let overlay = OverlayModel {
+            attach: Law::Fixed(Span::from_millis(300)),
+            detach: Law::Fixed(Span::from_millis(100)),
+            endpoint: Span::from_millis(50),
+            ..OverlayModel::default()
+        };
+        let mut rng = Seeds::of(1, 1).stream(Stream::Task, 0);
+        let life = Life::draw(
+            &DaemonModel::default(),
+            &overlay,
+            &ContainerSpec::default(),
+            &Behaviour::default(),
+            2.0,
+            &mut rng,
+        );
+        let alone = life.clone().joining(&overlay, Joining::default(), 2.0);
+        assert_eq!((alone.rest.attach, alone.rest.detach), (Span::ZERO, Span::ZERO));
+        let crowded = life.joining(&overlay, Joining { networks: 2, others: 10 }, 2.0);
+        assert_eq!(crowded.rest.attach, Span::from_millis(2 * (2 * 300 + 10 * 50)));
+        assert_eq!(crowded.rest.detach, Span::from_millis(2 * 2 * 100));
     }
 
     #[test]

@@ -39,10 +39,22 @@ pub struct OverlayModel {
     pub unreachable: Span,
     /// Pause between leaving the mesh and the stop signal (moby: 2 s), for tasks on an overlay network.
     pub leave: Span,
-    /// What it takes to start a container on overlay networks, beside its start, and to stop it, beside its stop.
+    /// What each overlay network of a container takes when it is started, beside its start, and when it is stopped, beside its stop.
     pub attach: Law,
     /// See there.
     pub detach: Law,
+    /// What a container that is started takes for every other service of its networks, which its sandbox balances load to (libnetwork
+    /// up to Docker 18.06: rules of IPVS and iptables in every container).
+    pub endpoint: Span,
+}
+
+/// What the networks of a service mean to the engine that starts one of its containers.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Joining {
+    /// Overlay networks that it joins, the ingress network included.
+    pub networks: u32,
+    /// Other services on them.
+    pub others: u32,
 }
 
 impl Default for OverlayModel {
@@ -55,6 +67,7 @@ impl Default for OverlayModel {
             leave: Span::from_secs(2),
             attach: Law::Fixed(Span::ZERO),
             detach: Law::Fixed(Span::ZERO),
+            endpoint: Span::ZERO,
         }
     }
 }
@@ -94,6 +107,7 @@ pub struct Overlay {
 struct Network {
     /// `None`: the pool was used up, no address is ever available.
     subnet: Option<Subnet>,
+    services: u32,
     nodes: BTreeMap<usize, Balancer>,
 }
 
@@ -139,7 +153,7 @@ impl Overlay {
         {
             let subnet = subnet.or_else(|| pool.next()).map(|(address, length)| Subnet::new(address, length));
             names.insert(name.to_string(), networks.len());
-            networks.push(Network { subnet, nodes: BTreeMap::new() });
+            networks.push(Network { subnet, services: 0, nodes: BTreeMap::new() });
         }
         for node in 0..nodes {
             networks[0].balance(node);
@@ -161,13 +175,13 @@ impl Overlay {
     pub fn create_network(&mut self, plan: &NetworkPlan) {
         let subnet = plan.subnet.or_else(|| self.pool.next()).map(|(address, length)| Subnet::new(address, length));
         self.names.insert(plan.name.clone(), self.networks.len());
-        self.networks.push(Network { subnet, nodes: BTreeMap::new() });
+        self.networks.push(Network { subnet, services: 0, nodes: BTreeMap::new() });
     }
 
     /// A network that nobody uses is removed. Its subnet is not given out again, as long as the pool has others.
     pub fn remove_network(&mut self, name: &str) {
         if let Some(row) = self.names.remove(name) {
-            self.networks[row] = Network { subnet: None, nodes: BTreeMap::new() };
+            self.networks[row] = Network { subnet: None, services: 0, nodes: BTreeMap::new() };
         }
     }
 
@@ -198,12 +212,17 @@ impl Overlay {
         self.remove_service(cx, id);
         let mut service = Service { networks, virtual_ips, ports, has_ports: false, addresses: None };
         service.allocate(&mut self.networks, &mut self.ports);
+        service.networks.iter().for_each(|&row| self.networks[row].services += 1);
         self.services.insert(id, service);
     }
 
     /// A service is removed.
     pub fn remove_service<E>(&mut self, cx: &mut Context<E>, id: ServiceId) {
         let Some(service) = self.services.remove(&id) else { return };
+        for &row in service.networks.iter() {
+            // A network that was removed in the meantime has none.
+            self.networks[row].services = self.networks[row].services.saturating_sub(1);
+        }
         if service.has_ports {
             (0..3).for_each(|kind| self.ports[kind] += service.ports[kind]);
         }
@@ -213,9 +232,11 @@ impl Overlay {
         }
     }
 
-    /// Whether a task of the service joins an overlay network.
-    pub fn joins(&self, service: ServiceId) -> bool {
-        self.services.get(&service).is_some_and(|service| !service.networks.is_empty())
+    /// What a task of the service joins.
+    pub fn joining(&self, service: ServiceId) -> Joining {
+        let networks = self.services.get(&service).map_or(&[][..], |service| &service.networks);
+        let others = networks.iter().map(|&row| self.networks[row].services.saturating_sub(1)).sum();
+        Joining { networks: networks.len() as u32, others }
     }
 
     /// A task is created. The answer says whether it has its addresses; if not, [`Fact::Allocated`]
@@ -496,11 +517,11 @@ mod tests {
         let mut spec = ServiceSpec::new("web", "web");
         spec.endpoint.ports.push(Port { target: 80, published: 80, ..Port::default() });
         overlay.add_service(&mut Context::<()>::new(), ServiceId::from_index(0), &spec);
-        assert!(overlay.joins(ServiceId::from_index(0)));
+        assert_eq!(overlay.joining(ServiceId::from_index(0)), Joining { networks: 1, others: 0 });
         // Gateway, three nodes, one virtual address.
         assert_eq!(overlay.addresses_peak(), 5);
         overlay.add_service(&mut Context::<()>::new(), ServiceId::from_index(1), &ServiceSpec::new("batch", "batch"));
-        assert!(!overlay.joins(ServiceId::from_index(1)));
+        assert_eq!(overlay.joining(ServiceId::from_index(1)), Joining::default());
     }
 
     /// A service of name and number on network `net`, whose subnet is a /29: five addresses beside the gateway.

@@ -127,6 +127,8 @@ pub struct NodePlan {
     pub spec: Arc<NodeSpec>,
     /// Bytes per second that its network interface carries in each direction; `None` is unlimited.
     pub bandwidth: Option<u64>,
+    /// CPU cores on which its engine works, if they are others than [`DaemonModel::cores`] and its CPUs say.
+    pub cores: Option<f64>,
 }
 
 /// What a stack brings beside its services.

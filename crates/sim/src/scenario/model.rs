@@ -10,6 +10,7 @@ use super::{
     DaemonModel, GossipModel, HeartbeatModel, ManagersModel, Mirror, Models, OverlayModel, PullLimit, RegistryModel,
 };
 use crate::engine::law::Law;
+use crate::model::cores::CoreModel;
 use crate::model::pace::PaceModel;
 
 pub(super) const MANAGERS: &[&str] =
@@ -52,7 +53,8 @@ pub(super) const REGISTRY: &[&str] = &[
 ];
 const MIRRORS: &[(&str, Mirror)] = &[("none", Mirror::None), ("rack", Mirror::Rack), ("all", Mirror::All)];
 pub(super) const LIMIT: &[&str] = &["pulls", "window"];
-pub(super) const OVERLAY: &[&str] = &["ideal", "pool", "subnet", "latency", "unreachable", "leave", "attach", "detach"];
+pub(super) const OVERLAY: &[&str] =
+    &["ideal", "pool", "subnet", "latency", "unreachable", "leave", "attach", "detach", "endpoint"];
 pub(super) const HEARTBEAT: &[&str] = &["period", "jitter", "grace", "slack", "look", "unknown"];
 
 /// Named sets of parameters, calibrated on real swarms: a scenario's own tables come on top of them.
@@ -174,7 +176,7 @@ fn daemon(table: &Table<'_>, base: DaemonModel) -> DaemonModel {
             halt: AT_ONCE,
             kill: AT_ONCE,
             notice: AT_ONCE,
-            cores: None,
+            cores: CoreModel::Unlimited,
             pace: PaceModel::default(),
             boot: AT_ONCE,
             restart: AT_ONCE,
@@ -194,7 +196,7 @@ fn daemon(table: &Table<'_>, base: DaemonModel) -> DaemonModel {
         halt: table.read("halt", Value::law).unwrap_or(base.halt),
         kill: table.read("kill", Value::law).unwrap_or(base.kill),
         notice: table.read("notice", Value::law).unwrap_or(base.notice),
-        cores: table.read("cores", |value| value.number(0.01..=1e6)).or(base.cores),
+        cores: table.read("cores", |value| value.number(0.01..=1e6)).map_or(base.cores, CoreModel::Shared),
         pace: PaceModel {
             run_spread: spread(table, "run_spread").unwrap_or(base.pace.run_spread),
             machine_spread: spread(table, "machine_spread").unwrap_or(base.pace.machine_spread),
@@ -258,6 +260,7 @@ fn overlay(table: &Table<'_>, base: OverlayModel) -> OverlayModel {
             leave: Span::ZERO,
             attach: AT_ONCE,
             detach: AT_ONCE,
+            endpoint: Span::ZERO,
             ..base
         }
     } else {
@@ -278,6 +281,7 @@ fn overlay(table: &Table<'_>, base: OverlayModel) -> OverlayModel {
         leave: table.read("leave", Value::duration).unwrap_or(base.leave),
         attach: table.read("attach", Value::law).unwrap_or(base.attach),
         detach: table.read("detach", Value::law).unwrap_or(base.detach),
+        endpoint: table.read("endpoint", Value::duration).unwrap_or(base.endpoint),
     }
 }
 

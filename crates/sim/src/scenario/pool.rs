@@ -16,6 +16,7 @@ pub(super) const POOL: &[&str] = &[
     "name",
     "count",
     "cpus",
+    "cores",
     "memory",
     "role",
     "availability",
@@ -123,6 +124,7 @@ fn read_pool(
         }),
     };
     let bandwidth = pool.read("network", Value::rate).unwrap_or(network);
+    let cores = pool.read("cores", |value| value.number(0.01..=1e6));
     let labels = pool.read("labels", label_patterns).unwrap_or_default();
     let engine_labels = pool.read("engine_labels", label_patterns).unwrap_or_default();
     if NAMED as u64 / count.max(1) < (labels.len() + engine_labels.len()) as u64 {
@@ -157,7 +159,7 @@ fn read_pool(
             description.hostname.clone_from(&spec.id);
             description.engine_labels = engine;
         }
-        nodes.push(NodePlan { pool: name.to_string(), spec: spec.into(), bandwidth });
+        nodes.push(NodePlan { pool: name.to_string(), spec: spec.into(), bandwidth, cores });
     }
 }
 

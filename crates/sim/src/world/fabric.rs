@@ -12,7 +12,8 @@ use super::Cx;
 use super::control::Records;
 use crate::engine::rng::{Seeds, Stream, part};
 use crate::fact::{Fact, NetworkFault, TaskNo};
-use crate::model::agent::{Agents, Exit, Life};
+use crate::model::agent::{Agents, DaemonModel, Exit, Life};
+use crate::model::cores::CoreModel;
 use crate::model::failure::{self, FailureEvent, Failures, PowerChange};
 use crate::model::gossip::{Gossip, Subject};
 use crate::model::image::{Images, Totals};
@@ -47,6 +48,14 @@ pub(super) struct Fabric {
     changes: Vec<PowerChange>,
 }
 
+/// The cores that a node has for itself: what its pool says, or else its CPUs unless machines share. One that declares no CPUs
+/// is not limited.
+fn own_cores(node: &NodePlan, daemon: &DaemonModel) -> Option<f64> {
+    let cpus = node.spec.description.as_ref().map_or(0, |description| description.resources.nano_cpus);
+    let declared = (0 < cpus && daemon.cores == CoreModel::Own).then_some(cpus as f64 / 1e9);
+    node.cores.or(declared)
+}
+
 /// Requests go by the links of the nodes.
 impl requests::Network for Links {
     fn entry(&self, node: usize) -> Option<usize> {
@@ -70,7 +79,8 @@ impl Fabric {
         (0..count).filter(|node| is_there(*node)).for_each(|node| overlay.join(node));
         Fabric {
             seeds,
-            agents: Agents::new(&models.daemon, &models.overlay, names, seeds),
+            agents: Agents::new(&models.daemon, &models.overlay, names, seeds)
+                .with_cores(scenario.nodes.iter().map(|node| own_cores(node, &models.daemon))),
             images: Images::new(&models.registry, &scenario.images, bandwidths)
                 .with_racks(&racks(scenario))
                 .with_paces(&paces, line),
@@ -218,10 +228,11 @@ impl Fabric {
             behaviour.exit = Some(*exit);
         }
         let models = &self.scenario.models;
-        let life = Life::draw(&models.daemon, &models.overlay, container, &behaviour, self.paces[node], &mut rng);
+        let (joining, pace) = (self.overlay.joining(task.service), self.paces[node]);
+        let life = Life::draw(&models.daemon, &models.overlay, container, &behaviour, pace, &mut rng);
+        let life = life.joining(&models.overlay, joining, pace);
         let attached = self.overlay.assign(number, node);
-        let joins = self.overlay.joins(task.service);
-        self.agents.assign(cx, number, node, task.desired, life, joins, attached);
+        self.agents.assign(cx, number, node, task.desired, life, 0 < joining.networks, attached);
     }
 
     /// A task serves or does not any more: its node tells the others.

@@ -252,6 +252,7 @@ impl Writer {
             writer.maybe_span(&mut overlay, "leave", low, high);
             writer.maybe_law(&mut overlay, "attach", low, high);
             writer.maybe_law(&mut overlay, "detach", low, high);
+            writer.maybe_span(&mut overlay, "endpoint", low, high / 100);
             overlay
         });
         if long || self.dice.maybe() {
@@ -507,6 +508,7 @@ impl Writer {
             (1..=count).map(|i| format!("{name}-{i}")).collect()
         };
         self.maybe(pool, "cpus", |writer| writer.dice.cpus());
+        self.maybe(pool, "cores", |writer| if writer.dice.is_edge() { 0.01 } else { writer.dice.number(0.5, 8.0) });
         self.maybe(pool, "memory", |writer| writer.dice.size(64 << 20, 16 << 30));
         self.maybe(pool, "generic", |writer| {
             let gpus = writer.dice.amount(0..=4, &[0, 1, i64::MAX as u64]);

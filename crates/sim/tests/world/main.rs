@@ -1,6 +1,7 @@
 //! Whole runs: small clusters whose story is known, and laws that hold for every run.
 
 mod clones;
+mod contention;
 mod door;
 mod leaders;
 mod orders;
@@ -46,6 +47,7 @@ fn cluster(nodes: usize) -> Scenario {
         }
         .into(),
         bandwidth: None,
+        cores: None,
     };
     let daemon = DaemonModel {
         create: fixed(200),
