@@ -43,6 +43,8 @@ use crate::digest::Digest;
 use crate::metrics::Outcome;
 pub use crate::model::agent::Doing;
 pub use crate::model::overlay::NetworkUse;
+#[cfg(doc)]
+use crate::order::Receipt;
 use crate::order::{Answer, Order, Record};
 use crate::scenario::Scenario;
 use crate::world::World;
@@ -246,6 +248,17 @@ impl Simulation {
     /// Whether anybody can decide.
     pub fn is_led(&self) -> bool {
         self.world.is_led()
+    }
+
+    /// What a client hears now that asks the managers what there is (`docker service ls`): [`Receipt::Done`] if it gets its list,
+    /// be it from a leader that has lost its majority and does not know yet, which for orders is [`Receipt::Waits`]; and
+    /// `Waits` if nobody leads that it could be asked.
+    ///
+    /// # Errors
+    ///
+    /// What Docker says without a leader or a manager.
+    pub fn asked(&self) -> Answer {
+        self.world.asked()
     }
 
     /// Every node of the scenario, those too that are not in the cluster.

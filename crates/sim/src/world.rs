@@ -491,6 +491,11 @@ impl World {
         self.control.managers.lead()
     }
 
+    /// What a client hears that asks the managers for a list.
+    pub fn asked(&self) -> Answer {
+        door::asked(&self.control, self.cx.now())
+    }
+
     /// The machine that bears a name.
     pub fn machine_named(&self, name: &str) -> Option<usize> {
         self.control.machine_named(name)

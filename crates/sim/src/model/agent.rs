@@ -18,6 +18,7 @@ use sched::spec::ContainerSpec;
 use sched::{DesiredState, Span, TaskState, Time};
 
 use self::health::{HealthOutcome, HealthPlan};
+use self::session::Calls;
 use super::cores::{Begun, CoreModel, Cores};
 use super::links::LinkImpairment;
 use super::overlay::{Joining, OverlayModel};
@@ -161,6 +162,8 @@ impl Default for DaemonModel {
 const STEP_RETRY: Span = Span::from_secs(1);
 /// moby executor: a task waits this long for its node's network attachments.
 const ATTACHMENT_WAIT: Span = Span::from_secs(30);
+/// moby `daemon/cluster/executor/container/adapter.go`, `waitNodeAttachments`: so often it looks whether they are there.
+const ATTACHMENT_POLL: Span = Span::from_millis(100);
 /// SwarmKit `agent/session.go`: a heartbeat without an answer is given up.
 const TIMEOUT: Span = Span::from_secs(5);
 /// SwarmKit `api/defaults`: from the stop signal to the kill.
@@ -393,7 +396,8 @@ struct Container {
     create: Span,
     start: Span,
     stop: Span,
-    /// While its image is awaited, until when nobody looks for it; once it is started, since when its process lives.
+    /// While networks are awaited, since when; while its image is, until when nobody looks for it; once it is started, since when
+    /// its process lives.
     clock: Time,
     rare: Option<Box<Rare>>,
     /// The commit that has its newest report, and where.
@@ -669,8 +673,8 @@ impl Agents {
         let Some(container) = self.container(task) else { return };
         container.attached = true;
         if container.phase == Phase::Attaching {
-            container.timer += 1;
-            self.pull(cx, task);
+            let asked = (cx.now() - container.clock).as_nanos() % ATTACHMENT_POLL.as_nanos();
+            container.wait(cx, task, Phase::Attaching, Span::from_nanos(ATTACHMENT_POLL.as_nanos() - asked));
         }
     }
 
@@ -851,7 +855,7 @@ impl Agents {
         }
         let daemon = &self.nodes[node];
         let mut rng = self.seeds.stream(Stream::Link, part(daemon.entity, u64::from(daemon.link)));
-        let next = session::next_call(daemon.calls, cx.now(), self.overlay.unreachable, &mut rng);
+        let next = session::next_call(daemon.calls, cx.now(), Calls::Wait(self.overlay.unreachable), &mut rng);
         cx.at(next, AgentEvent::Booted { node: node as u32, cycle: daemon.cycle });
     }
 
@@ -1048,6 +1052,7 @@ impl Agents {
         let Some(container) = self.container(task) else { return };
         let attached = container.attached;
         if !attached {
+            container.clock = cx.now();
             container.wait(cx, task, Phase::Attaching, ATTACHMENT_WAIT);
         }
         self.report(cx, task, TaskState::Preparing, None);
@@ -1096,6 +1101,7 @@ impl Agents {
         match std::mem::replace(&mut container.phase, Phase::Idle) {
             Phase::Idle | Phase::Pulling => unreachable!("nothing is timed"),
             Phase::Accepting => self.prepare(cx, task),
+            Phase::Attaching if container.attached => self.pull(cx, task),
             Phase::Attaching => self.not_attached(cx, task),
             Phase::Resuming => self.create(cx, task),
             Phase::Creating => {

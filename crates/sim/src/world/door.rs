@@ -69,17 +69,35 @@ pub(super) struct Door<'w> {
 
 type Done = Result<(), Refusal>;
 
+/// Somebody asks what there is. A leader without a majority answers from its store until it gives up, other managers look for one as
+/// they do for orders.
+pub(super) fn asked(control: &Control, now: Time) -> Answer {
+    match control.managers.response(now) {
+        Response::Leads | Response::Written => Ok(Receipt::Done),
+        Response::Waits => Ok(Receipt::Waits),
+        response @ (Response::Refused | Response::Nobody) => Err(refusal(control, response)),
+    }
+}
+
+/// Why nobody takes an order.
+fn refusal(control: &Control, response: Response) -> Refusal {
+    match response {
+        Response::Nobody if !control.managers.is_founded() => Refusal::new(NO_MANAGER),
+        Response::Nobody => Refusal::no_manager_answers(),
+        _ => Refusal::new(NO_LEADER),
+    }
+}
+
 impl Door<'_> {
     /// Somebody orders something, and what can be done of it at once is done. `number` is that of the order among those of
     /// its client: its chance, and the cause of what it breaks.
     pub(super) fn order(&mut self, by: Client, order: Order, number: u32) -> Answer {
         if order.giver() == Giver::Operator {
             let now = self.cx.now();
-            let refusal = match self.control.managers.response(now) {
+            let response = self.control.managers.response(now);
+            let refusal = match response {
                 Response::Leads => None,
-                Response::Refused => Some(Refusal::new(NO_LEADER)),
-                Response::Nobody if !self.control.managers.is_founded() => Some(Refusal::new(NO_MANAGER)),
-                Response::Nobody => Some(Refusal::no_manager_answers()),
+                Response::Refused | Response::Nobody => Some(refusal(self.control, response)),
                 waits @ (Response::Written | Response::Waits) => {
                     let is_written = waits == Response::Written;
                     let waiting = self.book.hung;

@@ -234,13 +234,19 @@ fn orders_without_a_leader_hang_and_end_in_the_words_of_docker() {
         run.run_until(lost + Span::from_secs(secs));
         run.order(Order::Scale("web".into(), secs))
     };
-    // The leader writes it down and waits for the others, until it gives up after 10 to 20 of its ticks.
+    // The leader writes it down and waits for the others, until it gives up after 10 to 20 of its ticks. So long it answers whoever
+    // asks what there is.
     assert_eq!(after(&mut run, 0), Ok(Receipt::Waits));
+    assert_eq!(run.asked(), Ok(Receipt::Done));
+    run.run_until(lost + Span::from_secs(9));
+    assert_eq!(run.asked(), Ok(Receipt::Done));
     // The next one is asked for by a manager that knows of no leader, and looks for one until the time of the call is up.
     assert_eq!(after(&mut run, 21), Ok(Receipt::Waits));
+    assert_eq!(run.asked(), Ok(Receipt::Waits));
     // And ten ticks after it knows of none it does not look any more.
     let refusal = after(&mut run, 32).expect_err("it is refused");
     assert!(refusal.to_string().starts_with("The swarm does not have a leader."), "{refusal}");
+    assert_eq!(run.asked(), Err(refusal));
     // Half a minute of work on the way back, then one of three leads and whatever waits is done.
     run.run_until(lost + Span::from_secs(60));
     let answers: Vec<(f64, String)> = run

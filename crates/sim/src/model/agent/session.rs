@@ -17,9 +17,19 @@ pub(super) const ASSIGNMENTS_MAX: usize = 100;
 const BACKOFF_BASE: Span = Span::from_millis(100);
 const BACKOFF_MAX: Span = Span::from_secs(8);
 
-/// When an agent whose calls have had no answer since `first` calls next, seen from `now`. A call that cannot reach anybody takes
-/// `unreachable` to fail; one that is under way gets through. Before `first` the agent still has its session.
-pub fn next_call(first: Time, now: Time, unreachable: Span, rng: &mut ChaCha8Rng) -> Time {
+/// What becomes of calls to managers that have no answer to give.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Calls {
+    /// They cannot reach anybody, and take so long to fail; one that is under way gets through when that changes.
+    Wait(Span),
+    /// They are passed on to a leader who is not there any more, and take so long to fail, whatever happens meanwhile (SwarmKit
+    /// `agent/session.go`, `session initiation timed out`).
+    Hang(Span),
+}
+
+/// When an agent whose calls have had no answer since `first` calls next, seen from `now`. Before `first` the agent still has its
+/// session.
+pub fn next_call(first: Time, now: Time, calls: Calls, rng: &mut ChaCha8Rng) -> Time {
     if now < first {
         return now;
     }
@@ -30,8 +40,9 @@ pub fn next_call(first: Time, now: Time, unreachable: Span, rng: &mut ChaCha8Rng
         if now <= at {
             return at;
         }
-        at += unreachable;
-        if now <= at {
+        let (Calls::Wait(takes) | Calls::Hang(takes)) = calls;
+        at += takes;
+        if now <= at && calls == Calls::Wait(takes) {
             return now;
         }
     }

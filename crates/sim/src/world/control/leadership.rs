@@ -8,13 +8,13 @@ use super::{Control, Cx};
 use crate::engine::chance::unit;
 use crate::engine::rng::{Stream, entity, part};
 use crate::fact::{Fact, NetworkFault};
-use crate::model::agent::session;
+use crate::model::agent::session::{self, Calls};
 use crate::model::heartbeat;
 use crate::model::links::Links;
 use crate::world::Event;
 use sched::spec::NodeState;
 
-/// SwarmKit `agent/session.go`: an agent gives its session up when a heartbeat had no answer for so long.
+/// SwarmKit `agent/session.go`: an agent gives its session up when a heartbeat had no answer for so long, and a call.
 const UNANSWERED: Span = Span::from_secs(5);
 
 /// Which agents have a session with the leader of now, and what the others have to say.
@@ -152,10 +152,14 @@ impl Control {
     }
 
     /// A new leader takes over from what the store holds. Agents that are up call it, each when its back-off under way is over
-    /// (SwarmKit `agent/agent.go`); calls before that were answered by other managers that there is no leader.
+    /// (SwarmKit `agent/agent.go`). Calls before that failed at once, or hung if the leader had gone without a word: managers that
+    /// have not noticed pass them on to it.
     fn lead(&mut self, cx: &mut Cx) {
         self.sessions.leader += 1;
-        self.sessions.cut_off = None;
+        let calls = match self.sessions.cut_off.take() {
+            Some(_) => Calls::Hang(UNANSWERED),
+            None => Calls::Wait(Span::ZERO),
+        };
         self.manager.change_leader(cx.now(), &mut self.commands);
         let leader = self.sessions.leader;
         let scenario = Arc::clone(&self.scenario);
@@ -172,7 +176,7 @@ impl Control {
                 let failed = self.sessions.calls[node];
                 let due = match scenario.models.managers.backoff {
                     Some(law) => cx.now() + law.sample(&mut rng),
-                    None => session::next_call(failed, cx.now().max(failed), Span::ZERO, &mut rng),
+                    None => session::next_call(failed, cx.now().max(failed), calls, &mut rng),
                 };
                 cx.at(due, Event::Rejoin { node: node as u32, leader });
             }
