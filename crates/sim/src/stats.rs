@@ -4,10 +4,11 @@
 //! finite are left out everywhere. With fewer than two observations there is no interval, and none is invented.
 
 use std::fmt;
+use std::str::FromStr;
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
-use statrs::distribution::{ContinuousCDF, Normal, StudentsT};
+use statrs::distribution::{Binomial, ContinuousCDF, DiscreteCDF, Normal, StudentsT};
 
 /// Confidence of all intervals.
 pub const CONFIDENCE: f64 = 0.95;

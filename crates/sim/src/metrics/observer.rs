@@ -442,6 +442,7 @@ impl Observer {
     pub fn kept(&self) -> (u64, u64, u64) {
         let samples =
             self.window.served.len() + self.window.failovers.len() + self.window.rounds.len() + self.series.samples();
+        let samples = samples + self.jobs.samples();
         (self.tasks.len() as u64, self.marks.0.len() as u64, samples as u64)
     }
 

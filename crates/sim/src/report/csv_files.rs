@@ -17,7 +17,7 @@ use super::folder::{self, MANIFEST, Stage};
 use super::manifest::Manifest;
 use super::results::{OfRun, PairedRow, Results, Runs, SeriesRow, SummaryRow};
 use super::text;
-use crate::metrics::{Band, Mark, NodeRow, ServiceRow, TaskRow};
+use crate::metrics::{Band, CLASS_METRICS, ClassRow, JobRow, Mark, NodeRow, ServiceRow, TaskRow};
 use crate::outside::{self, Plain, open_plain};
 use crate::stats::{Humps, Kind, Paired, Summary};
 

@@ -6,7 +6,9 @@ use smol_str::SmolStr;
 
 use super::compare::PairRow;
 use super::manifest::Manifest;
-use crate::metrics::{Band, Mark, Metric, NodeRow, Outcome, Point, ServiceRow, TaskRow};
+use crate::metrics::{
+    Band, CLASS_METRICS, ClassRow, JobRow, Mark, Metric, NodeRow, Outcome, Point, ServiceRow, TaskRow, class_metric,
+};
 use crate::stats::{self, Paired, Summary};
 
 /// Above this many rows `tasks.csv`, `nodes.csv`, `services.csv`, `jobs.csv` and `marks.csv` hold replication 1 of each strategy only.
@@ -294,14 +296,18 @@ fn within_limit<T>(runs: &mut Vec<OfRun<T>>, left_out: usize, stay: impl Fn(&T) 
 fn summary(runs: &Runs, manifest: &Manifest, metrics: &[Metric]) -> Vec<SummaryRow> {
     // The text of a seed is always a number; a bootstrap without it is as good.
     let (strategies, seed) = (&manifest.strategies, manifest.seed.parse().unwrap_or(0));
-    let rows = metrics.iter().flat_map(|metric| strategies.iter().map(move |strategy| (metric, strategy)));
+    let known = |name: &str| {
+        let name = class_metric(name).map_or(name, |(_, metric)| metric);
+        metrics.iter().find(|metric| metric.name == name)
+    };
+    let rows = runs.metrics.iter().flat_map(|metric| strategies.iter().map(move |strategy| (metric, strategy)));
     rows.map(|(metric, strategy)| SummaryRow {
         strategy: strategy.clone(),
-        metric: metric.name.into(),
-        unit: metric.unit.into(),
+        metric: metric.clone(),
+        unit: known(metric).map_or("", |metric| metric.unit).into(),
         summary: Summary::within(
-            runs.values(metric.name, strategy).filter_map(|(_, value)| value),
-            metric.range(),
+            runs.values(metric, strategy).filter_map(|(_, value)| value),
+            known(metric).map_or((f64::NEG_INFINITY, f64::INFINITY), Metric::range),
             seed,
         ),
     })

@@ -208,7 +208,9 @@ fn outcome(size: Size, at: usize, strategy: &str, replication: u32) -> Outcome {
             mark(1500.0, "up", "rack=r1 up (5 nodes)"),
         ],
         settled_s: Some(60.0),
-        left_out: [0; 4],
+        left_out: [0; 5],
+        classes: vec![],
+        jobs: vec![],
         trace: Default::default(),
         failed: None,
     }
