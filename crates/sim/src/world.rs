@@ -342,6 +342,9 @@ impl World {
             cx.at(plan.at, Event::Deploy(row as u32));
         }
         Script::start(scenario, cx);
+        if scenario.until.is_some() && scenario.warm_up == Span::ZERO {
+            self.script.bound();
+        }
         control.workload.start(cx);
         fabric.requests.start(cx);
         control.start(cx);
@@ -398,7 +401,12 @@ impl World {
                 self.door().paced(&script, number);
                 self.script = script;
             }
-            Event::WarmedUp => self.observer.warmed_up(now, fabric.images.totals_by(now)),
+            Event::WarmedUp => {
+                self.observer.warmed_up(now, fabric.images.totals());
+                if scenario.until.is_some() {
+                    self.script.bound();
+                }
+            }
             Event::Sample => {
                 cx.tell(Fact::Sampled(fabric.images.sent_by(now)));
                 if scenario.sample != Span::ZERO {
@@ -460,6 +468,10 @@ impl World {
             }
         }
         script.look(scenario, cx, control);
+        if script.is_over() && self.ending.is_none() {
+            observer.ended_early(now);
+            self.ending = Some(Ending { at: now, failed: None });
+        }
         control.arm(cx);
     }
 }

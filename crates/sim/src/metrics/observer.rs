@@ -79,6 +79,8 @@ pub struct Observer {
     /// Since when all services have what they want, if they have.
     settled: Option<Time>,
     converged: Option<Time>,
+    /// When the condition held that ends the run.
+    ended_early: Option<Time>,
 }
 
 /// What came to pass since the last scripted event.
@@ -354,6 +356,7 @@ impl Observer {
             first_settled: None,
             settled: Some(Time::ZERO),
             converged: None,
+            ended_early: None,
             scenario,
         }
     }
@@ -749,6 +752,7 @@ impl Observer {
         }
         let node = &mut self.nodes[record.node.expect("what runs has a node").index()];
         node.running += 1;
+        let is_first = node.running == 1;
         node.running_max = node.running_max.max(node.running);
         if node.eligible {
             self.balance.change(now, node.running - 1, node.running);
@@ -766,6 +770,9 @@ impl Observer {
                 self.window.count_failover(service, now - lost);
             }
         }
+        if is_first {
+            self.window.used.add(now, 1);
+        }
         self.running += 1;
         self.change(now, service, |service| service.running += 1);
     }
@@ -780,6 +787,9 @@ impl Observer {
         let service = self.slots[record.slot as usize].service as usize;
         let node = &mut self.nodes[record.node.expect("what runs has a node").index()];
         node.running -= 1;
+        if node.running == 0 {
+            self.window.used.add(now, -1);
+        }
         if node.eligible {
             self.balance.change(now, node.running + 1, node.running);
         }
@@ -901,6 +911,11 @@ impl Observer {
         {
             self.window.updates.add(now.since(status.started));
         }
+    }
+
+    /// The condition holds that ends the run.
+    pub fn ended_early(&mut self, now: Time) {
+        self.ended_early = Some(now);
     }
 
     /// The warm-up is over: counting begins.

@@ -70,6 +70,8 @@ pub struct Scenario {
     pub replications: u32,
     /// Simulated time.
     pub duration: Span,
+    /// A run ends when this holds for the first time after the warm-up, if it holds before the end.
+    pub until: Option<Condition>,
     /// Metrics are counted from here on; zero for terminating experiments.
     pub warm_up: Span,
     /// Length of the intervals in `series.csv`.
@@ -200,6 +202,8 @@ pub enum Condition {
     Down(usize),
     /// The managers know that a node is ready.
     Ready(usize),
+    /// So many of these machines or more have no power.
+    Powerless(u64, Arc<[usize]>),
 }
 
 /// How far an update is.

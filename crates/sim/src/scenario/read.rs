@@ -25,6 +25,7 @@ pub(super) const SCENARIO: &[&str] = &[
     "replications",
     "duration",
     "warm_up",
+    "until",
     "sample",
     "strategies",
     "strategy",
@@ -116,6 +117,7 @@ fn read(path: &Path, text: &str, table: &Table<'_>) -> Scenario {
     let has_operators = ["scaling", "release"].iter().any(|key| table.get(key).is_some());
     let is_open = has_managers || has_operators || !models.managers.founded;
     let script = script::Script::new(&selectors, &services, &stacks, Time::ZERO + duration, is_open);
+    let until = table.get("until").and_then(|value| script.holds(&value));
     let mut script = script.read(&events);
     script.extend(deployed_again(table, &stacks, Time::ZERO + duration));
     let windows = table.tables("maintenance", script::MAINTENANCE);
@@ -143,6 +145,7 @@ fn read(path: &Path, text: &str, table: &Table<'_>) -> Scenario {
         title: table.read("title", Value::text).unwrap_or(&name).to_string(),
         name,
         description: table.read("description", Value::text).unwrap_or_default().trim().to_string(),
+        until,
         seed: table.read("seed", |value| value.count(0..=u64::MAX)).unwrap_or(1),
         replications: u32::try_from(replications).unwrap_or(1),
         duration,

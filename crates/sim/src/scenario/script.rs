@@ -121,7 +121,7 @@ fn form_of(text: &str) -> Option<&'static str> {
 /// What a condition looks like.
 const CONDITIONS: &str = "a condition such as \"web converged\", \"batch completed\", \"update of web paused\" (or started, \
                           completed, rolled back), \"leader lost\", \"leader elected\", \"majority lost\", \"majority back\", \
-                          \"node-1 down\" or \"node-1 ready\"";
+                          \"node-1 down\", \"node-1 ready\" or \"2 of role=manager without power\"";
 
 /// Maintenance windows: nodes are drained one after another, perhaps switched off, and active again at the end of theirs.
 pub(super) fn maintenance(tables: &[Table<'_>], nodes: &Selectors<'_>, end: Time) -> Vec<Scripted> {
@@ -338,10 +338,14 @@ impl<'a> Script<'a> {
             }
             return event.map(Condition::Happened);
         }
-        let value = table.get("when")?;
+        self.holds(&table.get("when")?)
+    }
+
+    /// A condition in words.
+    pub fn holds(&self, value: &Value<'_>) -> Option<Condition> {
         let text = value.text()?;
         let words: Vec<&str> = text.split_whitespace().collect();
-        let service = |name: &str| self.service(&value, name);
+        let service = |name: &str| self.service(value, name);
         let node = |name: &str| {
             let row = self.nodes.row(name);
             if row.is_none() {
@@ -358,6 +362,16 @@ impl<'a> Script<'a> {
             [name, "completed"] => service(name).map(Condition::Completed),
             [name, "down"] => node(name).map(Condition::Down),
             [name, "ready"] => node(name).map(Condition::Ready),
+            [count, "of", selector @ .., "without", "power"] if !selector.is_empty() => {
+                let nodes = self.nodes.rows_of_text(value, &selector.join(" "), &[]);
+                let most = nodes.len() as u64;
+                match count.parse().ok().filter(|count| (1..=most).contains(count)) {
+                    Some(count) => Some(Condition::Powerless(count, nodes.into())),
+                    // Nodes that are not there have their complaint.
+                    None if most == 0 => None,
+                    None => value.expected(format!("a number from 1 to {most} before `of`")),
+                }
+            }
             [what @ ("update" | "rollback"), "of", name, end @ ..] => {
                 let end = match (*what, end) {
                     ("update", ["started"]) => UpdateEnd::Started,
@@ -366,11 +380,11 @@ impl<'a> Script<'a> {
                     ("update", ["rolled", "back"]) | ("rollback", ["completed"]) => UpdateEnd::RolledBack,
                     ("rollback", ["started"]) => UpdateEnd::RollbackStarted,
                     ("rollback", ["paused"]) => UpdateEnd::RollbackPaused,
-                    _ => return no_condition(&value, &words),
+                    _ => return no_condition(value, &words),
                 };
                 service(name).map(|name| Condition::Update(name, end))
             }
-            _ => no_condition(&value, &words),
+            _ => no_condition(value, &words),
         }
     }
 

@@ -34,6 +34,9 @@ pub(super) struct Script {
     elected: bool,
     lost_majority: bool,
     regained_majority: bool,
+    /// Whether the run ends when the condition of the scenario holds, and whether it has held.
+    is_bounded: bool,
+    is_over: bool,
     /// Orders to one node after the other: row of the script and of the node.
     paced: Vec<(u32, u32)>,
 }
@@ -64,10 +67,26 @@ impl Script {
         }
     }
 
+    /// The condition that ends the run is looked at from now on.
+    pub(super) fn bound(&mut self) {
+        self.is_bounded = true;
+        self.begin();
+    }
+
+    /// Whether the condition that ends the run has held.
+    pub(super) fn is_over(&self) -> bool {
+        self.is_over
+    }
+
     /// The condition of an event is looked at from now on.
     pub(super) fn watch(&mut self, row: u32) {
         self.waiting.push(row);
         self.waiting.sort_unstable();
+        self.begin();
+    }
+
+    /// A condition that nobody looked at so far: what passed before does not count.
+    fn begin(&mut self) {
         (self.stirred, self.lost_leader, self.elected) = (true, false, false);
         (self.lost_majority, self.regained_majority) = (false, false);
     }
@@ -75,7 +94,7 @@ impl Script {
     /// Something happened.
     #[inline]
     pub(super) fn see(&mut self, fact: &Fact) {
-        if self.waiting.is_empty() {
+        if self.waiting.is_empty() && !self.is_bounded {
             return;
         }
         match fact {
@@ -89,7 +108,8 @@ impl Script {
             | Fact::UpdateStatus(..)
             | Fact::NodeDetected(_)
             | Fact::NodeRegistered(_)
-            | Fact::NodeEligible(..) => {}
+            | Fact::NodeEligible(..)
+            | Fact::Power { .. } => {}
             _ => return,
         }
         self.stirred = true;
@@ -110,6 +130,8 @@ impl Script {
             !holds
         });
         self.waiting = waiting;
+        let until = scenario.until.as_ref().filter(|_| self.is_bounded);
+        self.is_over |= until.is_some_and(|until| self.holds(until, control));
         (self.lost_leader, self.elected) = (false, false);
         (self.lost_majority, self.regained_majority) = (false, false);
     }
@@ -126,6 +148,10 @@ impl Script {
             Condition::MajorityBack => self.regained_majority,
             Condition::Down(node) => control.node_state(*node) == Some(NodeState::Down),
             Condition::Ready(node) => control.node_state(*node) == Some(NodeState::Ready),
+            Condition::Powerless(count, nodes) => {
+                let without = nodes.iter().filter(|node| !control.has_power(**node)).count();
+                *count <= without as u64
+            }
         }
     }
 }

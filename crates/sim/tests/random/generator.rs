@@ -118,6 +118,10 @@ impl Writer {
         }
         self.queues(&mut root);
         self.repeat(&mut root, "arrivals", 2, Writer::arrivals);
+        if self.dice.chance(0.05) {
+            let until = *self.dice.pick(&["leader lost", "leader elected", "majority lost"]);
+            root.set("until", until);
+        }
         self.requests(&mut root);
         self.operators(&mut root);
         self.script(&mut root);

@@ -183,7 +183,7 @@ const ORDERED: &[&[&str]] = &[
 
 fn laws_of_run(scenario: &Scenario, outcome: &Outcome) -> Held {
     let of = |name: &str| value(outcome, name);
-    let end = scenario.duration.as_secs_f64();
+    let end = of("until_s").unwrap_or(scenario.duration.as_secs_f64());
     let counted = end - scenario.warm_up.as_secs_f64();
     // What is added up over the run in floats may miss by the last digits.
     let close = |end: f64| end * 1e-9 + 1e-6;

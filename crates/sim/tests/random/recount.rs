@@ -34,6 +34,9 @@ const NOT_FROM_TABLES: &[(&str, &[&str])] = &[
             "imbalance_mean",
             "imbalance_s",
             "availability",
+            "unavailability",
+            "nodes_used_mean",
+            "nodes_used_max",
             "replica_seconds_lost",
             "tasks_per_node_max",
             "tasks_per_node_cv",
@@ -88,6 +91,7 @@ const NOT_FROM_TABLES: &[(&str, &[&str])] = &[
         ],
     ),
     ("the status of updates is not there", &["update_duration_s"]),
+    ("when a condition held has no mark", &["until_s"]),
     ("who is removed by a script has no mark of its own", &["nodes_final", "nodes_mean"]),
     (
         "arrivals have no rows: one that waits or is lost leaves nothing",
@@ -176,8 +180,8 @@ pub fn recount(scenario: &Scenario, results: &Results, seen: &mut BTreeSet<&'sta
         let tasks = results.tasks.iter().find(|run| is_same(&run.strategy, run.replication)).map(|run| &run.items[..]);
         let marks = results.marks.iter().find(|run| is_same(&run.strategy, run.replication)).map(|run| &run.items[..]);
         let (Some(tasks), Some(marks)) = (tasks, marks) else { continue };
-        let run =
-            Run { scenario, tasks, marks, from: scenario.warm_up.as_secs_f64(), end: scenario.duration.as_secs_f64() };
+        let end = of("until_s").unwrap_or(scenario.duration.as_secs_f64());
+        let run = Run { scenario, tasks, marks, from: scenario.warm_up.as_secs_f64(), end };
         for (name, counted) in run.counted() {
             // Spares are no replicas; one that takes a slot is no restart and counts from then on. The tables do not say so.
             let knows_spares = ["restarts", "node_changes", "event_to_", "time_to_running"]

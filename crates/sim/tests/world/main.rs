@@ -58,6 +58,7 @@ fn cluster(nodes: usize) -> Scenario {
     };
     let overlay = OverlayModel { latency: fixed(0), ..OverlayModel::default() };
     Scenario {
+        until: None,
         stacks: Vec::new(),
         path: PathBuf::new(),
         name: "test".into(),

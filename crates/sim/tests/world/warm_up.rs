@@ -151,6 +151,7 @@ const NOTHING_LATER: &[&str] = &[
     "time_to_running_mean_s",
     "time_to_running_p50_s",
     "time_to_running_p99_s",
+    "unavailability",
     "update_duration_s",
 ];
 /// Shares that are less than 1 in the whole run and 1 in its quiet end.
@@ -187,6 +188,7 @@ const SAME: &[&str] = &[
     "tasks_per_node_cv",
     "tasks_per_node_max",
     "time_to_converge_s",
+    "until_s",
 ];
 /// The end of the warm-up is an event; without a pull there is no ratio; nobody has spares, stands still, or pulls after the
 /// first loss of power; the others may go either way.
@@ -204,6 +206,8 @@ const OTHERWISE: &[&str] = &[
     "failovers_open",
     "stood_still_ratio",
     "stood_still_s",
+    "nodes_used_mean",
+    "nodes_used_max",
     "imbalance_mean",
     "imbalance_s",
 ];

@@ -139,6 +139,15 @@ pub(super) const ENTRIES: &[Entry] = &[
     },
     Entry {
         metric: Metric {
+            name: "unavailability",
+            unit: "1",
+            definition: "Share of the wanted replica-seconds in which no replica really ran, counted as availability is.",
+            smaller_is_better: Some(true),
+        },
+        value: |end| ratio(end.missing(), end.wanted()),
+    },
+    Entry {
+        metric: Metric {
             name: "replica_seconds_lost",
             unit: "s",
             definition: "Integral over time of the running tasks that services want and do not have, from the first convergence on (from the start if there is none).",
@@ -562,6 +571,15 @@ pub(super) const ENTRIES: &[Entry] = &[
     },
     Entry {
         metric: Metric {
+            name: "until_s",
+            unit: "s",
+            definition: "Time from the start, warm-up included, until the condition `until` of the scenario held and the run ended.",
+            smaller_is_better: None,
+        },
+        value: |end| end.run.ended_early.map(Time::as_secs_f64),
+    },
+    Entry {
+        metric: Metric {
             name: "majority_kept_s",
             unit: "s",
             definition: "Time from the start until the managers lost their majority for the first time, warm-up included.",
@@ -802,6 +820,24 @@ pub(super) const ENTRIES: &[Entry] = &[
             smaller_is_better: None,
         },
         value: |end| Some(end.window.members.value as f64),
+    },
+    Entry {
+        metric: Metric {
+            name: "nodes_used_mean",
+            unit: "nodes",
+            definition: "Time average of the number of nodes on which a task runs.",
+            smaller_is_better: None,
+        },
+        value: |end| ratio(end.integral(&end.window.used), end.span()),
+    },
+    Entry {
+        metric: Metric {
+            name: "nodes_used_max",
+            unit: "nodes",
+            definition: "Largest number of nodes on which tasks ran at one time.",
+            smaller_is_better: None,
+        },
+        value: |end| Some(end.window.used.max as f64),
     },
     Entry {
         metric: Metric {

@@ -30,8 +30,9 @@ pub(super) struct Window {
     pub spares: Area,
     pub spare_cpu: Area,
     pub spare_memory: Area,
-    /// Nodes in the cluster.
+    /// Nodes in the cluster, and those on which a task runs.
     pub members: Area,
+    pub used: Area,
     /// Whether managers lack a leader, and a majority.
     pub leaderless: Area,
     pub minority: Area,
@@ -89,6 +90,7 @@ impl Window {
             spare_memory: anew(&before.spare_memory),
             tallies: before.tallies.iter().map(|tally| tally.anew(now)).collect(),
             members: anew(&before.members),
+            used: anew(&before.used),
             leaderless: anew(&before.leaderless),
             minority: anew(&before.minority),
             enough: before.enough.iter().map(anew).collect(),
