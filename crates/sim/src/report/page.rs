@@ -380,6 +380,8 @@ fn files(out: &mut String, results: &Results, pictures: &[&Picture]) {
     let is_there = |name: &str| match name {
         "paired.csv" => !results.paired.is_empty(),
         "pairs.csv" => !results.pairs.is_empty(),
+        "classes.csv" => !results.classes.is_empty(),
+        "jobs.csv" => !results.jobs.is_empty(),
         _ => true,
     };
     for (name, words) in FILES.iter().filter(|(name, _)| is_there(name)) {

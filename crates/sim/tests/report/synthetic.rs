@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use sched::{DesiredState, TaskState};
-use sim::metrics::{Band, Mark, Metric, NodeRow, Outcome, Point, ServiceRow, TaskRow};
+use sim::metrics::{CLASS_METRICS, ClassRow, JobRow, Mark, Metric, NodeRow, Outcome, Point, ServiceRow, TaskRow};
 use sim::report::manifest::{Expected, Manifest};
 use sim::stats::Statistic;
 
@@ -209,8 +209,22 @@ fn outcome(size: Size, at: usize, strategy: &str, replication: u32) -> Outcome {
         ],
         settled_s: Some(60.0),
         left_out: [0; 5],
-        classes: vec![],
-        jobs: vec![],
+        classes: vec![ClassRow {
+            class: "batch".into(),
+            values: (0..CLASS_METRICS.len()).map(|row| (row % 3 > 0).then_some(row as f64 / 7.0)).collect(),
+        }],
+        jobs: vec![
+            JobRow { job: 1, class: "batch".into(), arrived_s: 0.1, outcome: "abandoned".into(), ..JobRow::default() },
+            JobRow {
+                job: 2,
+                class: "batch".into(),
+                node: "node-1".into(),
+                arrived_s: 0.5,
+                started_s: Some(1.25),
+                ended_s: Some(700.0),
+                outcome: "done".into(),
+            },
+        ],
         trace: Default::default(),
         failed: None,
     }

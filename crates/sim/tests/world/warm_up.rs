@@ -51,6 +51,7 @@ fn eventful() -> Scenario {
         every = "5s"
         until = "1m"
         queue = "line"
+        patience = "12s"
         service = { name = "job", image = "job", mode = "replicated-job", exits = { after = "20s" } }
         [[queue]]
         name = "line"

@@ -92,8 +92,11 @@ pub(super) struct Counted {
     times: Vec<Span>,
 }
 
+/// The name of a metric, and the function that gives its value.
+type Value = (&'static str, fn(&Counted) -> Option<f64>);
+
 /// The metrics of arrivals, which there are of all and of each class.
-pub(super) const VALUES: &[(&str, fn(&Counted) -> Option<f64>)] = &[
+pub(super) const VALUES: &[Value] = &[
     ("jobs_arrived", |jobs| jobs.count(jobs.arrived)),
     ("jobs_lost_ratio", |jobs| jobs.share(jobs.lost)),
     ("jobs_abandoned_ratio", |jobs| jobs.share(jobs.abandoned)),
