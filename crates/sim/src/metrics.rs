@@ -4,7 +4,8 @@
 //!
 //! *Running* means everywhere: the container runs on a machine with power, is healthy if it has a health check, and is not
 //! being stopped. That is the truth on the nodes; what the manager thinks is called *believed*. A service *wants* its
-//! replicas if it is replicated; otherwise it wants as many as it has tasks that shall run and have not ended.
+//! replicas if it is replicated, but those that ended well by themselves and are not started again; otherwise it wants as many
+//! as it has tasks that shall run and have not ended.
 
 pub mod observer;
 
@@ -199,6 +200,8 @@ pub struct ServiceRow {
     pub failover_p99_s: Option<f64>,
     /// Longest.
     pub failover_max_s: Option<f64>,
+    /// Tasks created in place of one that had ended or whose node was not fit for it any more.
+    pub restarts: u64,
     /// Tasks that the manager moved.
     pub moves: u64,
     /// Tasks on another node than the one before in their slot.

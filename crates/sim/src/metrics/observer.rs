@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use sched::cluster::{UpdateState, UpdateStatus};
-use sched::spec::{Mode, ServiceSpec};
+use sched::spec::{Mode, RestartCondition, ServiceSpec};
 use sched::{DesiredState, NodeId, Row, Slot, Span, TaskState, Time};
 
 pub use self::definitions::{CLASS_METRICS, METRICS};
@@ -78,6 +78,10 @@ pub struct Observer {
     first_settled: Option<Time>,
     /// Since when all services have what they want, if they have.
     settled: Option<Time>,
+    /// Nodes that the manager knows to be down and that are on their way back.
+    returning: u64,
+    /// Since when services have what they want and nobody is on the way back, if that is so.
+    calm: Option<Time>,
     converged: Option<Time>,
     /// When the condition held that ends the run.
     ended_early: Option<Time>,
@@ -106,6 +110,9 @@ struct Service {
     name: String,
     /// Of a replicated service.
     replicas: Option<u64>,
+    /// Whether a task of it that ends well is not started again, and slots that are done for that reason.
+    is_one_shot: bool,
+    done: u64,
     /// Tasks that shall run and have not ended; of a service whose slots are nodes: slots with such tasks.
     tasks: u64,
     /// For each of those slots, how many there are: two, while a start-first update replaces one by the other.
@@ -139,6 +146,9 @@ struct Node {
     up: bool,
     there: bool,
     eligible: bool,
+    /// Whether the manager marked it down, and whether it is on its way back then.
+    detected: bool,
+    returning: bool,
     cpu: u64,
     memory: u64,
     rack: Option<Arc<str>>,
@@ -156,12 +166,16 @@ struct SlotCount {
     /// Its number, or that of its node.
     place: u32,
     node: Option<NodeId>,
+    /// Its newest task.
+    last: u32,
     /// Containers that live.
     alive: u16,
     /// Whether its last task with a node was stopped by the manager, and none was given to a node since.
     stopped: bool,
     /// Whether its tasks are spares, which nobody wants to run so far.
     is_spare: bool,
+    /// Whether its task ended well and is not started again.
+    is_done: bool,
     /// When its replica was lost with its machine, until another runs.
     lost: Once,
 }
@@ -206,11 +220,13 @@ struct Record {
     is_ready: bool,
     serves: bool,
     alive: bool,
+    /// Whether its container ended while it served, which nobody had asked for.
+    ended_alone: bool,
     holds: bool,
     gone: bool,
 }
 
-const _: () = assert!(size_of::<Record>() == 64 && size_of::<SlotCount>() == 24, "there is one for every task");
+const _: () = assert!(size_of::<Record>() == 64 && size_of::<SlotCount>() == 32, "there is one for every task");
 
 impl Record {
     fn is_wanted(&self) -> bool {
@@ -311,6 +327,8 @@ impl Observer {
                 back: None,
                 down: 0,
                 eligible: false,
+                detected: false,
+                returning: false,
                 running: 0,
                 running_max: 0,
                 cpu_reserved: 0,
@@ -355,6 +373,8 @@ impl Observer {
             last_event: last_deploy.max(last_script.unwrap_or_default()),
             first_settled: None,
             settled: Some(Time::ZERO),
+            returning: 0,
+            calm: Some(Time::ZERO),
             converged: None,
             ended_early: None,
             scenario,
@@ -469,6 +489,8 @@ impl Observer {
             self.services.push(Service {
                 name: spec.name.clone(),
                 replicas: None,
+                is_one_shot: false,
+                done: 0,
                 tasks: 0,
                 wanted: Vec::new(),
                 running: 0,
@@ -485,6 +507,8 @@ impl Observer {
         let wants = &spec.task.reservations;
         self.reservations.push((amount(wants.nano_cpus), amount(wants.memory)));
         self.services[service].reservation = self.reservations.len() as u32 - 1;
+        let policy = spec.task.restart.unwrap_or_default();
+        self.services[service].is_one_shot = policy.condition != RestartCondition::Any;
         let replicas = match spec.mode {
             Mode::Replicated { replicas } => Some(replicas),
             _ => None,
@@ -539,7 +563,14 @@ impl Observer {
         let (row, is_new) = self.slot(service, slot);
         let is_spare = matches!(slot, Slot::Spare(_));
         self.window.created += 1;
-        self.window.restarts += u64::from(!is_new && !is_spare);
+        if !is_new && !is_spare && self.is_restart(row, service) {
+            self.window.count_restart(service);
+        }
+        let number = self.tasks.len() as u32;
+        self.slots[row as usize].last = number;
+        if std::mem::take(&mut self.slots[row as usize].is_done) {
+            self.change(now, service, |service| service.done -= 1);
+        }
         let owner = &self.services[service];
         self.tasks.push(Record {
             slot: row,
@@ -556,6 +587,7 @@ impl Observer {
             is_ready: false,
             serves: false,
             alive: false,
+            ended_alone: false,
             holds: false,
             gone: false,
         });
@@ -563,7 +595,22 @@ impl Observer {
             self.since_script.created.extend(self.since_script.passed(now));
             self.want(now, row, true);
         }
-        TaskNo(self.tasks.len() as u32 - 1)
+        TaskNo(number)
+    }
+
+    /// Whether a task that is created now in a slot stands in for one that came to its end, or whose node is not fit for it any
+    /// more. What an update replaces could have run on; a slot that was given up and taken again begins anew.
+    fn is_restart(&self, slot: u32, service: usize) -> bool {
+        let before = &self.tasks[self.slots[slot as usize].last as usize];
+        let is_same_version = before.reservation == self.services[service].reservation;
+        let is_fit = |node: NodeId| self.nodes[node.index()].eligible;
+        match before.state {
+            _ if before.desired == DesiredState::Remove => false,
+            // A job that is run again.
+            TaskState::Complete => is_same_version,
+            state if state.is_terminal() => true,
+            _ => is_same_version || before.node.is_some_and(|node| !is_fit(node)),
+        }
     }
 
     /// The row of a slot, and whether it had no task so far.
@@ -583,9 +630,11 @@ impl Observer {
                 service: service as u32,
                 place: place as u32,
                 node: None,
+                last: u32::MAX,
                 alive: 0,
                 stopped: false,
                 is_spare,
+                is_done: false,
                 lost: Once::NOT_YET,
             });
             rows[place] = self.slots.len() as u32;
@@ -600,6 +649,7 @@ impl Observer {
         self.promotions.insert(task.0, now);
         let node = self.tasks[task.row()].node;
         let slot = &mut self.slots[row as usize];
+        slot.last = task.0;
         let moves = std::mem::take(&mut slot.stopped);
         if let Some(node) = node {
             let before = slot.node.replace(node);
@@ -691,6 +741,15 @@ impl Observer {
             record.desired = desired;
             record.error = error;
         });
+        let record = &self.tasks[task.row()];
+        if state == TaskState::Complete && record.ended_alone {
+            let slot = &mut self.slots[record.slot as usize];
+            let service = slot.service as usize;
+            if slot.last == task.0 && self.services[service].is_one_shot && !std::mem::replace(&mut slot.is_done, true)
+            {
+                self.change(now, service, |service| service.done += 1);
+            }
+        }
     }
 
     fn error_row(&mut self, error: &Arc<str>) -> u32 {
@@ -800,6 +859,8 @@ impl Observer {
 
     /// A container that ran does not any more.
     fn ended(&mut self, now: Time, task: TaskNo) {
+        let record = &mut self.tasks[task.row()];
+        record.ended_alone = record.serves;
         self.leaving(now, task);
         let record = &mut self.tasks[task.row()];
         if !std::mem::take(&mut record.alive) {
@@ -828,8 +889,8 @@ impl Observer {
     }
 
     /// A machine loses or gets power.
-    fn power(&mut self, now: Time, node: usize, up: bool) {
-        let node = &mut self.nodes[node];
+    fn power(&mut self, now: Time, row: usize, up: bool) {
+        let node = &mut self.nodes[row];
         // A machine that is not in the cluster may fail unnoticed.
         if !up && !node.there || std::mem::replace(&mut node.up, up) == up {
             return;
@@ -841,8 +902,32 @@ impl Observer {
         } else {
             node.lost = now;
             node.silent.get_or_insert(now);
+            node.back = None;
             self.window.down.add(now, 1);
             self.window.failures += 1;
+        }
+        self.note_return(now, row);
+    }
+
+    /// Something changed of what says whether a node is on its way back.
+    fn note_return(&mut self, now: Time, node: usize) {
+        let node = &mut self.nodes[node];
+        let is = node.there && node.up && node.detected && node.back.is_some();
+        if std::mem::replace(&mut node.returning, is) != is {
+            self.returning = if is { self.returning + 1 } else { self.returning - 1 };
+            self.note_calm(now);
+        }
+    }
+
+    /// Finds the convergence: what holds for long enough while nobody is on the way back.
+    fn note_calm(&mut self, now: Time) {
+        if self.unsettled == 0 && self.returning == 0 {
+            self.calm.get_or_insert(now);
+        } else if let Some(since) = self.calm.take() {
+            let since = since.max(self.last_event);
+            if since + HOLD <= now {
+                self.converged.get_or_insert(since);
+            }
         }
     }
 
@@ -850,6 +935,7 @@ impl Observer {
     fn member(&mut self, now: Time, node: usize, there: bool) {
         if std::mem::replace(&mut self.nodes[node].there, there) != there {
             self.window.members.add(now, if there { 1 } else { -1 });
+            self.note_return(now, node);
         }
     }
 
@@ -862,27 +948,34 @@ impl Observer {
         for slot in self.losses.notice_all(node as u32) {
             self.window.count_noticed(now, self.slots[slot as usize].service as usize, 1);
         }
+        self.nodes[node].detected = true;
+        self.note_return(now, node);
     }
 
     /// A node's agent cannot be heard any more, although the machine has power.
     fn silent(&mut self, now: Time, node: usize) {
         self.nodes[node].silent.get_or_insert(now);
+        self.nodes[node].back = None;
+        self.note_return(now, node);
     }
 
     /// Nothing keeps a node's agent from calling any more.
     fn back(&mut self, now: Time, node: usize) {
         self.nodes[node].back = Some(now);
+        self.note_return(now, node);
     }
 
     /// A node's agent registered (again).
-    fn registered(&mut self, now: Time, node: usize) {
-        let node = &mut self.nodes[node];
+    fn registered(&mut self, now: Time, row: usize) {
+        let node = &mut self.nodes[row];
         node.silent = None;
+        node.detected = false;
         if let Some(back) = node.back.take()
             && self.window.since <= back
         {
             self.window.returns.add(now - back);
         }
+        self.note_return(now, row);
     }
 
     /// A node is ready and active, or is not.
@@ -989,12 +1082,10 @@ impl Observer {
         self.unsettled = self.unsettled + u64::from(before.2) - u64::from(after.2);
         if self.unsettled == 0 {
             self.settled.get_or_insert(now);
-        } else if let Some(since) = self.settled.take() {
-            let since = since.max(self.last_event);
-            if since + HOLD <= now {
-                self.converged.get_or_insert(since);
-            }
+        } else {
+            self.settled = None;
         }
+        self.note_calm(now);
     }
 
     /// Finds the first convergence, as soon as it has lasted any time at all: from there on availability counts.
@@ -1031,7 +1122,8 @@ impl Service {
         self.tasks = if more { self.tasks + 1 } else { self.tasks - 1 };
     }
     fn wants(&self) -> u64 {
-        self.replicas.unwrap_or(self.tasks)
+        // One that is done is wanted no more.
+        self.replicas.map_or(self.tasks, |replicas| replicas.saturating_sub(self.done))
     }
     fn missing(&self) -> u64 {
         self.wants().saturating_sub(self.running)

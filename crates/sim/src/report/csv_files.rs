@@ -439,6 +439,7 @@ impl Row for ServiceRow {
         "failover_p50_s",
         "failover_p99_s",
         "failover_max_s",
+        "restarts",
         "moves",
         "node_changes",
         "duplicate_s",
@@ -452,7 +453,12 @@ impl Row for ServiceRow {
         cells.number(self.lost_s).count(self.replicas_lost);
         cells.number(self.failover_lost_s).number(self.failover_lost_detected_s);
         cells.maybe(self.failover_p50_s).maybe(self.failover_p99_s).maybe(self.failover_max_s);
-        cells.count(self.moves).count(self.node_changes).number(self.duplicate_s).number(self.spare_s);
+        cells
+            .count(self.restarts)
+            .count(self.moves)
+            .count(self.node_changes)
+            .number(self.duplicate_s)
+            .number(self.spare_s);
         cells.number(self.below_quorum_s).number(self.stood_still_s);
     }
 
@@ -469,6 +475,7 @@ impl Row for ServiceRow {
             failover_p50_s: cells.maybe()?,
             failover_p99_s: cells.maybe()?,
             failover_max_s: cells.maybe()?,
+            restarts: cells.count()?,
             moves: cells.count()?,
             node_changes: cells.count()?,
             duplicate_s: cells.number()?,

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use sched::spec::{EndpointMode, PublishMode, ServiceSpec};
 use sched::{Span, Time};
 
 use super::rows::{Rows, SECONDS, seconds};
@@ -67,6 +68,8 @@ pub(super) fn requests(
                 value.complain_with(format!("no service `{name}`"), value.sink.suggest(name, rows.keys().copied()));
             } else if asked.contains(name) {
                 value.complain(format!("there are already requests to `{name}`"));
+            } else if let Some(why) = row.and_then(|row| unreachable(&services[row].spec)) {
+                value.complain(format!("nobody can send requests to `{name}`: {why}"));
             }
             row
         });
@@ -94,6 +97,20 @@ pub(super) fn requests(
         });
     }
     plans
+}
+
+/// Why no request reaches a service through the mesh, if none does. Docker's load balancer has a virtual address on each network
+/// of a service, and takes what comes to a port that is published in the ingress mode, which it refuses together with `dnsrr`
+/// (SwarmKit `manager/controlapi/service.go`, `validateEndpointSpec`).
+fn unreachable(spec: &ServiceSpec) -> Option<&'static str> {
+    let is_published = spec.endpoint.ports.iter().any(|port| port.mode == PublishMode::Ingress);
+    match spec.endpoint.mode {
+        EndpointMode::DnsRoundRobin => {
+            Some("it has `endpoint = \"dnsrr\"`, and the mesh answers for a virtual address only: expected \"vip\"")
+        }
+        _ if is_published || !spec.task.networks.is_empty() => None,
+        _ => Some("it has no port published in the mode `ingress` and no network: expected `ports` or `networks`"),
+    }
 }
 
 fn autoscale(value: &Value<'_>) -> Option<Autoscale> {

@@ -86,7 +86,7 @@ impl Table {
 }
 
 impl Item {
-    fn inline(&self) -> String {
+    pub fn inline(&self) -> String {
         match self {
             Item::Word(word) => word.clone(),
             Item::List(items) => format!("[{}]", items.iter().map(Item::inline).collect::<Vec<_>>().join(", ")),

@@ -57,6 +57,8 @@ struct Service {
     name: String,
     at: u64,
     is_replicated: bool,
+    /// Whether requests reach it through the mesh.
+    is_reachable: bool,
     /// When a script removes it.
     removed: Option<u64>,
     /// When a script has changed it for the first time.
@@ -730,10 +732,19 @@ impl Writer {
             let written = self.dice.written(stagger);
             service.set("stagger", written);
         }
+        let is_dnsrr = service.0.iter().any(|(key, value)| key == "endpoint" && value.inline().contains("dnsrr"));
+        let is_reachable = service.has("networks") && !is_dnsrr;
         for i in 0..count {
             let name = if count == 1 { name.to_string() } else { format!("{name}-{}", i + 1) };
             let at = at + stagger * i;
-            self.services.push(Service { name, at, is_replicated: replicated, removed: None, changed: None });
+            self.services.push(Service {
+                name,
+                at,
+                is_replicated: replicated,
+                is_reachable,
+                removed: None,
+                changed: None,
+            });
         }
         service
     }
@@ -1083,7 +1094,7 @@ impl Writer {
         self.files.insert(file.to_string(), text);
         for (service, is_replicated) in [("app", !is_global), ("side", true)] {
             let name = format!("{stack}_{service}");
-            self.services.push(Service { name, at, is_replicated, removed: None, changed: None });
+            self.services.push(Service { name, at, is_replicated, is_reachable: true, removed: None, changed: None });
         }
         self.stacks.insert(stack.to_string());
     }
@@ -1205,7 +1216,7 @@ impl Writer {
         let gossips = root.has("gossip");
         let mut all = Vec::new();
         for service in self.services.clone() {
-            if 3 <= all.len() || !self.dice.maybe() {
+            if 3 <= all.len() || !service.is_reachable || !self.dice.maybe() {
                 continue;
             }
             let mut requests = Table::default().with("service", service.name.as_str());

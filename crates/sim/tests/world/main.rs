@@ -9,12 +9,12 @@ mod warm_up;
 
 use std::path::PathBuf;
 
-use sched::spec::{Availability, Description, NodeSpec, Resources, RestartPolicy, Role, ServiceSpec};
+use sched::spec::{Availability, Description, Mode, NodeSpec, Resources, RestartPolicy, Role, ServiceSpec};
 use sched::{DesiredState, Span, TaskState, Time};
 use sim::engine::law::Law;
 use sim::experiment::{execute, plan};
 use sim::metrics::{Band, METRICS, Outcome, Point, TaskRow};
-use sim::order::{Change, Order};
+use sim::order::{Change, Containers, Order};
 use sim::scenario::{
     Behaviour, DaemonModel, FailurePlan, FailureUnit, Habit, Image, JoinPlan, Layer, Models, NetworkFault, NetworkPlan,
     NodePlan, OperatorPlan, OverlayModel, RegistryModel, ScalerPlan, Scenario, Scripted, ServicePlan, UnitStart,
@@ -349,7 +349,7 @@ fn updates_are_timed_and_refusals_are_marked() {
         |slot: u32| named(&outcome, &format!("web.{slot}#1")).node != named(&outcome, &format!("web.{slot}#2")).node;
     assert_eq!(
         (is(&outcome, "restarts"), is(&outcome, "moves")),
-        (3.0, (1..=3).filter(|task| moved(*task)).count() as f64)
+        (0.0, (1..=3).filter(|task| moved(*task)).count() as f64)
     );
     assert_eq!(is(&outcome, "running_final"), 0.0);
     assert_eq!(is(&outcome, "tasks_desired"), 0.0);
@@ -513,7 +513,7 @@ fn counts_agree_with_the_tables() {
         assert_eq!(running as f64, is(&outcome, "running_final"));
         assert_eq!(outcome.tasks.len() as f64, is(&outcome, "tasks_created"));
         let again = outcome.tasks.iter().filter(|task| !task.name.ends_with("#1")).count();
-        assert_eq!(again as f64, is(&outcome, "restarts"));
+        assert!((1.0..=again as f64).contains(&is(&outcome, "restarts")));
         for task in &outcome.tasks {
             let times = [Some(task.created_s), task.assigned_s, task.ready_s, task.running_s];
             let known: Vec<f64> = times.into_iter().flatten().collect();
@@ -1060,4 +1060,68 @@ fn a_spare_that_takes_a_slot_is_none_any_more() {
     let outcome = run.finish();
     assert_eq!(is(&outcome, "node_changes"), 1.0, "the replica is where the spare was");
     near(is(&outcome, "spares_mean"), 1.0, 0.05);
+}
+
+#[test]
+fn a_cluster_has_not_converged_before_a_node_that_returns_late_has_its_tasks() {
+    let mut scenario = cluster(3);
+    let mut agent = service("agent", 1);
+    agent.spec.mode = Mode::Global;
+    scenario.services = vec![agent];
+    scenario.script = vec![script(100, Order::PowerOff(vec![1].into())), script(300, Order::PowerOn(vec![1].into()))];
+    let outcome = run(&scenario);
+    // The machine boots for longer than a cluster must be as wanted to have converged, and the manager knows that it was down.
+    let last = outcome.tasks.iter().filter_map(|task| task.running_s).fold(0.0, f64::max);
+    assert!(330.0 < last, "{last}");
+    let converged = is(&outcome, "time_to_converge_s");
+    assert!((30.0..=last - 300.0).contains(&converged), "{converged}, the last task runs at {last}");
+}
+
+#[test]
+fn what_an_update_replaces_is_no_restart_and_what_is_lost_or_drained_is_one() {
+    let mut scenario = cluster(3);
+    scenario.services = vec![service("web", 6)];
+    scenario.script = vec![
+        script(100, Order::Force("web".into())),
+        script(250, Order::Scale("web".into(), 3)),
+        script(300, Order::Scale("web".into(), 6)),
+    ];
+    let outcome = run(&scenario);
+    assert_eq!((is(&outcome, "tasks_created"), is(&outcome, "restarts")), (15.0, 0.0));
+    assert_eq!(outcome.services[0].restarts, 0);
+    scenario.script = vec![
+        script(100, Order::SetAvailability(vec![0].into(), Availability::Drain)),
+        script(200, Order::PowerOff(vec![1].into())),
+        script(300, Order::Kill(Containers::Some("web".into(), 1))),
+    ];
+    let outcome = run(&scenario);
+    assert_eq!((is(&outcome, "tasks_created"), is(&outcome, "restarts")), (12.0, 6.0));
+    assert_eq!(outcome.services[0].restarts, 6);
+}
+
+#[test]
+fn a_service_that_is_done_misses_nothing() {
+    let text = |end: &str| {
+        format!(
+            r#"
+            duration = "10m"
+            [[pool]]
+            name = "n"
+            count = 2
+            [[service]]
+            name = "migrate"
+            image = "app"
+            replicas = 2
+            restart = {{ condition = "none" }}
+            exits = {end}
+            "#
+        )
+    };
+    let outcome = run(&told(&text(r#"{ after = "5s" }"#)));
+    assert!(is(&outcome, "availability") > 0.95, "{:?}", value(&outcome, "availability"));
+    assert_eq!((is(&outcome, "tasks_desired"), is(&outcome, "state_complete")), (0.0, 2.0));
+    // Who fails and is not started again is missed.
+    let outcome = run(&told(&text(r#"{ after = "5s", code = 1 }"#)));
+    assert!(is(&outcome, "availability") < 0.05, "{:?}", value(&outcome, "availability"));
+    assert_eq!(is(&outcome, "tasks_desired"), 2.0);
 }

@@ -93,8 +93,7 @@ impl Observer {
     /// The run is over.
     pub fn close(mut self, now: Time, pulled: &Totals, addresses_peak: u32, events: u64) -> Outcome {
         self.note_settled(now);
-        if let Some(since) = self.settled.map(|instant| instant.max(self.last_event)).filter(|&instant| instant <= now)
-        {
+        if let Some(since) = self.calm.map(|instant| instant.max(self.last_event)).filter(|&instant| instant <= now) {
             self.converged.get_or_insert(since);
         }
         let sorted = |mut samples: Vec<Span>| {
@@ -288,6 +287,7 @@ fn service_row(now: Time, tally: &Tally, service: &Service) -> ServiceRow {
         failover_p50_s: quantile(&failovers, 0.5),
         failover_p99_s: quantile(&failovers, 0.99),
         failover_max_s: quantile(&failovers, 1.0),
+        restarts: tally.restarts,
         moves: tally.moves,
         node_changes: tally.node_changes,
         duplicate_s: total(&tally.duplicates) / 1e9,

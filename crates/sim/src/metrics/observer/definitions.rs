@@ -42,7 +42,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         metric: Metric {
             name: "tasks_desired",
             unit: "tasks",
-            definition: "Tasks that all services want at the end; a global service one on each of its nodes.",
+            definition: "Tasks that all services want at the end: a global service one on each of its nodes, a service whose tasks are not started again when they end well none for those that have.",
             smaller_is_better: None,
         },
         value: |end| Some(end.window.wanted.value as f64),
@@ -96,7 +96,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         metric: Metric {
             name: "time_to_converge_s",
             unit: "s",
-            definition: "Time from the last service creation or scripted event to the first instant from which every service has exactly as many running tasks as it wants, for at least 30 s or until the end.",
+            definition: "Time from the last service creation or scripted event to the first instant from which every service has exactly as many running tasks as it wants, for at least 30 s or until the end, while no node that was marked down is on its way back.",
             smaller_is_better: Some(true),
         },
         value: |end| end.run.converged.map(|at| at.since(end.run.last_event).as_secs_f64()),
@@ -186,7 +186,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         metric: Metric {
             name: "restarts",
             unit: "tasks",
-            definition: "Tasks created in a slot that had a task before, for whatever reason.",
+            definition: "Tasks created in place of one that had ended, or whose node was lost, drained or is not fit for it any more, not those by which an update or rollback replaces what could run on, nor those of a slot that was given up.",
             smaller_is_better: Some(true),
         },
         value: |end| Some(end.window.restarts as f64),

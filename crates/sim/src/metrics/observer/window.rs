@@ -114,6 +114,14 @@ impl Window {
         }
     }
 
+    /// A task is created in place of another one, which no update replaced.
+    pub fn count_restart(&mut self, service: usize) {
+        self.restarts += 1;
+        if let Some(tally) = self.tallies.get_mut(service) {
+            tally.restarts += 1;
+        }
+    }
+
     /// A task with a node is a spare from now on, or not any more.
     pub fn count_spare(&mut self, now: Time, service: usize, is_spare: bool, cpu: u64, memory: u64) {
         let turn = |area: &mut Area, amount: u64| {
