@@ -154,6 +154,7 @@ impl Digest {
             | Fact::MachineUnneeded(node)
             | Fact::MachineEmpty(node) => self.mix(*node as u64),
             Fact::Majority(there) => self.mix(u64::from(*there)),
+            Fact::Overloaded(node, on) => self.mix(u64::from(*node) << 1 | u64::from(*on)),
             Fact::LinksChanged(nodes) => nodes.hash(self),
             Fact::Unreachable(node, fault) => self.mix((*node as u64) << 8 | *fault as u64),
             Fact::FailureNoticed { plan, unit } | Fact::FailureRepaired { plan, unit } => {

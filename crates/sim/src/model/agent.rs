@@ -119,6 +119,8 @@ pub struct DaemonModel {
     pub notice: Law,
     /// The CPU cores on which containers are taken up, created, started and stopped.
     pub cores: CoreModel,
+    /// What a call of an agent works on its machine's cores, a heartbeat for example.
+    pub call: Span,
     /// How much slower or faster the engines of a run are than those of another.
     pub pace: PaceModel,
     /// Time that a machine needs from power on until its agent registers.
@@ -133,6 +135,10 @@ pub struct DaemonModel {
     pub status_phase: Law,
     /// Assignments are sent after this much quiet (SwarmKit dispatcher: 100 ms).
     pub assignment_batch: Span,
+    /// What the dispatcher works for each message that it sends to a node; it sends one after the other.
+    pub dispatch_message: Span,
+    /// And for each task in it.
+    pub dispatch_task: Span,
 }
 
 impl Default for DaemonModel {
@@ -146,6 +152,7 @@ impl Default for DaemonModel {
             kill: Law::Fixed(Span::ZERO),
             notice: Law::Fixed(Span::ZERO),
             cores: CoreModel::Own,
+            call: Span::from_millis(1),
             pace: PaceModel::default(),
             boot: Law::Fixed(Span::from_secs(30)),
             restart: Law::Uniform { min: Span::from_secs(1), max: Span::from_secs(3) },
@@ -153,6 +160,8 @@ impl Default for DaemonModel {
             status_batch: Span::from_millis(100),
             status_phase: Law::Fixed(Span::ZERO),
             assignment_batch: Span::from_millis(100),
+            dispatch_message: Span::ZERO,
+            dispatch_task: Span::ZERO,
         }
     }
 }
@@ -329,11 +338,31 @@ pub struct Agents {
     first_commit: Span,
     /// Room for the reports of the next commit.
     room: Vec<Report>,
-    /// The cores on which nodes work, and when the [`AgentEvent::Worked`] of those that are shared is due.
-    cores: Vec<(Cores, Option<Time>)>,
+    /// Until when the dispatcher works at messages.
+    dispatched: Time,
+    /// The cores on which nodes work.
+    workplaces: Vec<Workplace>,
     /// Places in the lists of the nodes that were looked at for removals.
     #[cfg(test)]
     looks: usize,
+}
+
+/// The cores of a machine, or of all machines that share some.
+#[derive(Clone, Debug)]
+struct Workplace {
+    cores: Cores,
+    /// When the [`AgentEvent::Worked`] of jobs that share is due.
+    due: Option<Time>,
+    /// The node, unless several share.
+    node: Option<u32>,
+    /// Whether a call of its agent takes too long to be answered in time.
+    is_overloaded: bool,
+}
+
+impl Workplace {
+    fn new(cores: f64, node: Option<u32>) -> Workplace {
+        Workplace { cores: Cores::new(cores), due: None, node, is_overloaded: false }
+    }
 }
 
 /// A list up to this is searched.
@@ -561,8 +590,9 @@ impl Agents {
             commits: VecDeque::new(),
             announced: 0,
             room: Vec::new(),
+            dispatched: Time::ZERO,
             first_commit: model.status_phase.sample(&mut seeds.stream(Stream::Dispatcher, 0)),
-            cores: Vec::new(),
+            workplaces: Vec::new(),
             #[cfg(test)]
             looks: 0,
         }
@@ -573,15 +603,15 @@ impl Agents {
     pub fn with_cores(mut self, own: impl Iterator<Item = Option<f64>>) -> Self {
         let shared = match self.model.cores {
             CoreModel::Shared(cores) => {
-                self.cores.push((Cores::new(cores), None));
+                self.workplaces.push(Workplace::new(cores, None));
                 0
             }
             CoreModel::Own => u32::MAX,
             CoreModel::Unlimited => return self,
         };
-        for (node, own) in self.nodes.iter_mut().zip(own) {
-            node.cores = own.map_or(shared, |_| self.cores.len() as u32);
-            self.cores.extend(own.map(|own| (Cores::new(own), None)));
+        for (row, own) in (0..self.nodes.len()).zip(own) {
+            self.nodes[row].cores = own.map_or(shared, |_| self.workplaces.len() as u32);
+            self.workplaces.extend(own.map(|own| Workplace::new(own, Some(row as u32))));
         }
         self
     }
@@ -1264,10 +1294,10 @@ impl Agents {
         let Some(container) = self.containers.get_mut(task.row()).and_then(Option::as_mut) else { return };
         let Daemon { slow, cores: number, .. } = self.nodes[container.node as usize];
         let work = times(work, slow);
-        let Some((cores, _)) = self.cores.get_mut(number as usize) else {
+        let Some(workplace) = self.workplaces.get_mut(number as usize) else {
             return container.wait(cx, task, phase, work);
         };
-        match cores.begin(cx.now(), task, work) {
+        match workplace.cores.begin(cx.now(), task, work) {
             Begun::Alone => container.wait(cx, task, phase, work),
             Begun::Shares(moved) => {
                 for task in moved.into_iter().chain([task]) {
@@ -1281,12 +1311,11 @@ impl Agents {
     }
 
     fn worked<E: From<AgentEvent>>(&mut self, cx: &mut Context<E>, number: u32) {
-        let (_, due) = &mut self.cores[number as usize];
-        if *due != Some(cx.now()) {
+        if self.workplaces[number as usize].due != Some(cx.now()) {
             return;
         }
-        *due = None;
-        while let Some(task) = self.cores[number as usize].0.complete(cx.now()) {
+        self.workplaces[number as usize].due = None;
+        while let Some(task) = self.workplaces[number as usize].cores.complete(cx.now()) {
             self.step_over(cx, task);
         }
         self.await_cores(cx, number);
@@ -1295,15 +1324,16 @@ impl Agents {
     /// A task needs no processor any more, if it did.
     fn stop_work<E: From<AgentEvent>>(&mut self, cx: &mut Context<E>, node: usize, task: TaskNo) {
         let number = self.nodes[node].cores;
-        if let Some((cores, _)) = self.cores.get_mut(number as usize) {
-            cores.cancel(cx.now(), task);
+        if let Some(workplace) = self.workplaces.get_mut(number as usize) {
+            workplace.cores.cancel(cx.now(), task);
             self.await_cores(cx, number);
         }
     }
 
-    /// Who has a core for itself again waits by the clock, and others for the first of them that is done.
+    /// Who has a core for itself again waits by the clock, and others for the first of them that is done. A call of the agent is
+    /// work as any other: with so many jobs for each core it takes so many times as long.
     fn await_cores<E: From<AgentEvent>>(&mut self, cx: &mut Context<E>, number: u32) {
-        let (cores, due) = &mut self.cores[number as usize];
+        let Workplace { cores, due, node, is_overloaded } = &mut self.workplaces[number as usize];
         for (task, rest) in cores.part(cx.now()) {
             let timer = self.containers[task.row()].as_ref().expect("who works exists").timer;
             cx.after(rest, AgentEvent::Step { task, timer });
@@ -1313,6 +1343,11 @@ impl Agents {
             cx.at(next, AgentEvent::Worked { cores: number });
         }
         *due = next;
+        let Some(node) = *node else { return };
+        let too_long = TIMEOUT < times(self.model.call, cores.load(cx.now()));
+        if std::mem::replace(is_overloaded, too_long) != too_long {
+            cx.tell(Fact::Overloaded(node, too_long));
+        }
     }
 
     /// Tasks that have containers on a node, in order of assignment.
@@ -1711,9 +1746,10 @@ mod tests {
             assert_eq!(
                 lab.until(40.0),
                 [
-                    "10.2s prepared 1",
+                    // It looks every 100 ms, since 0.101 s.
+                    "10.201s prepared 1",
                     "10.3s report 1 Starting",
-                    "10.6s started 1",
+                    "10.601s started 1",
                     "10.7s report 1 Running",
                     "30.2s report 0 Rejected node is missing network attachments, ip addresses may be exhausted",
                 ]
@@ -1992,6 +2028,26 @@ mod tests {
         assert_eq!(life.stop, Span::from_secs(10 + 2), "the grace period is no work of the engine");
         assert_eq!(life.rest.halt, Span::from_secs(2));
         assert_eq!(life.rest.notice, Span::ZERO);
+    }
+
+    #[test]
+    fn a_dispatcher_with_much_to_tell_is_late() {
+        with_models(
+            |daemon, _| {
+                daemon.dispatch_message = Span::from_millis(10);
+                daemon.dispatch_task = Span::from_millis(2);
+            },
+            |lab| {
+                // Of 150 tasks a hundred fill a message at once, and fifty wait for quiet: 210 ms, and 110 ms after that.
+                for _ in 0..150 {
+                    lab.run_one();
+                }
+                let prepared = |log: &[String], task| log.iter().find(|line| line.ends_with(task)).cloned();
+                let log = lab.until(5.0);
+                assert_eq!(prepared(&log, "prepared 0").as_deref(), Some("0.411s prepared 0"));
+                assert_eq!(prepared(&log, "prepared 149").as_deref(), Some("0.521s prepared 149"));
+            },
+        );
     }
 
     #[test]

@@ -32,6 +32,9 @@ impl Cause {
         Cause(row as u32)
     }
 
+    /// Nothing is broken, but the machine is too busy to call anybody in time.
+    pub const LOAD: Cause = Cause(u32::MAX);
+
     /// A process of failure.
     pub fn process(row: usize) -> Cause {
         Cause(PROCESSES + row as u32)

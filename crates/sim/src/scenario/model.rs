@@ -26,6 +26,7 @@ pub(super) const DAEMON: &[&str] = &[
     "kill",
     "notice",
     "cores",
+    "call",
     "run_spread",
     "machine_spread",
     "boot",
@@ -34,6 +35,8 @@ pub(super) const DAEMON: &[&str] = &[
     "status_batch",
     "status_phase",
     "assignment_batch",
+    "dispatch_message",
+    "dispatch_task",
 ];
 pub(super) const REGISTRY: &[&str] = &[
     "ideal",
@@ -177,6 +180,7 @@ fn daemon(table: &Table<'_>, base: DaemonModel) -> DaemonModel {
             kill: AT_ONCE,
             notice: AT_ONCE,
             cores: CoreModel::Unlimited,
+            call: Span::ZERO,
             pace: PaceModel::default(),
             boot: AT_ONCE,
             restart: AT_ONCE,
@@ -184,6 +188,8 @@ fn daemon(table: &Table<'_>, base: DaemonModel) -> DaemonModel {
             status_batch: Span::ZERO,
             status_phase: AT_ONCE,
             assignment_batch: Span::ZERO,
+            dispatch_message: Span::ZERO,
+            dispatch_task: Span::ZERO,
         }
     } else {
         base
@@ -197,6 +203,7 @@ fn daemon(table: &Table<'_>, base: DaemonModel) -> DaemonModel {
         kill: table.read("kill", Value::law).unwrap_or(base.kill),
         notice: table.read("notice", Value::law).unwrap_or(base.notice),
         cores: table.read("cores", |value| value.number(0.01..=1e6)).map_or(base.cores, CoreModel::Shared),
+        call: table.read("call", Value::duration).unwrap_or(base.call),
         pace: PaceModel {
             run_spread: spread(table, "run_spread").unwrap_or(base.pace.run_spread),
             machine_spread: spread(table, "machine_spread").unwrap_or(base.pace.machine_spread),
@@ -207,6 +214,8 @@ fn daemon(table: &Table<'_>, base: DaemonModel) -> DaemonModel {
         status_batch: table.read("status_batch", Value::duration).unwrap_or(base.status_batch),
         status_phase: table.read("status_phase", Value::law).unwrap_or(base.status_phase),
         assignment_batch: table.read("assignment_batch", Value::duration).unwrap_or(base.assignment_batch),
+        dispatch_message: table.read("dispatch_message", Value::duration).unwrap_or(base.dispatch_message),
+        dispatch_task: table.read("dispatch_task", Value::duration).unwrap_or(base.dispatch_task),
     }
 }
 

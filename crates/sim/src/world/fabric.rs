@@ -185,6 +185,15 @@ impl Fabric {
                 self.overlay.join(*node);
             }
             Fact::ManagerLocked(node) => self.agents.lock(*node),
+            // Nothing that it says arrives in time.
+            Fact::Overloaded(node, on) => {
+                let row = *node as usize;
+                cx.note(
+                    "load",
+                    format!("{} {}", self.scenario.nodes[row].spec.id, if *on { "overloaded" } else { "relieved" }),
+                );
+                self.set_links(cx, &[row], NetworkFault::TxLost, Cause::LOAD, *on);
+            }
             Fact::NodeRemoved(node) => {
                 self.overlay.remove_node(cx, *node);
                 self.agents.expel(cx, *node);

@@ -234,12 +234,15 @@ impl Writer {
                 "cores",
                 |writer| if writer.dice.is_edge() { 0.01 } else { writer.dice.number(0.5, 8.0) },
             );
+            writer.maybe_span(&mut daemon, "call", low / 10, high / 10);
             for key in ["run_spread", "machine_spread"] {
                 writer.maybe(&mut daemon, key, |writer| writer.dice.number(0.0, 1.0));
             }
             writer.maybe_flag(&mut daemon, "keep_cache");
             writer.maybe_span(&mut daemon, "status_batch", low, high);
             writer.maybe_span(&mut daemon, "assignment_batch", low, high);
+            writer.maybe_span(&mut daemon, "dispatch_message", low, high / 100);
+            writer.maybe_span(&mut daemon, "dispatch_task", low, high / 1000);
             daemon
         });
         self.maybe(root, "registry", Writer::registry);

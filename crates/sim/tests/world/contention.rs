@@ -76,6 +76,27 @@ fn who_has_cores_enough_is_not_touched() {
 }
 
 #[test]
+fn a_machine_that_is_too_busy_to_call_is_given_up_and_comes_back() {
+    // Twenty seconds of work on one core for ten containers of two: a call of a second takes ten, which nobody awaits.
+    let given_up = |daemon: &str| {
+        let outcome = run(&ten("cpus = 1\nrole = \"worker\"", &format!("create = \"0s\"\nstart = \"4s\"\n{daemon}")));
+        let marks = |kind: &str, label: &str| {
+            let those = outcome.marks.iter().filter(|mark| mark.kind == kind && mark.label == label);
+            those.map(|mark| mark.time_s).collect::<Vec<_>>()
+        };
+        (marks("load", "n overloaded"), marks("load", "n relieved"), marks("detected", "n"))
+    };
+    assert_eq!(given_up(""), (vec![], vec![], vec![]), "a millisecond");
+    assert_eq!(given_up("call = \"500ms\""), (vec![], vec![], vec![]), "ten times that are the 5 s that are awaited");
+    let (busy, relieved, down) = given_up("call = \"600ms\"");
+    assert!((10.0..10.4).contains(&busy[0]), "as soon as they start: {busy:?}");
+    assert!(down.len() == 1 && (busy[0] + 9.0..busy[0] + 16.5).contains(&down[0]), "{busy:?} {down:?}");
+    // All are over together, after 40 s of work.
+    assert!((busy[0] + 39.9..busy[0] + 40.1).contains(&relieved[0]), "{busy:?} {relieved:?}");
+    assert_eq!(given_up("cores = 1\ncall = \"10s\""), (vec![], vec![], vec![]), "shared cores are nobody's own");
+}
+
+#[test]
 fn services_on_one_network_start_as_late_as_reported() {
     // moby/moby#30820: within 10, 40, 80 s, and 100 s or more. `endpoint` is from the second.
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scenarios/incidents/many-services-of-a-network.toml");

@@ -78,7 +78,8 @@ impl Agents {
     }
 
     fn post<E: From<AgentEvent>>(&mut self, cx: &mut Context<E>, node: usize) {
-        let arrival = self.arrival_down(cx.now(), node);
+        let sent = self.dispatch(cx.now(), self.nodes[node].outbox.len());
+        let arrival = self.arrival_down(sent, node);
         let daemon = &mut self.nodes[node];
         daemon.sent.push_back(std::mem::take(&mut daemon.outbox));
         cx.at(arrival, AgentEvent::Assignments { node: node as u32, link: daemon.link });
@@ -189,7 +190,8 @@ impl Agents {
                 container.state = TaskState::Assigned;
             }
         }
-        let arrival = self.arrival_down(cx.now(), node);
+        let sent = self.dispatch(cx.now(), self.tasks_on(node).len());
+        let arrival = self.arrival_down(sent, node);
         cx.at(arrival, AgentEvent::CompleteSet { node: node as u32, link: self.nodes[node].link });
     }
 
@@ -253,6 +255,13 @@ impl Agents {
             cx.tell(Fact::Reported { task, at, state, error });
         }
         self.room = commit.reports;
+    }
+
+    /// When the dispatcher has written a message about so many tasks.
+    fn dispatch(&mut self, now: Time, tasks: usize) -> Time {
+        let work = self.model.dispatch_task.as_nanos().saturating_mul(tasks as u64);
+        self.dispatched = self.dispatched.max(now) + self.model.dispatch_message + Span::from_nanos(work);
+        self.dispatched
     }
 
     /// When a message to an agent arrives.
