@@ -215,6 +215,45 @@ impl TryFrom<String> for Statistic {
     }
 }
 
+/// Whether `good` of `n` runs show with 95 % confidence that at least this share of all runs is good (`Some(true)`), or that
+/// it is not (`Some(false)`): the exact binomial test, to either side.
+pub fn share_shown(n: u64, good: u64, share: f64) -> Option<bool> {
+    let law = Binomial::new(share, n).ok()?;
+    // As many or more by chance, if the share was no more than that; as few or fewer, if it was no less.
+    let as_many = if good == 0 { 1.0 } else { law.sf(good - 1) };
+    match () {
+        () if as_many <= 1.0 - CONFIDENCE => Some(true),
+        () if law.cdf(good) <= 1.0 - CONFIDENCE => Some(false),
+        () => None,
+    }
+}
+
+/// The share of all runs that is good at least, with 95 % confidence, if `good` of `n` are (Clopper and Pearson 1934).
+pub fn least_share(n: u64, good: u64) -> f64 {
+    let (mut low, mut high) = (0.0, good as f64 / n.max(1) as f64);
+    for _ in 0..60 {
+        let middle = (low + high) / 2.0;
+        if share_shown(n, good, middle) == Some(true) { low = middle } else { high = middle }
+    }
+    low
+}
+
+/// About how many runs would show on which side of a share the good ones are, if they go on being as frequent as `good` of
+/// `n`. None if no number below a million would.
+pub fn runs_to_show(n: u64, good: u64, share: f64) -> Option<u64> {
+    let rate = good as f64 / n as f64;
+    let shows = |runs: u64| share_shown(runs, (rate * runs as f64).round() as u64, share).is_some();
+    let enough = std::iter::successors(Some(n.max(1)), |runs| Some(runs * 2))
+        .take_while(|runs| *runs < 1_000_000)
+        .find(|runs| shows(*runs))?;
+    let (mut few, mut enough) = (enough / 2, enough);
+    while few + 1 < enough {
+        let middle = (few + enough) / 2;
+        if shows(middle) { enough = middle } else { few = middle }
+    }
+    Some(enough)
+}
+
 /// Student's interval for the mean.
 fn around(values: &[f64], probability: f64) -> Option<(f64, f64)> {
     let mean = mean(values)?;

@@ -1,8 +1,8 @@
 //! `simctl`: one file per verb.
 //!
 //! Results go to standard output, diagnostics go to standard error. The process ends with 0 if all went well and every
-//! expectation held, 1 if one did not hold or a run was aborted, 2 if the input was wrong, 3 if reading or writing failed,
-//! 130 or 143 if SIGINT or SIGTERM ended it.
+//! expectation held, 1 if one did not hold or a run was aborted, 2 if the input was wrong, 3 if reading or writing failed, 4 if
+//! the runs are too few to decide whether an expectation holds, 130 or 143 if SIGINT or SIGTERM ended it.
 
 pub mod bench;
 pub mod check;
@@ -43,7 +43,8 @@ Examples:
   simctl report results/rack-outage                draw pictures and page again from the CSV files
   simctl stack docker-stack.yml                    what a stack file asks for, as Docker reads it
 
-Exit codes: 0 all held, 1 an expectation did not hold or a run was aborted, 2 wrong input, 3 reading or writing failed";
+Exit codes: 0 all held, 1 an expectation did not hold or a run was aborted, 2 wrong input, 3 reading or writing failed,
+4 more replications are needed to decide an expectation";
 
 #[derive(Subcommand)]
 enum Verb {
@@ -95,13 +96,28 @@ pub enum Format {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum End {
     /// All went well, every expectation held.
-    Held = 0,
+    Held,
+    /// The runs are too few to decide whether an expectation holds.
+    Undecided,
     /// An expectation did not hold, or a run was aborted.
-    Failed = 1,
+    Failed,
     /// The input was wrong.
-    WrongInput = 2,
+    WrongInput,
     /// Reading or writing failed.
-    Io = 3,
+    Io,
+}
+
+impl End {
+    /// The code with which the process ends.
+    fn code(self) -> u8 {
+        match self {
+            End::Held => 0,
+            End::Failed => 1,
+            End::WrongInput => 2,
+            End::Io => 3,
+            End::Undecided => 4,
+        }
+    }
 }
 
 /// Where a verb prints.
@@ -196,7 +212,7 @@ pub fn main() -> ExitCode {
         }
         None => end,
     };
-    ExitCode::from(end as u8)
+    ExitCode::from(end.code())
 }
 
 fn perform(verb: Verb, console: &mut Console) -> End {

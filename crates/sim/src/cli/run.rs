@@ -10,7 +10,7 @@ use super::{Console, End, Format, show, verify};
 use crate::experiment::{self, Run};
 use crate::metrics::{METRICS, Mark, Outcome};
 use crate::outside;
-use crate::report::expect::{Verdict, verdicts};
+use crate::report::expect::{Ruling, Verdict, verdicts};
 use crate::report::manifest::{Kept, Manifest};
 use crate::report::results::{OfRun, Results};
 use crate::report::{self, folder};
@@ -260,8 +260,13 @@ impl Done {
 
     /// How the scenario ended.
     pub(super) fn end(&self) -> End {
-        let held = self.broken.is_empty() && self.verdicts.iter().all(|verdict| verdict.held);
-        if held { End::Held } else { End::Failed }
+        let rulings = self.verdicts.iter().map(|verdict| verdict.ruling);
+        match rulings.max().unwrap_or(Ruling::Held) {
+            _ if !self.broken.is_empty() => End::Failed,
+            Ruling::Held => End::Held,
+            Ruling::Undecided => End::Undecided,
+            Ruling::Missed => End::Failed,
+        }
     }
 
     /// Frees what is on disk by now and not printed.

@@ -7,6 +7,7 @@ use super::Console;
 use super::run::Done;
 use crate::metrics::METRICS;
 use crate::outside;
+use crate::report::expect::Ruling;
 use crate::report::manifest::TOOL;
 use crate::report::results::Results;
 use crate::report::{csv_files, headlines, text};
@@ -74,7 +75,11 @@ pub(super) fn table(done: &Done, console: &mut Console) {
 /// Lines that say which expectations held.
 pub(super) fn verdicts(done: &Done, color: bool) -> Vec<String> {
     let line = |verdict: &crate::report::expect::Verdict| {
-        let (sign, code) = if verdict.held { ("✓", 32) } else { ("✗", 31) };
+        let (sign, code) = match verdict.ruling {
+            Ruling::Held => ("✓", 32),
+            Ruling::Undecided => ("?", 33),
+            Ruling::Missed => ("✗", 31),
+        };
         let sign = if color { format!("\u{1b}[{code}m{sign}\u{1b}[0m") } else { sign.into() };
         let (text, strategy) = (outside::shown(&verdict.text), outside::shown(&verdict.strategy));
         format!("{sign} {strategy}: {text} ({})", outside::shown(&verdict.why))
@@ -179,7 +184,7 @@ fn scenario(done: &Done) -> Value {
                 "statistic": verdict.what, "value": verdict.value,
                 "mean": verdict.value.filter(|_| verdict.what == "mean"),
 
-                "held": verdict.held, "why": verdict.why,
+                "held": verdict.held(), "ruling": verdict.ruling.to_string(), "why": verdict.why,
             })
         })
         .collect();

@@ -1,6 +1,7 @@
 //! Verdicts: what a scenario expects against what came out.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use super::manifest::Expected;
 use super::results::Runs;
@@ -22,11 +23,39 @@ pub struct Verdict {
     /// The statistic over the replications, if every one has a value.
     pub value: Option<f64>,
     /// Whether that is within the bounds.
-    pub held: bool,
+    pub ruling: Ruling,
     /// In words: the value and the bounds, or why there is none.
     pub why: String,
     /// The bounds in words.
     pub bounds: String,
+}
+
+/// What came of an expectation; a worse one is greater.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Ruling {
+    /// It holds.
+    Held,
+    /// The replications are too few to tell.
+    Undecided,
+    /// It does not hold.
+    Missed,
+}
+
+impl fmt::Display for Ruling {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Ruling::Held => "held",
+            Ruling::Undecided => "undecided",
+            Ruling::Missed => "missed",
+        })
+    }
+}
+
+impl Verdict {
+    /// Whether the expectation holds.
+    pub fn held(&self) -> bool {
+        self.ruling == Ruling::Held
+    }
 }
 
 /// Compares every expectation with every strategy that it is about, in order. A replication without a value leaves the
@@ -58,6 +87,9 @@ fn values(expected: &Expected, strategy: &str, runs: &Runs) -> Vec<Option<f64>> 
 
 fn verdict(expected: &Expected, strategy: &str, runs: &Runs) -> Verdict {
     let values = values(expected, strategy, runs);
+    if let Some(share) = expected.share.filter(|_| !values.is_empty() && runs.metrics.contains(&expected.metric)) {
+        return by_chance(expected, share, strategy, &values);
+    }
     let present: Vec<f64> = values.iter().copied().flatten().collect();
     let statistic = expected.statistic;
     let value = statistic.of(&present).filter(|_| present.len() == values.len());
@@ -70,14 +102,8 @@ fn verdict(expected: &Expected, strategy: &str, runs: &Runs) -> Verdict {
             && expected.theory.is_none_or(|theory| agrees(statistic, &present, value, theory))
             && expected.within.is_none_or(|within| half <= within)
     });
-    let mut bounds = match (expected.min, expected.max) {
-        (Some(min), Some(max)) if min == max => format!("exactly {}", text::exact(min)),
-        (Some(min), Some(max)) => format!("{} to {}", text::exact(min), text::exact(max)),
-        (Some(min), None) => format!("at least {}", text::exact(min)),
-        (None, Some(max)) => format!("at most {}", text::exact(max)),
-        (None, None) if expected.theory.is_some() => String::new(),
-        (None, None) => "any value".into(),
-    };
+    let has_bounds = expected.min.or(expected.max).is_some();
+    let mut bounds = if has_bounds || expected.theory.is_none() { bounds_of(expected) } else { String::new() };
     if let Some(theory) = expected.theory {
         bounds += if bounds.is_empty() { "" } else { " and " };
         bounds += &format!("{} in theory", text::exact(theory));
@@ -113,9 +139,67 @@ fn verdict(expected: &Expected, strategy: &str, runs: &Runs) -> Verdict {
         metric: expected.metric.clone(),
         what,
         value,
-        held,
+        ruling: if held { Ruling::Held } else { Ruling::Missed },
         why,
         bounds,
+    }
+}
+
+/// Whether the values are within the bounds in at least this share of all runs there could be. A run without a value is not.
+fn by_chance(expected: &Expected, share: f64, strategy: &str, values: &[Option<f64>]) -> Verdict {
+    let is_within =
+        |value: f64| expected.min.is_none_or(|min| min <= value) && expected.max.is_none_or(|max| value <= max);
+    let (n, good) = (values.len() as u64, values.iter().flatten().filter(|value| is_within(**value)).count() as u64);
+    let what = match &expected.minus {
+        Some(minus) => format!("the difference to {} is", outside::shown(minus)),
+        None => "it is".to_owned(),
+    };
+    let ruling = match stats::share_shown(n, good, share) {
+        // Of all runs nothing else can be seen than that the next one is, too.
+        _ if share == 1.0 => {
+            if good == n {
+                Ruling::Held
+            } else {
+                Ruling::Missed
+            }
+        }
+        Some(true) => Ruling::Held,
+        Some(false) => Ruling::Missed,
+        None => Ruling::Undecided,
+    };
+    let bounds = format!("{} in at least {} % of the runs", bounds_of(expected), text::short(share * 100.0));
+    let least = stats::least_share(n, good);
+    let least = format!("so in at least {} % with 95 % confidence", text::short((least * 1e3).floor() / 10.0));
+    let mut why = format!("{what} so in {good} of {n} runs, {least}, expected {bounds}");
+    if share == 1.0 {
+        why = format!("{what} so in {good} of {n} runs, expected {} in every run", bounds_of(expected));
+    }
+    if ruling == Ruling::Undecided {
+        why += &match stats::runs_to_show(n, good, share) {
+            Some(needed) => format!(": not decided with {n} runs, about {needed} are needed"),
+            None => format!(": not decided with {n} runs, and as it looks not with any number of them"),
+        };
+    }
+    Verdict {
+        text: expected.text.clone(),
+        strategy: strategy.into(),
+        metric: expected.metric.clone(),
+        what: "share of the runs".into(),
+        value: Some(good as f64 / n as f64),
+        ruling,
+        why,
+        bounds,
+    }
+}
+
+/// The least and the greatest value in words.
+fn bounds_of(expected: &Expected) -> String {
+    match (expected.min, expected.max) {
+        (Some(min), Some(max)) if min == max => format!("exactly {}", text::exact(min)),
+        (Some(min), Some(max)) => format!("{} to {}", text::exact(min), text::exact(max)),
+        (Some(min), None) => format!("at least {}", text::exact(min)),
+        (None, Some(max)) => format!("at most {}", text::exact(max)),
+        (None, None) => "any value".into(),
     }
 }
 
@@ -168,6 +252,7 @@ mod tests {
             max: None,
             theory: None,
             within: None,
+            share: None,
         }
     }
 
@@ -176,7 +261,7 @@ mod tests {
         let expected = [Expected { strategy, min, max, ..about(metric) }];
         verdicts(&expected, &["spread".into(), "binpack".into()], &runs())
             .into_iter()
-            .map(|checked| (checked.strategy, checked.held, checked.why))
+            .map(|checked| (checked.strategy.clone(), checked.held(), checked.why))
             .collect()
     }
 
@@ -198,9 +283,9 @@ mod tests {
         };
         // Values 4 and 6: the mean is 5, its standard error 1, half its interval 12.7; Student's t with one degree of freedom
         // goes beyond 636.6 once in a thousand times.
-        assert!(judge(641.6, None).held && judge(-631.6, None).held);
-        assert!(!judge(641.7, None).held && !judge(-631.7, None).held);
-        assert!(judge(5.0, Some(12.71)).held && !judge(5.0, Some(12.70)).held);
+        assert!(judge(641.6, None).held() && judge(-631.6, None).held());
+        assert!(!judge(641.7, None).held() && !judge(-631.7, None).held());
+        assert!(judge(5.0, Some(12.71)).held() && !judge(5.0, Some(12.70)).held());
         assert_eq!(judge(5.0, Some(1.0)).why, "mean 5 ± 13, expected 5 in theory within 1");
     }
 
@@ -222,7 +307,7 @@ mod tests {
         // Values 4 and 6 of spread, 10 and 10 of binpack.
         let judge = |expected: Expected| {
             let all = verdicts(&[expected], &["spread".into(), "binpack".into()], &runs());
-            all.into_iter().map(|checked| (checked.strategy, checked.held, checked.why)).collect::<Vec<_>>()
+            all.into_iter().map(|checked| (checked.strategy.clone(), checked.held(), checked.why)).collect::<Vec<_>>()
         };
         let sd = judge(Expected { statistic: Statistic::Sd, max: Some(1.5), ..about("time_s") });
         assert_eq!(sd[0], ("spread".into(), true, "sd 1.414, expected at most 1.5".into()));
@@ -235,6 +320,34 @@ mod tests {
         assert!(judge(Expected { min: Some(4.0), max: Some(4.0), ..lower })[0].1);
         let missing = judge(Expected { minus: Some("spread".into()), min: Some(0.0), ..about("detection_s") });
         assert_eq!(missing[0].2, "no value in 1 of 2 replications, expected at least 0");
+    }
+
+    #[test]
+    fn a_share_of_the_runs_is_decided_by_the_binomial_law_or_not_at_all() {
+        let judge = |good: usize, n: usize, share: f64| {
+            let run = |at: usize| OfRun {
+                strategy: "spread".into(),
+                replication: at as u32,
+                items: vec![(at != 0).then_some(if at < n - good { 1.0 } else { 20.0 })],
+            };
+            let runs = Runs { metrics: vec!["least".into()], rows: (0..n).map(run).collect() };
+            let expected = Expected { min: Some(20.0), share: Some(share), ..about("least") };
+            let verdict = verdicts(&[expected], &["spread".into()], &runs).remove(0);
+            (verdict.ruling, verdict.why)
+        };
+        // A run without a value is no good one.
+        assert_eq!(judge(58, 59, 0.9).0, Ruling::Held);
+        let (ruling, why) = judge(29, 30, 0.8);
+        assert_eq!(ruling, Ruling::Held);
+        let says = "it is so in 29 of 30 runs, so in at least 85.1 % with 95 % confidence, expected at least 20 in at least \
+                    80 % of the runs";
+        assert_eq!(why, says);
+        let (ruling, why) = judge(29, 30, 0.95);
+        assert_eq!(ruling, Ruling::Undecided);
+        assert!(why.contains(": not decided with 30 runs, about ") && why.ends_with(" are needed"), "{why}");
+        assert_eq!(judge(15, 30, 0.95).0, Ruling::Missed);
+        assert_eq!(judge(29, 30, 1.0).0, Ruling::Missed);
+        assert!(judge(18, 20, 0.9).1.ends_with("and as it looks not with any number of them"));
     }
 
     #[test]

@@ -115,6 +115,9 @@ pub struct Expected {
     /// Largest allowed half width of the interval.
     #[serde(default)]
     pub within: Option<f64>,
+    /// The least share of the runs whose value must be within the bounds.
+    #[serde(default)]
+    pub share: Option<f64>,
 }
 
 impl Manifest {
@@ -194,6 +197,7 @@ impl Manifest {
                 ("max", expected.max),
                 ("theory", expected.theory),
                 ("within", expected.within),
+                ("share", expected.share),
             ];
             for (key, bound) in bounds {
                 if let Some(bound) = bound {
@@ -217,8 +221,9 @@ impl Manifest {
 impl Expected {
     /// The part of an expectation that a manifest keeps.
     pub fn of(expectation: &Expectation) -> Expected {
-        let Expectation { text, strategy, minus, metric, statistic, min, max, theory, within } = expectation.clone();
-        Expected { text, strategy, minus, metric, statistic, min, max, theory, within }
+        let Expectation { text, strategy, minus, metric, statistic, min, max, theory, within, share } =
+            expectation.clone();
+        Expected { text, strategy, minus, metric, statistic, min, max, theory, within, share }
     }
 }
 
@@ -274,6 +279,7 @@ mod tests {
                     max: None,
                     theory: None,
                     within: None,
+                    share: None,
                 },
                 Expected {
                     text: "b".into(),
@@ -285,6 +291,7 @@ mod tests {
                     max: Some(1e300),
                     theory: Some(1e-300),
                     within: Some(0.1),
+                    share: Some(0.95),
                 },
             ],
             runs: vec![

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::expect::{Verdict, verdicts};
+use super::expect::{Ruling, Verdict, verdicts};
 use super::plot::Picture;
 use super::results::{PairedRow, ROW_LIMIT, Results};
 use super::{compare, headlines, text};
@@ -85,17 +85,21 @@ fn expectations(out: &mut String, results: &Results) {
     if verdicts.is_empty() {
         return;
     }
-    let held = verdicts.iter().filter(|verdict| verdict.held).count();
+    let held = verdicts.iter().filter(|verdict| verdict.held()).count();
     let _ = write!(out, "## Expectations\n\n{held} of {} held.\n\n", verdicts.len());
     out.push_str("| | expectation | strategy | outcome |\n|---|---|---|---|\n");
     // What strategies hold has one line for all, if they are many or did the same.
     let are_many = SENTENCES + 1 < manifest.strategies.len();
     let go_together = |one: &Verdict, other: &Verdict| {
-        one.text == other.text && one.held && other.held && (are_many || one.why == other.why)
+        one.text == other.text && one.held() && other.held() && (are_many || one.why == other.why)
     };
     for group in verdicts.chunk_by(go_together) {
         let first = &group[0];
-        let sign = if first.held { "✓ held" } else { "✗ **not held**" };
+        let sign = match first.ruling {
+            Ruling::Held => "✓ held",
+            Ruling::Undecided => "? **not decided**",
+            Ruling::Missed => "✗ **not held**",
+        };
         let means = crate::stats::sorted(group.iter().filter_map(|verdict| verdict.value));
         let (strategy, why) = match means[..] {
             [low, .., high] => {

@@ -8,7 +8,7 @@ use super::value::{Entry, Value};
 use super::{Expectation, Statistic};
 use crate::metrics::{CLASS_METRICS, class_metric};
 
-pub(super) const BOUNDS: &[&str] = &["min", "max", "theory", "within", "statistic", "minus"];
+pub(super) const BOUNDS: &[&str] = &["min", "max", "theory", "within", "statistic", "minus", "in"];
 const A_BOUND: &str = "a number, { min = ..., max = ... } or { theory = ..., within = ... }, or a list of such";
 
 /// What a metric of a class of arrivals begins with.
@@ -92,6 +92,7 @@ impl Reader<'_> {
             max: None,
             theory: None,
             within: None,
+            share: None,
         };
         let number = |value: &Value<'_>| value.number(f64::NEG_INFINITY..=f64::INFINITY);
         if value.as_decimal().is_some() {
@@ -112,7 +113,16 @@ impl Reader<'_> {
         }
         let statistic = table.read("statistic", statistic).unwrap_or_default();
         let minus = table.read("minus", |value| self.other(value, strategy));
-        Some(Expectation { minus, statistic, min, max, theory, within, ..expectation })
+        let share = table.read("in", |value| value.number(0.0..=1.0));
+        if share == Some(0.0) {
+            value.complain("`in` is the least share of the runs: more than 0");
+        }
+        if let (Some(_), Some(other)) =
+            (share, ["theory", "within", "statistic"].into_iter().find(|key| table.get(key).is_some()))
+        {
+            value.complain(format!("`in` is about each run and `{other}` about all of them: one of the two"));
+        }
+        Some(Expectation { minus, statistic, min, max, theory, within, share, ..expectation })
     }
 
     /// The strategy that another is compared with.

@@ -263,4 +263,6 @@ pub struct Expectation {
     pub theory: Option<f64>,
     /// Largest allowed half width of its 95 % interval.
     pub within: Option<f64>,
+    /// Not a statistic must be within the bounds, but the values of at least this share of all runs.
+    pub share: Option<f64>,
 }

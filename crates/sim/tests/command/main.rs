@@ -1,5 +1,6 @@
 //! The program itself, as a user starts it: exit codes, what it says, and the files it leaves.
 
+mod check;
 #[cfg(unix)]
 mod edges;
 mod why;

@@ -57,7 +57,7 @@ fn missed(file: &Path, seed: Option<u64>) -> Vec<String> {
     let outcomes = execute(&scenario, &plan(&scenario), threads(), &|_| {});
     let results = Results::of(Manifest::of(&scenario, b"", String::new()), METRICS, outcomes);
     let verdicts = verdicts(&results.manifest.expect, &results.manifest.strategies, &results.runs);
-    let missed = verdicts.into_iter().filter(|verdict| !verdict.held);
+    let missed = verdicts.into_iter().filter(|verdict| !verdict.held());
     let seed = scenario.seed;
     missed
         .map(|verdict| {

@@ -76,6 +76,7 @@ pub fn manifest(size: Size) -> Manifest {
                 max: None,
                 theory: None,
                 within: None,
+                share: None,
             },
             Expected {
                 text: "never_s <= 3".into(),
@@ -87,6 +88,7 @@ pub fn manifest(size: Size) -> Manifest {
                 max: Some(3.0),
                 theory: None,
                 within: None,
+                share: None,
             },
         ],
     }

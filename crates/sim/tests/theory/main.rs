@@ -95,7 +95,7 @@ fn broken(file: &Path) -> Vec<String> {
     let mut broken: Vec<String> = failed.map(|why| format!("{}: {why}", stem(file))).collect();
     let results = Results::of(Manifest::of(&scenario, b"", String::new()), METRICS, outcomes);
     let verdicts = verdicts(&results.manifest.expect, &results.manifest.strategies, &results.runs);
-    let missed = verdicts.into_iter().filter(|verdict| !verdict.held);
+    let missed = verdicts.into_iter().filter(|verdict| !verdict.held());
     broken.extend(
         missed.map(|verdict| format!("{}: {}: {} ({})", stem(file), verdict.strategy, verdict.text, verdict.why)),
     );
