@@ -273,6 +273,8 @@ pub enum Fact {
     // What came later: digests count the kinds above.
     /// The manager on this node stopped with its keys locked up: it is not back before somebody unlocks it.
     ManagerLocked(usize),
+    /// What arrived lost its patience before it ran.
+    JobAbandoned(JobNo),
     /// A machine has so much to do that calls of its agent take too long to be answered in time, or not any more.
     Overloaded(u32, bool),
 }

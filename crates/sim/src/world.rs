@@ -402,7 +402,7 @@ impl World {
                 self.script = script;
             }
             Event::WarmedUp => {
-                self.observer.warmed_up(now, fabric.images.totals());
+                self.observer.warmed_up(now, fabric.images.totals_by(now));
                 if scenario.until.is_some() {
                     self.script.bound();
                 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use sched::{DesiredState, TaskState};
-use sim::metrics::{CLASS_METRICS, ClassRow, JobRow, Mark, Metric, NodeRow, Outcome, Point, ServiceRow, TaskRow};
+use sim::metrics::{Band, CLASS_METRICS, ClassRow, JobRow, Mark, Metric, NodeRow, Outcome, Point, ServiceRow, TaskRow};
 use sim::report::manifest::{Expected, Manifest};
 use sim::stats::Statistic;
 
