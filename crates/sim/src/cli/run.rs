@@ -47,7 +47,7 @@ pub struct Args {
 /// What is simulated, and how.
 #[derive(Clone, Debug, clap::Args)]
 pub struct What {
-    /// Scenario files
+    /// Scenario files; `-` is standard input
     #[arg(required = true, value_name = "FILE")]
     pub(super) files: Vec<PathBuf>,
     /// Threads; results do not depend on it [default: one per processor]
@@ -62,6 +62,9 @@ pub struct What {
     /// Strategies instead of the scenarios' own, placement strategies or names of `[[strategy]]`; the first is the baseline
     #[arg(long, short, value_name = "NAME", num_args = 1..)]
     pub(super) strategy: Vec<String>,
+    /// A key of the scenarios that is set otherwise: `pool.worker.count=8`, `duration=1h`
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(super) set: Vec<String>,
     /// Say nothing about progress
     #[arg(long, short)]
     pub(super) quiet: bool,
@@ -159,9 +162,10 @@ pub(super) fn load(what: &What, console: &mut Console) -> Result<Vec<Job>, End> 
     let mut jobs: Vec<Job> = Vec::new();
     let mut complaints = Vec::new();
     for file in &what.files {
-        match scenario::load(file) {
+        let source = scenario::text_of(file);
+        match source.and_then(|text| Ok((scenario::parse_with(file, &text, &what.set)?, text))) {
             Err(those) => complaints.push(those.to_string()),
-            Ok(scenario) => {
+            Ok((scenario, source)) => {
                 if !is_slug(&scenario.name) {
                     let name = outside::shown(&scenario.name);
                     let wanted = "expected letters, digits, '-', '_' and '.', because a folder gets this name";
@@ -169,7 +173,7 @@ pub(super) fn load(what: &What, console: &mut Console) -> Result<Vec<Job>, End> 
                     complaints.push(format!("{file}: the scenario's name is '{name}': {wanted}"));
                 }
                 complaints.extend(unknown_strategies(&scenario, file, what));
-                jobs.push(job(scenario, file, what));
+                jobs.push(job(scenario, &source, file, what));
             }
         }
     }
@@ -279,7 +283,7 @@ impl Done {
 }
 
 /// The scenario as the options change it.
-fn job(mut scenario: Scenario, file: &Path, what: &What) -> Job {
+fn job(mut scenario: Scenario, source: &str, file: &Path, what: &What) -> Job {
     scenario.seed = what.seed.unwrap_or(scenario.seed);
     scenario.replications = what.replications.unwrap_or(scenario.replications);
     if !what.strategy.is_empty() {
@@ -293,8 +297,8 @@ fn job(mut scenario: Scenario, file: &Path, what: &What) -> Job {
         scenario.expect.retain(|expected| expected.strategy.as_ref().is_none_or(|name| strategies.contains(name)));
         scenario.strategies = strategies;
     }
-    let source = outside::read_plain(file, outside::LARGEST_TEXT).unwrap_or_default();
-    let manifest = Manifest::of(&scenario, &source, command(file, what));
+    let manifest =
+        Manifest { set: what.set.clone(), ..Manifest::of(&scenario, source.as_bytes(), command(file, what)) };
     Job { scenario, manifest }
 }
 
@@ -313,6 +317,9 @@ fn command(file: &Path, what: &What) -> String {
     }
     if let Some(replications) = what.replications {
         words.extend(["--replications".into(), replications.to_string()]);
+    }
+    for assignment in &what.set {
+        words.extend(["--set".into(), quoted(assignment)]);
     }
     for name in &what.strategy {
         words.extend(["--strategy".into(), quoted(name)]);
@@ -363,9 +370,13 @@ mod tests {
             seed: Some(7),
             replications: None,
             strategy: vec!["binpack".into()],
+            set: vec!["duration=1h".into()],
             quiet: true,
         };
-        assert_eq!(command(Path::new("a b.toml"), &what), "simctl run 'a b.toml' --seed 7 --strategy binpack");
+        assert_eq!(
+            command(Path::new("a b.toml"), &what),
+            "simctl run 'a b.toml' --seed 7 --set duration=1h --strategy binpack"
+        );
         assert!(command(Path::new("/somewhere/else/x.toml"), &what).starts_with("simctl run x.toml "));
     }
 

@@ -158,10 +158,12 @@ fn file_of(manifest: &Manifest) -> PathBuf {
 
 /// The scenario with the seed, the strategies and the replications of then.
 fn scenario_of(manifest: &Manifest, file: &Path) -> Result<Scenario, String> {
-    let mut scenario = scenario::load(file).map_err(|complaints| {
-        let text = complaints.to_string();
-        format!("the scenario is wrong: {}", text.strip_prefix("error: ").unwrap_or(&text).trim_end())
-    })?;
+    let text = scenario::text_of(file);
+    let mut scenario =
+        text.and_then(|text| scenario::parse_with(file, &text, &manifest.set)).map_err(|complaints| {
+            let text = complaints.to_string();
+            format!("the scenario is wrong: {}", text.strip_prefix("error: ").unwrap_or(&text).trim_end())
+        })?;
     scenario.seed = manifest.seed.parse().map_err(|_| format!("{MANIFEST}: `seed` is not a number"))?;
     scenario.strategies.clone_from(&manifest.strategies);
     scenario.replications = manifest.replications;

@@ -44,6 +44,9 @@ pub struct Manifest {
     pub profile: Option<String>,
     /// The first is the baseline.
     pub strategies: Vec<String>,
+    /// Keys of the scenario that were set otherwise on the command line.
+    #[serde(default)]
+    pub set: Vec<String>,
     /// Files that hold replication 1 of each strategy only, because all would be too long.
     pub first_replication_only: Vec<String>,
     /// What had to come out.
@@ -137,6 +140,7 @@ impl Manifest {
             warm_up_s: scenario.warm_up.as_secs_f64(),
             profile: scenario.models.profile.map(str::to_owned),
             strategies: scenario.strategies.clone(),
+            set: Vec::new(),
             first_replication_only: Vec::new(),
             expect: scenario.expect.iter().map(Expected::of).collect(),
             runs: Vec::new(),
@@ -175,8 +179,11 @@ impl Manifest {
         if let Some(profile) = &self.profile {
             let _ = writeln!(out, "profile = {}", quoted(profile));
         }
-        for (key, texts) in [("strategies", &self.strategies), ("first_replication_only", &self.first_replication_only)]
-        {
+        for (key, texts) in [
+            ("strategies", &self.strategies),
+            ("set", &self.set),
+            ("first_replication_only", &self.first_replication_only),
+        ] {
             let texts: Vec<String> = texts.iter().map(|text| quoted(text)).collect();
             let _ = writeln!(out, "{key} = [{}]", texts.join(", "));
         }
@@ -267,6 +274,7 @@ mod tests {
             warm_up_s: 0.0,
             profile: Some("docker-20.10-\"small\"".into()),
             strategies: vec!["spread".into(), "binpack".into()],
+            set: vec!["pool.node.count=8".into()],
             first_replication_only: vec!["tasks.csv".into()],
             expect: vec![
                 Expected {

@@ -13,9 +13,8 @@ use super::stack::{STACK, Stacks};
 use super::unit::{CENTURY, human};
 use super::value::{Sink, Table, Value};
 use super::{Image, NetworkPlan, Scenario, Scripted, ServicePlan};
-use super::{expect, failure, image, join, model, operator, pool, scaler, script, service, strategy, workload};
+use super::{expect, failure, image, join, model, operator, pool, scaler, script, service, source, strategy, workload};
 use crate::order::Order;
-use crate::outside::{self, LARGEST_TEXT};
 
 pub(super) const SCENARIO: &[&str] = &[
     "name",
@@ -64,10 +63,7 @@ const POINTS: u64 = 100_000;
 ///
 /// Everything that is wrong with it, in order of the file; if the text is not TOML, all of its syntax errors.
 pub fn load(path: &Path) -> Result<Scenario, Complaints> {
-    match outside::read_text(path, LARGEST_TEXT) {
-        Ok(text) => parse(path, &text),
-        Err(error) => Err(Complaints::of_file(path, format!("cannot read the scenario: {error}"))),
-    }
+    parse(path, &source::text_of(path)?)
 }
 
 /// Reads the text of a scenario as if it stood in the file `path`.

@@ -63,6 +63,7 @@ pub fn manifest(size: Size) -> Manifest {
         warm_up_s: 0.0,
         profile: None,
         strategies: size.strategies.iter().map(|name| name.to_string()).collect(),
+        set: vec![],
         first_replication_only: vec![],
         runs: vec![],
         expect: vec![

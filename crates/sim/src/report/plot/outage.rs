@@ -218,6 +218,7 @@ mod tests {
             profile: None,
             runs: Vec::new(),
             strategies: missing.iter().map(|(name, _)| name.to_string()).collect(),
+            set: Vec::new(),
             first_replication_only: Vec::new(),
             expect: Vec::new(),
         };
