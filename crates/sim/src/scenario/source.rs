@@ -153,7 +153,7 @@ mod tests {
             ("pool.nod.count=5", "error: `--set pool.nod.count=5`: no [[pool]] `nod`: did you mean `node`?\n"),
             ("pool.count=5", "error: `--set pool.count=5`: `pool` has several tables: write `pool.NAME.count`"),
             ("pool=5", "error: `--set pool=5`: `pool` has several tables"),
-            ("pool.node.cuont=5", "error: unknown key `cuont`"),
+            ("pool.node.cuont=5", "error: unknown key `pool.cuont`"),
             ("duration.x=5", "error: `--set duration.x=5`: `duration` is string and has no keys\n"),
             ("duration", "error: `--set duration`: expected KEY=VALUE"),
             ("duration=soon", "error: `duration`: expected a duration such as \"90s\""),
