@@ -81,8 +81,15 @@ pub struct Outcome {
     pub jobs: Vec<JobRow>,
     /// Things that happened to the cluster, for marks in plots.
     pub marks: Vec<Mark>,
-    /// Rows of tasks, nodes, marks, services and jobs that were left out because no table would keep them.
-    pub left_out: [usize; 5],
+    /// Every step of every update, in order of time.
+    pub updates: Vec<UpdateRow>,
+    /// Why tasks of each service waited for a node, by service, those first that took most.
+    pub pending: Vec<PendingRow>,
+    /// Every order, in order of time, but arrivals that were created and removed as planned.
+    pub orders: Vec<OrderRow>,
+    /// Rows of tasks, nodes, marks, services, jobs, updates, pending tasks and orders that were left out because no table
+    /// would keep them.
+    pub left_out: [usize; 8],
     /// What happened, in digests.
     pub trace: Trace,
     /// Why the run was aborted, if it was; then there are no values, and the rest ends where the run did.
@@ -137,6 +144,10 @@ pub struct TaskRow {
     pub service: SmolStr,
     /// Its node's name; empty if it never had one.
     pub node: SmolStr,
+    /// Its image, as the specification names it.
+    pub image: SmolStr,
+    /// Counts the specifications of its service, from 1: every change of a service is another one.
+    pub specification: u32,
     /// Creation.
     pub created_s: f64,
     /// Assignment to the node.
@@ -162,6 +173,14 @@ pub struct NodeRow {
     pub node: String,
     /// Its pool.
     pub pool: String,
+    /// The value of its label `rack`, at the end.
+    pub rack: String,
+    /// All its labels at the end: `rack=r1 zone=a`.
+    pub labels: String,
+    /// CPUs that it has.
+    pub cpus: f64,
+    /// Bytes of memory that it has.
+    pub memory_bytes: u64,
     /// Running tasks at the end.
     pub running: u64,
     /// Most running tasks at any time.
@@ -170,6 +189,12 @@ pub struct NodeRow {
     pub cpu_reserved: f64,
     /// Share of its memory that tasks reserve at the end.
     pub memory_reserved: f64,
+    /// Largest share of its CPUs that tasks reserved at one time.
+    pub cpu_reserved_max: f64,
+    /// Largest share of its memory that tasks reserved at one time.
+    pub memory_reserved_max: f64,
+    /// Images that are wholly on it at the end.
+    pub images: u64,
     /// Seconds without power.
     pub down_s: f64,
 }
@@ -188,6 +213,25 @@ pub struct ServiceRow {
     pub availability: Option<f64>,
     /// Replica-seconds in which one was missing, for whatever reason.
     pub lost_s: f64,
+    /// Most replicas that were missing at one time.
+    pub missing_max: u64,
+    /// Median time from a task's creation until the manager learned that it runs, over those that came to run.
+    pub time_to_running_p50_s: Option<f64>,
+    /// Longest.
+    pub time_to_running_max_s: Option<f64>,
+    /// Most of its tasks that waited for a node at one time.
+    pub pending_max: u64,
+    /// Seconds that its tasks waited for a node, added up.
+    pub pending_s: f64,
+    /// The reason for which they waited longest, in Swarm's words; empty if none was ever told.
+    pub pending_reason: SmolStr,
+    /// Rolling updates and rollbacks that began.
+    pub updates: u64,
+    /// How far the last of them is, in Docker's words: `updating`, `paused`, `completed`, `rollback_started`,
+    /// `rollback_paused`, `rollback_completed`; empty without one.
+    pub update_state: SmolStr,
+    /// From its begin to its end or pause, or to the end of the run while it goes on.
+    pub update_s: Option<f64>,
     /// Replicas that were lost with machines.
     pub replicas_lost: u64,
     /// Replica-seconds from these losses until their slots have a running task again.
@@ -247,6 +291,55 @@ pub struct JobRow {
 /// The class and its metric that a name such as `class.batch.job_wait_mean_s` means, if it is one of that form.
 pub fn class_metric(name: &str) -> Option<(&str, &str)> {
     name.strip_prefix("class.")?.rsplit_once('.')
+}
+
+/// A step of a rolling update or rollback, as Docker's `UpdateStatus` tells it.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct UpdateRow {
+    /// The service.
+    pub service: SmolStr,
+    /// Counts the updates of the service, from 1. A rollback that follows from a failure is a part of its update.
+    pub update: u64,
+    /// When, in seconds from the start.
+    pub time_s: f64,
+    /// How far, in Docker's words, as [`ServiceRow::update_state`].
+    pub state: SmolStr,
+    /// What Swarm says of it.
+    pub message: String,
+}
+
+/// One reason for which tasks of a service waited for a node.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct PendingRow {
+    /// The service.
+    pub service: SmolStr,
+    /// In Swarm's words, with the number of nodes.
+    pub reason: SmolStr,
+    /// Most tasks of one version of the service that waited for it at one time.
+    pub tasks_max: u64,
+    /// Seconds that tasks waited for it, added up.
+    pub seconds: f64,
+    /// When the first began to wait for it, in seconds from the start.
+    pub first_s: f64,
+    /// When the last ceased to.
+    pub last_s: f64,
+    /// Tasks that wait for it at the end.
+    pub open: u64,
+}
+
+/// An order, and what came of it.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct OrderRow {
+    /// When the answer came, in seconds from the start.
+    pub time_s: f64,
+    /// Who gave it: `hand`, `script`, `deployment`, `arrivals`, `operator`, `autoscaler`, `machine-scaler`, `failure`.
+    pub by: SmolStr,
+    /// In the words of Docker's command line, where it has some: `service scale web=6`.
+    pub order: String,
+    /// Whether it was refused.
+    pub is_refused: bool,
+    /// Why, in Docker's words; otherwise how many containers it found, if it was about some.
+    pub answer: String,
 }
 
 /// Something that happened to the cluster.

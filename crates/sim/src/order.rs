@@ -21,6 +21,7 @@ pub use crate::model::join::JoinToken;
 use crate::model::links::LinkImpairment;
 use crate::model::overlay::NetworkPlan;
 use crate::refusal::Refusal;
+use crate::scenario::Scenario;
 
 /// A name of a service, a stack, a network, a config, a secret, an image or a node.
 pub type Name = Arc<str>;
@@ -715,7 +716,145 @@ pub enum Client {
     Failure,
 }
 
+impl Client {
+    /// For tables.
+    pub fn word(self) -> &'static str {
+        match self {
+            Client::Hand => "hand",
+            Client::Script => "script",
+            Client::Deployment => "deployment",
+            Client::Arrivals => "arrivals",
+            Client::Operator => "operator",
+            Client::Autoscaler => "autoscaler",
+            Client::MachineScaler => "machine-scaler",
+            Client::Failure => "failure",
+        }
+    }
+}
+
+/// Nodes whose names are said; more are counted.
+const NAMED: usize = 8;
+
+impl Nodes {
+    /// In words, by the names of the scenario's nodes.
+    pub fn words(&self, scenario: &Scenario) -> String {
+        match self {
+            Nodes::Rows(rows) => {
+                let name = |row: &usize| scenario.nodes.get(*row).map_or("?", |node| node.spec.id.as_str());
+                let names: Vec<&str> = rows.iter().take(NAMED).map(name).collect();
+                let more = rows.len().saturating_sub(NAMED);
+                let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+                names.join(" ") + &more
+            }
+            Nodes::Named(name) => name.to_string(),
+            Nodes::Leader => "(the leader)".into(),
+            Nodes::Reachable => "(all that are reachable)".into(),
+            Nodes::With(service) => format!("(those with {service})"),
+            Nodes::Random { count, of, .. } => format!("({count} at random of {})", of.words(scenario)),
+            Nodes::Union(parts) => parts.iter().map(|part| part.words(scenario)).collect::<Vec<_>>().join(" "),
+            Nodes::Except(those, others) => format!("({} without {})", those.words(scenario), others.words(scenario)),
+        }
+    }
+}
+
+impl Containers {
+    fn words(&self) -> String {
+        match self {
+            Containers::Some(service, count) => format!("({count} of {service})"),
+            Containers::Of(task) => task.to_string(),
+        }
+    }
+}
+
 impl Order {
+    /// In words: those of Docker's command line where it has some.
+    pub fn words(&self, scenario: &Scenario) -> String {
+        let of = |words: &str, nodes: &Nodes| format!("{words} {}", nodes.words(scenario));
+        let forced = |words: &str, force: bool| if force { format!("{words} --force") } else { words.to_string() };
+        match self {
+            Order::CreateService(new) => format!("service create {}", new.spec.name),
+            Order::UpdateService(name, change) => match change.new_image() {
+                Some(image) => format!("service update --image {image} {name}"),
+                None => format!("service update {name}"),
+            },
+            Order::Scale(name, to) => format!("service scale {name}={to}"),
+            Order::Force(name) => format!("service update --force {name}"),
+            Order::Rollback(name) => format!("service rollback {name}"),
+            Order::RemoveService(name) => format!("service rm {name}"),
+            Order::DeployStack(plan) => format!("stack deploy {}", plan.name),
+            Order::RollbackStack(name) => format!("service rollback (all of stack {name})"),
+            Order::RemoveStack(name) => format!("stack rm {name}"),
+            Order::CreateNetwork(plan) => format!("network create {}", plan.name),
+            Order::RemoveNetwork(name) => format!("network rm {name}"),
+            Order::CreateFile(plan) => format!("{} create {}", plan.kind.word(), plan.name),
+            Order::RemoveFile(kind, name) => format!("{} rm {name}", kind.word()),
+            Order::RotateFile { from, to } => format!("{} rotate {from} to {}", to.kind.word(), to.name),
+            Order::Submit(job) => format!("service create (arrival {})", job.0 + 1),
+            Order::Finish(job) => format!("service rm (arrival {})", job.0 + 1),
+            Order::SetAvailability(nodes, to) => {
+                let to = match to {
+                    Availability::Active => "active",
+                    Availability::Pause => "pause",
+                    Availability::Drain => "drain",
+                };
+                of(&format!("node update --availability {to}"), nodes)
+            }
+            Order::Label(nodes, change) => {
+                let add = change.set.iter().map(|(key, value)| format!(" --label-add {key}={value}"));
+                let remove = change.remove.iter().map(|key| format!(" --label-rm {key}"));
+                of(&format!("node update{}", add.chain(remove).collect::<String>()), nodes)
+            }
+            Order::Promote(nodes) => of("node promote", nodes),
+            Order::Demote(nodes) => of("node demote", nodes),
+            Order::DemoteGhosts(nodes) => of("node demote (records left behind by)", nodes),
+            Order::RemoveNode(nodes, force) => of(&forced("node rm", *force), nodes),
+            Order::RemoveGhosts(nodes, force) => of(&forced("node rm (records left behind by)", *force), nodes),
+            Order::Init(nodes, _) => of("swarm init on", nodes),
+            Order::Join(nodes, _) => of("swarm join on", nodes),
+            Order::Unlock(nodes) => of("swarm unlock on", nodes),
+            Order::Leave(nodes) => of("swarm leave --force on", nodes),
+            Order::RotateToken(role) => {
+                let role = if *role == Role::Manager { "manager" } else { "worker" };
+                format!("swarm join-token --rotate {role}")
+            }
+            Order::ForceNewCluster(nodes) => of("swarm init --force-new-cluster on", nodes),
+            Order::UpdateSwarm(_) => "swarm update".into(),
+            Order::Describe(nodes, _) => of("engines say what they have:", nodes),
+            Order::Kill(which) => format!("kill {}", which.words()),
+            Order::RestartContainers(which) => format!("restart {}", which.words()),
+            Order::PauseContainers(which) => format!("pause {}", which.words()),
+            Order::UnpauseContainers(name) => format!("unpause (all of {name})"),
+            Order::PowerOff(nodes) => of("power off", nodes),
+            Order::PowerOn(nodes) => of("power on", nodes),
+            Order::StopEngine(nodes) => of("stop the engine of", nodes),
+            Order::KillEngine(nodes) => of("kill the engine of", nodes),
+            Order::StartEngine(nodes) => of("start the engine of", nodes),
+            Order::RestartEngine(nodes) => of("restart the engine of", nodes),
+            Order::RestartEngineLive(nodes) => of("restart the engine under its containers of", nodes),
+            Order::CrashEngine(nodes) => of("crash the engine of", nodes),
+            Order::Reboot(nodes) => of("reboot", nodes),
+            Order::Break(_, nodes) => of("break the network of", nodes),
+            Order::Mend(nodes) => of("repair the network of", nodes),
+            Order::Weaken(nodes, Some(_)) => of("impair the network of", nodes),
+            Order::Weaken(nodes, None) => of("restore the network of", nodes),
+            Order::Slow(nodes, factor) => format!("slow down {} by {factor}", nodes.words(scenario)),
+            Order::Fail(FailedUnit { plan, unit, failed, .. }) => {
+                let what = if *failed { "fails" } else { "is repaired" };
+                format!("unit {} of failure {} {what}", unit + 1, plan + 1)
+            }
+            Order::Registry(change) => match change {
+                Registry::Answers(true) => "the registry answers".into(),
+                Registry::Answers(false) => "the registry does not answer".into(),
+                Registry::Has(image, true) => format!("the registry has {image}"),
+                Registry::Has(image, false) => format!("the registry has not {image}"),
+                Registry::MoveTag(image, other) => format!("tag {other} {image}"),
+                Registry::Bandwidth(_) => "the bandwidth of the registry changes".into(),
+                Registry::Latency(_) => "the latency of the registry changes".into(),
+                Registry::Limit(_) => "the pull limit of the registry changes".into(),
+            },
+        }
+    }
+
     /// Who may give it.
     pub fn giver(&self) -> Giver {
         match self {

@@ -13,7 +13,7 @@ mod fabric;
 
 use std::sync::Arc;
 
-use sched::spec::Mode;
+use sched::spec::{Labels, Mode};
 use sched::{Span, Time};
 
 use self::clients::Script;
@@ -308,6 +308,28 @@ impl World {
     /// What came of the run.
     fn close(mut self) -> Outcome {
         let Ending { at, failed } = self.ending.take().expect("the run is over");
+        let orders = self.book.rows(&self.scenario);
+        let ends: Vec<(Labels, u64)> = (0..self.scenario.nodes.len()).map(|node| self.node_end(node)).collect();
+        let mut outcome = self.outcome(at, failed);
+        outcome.orders = orders;
+        for (row, (labels, images)) in outcome.nodes.iter_mut().zip(ends) {
+            row.rack = labels.get("rack").cloned().unwrap_or_default();
+            let labels: Vec<String> = labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
+            (row.labels, row.images) = (labels.join(" "), images);
+        }
+        outcome
+    }
+
+    /// The labels of a node, and how many images it holds.
+    fn node_end(&self, node: usize) -> (Labels, u64) {
+        let labels = match self.control.is_there(node) {
+            true => &self.cluster().nodes()[self.control.id(node)].spec.labels,
+            false => &self.scenario.nodes[node].spec.labels,
+        };
+        (labels.clone(), self.fabric.images.held(node))
+    }
+
+    fn outcome(mut self, at: Time, failed: Option<String>) -> Outcome {
         // An order by hand may have come after the last event.
         let trace = std::mem::take(&mut self.trace).end(self.digest);
         if failed.is_some() {

@@ -1,6 +1,6 @@
 //! `simctl run`: simulates scenarios and writes a result folder for each.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -8,11 +8,11 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{Console, End, Format, show, verify};
 use crate::experiment::{self, Run};
-use crate::metrics::{METRICS, Mark, Outcome};
+use crate::metrics::{METRICS, Mark, OrderRow, Outcome};
 use crate::outside;
 use crate::report::expect::{Ruling, Verdict, verdicts};
 use crate::report::manifest::{Kept, Manifest};
-use crate::report::results::{OfRun, Results};
+use crate::report::results::{Idle, OfRun, Results};
 use crate::report::{self, folder};
 use crate::scenario::{self, Scenario};
 
@@ -86,6 +86,8 @@ pub(super) struct Done {
     pub(super) verdicts: Vec<Verdict>,
     /// Why runs were aborted.
     pub(super) broken: Vec<String>,
+    /// Strategies under which nothing ran.
+    pub(super) idle: Vec<Idle>,
     pub(super) dir: Option<PathBuf>,
     /// Digests after every event of every run, if they were kept.
     pub(super) fine: Vec<Vec<u16>>,
@@ -238,6 +240,30 @@ fn never(runs: &[OfRun<Mark>]) -> BTreeMap<&str, usize> {
     all
 }
 
+/// Orders that were refused and how many are said; others are counted.
+const REFUSALS: usize = 6;
+
+/// Orders that were refused with the answer, and in how many of the runs.
+fn refused(runs: &[OfRun<OrderRow>]) -> Vec<(String, usize)> {
+    let mut all: BTreeMap<String, usize> = BTreeMap::new();
+    for run in runs {
+        let refused = run.items.iter().filter(|order| order.is_refused);
+        let kinds: BTreeSet<String> =
+            refused.map(|row| format!("{} (by {}): {}", row.order, row.by, row.answer)).collect();
+        kinds.into_iter().for_each(|kind| *all.entry(kind).or_default() += 1);
+    }
+    let mut all: Vec<(String, usize)> = all.into_iter().collect();
+    all.sort_by_key(|kind| std::cmp::Reverse(kind.1));
+    if all.len() > REFUSALS {
+        let more = all.len() - REFUSALS;
+        all.truncate(REFUSALS);
+        if let Some(last) = all.last_mut() {
+            last.0 += &format!("; orders.csv has {more} more kinds of refusals");
+        }
+    }
+    all
+}
+
 impl Done {
     /// Judges results, and says which runs were aborted.
     pub(super) fn of(results: Results, console: &mut Console) -> Done {
@@ -258,15 +284,24 @@ impl Done {
             console
                 .tell(&format!("warning: {name}: in {runs} of {of} an event did not happen: {}", outside::shown(what)));
         }
+        for (order, runs) in refused(&results.orders) {
+            let of = show::counted(results.runs.rows.len(), "run", "runs");
+            console
+                .tell(&format!("warning: {name}: in {runs} of {of} an order was refused: {}", outside::shown(&order)));
+        }
+        for idle in results.idle() {
+            let (strategy, why) = (outside::shown(&idle.strategy), outside::shown(&idle.why));
+            console.tell(&format!("error: {name}: nothing ever ran under {strategy}: {why}"));
+        }
         let verdicts = verdicts(&results.manifest.expect, &results.manifest.strategies, &results.runs);
-        Done { results, verdicts, broken, dir: None, fine: Vec::new() }
+        Done { idle: results.idle(), results, verdicts, broken, dir: None, fine: Vec::new() }
     }
 
     /// How the scenario ended.
     pub(super) fn end(&self) -> End {
         let rulings = self.verdicts.iter().map(|verdict| verdict.ruling);
         match rulings.max().unwrap_or(Ruling::Held) {
-            _ if !self.broken.is_empty() => End::Failed,
+            _ if !self.broken.is_empty() || !self.idle.is_empty() => End::Failed,
             Ruling::Held => End::Held,
             Ruling::Undecided => End::Undecided,
             Ruling::Missed => End::Failed,
@@ -279,6 +314,9 @@ impl Done {
         self.results.nodes = Vec::new();
         self.results.jobs = Vec::new();
         self.results.series = Vec::new();
+        self.results.orders = Vec::new();
+        self.results.pending = Vec::new();
+        self.results.updates = Vec::new();
     }
 }
 

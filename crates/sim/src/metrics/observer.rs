@@ -7,6 +7,7 @@ mod history;
 mod jobs;
 mod losses;
 mod services;
+mod waits;
 mod window;
 
 use std::collections::BTreeMap;
@@ -15,6 +16,7 @@ use std::sync::Arc;
 use sched::cluster::{UpdateState, UpdateStatus};
 use sched::spec::{Mode, RestartCondition, ServiceSpec};
 use sched::{DesiredState, NodeId, Row, Slot, Span, TaskState, Time};
+use smol_str::SmolStr;
 
 pub use self::definitions::{CLASS_METRICS, METRICS};
 
@@ -23,8 +25,9 @@ use self::history::{Marks, Series};
 use self::jobs::Jobs;
 use self::losses::Losses;
 use self::services::Tally;
+use self::waits::Waits;
 use self::window::Window;
-use super::Outcome;
+use super::{Outcome, UpdateRow};
 use crate::fact::{Fact, Reason, TaskNo};
 use crate::model::image::Totals;
 use crate::scenario::Scenario;
@@ -44,6 +47,8 @@ pub struct Observer {
     promotions: BTreeMap<u32, Time>,
     /// CPU and memory for one task, of every specification in turn.
     reservations: Vec<(u64, u64)>,
+    /// Image of every specification in turn, and its number among those of its service.
+    specifications: Vec<(SmolStr, u32)>,
     /// Every error text that a task ever had; the first is none.
     errors: Vec<Option<Arc<str>>>,
     error_rows: BTreeMap<Arc<str>, u32>,
@@ -57,6 +62,7 @@ pub struct Observer {
     jobs: Jobs,
     losses: Losses,
     balance: Balance,
+    waits: Waits,
     /// Bytes that the registry had sent when a machine lost power first after the first convergence and the warm-up.
     sent_before: Option<u64>,
     // Counts of now.
@@ -126,7 +132,13 @@ struct Service {
     spares: Vec<u32>,
     /// Row of what its newest task reserves.
     reservation: u32,
+    /// How many specifications it had.
+    specifications: u32,
     update: Option<UpdateState>,
+    /// Updates that began, when the last did, and when it ended.
+    updates: u64,
+    update_began: Time,
+    update_ended: Option<Time>,
     /// Running tasks that it needs, if it says so.
     quorum: Option<u64>,
     created: Time,
@@ -140,6 +152,8 @@ struct Node {
     running_max: u64,
     cpu_reserved: u64,
     memory_reserved: u64,
+    cpu_reserved_max: u64,
+    memory_reserved_max: u64,
     /// Since when its agent is silent, if it is.
     silent: Option<Time>,
     /// Whether it has power, is in the cluster, and can be given tasks.
@@ -333,6 +347,8 @@ impl Observer {
                 running_max: 0,
                 cpu_reserved: 0,
                 memory_reserved: 0,
+                cpu_reserved_max: 0,
+                memory_reserved_max: 0,
             }
         };
         let within = |at: &Time| *at <= Time::ZERO + scenario.duration;
@@ -347,6 +363,7 @@ impl Observer {
             tasks: Vec::new(),
             promotions: BTreeMap::new(),
             reservations: Vec::new(),
+            specifications: Vec::new(),
             errors: vec![None],
             error_rows: BTreeMap::new(),
             shared_error_rows: BTreeMap::new(),
@@ -360,6 +377,7 @@ impl Observer {
             marks: Marks::default(),
             series: Series::default(),
             losses: Losses::default(),
+            waits: Waits::default(),
             balance: Balance::default(),
             sent_before: None,
             majority_lost: None,
@@ -395,6 +413,7 @@ impl Observer {
             Fact::TaskAssigned(task, node) => self.assigned(now, *task, NodeId::from_index(*node)),
             Fact::TasksExplained { service, version, text } => {
                 let row = self.shared_error_row(service.index() as u32, *version);
+                self.waits.account(now, service.index() as u32, row, self.errors[row as usize].as_ref());
                 self.errors[row as usize] = Some(text.clone());
             }
             Fact::TaskRecord { task, state, desired, reason } => {
@@ -443,7 +462,8 @@ impl Observer {
             Fact::JobStarted(job, node) => self.jobs.started(now, *job, *node),
             Fact::JobDone(job) => self.jobs.done(now, *job),
             Fact::JobAbandoned(job) => self.jobs.abandoned(now, *job),
-            _ => {}
+            // Nothing is counted of it.
+            _ => return,
         }
         let Observer { series, window, running, believed, .. } = self;
         series.set(now, [window.wanted.value, *running, *believed, window.pending.value, window.down.value]);
@@ -466,7 +486,7 @@ impl Observer {
         let samples =
             self.window.served.len() + self.window.failovers.len() + self.window.rounds.len() + self.series.samples();
         let samples = samples + self.jobs.samples();
-        (self.tasks.len() as u64, self.marks.0.len() as u64, samples as u64)
+        (self.tasks.len() as u64, (self.marks.0.len() + self.outcome.updates.len()) as u64, samples as u64)
     }
 
     /// The service whose tasks were created most often at this instant, and how often, if any was replaced there.
@@ -498,7 +518,11 @@ impl Observer {
                 slots: Vec::new(),
                 spares: Vec::new(),
                 reservation: 0,
+                specifications: 0,
                 update: None,
+                updates: 0,
+                update_began: now,
+                update_ended: None,
                 quorum,
                 created: now,
             });
@@ -507,6 +531,9 @@ impl Observer {
         let wants = &spec.task.reservations;
         self.reservations.push((amount(wants.nano_cpus), amount(wants.memory)));
         self.services[service].reservation = self.reservations.len() as u32 - 1;
+        self.services[service].specifications += 1;
+        let image = spec.task.container.image.as_str().into();
+        self.specifications.push((image, self.services[service].specifications));
         let policy = spec.task.restart.unwrap_or_default();
         self.services[service].is_one_shot = policy.condition != RestartCondition::Any;
         let replicas = match spec.mode {
@@ -680,6 +707,8 @@ impl Observer {
         let node = &mut self.nodes[node.index()];
         node.cpu_reserved += cpu;
         node.memory_reserved += memory;
+        node.cpu_reserved_max = node.cpu_reserved_max.max(node.cpu_reserved);
+        node.memory_reserved_max = node.memory_reserved_max.max(node.memory_reserved);
         self.window.cpu.set(now, self.window.cpu.value + cpu);
         self.window.memory.set(now, self.window.memory.value + memory);
         if is_spare {
@@ -996,8 +1025,25 @@ impl Observer {
     fn update_status(&mut self, now: Time, service: usize, status: Option<&UpdateStatus>) {
         use UpdateState::{Completed, Paused, RollbackCompleted, RollbackPaused};
         let state = status.map(|status| status.state);
-        if std::mem::replace(&mut self.services[service].update, state) == state {
+        let owner = &mut self.services[service];
+        let before = std::mem::replace(&mut owner.update, state);
+        if before == state {
             return;
+        }
+        if let Some(status) = status {
+            let is_over = matches!(before, None | Some(Completed | RollbackCompleted));
+            if status.state == UpdateState::Updating || status.state == UpdateState::RollbackStarted && is_over {
+                (owner.updates, owner.update_began) = (owner.updates + 1, now);
+            }
+            let goes_on = matches!(status.state, UpdateState::Updating | UpdateState::RollbackStarted);
+            owner.update_ended = if goes_on { None } else { Some(now) };
+            self.outcome.updates.push(UpdateRow {
+                service: owner.name.as_str().into(),
+                update: owner.updates,
+                time_s: now.as_secs_f64(),
+                state: docker_word(status.state).into(),
+                message: status.message.clone(),
+            });
         }
         if let Some(status) = status
             && matches!(status.state, Completed | Paused | RollbackCompleted | RollbackPaused)
@@ -1018,6 +1064,7 @@ impl Observer {
         self.window = Window::begin(now, &self.window, running_min, pulled);
         self.jobs.warmed_up(now);
         self.balance.warmed_up(now);
+        self.waits.anew(now);
         self.sent_before = None;
     }
 
@@ -1031,8 +1078,18 @@ impl Observer {
             (record.is_wanted() && !is_spare, record.is_pending() && !is_spare, record.is_believed())
         };
         let before = counts(record);
+        let error = record.error;
         change(record);
         let after = counts(record);
+        if (before.1, error) != (after.1, record.error) && (before.1 || after.1) {
+            let service = slots[record.slot as usize].service;
+            for (waits, row, more) in [(before.1, error, false), (after.1, record.error, true)] {
+                // Without a reason nobody has looked for a node yet.
+                if waits && row != 0 {
+                    self.waits.change(now, service, row, self.errors[row as usize].as_ref(), more);
+                }
+            }
+        }
         if record.state.is_terminal() {
             record.ended.set(now);
         }
@@ -1050,7 +1107,10 @@ impl Observer {
             }
         }
         let difference = |after: bool, before: bool| i64::from(after) - i64::from(before);
-        self.window.pending.add(now, difference(after.1, before.1));
+        if before.1 != after.1 {
+            let service = slots[record.slot as usize].service as usize;
+            self.window.count_pending(now, service, difference(after.1, before.1));
+        }
         self.believed = self.believed.checked_add_signed(difference(after.2, before.2)).expect("a count");
         if before.0 && !after.0 {
             let slot = record.slot;
@@ -1104,6 +1164,18 @@ impl Observer {
             }
             self.balance.converged(since, now);
         }
+    }
+}
+
+/// How Docker's API writes the state of an update (moby `daemon/cluster/convert/service.go`).
+fn docker_word(state: UpdateState) -> &'static str {
+    match state {
+        UpdateState::Updating => "updating",
+        UpdateState::Paused => "paused",
+        UpdateState::Completed => "completed",
+        UpdateState::RollbackStarted => "rollback_started",
+        UpdateState::RollbackPaused => "rollback_paused",
+        UpdateState::RollbackCompleted => "rollback_completed",
     }
 }
 

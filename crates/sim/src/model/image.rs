@@ -531,6 +531,12 @@ impl Images {
         self.contents.iter().map(move |content| (&content.name, content.layers.iter().filter(lacks).map(bytes).sum()))
     }
 
+    /// How many images are wholly on a node.
+    pub fn held(&self, node: usize) -> u64 {
+        let has = |layers: &[u32]| !layers.is_empty() && layers.iter().all(|layer| self.cached.has(node, *layer));
+        self.contents.iter().filter(|content| has(&content.layers)).count() as u64
+    }
+
     fn note_changed(&mut self, node: usize) {
         if let Some(changed) = &mut self.changed {
             changed.insert(node);

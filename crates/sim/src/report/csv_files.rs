@@ -15,9 +15,11 @@ use smol_str::SmolStr;
 use super::compare::{PairRow, Verdict};
 use super::folder::{self, MANIFEST, Stage};
 use super::manifest::Manifest;
-use super::results::{OfRun, PairedRow, Results, Runs, SeriesRow, SummaryRow};
+use super::results::{OfRun, PairedRow, RackRow, Results, Runs, SeriesRow, SummaryRow};
 use super::text;
-use crate::metrics::{Band, CLASS_METRICS, ClassRow, JobRow, Mark, NodeRow, ServiceRow, TaskRow};
+use crate::metrics::{
+    Band, CLASS_METRICS, ClassRow, JobRow, Mark, NodeRow, OrderRow, PendingRow, ServiceRow, TaskRow, UpdateRow,
+};
 use crate::outside::{self, Plain, open_plain};
 use crate::stats::{Humps, Kind, Paired, Summary};
 
@@ -64,6 +66,14 @@ pub fn fill(stage: &mut Stage, results: &Results) -> io::Result<()> {
         add("jobs.csv", &|file| write_rows_by_run(file, &results.jobs))?;
     }
     add("marks.csv", &|file| write_rows_by_run(file, &results.marks))?;
+    add("updates.csv", &|file| write_rows_by_run(file, &results.updates))?;
+    add("pending.csv", &|file| write_rows_by_run(file, &results.pending))?;
+    add("orders.csv", &|file| write_rows_by_run(file, &results.orders))?;
+    // It follows from the nodes, and is not read again.
+    let racks = results.racks();
+    if !racks.is_empty() {
+        add("racks.csv", &|file| write_rows_by_run(file, &racks))?;
+    }
     stage.write(MANIFEST, results.manifest.to_toml().as_bytes())
 }
 
@@ -76,10 +86,9 @@ pub fn read(dir: &Path) -> io::Result<Results> {
     let paired = if dir.join("paired.csv").exists() { file(dir, "paired.csv", parse_rows)? } else { vec![] };
     // Folders of earlier versions have neither.
     let pairs = if dir.join("pairs.csv").exists() { file(dir, "pairs.csv", parse_rows)? } else { vec![] };
-    let services =
-        if dir.join("services.csv").exists() { file(dir, "services.csv", parse_rows_by_run)? } else { vec![] };
-    let classes = if dir.join("classes.csv").exists() { file(dir, "classes.csv", parse_rows_by_run)? } else { vec![] };
-    let jobs = if dir.join("jobs.csv").exists() { file(dir, "jobs.csv", parse_rows_by_run)? } else { vec![] };
+    fn by_run<T: Row>(dir: &Path, name: &str) -> io::Result<Vec<OfRun<T>>> {
+        if dir.join(name).exists() { file(dir, name, parse_rows_by_run) } else { Ok(Vec::new()) }
+    }
     Ok(Results {
         manifest: file(dir, MANIFEST, parse_manifest)?,
         runs: file(dir, "runs.csv", parse_runs)?,
@@ -89,10 +98,13 @@ pub fn read(dir: &Path) -> io::Result<Results> {
         series: file(dir, "series.csv", parse_rows)?,
         tasks: file(dir, "tasks.csv", parse_rows_by_run)?,
         nodes: file(dir, "nodes.csv", parse_rows_by_run)?,
-        services,
-        classes,
-        jobs,
+        services: by_run(dir, "services.csv")?,
+        classes: by_run(dir, "classes.csv")?,
+        jobs: by_run(dir, "jobs.csv")?,
         marks: file(dir, "marks.csv", parse_rows_by_run)?,
+        updates: by_run(dir, "updates.csv")?,
+        pending: by_run(dir, "pending.csv")?,
+        orders: by_run(dir, "orders.csv")?,
     })
 }
 
@@ -107,6 +119,9 @@ pub fn summaries<'a>(all: impl Iterator<Item = &'a Results>) -> String {
     .expect("memory does not fail");
     String::from_utf8(table).expect("cells are text")
 }
+
+/// What came of an order.
+const OUTCOMES: [&str; 2] = ["done", "refused"];
 
 /// The columns that say of which run a row is.
 const RUN: &[&str] = &["strategy", "replication"];
@@ -371,6 +386,8 @@ impl Row for TaskRow {
         "name",
         "service",
         "node",
+        "image",
+        "specification",
         "created_s",
         "assigned_s",
         "ready_s",
@@ -382,7 +399,8 @@ impl Row for TaskRow {
     ];
 
     fn write(&self, cells: &mut Cells) {
-        cells.text(&self.name).text(&self.service).text(&self.node).number(self.created_s).maybe(self.assigned_s);
+        cells.text(&self.name).text(&self.service).text(&self.node).text(&self.image).count(self.specification.into());
+        cells.number(self.created_s).maybe(self.assigned_s);
         cells.maybe(self.ready_s).maybe(self.running_s).maybe(self.ended_s);
         cells.text(&self.state.to_string()).text(&self.desired.to_string()).text(&self.error);
     }
@@ -392,6 +410,8 @@ impl Row for TaskRow {
             name: cells.short_text()?,
             service: cells.short_text()?,
             node: cells.short_text()?,
+            image: cells.short_text()?,
+            specification: cells.count()?,
             created_s: cells.number()?,
             assigned_s: cells.maybe()?,
             ready_s: cells.maybe()?,
@@ -405,22 +425,49 @@ impl Row for TaskRow {
 }
 
 impl Row for NodeRow {
-    const HEADER: &'static [&'static str] =
-        &["node", "pool", "running", "running_max", "cpu_reserved", "memory_reserved", "down_s"];
+    const HEADER: &'static [&'static str] = &[
+        "node",
+        "pool",
+        "rack",
+        "labels",
+        "cpus",
+        "memory_bytes",
+        "running",
+        "running_max",
+        "cpu_reserved",
+        "memory_reserved",
+        "cpu_reserved_max",
+        "memory_reserved_max",
+        "images",
+        "down_s",
+    ];
 
     fn write(&self, cells: &mut Cells) {
-        cells.text(&self.node).text(&self.pool).count(self.running).count(self.running_max);
-        cells.number(self.cpu_reserved).number(self.memory_reserved).number(self.down_s);
+        cells.text(&self.node).text(&self.pool).text(&self.rack).text(&self.labels);
+        cells.number(self.cpus).count(self.memory_bytes).count(self.running).count(self.running_max);
+        cells
+            .number(self.cpu_reserved)
+            .number(self.memory_reserved)
+            .number(self.cpu_reserved_max)
+            .number(self.memory_reserved_max);
+        cells.count(self.images).number(self.down_s);
     }
 
     fn read(cells: &mut Reader) -> Result<Self, String> {
         Ok(NodeRow {
             node: cells.text()?,
             pool: cells.text()?,
+            rack: cells.text()?,
+            labels: cells.text()?,
+            cpus: cells.number()?,
+            memory_bytes: cells.count()?,
             running: cells.count()?,
             running_max: cells.count()?,
             cpu_reserved: cells.number()?,
             memory_reserved: cells.number()?,
+            cpu_reserved_max: cells.number()?,
+            memory_reserved_max: cells.number()?,
+            images: cells.count()?,
             down_s: cells.number()?,
         })
     }
@@ -433,6 +480,15 @@ impl Row for ServiceRow {
         "running_min",
         "availability",
         "lost_s",
+        "missing_max",
+        "time_to_running_p50_s",
+        "time_to_running_max_s",
+        "pending_max",
+        "pending_s",
+        "pending_reason",
+        "updates",
+        "update_state",
+        "update_s",
         "replicas_lost",
         "failover_lost_s",
         "failover_lost_detected_s",
@@ -450,16 +506,20 @@ impl Row for ServiceRow {
 
     fn write(&self, cells: &mut Cells) {
         cells.text(&self.service).count(self.wanted).count(self.running_min).maybe(self.availability);
-        cells.number(self.lost_s).count(self.replicas_lost);
-        cells.number(self.failover_lost_s).number(self.failover_lost_detected_s);
-        cells.maybe(self.failover_p50_s).maybe(self.failover_p99_s).maybe(self.failover_max_s);
         cells
-            .count(self.restarts)
-            .count(self.moves)
-            .count(self.node_changes)
-            .number(self.duplicate_s)
-            .number(self.spare_s);
-        cells.number(self.below_quorum_s).number(self.stood_still_s);
+            .number(self.lost_s)
+            .count(self.missing_max)
+            .maybe(self.time_to_running_p50_s)
+            .maybe(self.time_to_running_max_s);
+        cells.count(self.pending_max).number(self.pending_s).text(&self.pending_reason).count(self.updates);
+        cells.text(&self.update_state).maybe(self.update_s).count(self.replicas_lost).number(self.failover_lost_s);
+        cells
+            .number(self.failover_lost_detected_s)
+            .maybe(self.failover_p50_s)
+            .maybe(self.failover_p99_s)
+            .maybe(self.failover_max_s);
+        cells.count(self.restarts).count(self.moves).count(self.node_changes).number(self.duplicate_s);
+        cells.number(self.spare_s).number(self.below_quorum_s).number(self.stood_still_s);
     }
 
     fn read(cells: &mut Reader) -> Result<Self, String> {
@@ -469,6 +529,15 @@ impl Row for ServiceRow {
             running_min: cells.count()?,
             availability: cells.maybe()?,
             lost_s: cells.number()?,
+            missing_max: cells.count()?,
+            time_to_running_p50_s: cells.maybe()?,
+            time_to_running_max_s: cells.maybe()?,
+            pending_max: cells.count()?,
+            pending_s: cells.number()?,
+            pending_reason: cells.short_text()?,
+            updates: cells.count()?,
+            update_state: cells.short_text()?,
+            update_s: cells.maybe()?,
             replicas_lost: cells.count()?,
             failover_lost_s: cells.number()?,
             failover_lost_detected_s: cells.number()?,
@@ -528,6 +597,88 @@ impl Row for JobRow {
             started_s: cells.maybe()?,
             ended_s: cells.maybe()?,
             outcome: cells.short_text()?,
+        })
+    }
+}
+
+impl Row for UpdateRow {
+    const HEADER: &'static [&'static str] = &["service", "update", "time_s", "state", "message"];
+
+    fn write(&self, cells: &mut Cells) {
+        cells.text(&self.service).count(self.update).number(self.time_s).text(&self.state);
+        cells.text(&self.message);
+    }
+
+    fn read(cells: &mut Reader) -> Result<Self, String> {
+        Ok(UpdateRow {
+            service: cells.short_text()?,
+            update: cells.count()?,
+            time_s: cells.number()?,
+            state: cells.short_text()?,
+            message: cells.text()?,
+        })
+    }
+}
+
+impl Row for PendingRow {
+    const HEADER: &'static [&'static str] = &["service", "reason", "tasks_max", "seconds", "first_s", "last_s", "open"];
+
+    fn write(&self, cells: &mut Cells) {
+        cells.text(&self.service).text(&self.reason).count(self.tasks_max).number(self.seconds);
+        cells.number(self.first_s).number(self.last_s).count(self.open);
+    }
+
+    fn read(cells: &mut Reader) -> Result<Self, String> {
+        Ok(PendingRow {
+            service: cells.short_text()?,
+            reason: cells.short_text()?,
+            tasks_max: cells.count()?,
+            seconds: cells.number()?,
+            first_s: cells.number()?,
+            last_s: cells.number()?,
+            open: cells.count()?,
+        })
+    }
+}
+
+impl Row for RackRow {
+    const HEADER: &'static [&'static str] =
+        &["rack", "nodes", "cpus", "memory_bytes", "running", "cpu_reserved", "memory_reserved", "down_s"];
+
+    fn write(&self, cells: &mut Cells) {
+        cells.text(&self.rack).count(self.nodes).number(self.cpus).count(self.memory_bytes);
+        cells.count(self.running).number(self.cpu_reserved).number(self.memory_reserved).number(self.down_s);
+    }
+
+    fn read(cells: &mut Reader) -> Result<Self, String> {
+        Ok(RackRow {
+            rack: cells.text()?,
+            nodes: cells.count()?,
+            cpus: cells.number()?,
+            memory_bytes: cells.count()?,
+            running: cells.count()?,
+            cpu_reserved: cells.number()?,
+            memory_reserved: cells.number()?,
+            down_s: cells.number()?,
+        })
+    }
+}
+
+impl Row for OrderRow {
+    const HEADER: &'static [&'static str] = &["time_s", "by", "order", "outcome", "answer"];
+
+    fn write(&self, cells: &mut Cells) {
+        cells.number(self.time_s).text(&self.by).text(&self.order).text(OUTCOMES[usize::from(self.is_refused)]);
+        cells.text(&self.answer);
+    }
+
+    fn read(cells: &mut Reader) -> Result<Self, String> {
+        Ok(OrderRow {
+            time_s: cells.number()?,
+            by: cells.short_text()?,
+            order: cells.text()?,
+            is_refused: cells.one_of(&OUTCOMES, "what came of an order")? == OUTCOMES[1],
+            answer: cells.text()?,
         })
     }
 }

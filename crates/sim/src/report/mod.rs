@@ -49,9 +49,6 @@ pub const HEADLINES: &[&str] = &[
     "running_final",
 ];
 
-/// How many headline metrics are shown.
-const SHOWN: usize = 20;
-
 /// Writes the CSV files of a folder, and then its pictures and page from them.
 ///
 /// # Errors
@@ -97,18 +94,13 @@ fn draw_from(results: &Results, stage: &mut Stage, metrics: &[Metric], pictures:
     stage.write("README.md", page::page(results, metrics, &drawn).as_bytes())
 }
 
-/// Names of the headline metrics of a folder: those of [`HEADLINES`] that have a value other than zero; if there is none
-/// of them, the first metrics that have one.
+/// Names of the headline metrics of a folder: those of [`HEADLINES`] that it has, also where they are 0 or have no value; if
+/// there is none of them, its first metrics.
 pub fn headlines(results: &Results) -> Vec<String> {
-    let tells = |name: &str| {
-        let rows = results.summary.iter().filter(|row| row.metric == name);
-        rows.map(|row| row.summary)
-            .any(|summary| summary.min.is_some_and(|min| min != 0.0) || summary.max.is_some_and(|max| max != 0.0))
-    };
-    let known = HEADLINES.iter().filter(|name| tells(name)).map(|name| name.to_string());
-    let mut names: Vec<String> = known.take(SHOWN).collect();
+    let is_there = |name: &&&str| results.runs.metrics.iter().any(|metric| metric == **name);
+    let mut names: Vec<String> = HEADLINES.iter().filter(is_there).map(|name| name.to_string()).collect();
     if names.is_empty() {
-        names = results.runs.metrics.iter().filter(|name| tells(name)).take(SHOWN).cloned().collect();
+        names = results.runs.metrics.iter().take(HEADLINES.len()).cloned().collect();
     }
     names
 }

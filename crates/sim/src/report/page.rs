@@ -27,6 +27,10 @@ const FILES: &[(&str, &str)] = &[
     ("services.csv", "what each service lost, and what was done about that"),
     ("classes.csv", "what is counted of each class of arrivals"),
     ("jobs.csv", "every arrival with the times of its life"),
+    ("racks.csv", "what each rack has at the end"),
+    ("updates.csv", "every step of every rolling update, in Docker's words"),
+    ("pending.csv", "why tasks of each service waited for a node, how many and how long"),
+    ("orders.csv", "every order, and what came of it"),
     ("marks.csv", "what happened to the cluster"),
     ("manifest.toml", "where all this came from"),
 ];
@@ -55,6 +59,10 @@ fn head(out: &mut String, results: &Results) {
     let manifest = &results.manifest;
     let title = if manifest.title.is_empty() { &manifest.name } else { &manifest.title };
     let _ = write!(out, "# {}\n\n", text::markdown(title));
+    for idle in results.idle() {
+        let (strategy, why) = (text::markdown(&idle.strategy), text::markdown(&idle.why));
+        let _ = write!(out, "**Nothing ever ran under {strategy}:** {why}.\n\n");
+    }
     if let Some(finding) = compare::finding(results) {
         let _ = write!(out, "{finding}\n\n");
     }
@@ -386,6 +394,7 @@ fn files(out: &mut String, results: &Results, pictures: &[&Picture]) {
         "pairs.csv" => !results.pairs.is_empty(),
         "classes.csv" => !results.classes.is_empty(),
         "jobs.csv" => !results.jobs.is_empty(),
+        "racks.csv" => !results.racks().is_empty(),
         _ => true,
     };
     for (name, words) in FILES.iter().filter(|(name, _)| is_there(name)) {

@@ -7,11 +7,13 @@ use smol_str::SmolStr;
 use super::compare::PairRow;
 use super::manifest::Manifest;
 use crate::metrics::{
-    Band, CLASS_METRICS, ClassRow, JobRow, Mark, Metric, NodeRow, Outcome, Point, ServiceRow, TaskRow, class_metric,
+    Band, CLASS_METRICS, ClassRow, JobRow, Mark, Metric, NodeRow, OrderRow, Outcome, PendingRow, Point, ServiceRow,
+    TaskRow, UpdateRow, class_metric,
 };
 use crate::stats::{self, Paired, Summary};
 
-/// Above this many rows `tasks.csv`, `nodes.csv`, `services.csv`, `jobs.csv` and `marks.csv` hold replication 1 of each strategy only.
+/// Above this many rows the tables of tasks, nodes, services, jobs, marks, updates, pending tasks and orders, each for
+/// itself, hold replication 1 of each strategy only.
 pub const ROW_LIMIT: usize = 200_000;
 
 /// All tables of a result folder.
@@ -41,6 +43,42 @@ pub struct Results {
     pub jobs: Vec<OfRun<JobRow>>,
     /// Marks of each run.
     pub marks: Vec<OfRun<Mark>>,
+    /// Steps of updates of each run.
+    pub updates: Vec<OfRun<UpdateRow>>,
+    /// Why tasks waited for a node, in each run.
+    pub pending: Vec<OfRun<PendingRow>>,
+    /// Orders of each run.
+    pub orders: Vec<OfRun<OrderRow>>,
+}
+
+/// The nodes of one value of the label `rack`, at the end of a run.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct RackRow {
+    /// The value.
+    pub rack: String,
+    /// Nodes.
+    pub nodes: u64,
+    /// CPUs that they have.
+    pub cpus: f64,
+    /// Bytes of memory that they have.
+    pub memory_bytes: u64,
+    /// Running tasks.
+    pub running: u64,
+    /// Share of their CPUs that tasks reserve.
+    pub cpu_reserved: f64,
+    /// Share of their memory that tasks reserve.
+    pub memory_reserved: f64,
+    /// Seconds without power, added up over the nodes.
+    pub down_s: f64,
+}
+
+/// A strategy under which nothing ever ran although something was wanted.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Idle {
+    /// The strategy.
+    pub strategy: String,
+    /// Why, in Swarm's words, as far as anybody was told.
+    pub why: String,
 }
 
 /// What belongs to one run.
@@ -136,6 +174,7 @@ impl Results {
         let series = series(&manifest.strategies, &outcomes);
         let (mut tasks, mut nodes, mut services, mut marks) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let (mut classes, mut jobs) = (Vec::new(), Vec::new());
+        let (mut updates, mut pending, mut orders) = (Vec::new(), Vec::new(), Vec::new());
         let mut left_out = [0; TABLES];
         for outcome in outcomes {
             (0..TABLES).for_each(|table| left_out[table] += outcome.left_out[table]);
@@ -146,6 +185,9 @@ impl Results {
             services.push(OfRun { strategy: strategy.clone(), replication, items: outcome.services });
             classes.push(OfRun { strategy: strategy.clone(), replication, items: outcome.classes });
             jobs.push(OfRun { strategy: strategy.clone(), replication, items: outcome.jobs });
+            updates.push(OfRun { strategy: strategy.clone(), replication, items: outcome.updates });
+            pending.push(OfRun { strategy: strategy.clone(), replication, items: outcome.pending });
+            orders.push(OfRun { strategy: strategy.clone(), replication, items: outcome.orders });
             marks.push(OfRun { strategy, replication, items: outcome.marks });
         }
         let cut = [
@@ -154,6 +196,9 @@ impl Results {
             ("marks.csv", within_limit(&mut marks, left_out[2], is_error)),
             ("services.csv", within_limit(&mut services, left_out[3], |_| false)),
             ("jobs.csv", within_limit(&mut jobs, left_out[4], |_| false)),
+            ("updates.csv", within_limit(&mut updates, left_out[5], |_| false)),
+            ("pending.csv", within_limit(&mut pending, left_out[6], |_| false)),
+            ("orders.csv", within_limit(&mut orders, left_out[7], is_refused)),
         ];
         classes.retain(|run| !run.items.is_empty());
         manifest.first_replication_only =
@@ -171,6 +216,9 @@ impl Results {
             classes,
             jobs,
             marks,
+            updates,
+            pending,
+            orders,
         };
         results.compare(metrics);
         results
@@ -179,6 +227,69 @@ impl Results {
     /// The row of the summary for a metric and a strategy.
     pub fn summary_of(&self, metric: &str, strategy: &str) -> Option<&SummaryRow> {
         self.summary.iter().find(|row| row.metric == metric && row.strategy == strategy)
+    }
+
+    /// The racks of each run, if nodes have any, by name.
+    pub fn racks(&self) -> Vec<OfRun<RackRow>> {
+        let of_run = |run: &OfRun<NodeRow>| {
+            let mut racks: BTreeMap<&str, RackRow> = BTreeMap::new();
+            for node in run.items.iter().filter(|node| !node.rack.is_empty()) {
+                let rack = racks.entry(&node.rack).or_default();
+                rack.nodes += 1;
+                rack.cpus += node.cpus;
+                rack.memory_bytes = rack.memory_bytes.saturating_add(node.memory_bytes);
+                rack.running += node.running;
+                // Amounts first; shares of the whole when all nodes are there.
+                rack.cpu_reserved += node.cpu_reserved * node.cpus;
+                rack.memory_reserved += node.memory_reserved * node.memory_bytes as f64;
+                rack.down_s += node.down_s;
+            }
+            let share = |part: f64, whole: f64| if whole > 0.0 { part / whole } else { 0.0 };
+            let items = racks.into_iter().map(|(name, rack)| RackRow {
+                rack: name.to_string(),
+                cpu_reserved: share(rack.cpu_reserved, rack.cpus),
+                memory_reserved: share(rack.memory_reserved, rack.memory_bytes as f64),
+                ..rack
+            });
+            OfRun { strategy: run.strategy.clone(), replication: run.replication, items: items.collect() }
+        };
+        self.nodes.iter().map(of_run).filter(|run| !run.items.is_empty()).collect()
+    }
+
+    /// Strategies under which nothing ever ran although something was wanted.
+    pub fn idle(&self) -> Vec<Idle> {
+        let is_idle = |strategy: &&String| {
+            let rows = || self.series.iter().filter(|row| row.strategy == **strategy);
+            let asked = || self.orders.iter().filter(|run| run.strategy == **strategy).flat_map(|run| &run.items);
+            let is_wanted = rows().any(|row| row.desired.most > 0) || asked().any(is_refused_service);
+            is_wanted && rows().all(|row| row.running.most == 0)
+        };
+        let idle = self.manifest.strategies.iter().filter(is_idle);
+        idle.map(|strategy| Idle { strategy: strategy.clone(), why: self.why_idle(strategy) }).collect()
+    }
+
+    /// What tasks waited for longest; if none waited, what most of them ended with; if there are none, the first refusal.
+    fn why_idle(&self, strategy: &str) -> String {
+        let mut waited: BTreeMap<&str, f64> = BTreeMap::new();
+        for row in self.pending.iter().filter(|run| run.strategy == strategy).flat_map(|run| &run.items) {
+            *waited.entry(&row.reason).or_default() += row.seconds;
+        }
+        if let Some((reason, _)) = waited.into_iter().max_by(|one, other| one.1.total_cmp(&other.1)) {
+            return reason.to_string();
+        }
+        let mut ended: BTreeMap<&str, usize> = BTreeMap::new();
+        let tasks = self.tasks.iter().filter(|run| run.strategy == strategy).flat_map(|run| &run.items);
+        for task in tasks.filter(|task| !task.error.is_empty()) {
+            *ended.entry(&task.error).or_default() += 1;
+        }
+        if let Some((error, _)) = ended.into_iter().max_by_key(|error| error.1) {
+            return error.to_string();
+        }
+        let mut orders = self.orders.iter().filter(|run| run.strategy == strategy).flat_map(|run| &run.items);
+        match orders.find(|order| order.is_refused) {
+            Some(order) => format!("{}: {}", order.order, order.answer),
+            None => "no task came so far that a reason was told".into(),
+        }
     }
 
     /// The comparison of a strategy with the baseline.
@@ -237,7 +348,7 @@ impl Runs {
 /// runs. What the tables hold does not depend on the order in which the runs end.
 #[derive(Debug, Default)]
 pub struct Sieve {
-    /// Rows of tasks, nodes, marks, services and jobs so far.
+    /// Rows of tasks, nodes, marks, services, jobs, updates, pending tasks and orders so far.
     rows: [usize; TABLES],
 }
 
@@ -262,22 +373,41 @@ impl Sieve {
         if goes(4) {
             outcome.jobs = Vec::new();
         }
+        if goes(5) {
+            outcome.updates = Vec::new();
+        }
+        if goes(6) {
+            outcome.pending = Vec::new();
+        }
+        if goes(7) {
+            outcome.orders = std::mem::take(&mut outcome.orders).into_iter().filter(is_refused).collect();
+        }
         let stay = rows(outcome);
         outcome.left_out = std::array::from_fn(|table| counts[table] - stay[table]);
     }
 }
 
 /// Tables that may be cut.
-const TABLES: usize = 5;
+const TABLES: usize = 8;
 
 /// Rows of each.
 fn rows(outcome: &Outcome) -> [usize; TABLES] {
-    let Outcome { tasks, nodes, marks, services, jobs, .. } = outcome;
-    [tasks.len(), nodes.len(), marks.len(), services.len(), jobs.len()]
+    let Outcome { tasks, nodes, marks, services, jobs, updates, pending, orders, .. } = outcome;
+    let [tasks, nodes, marks, services] = [tasks.len(), nodes.len(), marks.len(), services.len()];
+    [tasks, nodes, marks, services, jobs.len(), updates.len(), pending.len(), orders.len()]
 }
 
 fn is_error(mark: &Mark) -> bool {
     mark.kind == "error"
+}
+
+fn is_refused(order: &OrderRow) -> bool {
+    order.is_refused
+}
+
+/// Whether a service was to be there and was refused.
+fn is_refused_service(order: &OrderRow) -> bool {
+    order.is_refused && (order.order.starts_with("service create") || order.order.starts_with("stack deploy"))
 }
 
 /// Cuts rows to replication 1, and those that must `stay`, if there are too many; says whether all stayed. Runs without
@@ -399,9 +529,9 @@ mod tests {
             kept.push((outcome.nodes.len(), outcome.marks.len(), outcome.left_out));
         }
         let half = ROW_LIMIT / 2;
-        assert_eq!(kept[0], (half, 1, [0, 0, ROW_LIMIT, 0, 0]));
-        assert_eq!(kept[1], (half, 1, [0, 0, ROW_LIMIT, 0, 0]));
-        assert_eq!(kept[2], (half, ROW_LIMIT + 1, [0; 5]), "the tables keep the first replication");
-        assert_eq!(kept[3], (0, 1, [0, half, ROW_LIMIT, 0, 0]));
+        assert_eq!(kept[0], (half, 1, [0, 0, ROW_LIMIT, 0, 0, 0, 0, 0]));
+        assert_eq!(kept[1], (half, 1, [0, 0, ROW_LIMIT, 0, 0, 0, 0, 0]));
+        assert_eq!(kept[2], (half, ROW_LIMIT + 1, [0; 8]), "the tables keep the first replication");
+        assert_eq!(kept[3], (0, 1, [0, half, ROW_LIMIT, 0, 0, 0, 0, 0]));
     }
 }

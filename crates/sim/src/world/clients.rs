@@ -236,7 +236,10 @@ impl Door<'_> {
         };
         // One node after the other, as they are found now.
         match self.rows(nodes) {
-            Err(refusal) => refusal.texts.into_iter().for_each(|text| self.cx.note("refused", text)),
+            Err(refusal) => {
+                refusal.texts.iter().for_each(|text| self.cx.note("refused", text.as_str()));
+                self.book.refuse(self.cx.now(), Client::Script, scripted.order.clone(), refusal);
+            }
             Ok(rows) => {
                 for (number, node) in rows.into_iter().enumerate() {
                     let wait = Span::from_nanos(pace.as_nanos().saturating_mul(number as u64));
@@ -275,7 +278,9 @@ impl Door<'_> {
         if let Some(stack) = self.control.managers.lead().then_some(plan.stack.as_deref()).flatten()
             && let Err(refusal) = self.control.found_stack(stack)
         {
-            return self.cx.note("refused", format!("{name}: {refusal}"));
+            self.cx.note("refused", format!("{name}: {refusal}"));
+            let order = Order::CreateService(Arc::new(plan.order()));
+            return self.book.refuse(self.cx.now(), Client::Deployment, order, refusal);
         }
         match self.order(Client::Deployment, Order::CreateService(Arc::new(plan.order())), row) {
             Ok(Receipt::Waits) => {}

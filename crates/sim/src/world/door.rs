@@ -13,10 +13,12 @@ use crate::digest::Digest;
 use crate::engine::chance::below;
 use crate::engine::rng::{Stream, entity};
 use crate::fact::{Fact, TaskNo};
+use crate::metrics::OrderRow;
 use crate::model::links::Cause;
 use crate::model::managers::Response;
 use crate::order::{Answer, Client, Containers, Giver, JoinChange, Nodes, Order, Receipt, Record, Registry};
 use crate::refusal::{DEADLINE, IN_NO_SWARM, LOST_LEADERSHIP, NO_LEADER, NO_MANAGER, NOT_LOCKED, Refusal};
+use crate::scenario::Scenario;
 
 /// What was ordered so far. Arrivals that were created and removed as planned are not in it one by one: they are in the
 /// tables of services and jobs, and there may be millions.
@@ -33,6 +35,28 @@ pub(super) struct Book {
 impl Book {
     pub(super) fn records(&self) -> &[Record] {
         &self.records
+    }
+
+    /// Every order in words, for a table.
+    pub(super) fn rows(&self, scenario: &Scenario) -> Vec<OrderRow> {
+        let row = |record: &Record| OrderRow {
+            time_s: record.at.as_secs_f64(),
+            by: record.by.word().into(),
+            order: record.order.words(scenario),
+            is_refused: record.answer.is_err(),
+            answer: match &record.answer {
+                Ok(Receipt::Containers(tasks)) if tasks.len() == 1 => "1 container".into(),
+                Ok(Receipt::Containers(tasks)) => format!("{} containers", tasks.len()),
+                Ok(_) => String::new(),
+                Err(refusal) => refusal.to_string(),
+            },
+        };
+        self.records.iter().map(row).collect()
+    }
+
+    /// An order that was refused before anybody was asked.
+    pub(super) fn refuse(&mut self, at: Time, by: Client, order: Order, refusal: Refusal) {
+        self.records.push(Record { at, by, order, answer: Err(refusal) });
     }
 
     /// The number of the next order of whoever drives the run.

@@ -203,3 +203,30 @@ fn a_real_stack_recovers_from_the_loss_of_a_rack() {
     let page = fs::read_to_string(place.0.join("results/social/README.md")).unwrap();
     assert!(1000 < series.len() && page.contains("down"), "{page}");
 }
+
+#[test]
+fn what_never_runs_and_what_is_refused_is_said_at_the_end() {
+    let place = Place::new("nothing");
+    place.write(
+        "s.toml",
+        b"duration = \"5m\"\nreplications = 2\n[[pool]]\nname = \"n\"\ncount = 3\n[[pool]]\nname = \"m\"\nrole = \"manager\"\n\
+          [[service]]\nname = \"web\"\nimage = \"web\"\nreplicas = 2\nconstraints = [\"node.labels.ssd == true\"]\n\
+          [[event]]\nat = \"1m\"\ndemote = \"m\"\n",
+    );
+    let why = "nothing ever ran under spread: no suitable node (scheduling constraints not satisfied on 4 nodes)";
+    for words in [&["run", "--quiet", "--no-plots", "s.toml"][..], &["check", "--quiet", "s.toml"]] {
+        let output = place.simctl(words);
+        assert_eq!(output.status.code(), Some(1), "{words:?}: {}", err(&output));
+        assert!(err(&output).contains(why), "{words:?}: {}", err(&output));
+        let refused = "in 2 of 2 runs an order was refused: node demote m (by script): attempting to demote the last manager of the swarm";
+        assert!(err(&output).contains(refused), "{words:?}: {}", err(&output));
+    }
+    let page = fs::read_to_string(place.0.join("results/s/README.md")).unwrap();
+    let first = page.lines().filter(|line| !line.is_empty()).nth(1).unwrap();
+    assert!(first.starts_with("**Nothing ever ran under spread:** no suitable node"), "{first}");
+    // A metric without a value is a row as any other.
+    assert!(
+        page.contains("| running min | tasks | n/a |") && page.contains("| pending max | tasks | 2 ± 0 |"),
+        "{page}"
+    );
+}

@@ -176,9 +176,12 @@ pub fn recount(scenario: &Scenario, results: &Results, seen: &mut BTreeSet<&'sta
             let column = results.runs.metrics.iter().position(|known| known == name);
             values.items[column.unwrap_or_else(|| panic!("no metric {name}"))]
         };
-        let is_same = |strategy: &str, replication| strategy == values.strategy && replication == values.replication;
-        let tasks = results.tasks.iter().find(|run| is_same(&run.strategy, run.replication)).map(|run| &run.items[..]);
-        let marks = results.marks.iter().find(|run| is_same(&run.strategy, run.replication)).map(|run| &run.items[..]);
+        let is_same_run =
+            |strategy: &str, replication| strategy == values.strategy && replication == values.replication;
+        let tasks =
+            results.tasks.iter().find(|run| is_same_run(&run.strategy, run.replication)).map(|run| &run.items[..]);
+        let marks =
+            results.marks.iter().find(|run| is_same_run(&run.strategy, run.replication)).map(|run| &run.items[..]);
         let (Some(tasks), Some(marks)) = (tasks, marks) else { continue };
         let end = of("until_s").unwrap_or(scenario.duration.as_secs_f64());
         let run = Run { scenario, tasks, marks, from: scenario.warm_up.as_secs_f64(), end };
@@ -205,8 +208,22 @@ pub fn recount(scenario: &Scenario, results: &Results, seen: &mut BTreeSet<&'sta
             }
         }
         run.bounds(of)?;
-        if let Some(services) = results.services.iter().find(|run| is_same(&run.strategy, run.replication)) {
+        if let Some(services) = results.services.iter().find(|run| is_same_run(&run.strategy, run.replication)) {
             add_up(&services.items, of, run.end)?;
+            let waited: f64 = services.items.iter().map(|row| row.pending_s).sum();
+            let told = of("pending_mean").unwrap_or(0.0) * (run.end - run.from);
+            let is_same = (told - waited).abs() <= 1e-9 * told + run.end * 1e-9;
+            holds(is_same, "what services wait for nodes adds up", || format!("{told}, {waited}"))?;
+            let reasons = results.pending.iter().find(|run| is_same_run(&run.strategy, run.replication));
+            for row in &services.items {
+                let told = reasons.iter().flat_map(|run| &run.items).filter(|reason| reason.service == row.service);
+                let told: f64 = told.map(|reason| reason.seconds).sum();
+                // A service may be created again under the name of one that was removed.
+                let all: f64 =
+                    services.items.iter().filter(|other| other.service == row.service).map(|row| row.pending_s).sum();
+                let law = "nobody waits longer for reasons than in all";
+                holds(told <= all + run.end * 1e-9, law, || format!("{told} of {all} in {row:?}"))?;
+            }
         }
     }
     Ok(())

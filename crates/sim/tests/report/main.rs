@@ -48,6 +48,16 @@ fn columns_are_those_that_readers_rely_on() {
     assert!(header("paired.csv").starts_with("metric,baseline,strategy,n,difference,ci_low,ci_high,p,p_holm"));
     assert_eq!(header("pairs.csv"), "metric,first,second,n,difference,ci_low,ci_high,p,p_holm,second_is");
     assert!(header("services.csv").starts_with("strategy,replication,service,wanted,running_min,availability,lost_s,"));
+    assert_eq!(header("updates.csv"), "strategy,replication,service,update,time_s,state,message");
+    assert_eq!(header("pending.csv"), "strategy,replication,service,reason,tasks_max,seconds,first_s,last_s,open");
+    assert_eq!(header("orders.csv"), "strategy,replication,time_s,by,order,outcome,answer");
+    assert!(text(&scratch.0, "orders.csv").contains(",script,service scale wbe=7,refused,service wbe not found\n"));
+    // Two of three nodes are in r0, with 4 CPUs each.
+    assert!(
+        text(&scratch.0, "racks.csv").contains("\nspread,1,r0,2,8,17179869184,"),
+        "{}",
+        text(&scratch.0, "racks.csv")
+    );
     assert!(text(&scratch.0, "runs.csv").contains("\nspread,1,18,21,"));
     assert!(text(&scratch.0, "tasks.csv").contains(",\"'=no suitable node, \"\"insufficient\"\" resources\""));
 }
@@ -258,7 +268,8 @@ fn damaged_tables_are_refused_with_file_line_and_column() {
     let scratch = Scratch::new("damaged");
     csv_files::write(&scratch.0, &small()).unwrap();
     let nodes = text(&scratch.0, "nodes.csv");
-    fs::write(scratch.0.join("nodes.csv"), nodes.replacen("workers,", "workers,many", 1)).unwrap();
+    fs::write(scratch.0.join("nodes.csv"), nodes.replacen("rack=r0,4,8589934592,", "rack=r0,4,8589934592,many", 1))
+        .unwrap();
     let error = csv_files::read(&scratch.0).unwrap_err().to_string();
     assert!(error.contains("nodes.csv: line 2: column 'running' holds 'many"), "{error}");
     fs::write(scratch.0.join("nodes.csv"), nodes.replacen("pool", "pond", 1)).unwrap();

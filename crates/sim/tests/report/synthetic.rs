@@ -4,7 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use sched::{DesiredState, TaskState};
-use sim::metrics::{Band, CLASS_METRICS, ClassRow, JobRow, Mark, Metric, NodeRow, Outcome, Point, ServiceRow, TaskRow};
+use sim::metrics::{
+    Band, CLASS_METRICS, ClassRow, JobRow, Mark, Metric, NodeRow, OrderRow, Outcome, PendingRow, Point, ServiceRow,
+    TaskRow, UpdateRow,
+};
 use sim::report::manifest::{Expected, Manifest};
 use sim::stats::Statistic;
 
@@ -142,6 +145,8 @@ fn outcome(size: Size, at: usize, strategy: &str, replication: u32) -> Outcome {
             name: format!("web.{}#1", number + 1).into(),
             service: "web".into(),
             node: format!("node-{}", number % size.nodes + 1).into(),
+            image: "web:1".into(),
+            specification: 1,
             created_s,
             assigned_s: Some(created_s + 0.05),
             ready_s: ran.then_some(created_s + wait * 0.9),
@@ -162,6 +167,13 @@ fn outcome(size: Size, at: usize, strategy: &str, replication: u32) -> Outcome {
         NodeRow {
             node: format!("node-{}", node + 1),
             pool: "workers".into(),
+            rack: format!("r{}", node % 2),
+            labels: format!("rack=r{}", node % 2),
+            cpus: 4.0,
+            memory_bytes: 8 << 30,
+            cpu_reserved_max: 0.5,
+            memory_reserved_max: 0.25,
+            images: 1,
             running,
             running_max: running + 2,
             cpu_reserved: 0.1 * running as f64,
@@ -211,7 +223,6 @@ fn outcome(size: Size, at: usize, strategy: &str, replication: u32) -> Outcome {
             mark(1500.0, "up", "rack=r1 up (5 nodes)"),
         ],
         settled_s: Some(60.0),
-        left_out: [0; 5],
         classes: vec![ClassRow {
             class: "batch".into(),
             values: (0..CLASS_METRICS.len()).map(|row| (row % 3 > 0).then_some(row as f64 / 7.0)).collect(),
@@ -228,6 +239,39 @@ fn outcome(size: Size, at: usize, strategy: &str, replication: u32) -> Outcome {
                 outcome: "done".into(),
             },
         ],
+        updates: vec![UpdateRow {
+            service: "web".into(),
+            update: 1,
+            time_s: 1200.0,
+            state: "updating".into(),
+            message: "update in progress".into(),
+        }],
+        pending: vec![PendingRow {
+            service: "web".into(),
+            reason: "no suitable node (insufficient resources on 3 nodes)".into(),
+            tasks_max: 2,
+            seconds: 12.5,
+            first_s: 600.0,
+            last_s: 610.5,
+            open: 0,
+        }],
+        orders: vec![
+            OrderRow {
+                time_s: 0.0,
+                by: "deployment".into(),
+                order: "service create web".into(),
+                is_refused: false,
+                answer: String::new(),
+            },
+            OrderRow {
+                time_s: 1200.0,
+                by: "script".into(),
+                order: "service scale wbe=7".into(),
+                is_refused: true,
+                answer: "service wbe not found".into(),
+            },
+        ],
+        left_out: [0; 8],
         trace: Default::default(),
         failed: None,
     }

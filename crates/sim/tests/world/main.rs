@@ -5,6 +5,7 @@ mod contention;
 mod door;
 mod leaders;
 mod orders;
+mod tables;
 mod warm_up;
 
 use std::path::PathBuf;

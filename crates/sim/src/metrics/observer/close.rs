@@ -10,8 +10,8 @@ use super::definitions::{ENTRIES, quantile, ratio};
 use super::jobs::{Arrived, Counted, VALUES};
 use super::services::Tally;
 use super::window::Window;
-use super::{Area, METRICS, Observer, Once, Record, Service};
-use crate::metrics::{ClassRow, JobRow, NodeRow, Outcome, ServiceRow, TaskRow};
+use super::{Area, METRICS, Observer, Once, Record, Service, docker_word};
+use crate::metrics::{ClassRow, JobRow, NodeRow, Outcome, PendingRow, ServiceRow, TaskRow};
 use crate::model::image::Totals;
 
 /// A run at its end: what the values of metrics follow from.
@@ -106,7 +106,7 @@ impl Observer {
             pulled,
             addresses_peak,
             events,
-            to_running: sorted(self.times_to_running().collect()),
+            to_running: sorted(self.times_to_running().map(|(_, span)| span).collect()),
             failovers: sorted(self.window.failovers.clone()),
             pulls: sorted(pulled.durations[self.window.pulled_before.durations.len()..].to_vec()),
             served: sorted(self.window.served.clone()),
@@ -116,14 +116,22 @@ impl Observer {
             jobs: &Counted::together(&classes),
         };
         let values = ENTRIES.iter().map(|entry| (entry.value)(&end)).collect();
-        let tallies = self.window.tallies.iter().zip(&self.services);
-        let services = tallies.map(|(tally, service)| service_row(now, tally, service)).collect();
         let names = self.scenario.arrivals.iter().map(|plan| plan.name.as_str().into());
         let row = |(class, counted): (SmolStr, &Counted)| ClassRow {
             class,
             values: VALUES.iter().map(|(_, value)| value(counted)).collect(),
         };
         self.outcome.classes = names.zip(&classes).map(row).collect();
+        let mut to_running = vec![Vec::new(); self.window.tallies.len()];
+        for (service, span) in self.times_to_running() {
+            if let Some(spans) = to_running.get_mut(service) {
+                spans.push(span);
+            }
+        }
+        let tallies = self.window.tallies.iter().zip(&self.services).zip(to_running);
+        let mut services: Vec<ServiceRow> =
+            tallies.map(|((tally, service), spans)| service_row(now, tally, service, sorted(spans))).collect();
+        self.outcome.pending = self.pending_rows(now, &mut services);
         (self.outcome.values, self.outcome.services) = (values, services);
         self.give_up(now, pulled.sent, None)
     }
@@ -144,8 +152,8 @@ impl Observer {
     }
 
     /// From creation, or from the end of its time as a spare, until the manager learned that a task runs, of all that came
-    /// to run since the warm-up.
-    fn times_to_running(&self) -> impl Iterator<Item = Span> + '_ {
+    /// to run since the warm-up; with the service.
+    fn times_to_running(&self) -> impl Iterator<Item = (usize, Span)> + '_ {
         let wanted = |(number, record): (u32, &Record)| match self.promotions.is_empty() {
             true => record.created,
             false => self.promotions.get(&number).copied().unwrap_or(record.created),
@@ -153,8 +161,34 @@ impl Observer {
         let tasks = (0..).zip(&self.tasks).map(move |(number, record)| (wanted((number, record)), record));
         let counted = tasks.filter(|(wanted, _)| self.window.since <= *wanted);
         counted.filter_map(|(wanted, record)| {
-            record.running.get().filter(|running| wanted <= *running).map(|running| running - wanted)
+            let running = record.running.get().filter(|running| wanted <= *running)?;
+            Some((self.slots[record.slot as usize].service as usize, running - wanted))
         })
+    }
+
+    /// Why tasks waited for a node; services are told what cost them most.
+    fn pending_rows(&mut self, now: Time, services: &mut [ServiceRow]) -> Vec<PendingRow> {
+        let reasons = std::mem::take(&mut self.waits).close(now, &self.errors);
+        let mut rows: Vec<(u32, PendingRow)> = Vec::new();
+        for ((service, text), reason) in reasons {
+            let row = PendingRow {
+                service: self.services[service as usize].name.as_str().into(),
+                reason: text.into(),
+                tasks_max: reason.most,
+                seconds: reason.sum as f64 / 1e9,
+                first_s: reason.first.as_secs_f64(),
+                last_s: reason.last.as_secs_f64(),
+                open: reason.open,
+            };
+            rows.push((service, row));
+        }
+        rows.sort_by(|one, other| one.0.cmp(&other.0).then(other.1.seconds.total_cmp(&one.1.seconds)));
+        for (service, row) in rows.iter().rev() {
+            if let Some(service) = services.get_mut(*service as usize) {
+                service.pending_reason = row.reason.clone();
+            }
+        }
+        rows.into_iter().map(|(_, row)| row).collect()
     }
 
     /// Records of tasks that the manager has, by how far they are.
@@ -191,6 +225,8 @@ impl Observer {
                 name,
                 service,
                 node: record.node.map_or_else(|| none.clone(), |node| nodes[node.index()].clone()),
+                image: self.specifications[record.reservation as usize].0.clone(),
+                specification: self.specifications[record.reservation as usize].1,
                 created_s: record.created.as_secs_f64(),
                 assigned_s: secs(record.assigned),
                 ready_s: secs(record.ready).filter(|_| record.is_ready),
@@ -229,7 +265,13 @@ impl Observer {
             running_max: node.running_max,
             cpu_reserved: share(node.cpu_reserved, node.cpu),
             memory_reserved: share(node.memory_reserved, node.memory),
+            cpu_reserved_max: share(node.cpu_reserved_max, node.cpu),
+            memory_reserved_max: share(node.memory_reserved_max, node.memory),
+            cpus: node.cpu as f64 / 1e9,
+            memory_bytes: node.memory,
             down_s: (node.down + since) as f64 / 1e9,
+            // What else is known of it at the end, the world knows.
+            ..NodeRow::default()
         }
     }
 
@@ -270,7 +312,7 @@ impl Observer {
     }
 }
 
-fn service_row(now: Time, tally: &Tally, service: &Service) -> ServiceRow {
+fn service_row(now: Time, tally: &Tally, service: &Service, to_running: Vec<Span>) -> ServiceRow {
     let total = |area: &Area| area.total(now) as f64;
     let mut failovers = tally.failovers.clone();
     failovers.sort_unstable();
@@ -281,6 +323,16 @@ fn service_row(now: Time, tally: &Tally, service: &Service) -> ServiceRow {
         running_min: tally.running_min,
         availability: ratio(wanted - missing, wanted),
         lost_s: missing / 1e9,
+        missing_max: tally.missing.max,
+        time_to_running_p50_s: quantile(&to_running, 0.5),
+        time_to_running_max_s: quantile(&to_running, 1.0),
+        pending_max: tally.pending.max,
+        pending_s: total(&tally.pending) / 1e9,
+        pending_reason: SmolStr::default(),
+        updates: service.updates,
+        update_state: service.update.map_or_else(SmolStr::default, |state| docker_word(state).into()),
+        update_s: (service.updates > 0)
+            .then(|| (service.update_ended.unwrap_or(now) - service.update_began).as_secs_f64()),
         replicas_lost: tally.losses,
         failover_lost_s: total(&tally.lost) / 1e9,
         failover_lost_detected_s: total(&tally.noticed) / 1e9,

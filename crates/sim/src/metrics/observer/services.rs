@@ -19,6 +19,8 @@ pub(super) struct Tally {
     pub noticed: Area,
     pub duplicates: Area,
     pub spares: Area,
+    /// Tasks that wait for a node.
+    pub pending: Area,
     /// Whether it has fewer running tasks than its quorum, and whether it has none.
     pub below: Area,
     pub still: Area,
@@ -44,6 +46,7 @@ impl Tally {
             noticed: none(),
             duplicates: none(),
             spares: none(),
+            pending: none(),
             below: none(),
             still: none(),
             running: 0,
@@ -66,6 +69,7 @@ impl Tally {
             noticed: anew(&self.noticed),
             duplicates: anew(&self.duplicates),
             spares: anew(&self.spares),
+            pending: anew(&self.pending),
             below: anew(&self.below),
             still: anew(&self.still),
             running_min: self.running,

@@ -114,6 +114,14 @@ impl Window {
         }
     }
 
+    /// So many tasks more, or less, wait for a node.
+    pub fn count_pending(&mut self, now: Time, service: usize, change: i64) {
+        self.pending.add(now, change);
+        if let Some(tally) = self.tallies.get_mut(service) {
+            tally.pending.add(now, change);
+        }
+    }
+
     /// A task is created in place of another one, which no update replaced.
     pub fn count_restart(&mut self, service: usize) {
         self.restarts += 1;

@@ -29,7 +29,7 @@ struct Curve {
 pub fn draw(csv: &str, tool: &str) -> io::Result<Vec<u8>> {
     let curves = read(csv)?;
     Ok(sheet::picture(|sheet| {
-        let subtitle = "CPU time, median of rounds; solid: this machine, dashed: recorded elsewhere";
+        let subtitle = "one run of simctl bench on one machine: CPU time, median of rounds; dashed: recorded elsewhere";
         let footer = format!("{tool}  ·  simctl bench  ·  references: see bench.csv and results/performance/README.md");
         let room = sheet.frame("What does a decision cost, and an event?", subtitle, &footer);
         let middle = (room.x0 + room.x1) / 2;

@@ -33,7 +33,7 @@ pub const PICTURES: &[Picture] = &[
     Picture {
         file: "running.png",
         caption: "Running tasks against desired ones over time, one panel per strategy: the mean of each interval, and the least and the most that ran at any instant of it.",
-        is_worth_it: |results| !results.series.is_empty(),
+        is_worth_it: |results| results.series.iter().any(|row| row.desired.most > 0 || row.running.most > 0),
         draw: series::running,
     },
     Picture {
@@ -63,7 +63,7 @@ pub const PICTURES: &[Picture] = &[
     Picture {
         file: "nodes.png",
         caption: "Running tasks per node at the end.",
-        is_worth_it: |results| !results.nodes.is_empty(),
+        is_worth_it: |results| results.nodes.iter().flat_map(|run| &run.items).any(|node| node.running > 0),
         draw: nodes::draw,
     },
     Picture {
@@ -104,14 +104,19 @@ fn footer(results: &Results) -> String {
     format!("{}  ·  {file} ({hash})  ·  seed {}  ·  {runs}  ·  {models}", manifest.tool, manifest.seed)
 }
 
-/// The strategies of pictures that draw all of them together, with their index: more could not be told apart.
+/// Every strategy with the number of its look.
+fn numbered(results: &Results) -> impl Iterator<Item = (usize, &String)> {
+    colors::looks(&results.manifest.strategies).into_iter().zip(&results.manifest.strategies)
+}
+
+/// The strategies of pictures that draw all of them together, with the numbers of their looks: more could not be told apart.
 fn together(results: &Results) -> impl Iterator<Item = (usize, &String)> {
-    results.manifest.strategies.iter().enumerate().take(colors::LOOKS.len())
+    numbered(results).take(colors::LOOKS.len())
 }
 
 /// Those of pictures with a panel, or a named bar, for each.
 fn apart(results: &Results) -> impl Iterator<Item = (usize, &String)> {
-    results.manifest.strategies.iter().enumerate().take(12)
+    numbered(results).take(12)
 }
 
 /// Says of a picture that shows so many strategies that there are others.

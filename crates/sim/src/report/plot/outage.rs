@@ -2,8 +2,8 @@
 
 use super::axis::Axis;
 use super::colors::{GREY, INK, Look, look};
-use super::footer;
 use super::sheet::{Anchor, NOTE, Panel, Rect, Sheet, TEXT, fitted};
+use super::{footer, numbered};
 use crate::outside;
 use crate::report::results::{Results, SeriesRow};
 use crate::report::text;
@@ -74,7 +74,7 @@ fn failure(results: &Results) -> Option<Failure> {
 fn stories(results: &Results) -> Option<(Failure, Vec<Story<'_>>)> {
     let failure = failure(results)?;
     let mut stories: Vec<Story> = Vec::new();
-    for (index, name) in results.manifest.strategies.iter().enumerate().take(MOST) {
+    for (index, name) in numbered(results).take(MOST) {
         let rows = rows(results, name);
         let missing = |row: &SeriesRow| (row.desired.mean - row.running.mean).max(0.0);
         let before = rows.iter().rfind(|row| row.until_s <= failure.at).map(|row| missing(row))?;
@@ -250,6 +250,9 @@ mod tests {
             classes: Vec::new(),
             jobs: Vec::new(),
             marks: Vec::new(),
+            updates: Vec::new(),
+            pending: Vec::new(),
+            orders: Vec::new(),
         }
     }
 

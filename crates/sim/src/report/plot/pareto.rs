@@ -3,7 +3,7 @@
 use super::axis::Axis;
 use super::colors::{GREY, INK, look};
 use super::sheet::{Anchor, NOTE, Panel, Rect, Sheet, TEXT, fitted};
-use super::{crisp, footer};
+use super::{crisp, footer, numbered};
 use crate::outside;
 use crate::report::compare::{self, LOST, Verdict};
 use crate::report::results::Results;
@@ -82,7 +82,7 @@ struct Point<'a> {
 fn panel(results: &Results, sheet: &mut Sheet, (metric, words, is_share): &(&str, &str, bool), room: Rect) {
     let of = |name: &str, metric: &str| Some(results.summary_of(metric, name)?.summary);
     let mut points: Vec<Point> = Vec::new();
-    for (index, name) in results.manifest.strategies.iter().enumerate() {
+    for (index, name) in numbered(results) {
         if let (Some(cost), Some(lost)) = (of(name, metric), of(name, LOST))
             && let (Some(x), Some(y)) = (cost.mean, lost.mean)
         {
