@@ -149,7 +149,7 @@ fn read_image<'a>(table: &Table<'a>, folder: &Path, name: String) -> Option<Draf
 }
 
 pub(super) fn bytes(value: &Value<'_>) -> Option<u64> {
-    let bytes = value.bytes()?;
+    let bytes = value.image_bytes()?;
     if LARGEST < bytes {
         return value.expected("a size of at most 1TiB");
     }

@@ -247,7 +247,7 @@ fn registry(table: &Table<'_>, base: RegistryModel) -> RegistryModel {
         rack: table.read("rack", Value::text).map_or(base.rack, str::to_string),
         rack_bandwidth: table.read("rack_bandwidth", Value::rate).unwrap_or(base.rack_bandwidth),
         mirror: table.read("mirror", |value| value.choice(MIRRORS)).unwrap_or(base.mirror),
-        cache_bytes: table.read("cache", Value::bytes).or(base.cache_bytes),
+        cache_bytes: table.read("cache", Value::image_bytes).or(base.cache_bytes),
         limit: table.read("limit", limit).or(base.limit),
         reports_pull_errors: table.read("pull_errors", Value::boolean).unwrap_or(base.reports_pull_errors),
     }

@@ -54,18 +54,27 @@ impl Value<'_> {
         Some(span)
     }
 
-    /// Bytes with a unit; every prefix is a power of 1024, as Docker reads sizes.
+    /// Bytes of memory with a unit; every prefix is a power of 1024, as Docker reads them.
     pub fn bytes(&self) -> Option<u64> {
-        let expected = || self.expected("a size such as \"8GiB\"");
+        self.size(parse_size::Config::new().with_binary(), "8GiB", "B, KiB, MiB, GiB, TiB")
+    }
+
+    /// Bytes of an image with a unit. Prefixes are powers of 1000, as registries say them, except `KiB`, `MiB` and so on.
+    pub fn image_bytes(&self) -> Option<u64> {
+        self.size(parse_size::Config::new(), "250MB", "B, kB, MB, GB, or KiB, MiB, GiB")
+    }
+
+    fn size(&self, config: parse_size::Config, example: &str, units: &str) -> Option<u64> {
+        let expected = || self.expected(format!("a size such as \"{example}\""));
         let Some(text) = self.as_text() else { return expected() };
         if !text.ends_with(|c: char| c.is_ascii_alphabetic()) {
             self.complain_with(
-                format!("expected a size such as \"8GiB\", found {}", self.what()),
-                Some("sizes need a unit: B, KiB, MiB, GiB, TiB".into()),
+                format!("expected a size such as \"{example}\", found {}", self.what()),
+                Some(format!("sizes need a unit: {units}")),
             );
             return None;
         }
-        match number_of(parse_size::Config::new().with_binary(), text) {
+        match number_of(config, text) {
             Ok(bytes) if i64::try_from(bytes).is_ok() => Some(bytes),
             Ok(_) | Err(parse_size::Error::PosOverflow) => self.expected("a size below 8 EiB"),
             Err(_) => expected(),
@@ -267,5 +276,9 @@ mod tests {
         let config = || parse_size::Config::new().with_binary();
         assert_eq!(number_of(config(), "184467440737095516155B"), Err(parse_size::Error::PosOverflow));
         assert_eq!(number_of(config(), "1.5GiB"), Ok(1_610_612_736));
+        // Memory in powers of 1024, images in powers of 1000 unless they say otherwise.
+        assert_eq!(number_of(config(), "50MB"), Ok(52_428_800));
+        assert_eq!(number_of(parse_size::Config::new(), "50MB"), Ok(50_000_000));
+        assert_eq!(number_of(parse_size::Config::new(), "50MiB"), Ok(52_428_800));
     }
 }
