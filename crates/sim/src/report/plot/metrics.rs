@@ -2,6 +2,8 @@
 
 use std::cmp::Reverse;
 
+use plotters::style::RGBColor;
+
 use super::axis::Axis;
 use super::colors::{GREY, INK, look};
 use super::sheet::{Anchor, NOTE, Panel, Rect, Sheet, TEXT, fitted};
@@ -20,7 +22,7 @@ pub fn is_worth_it(results: &Results) -> bool {
 /// Draws up to six panels, each with an axis of its own.
 pub fn draw(results: &Results, sheet: &mut Sheet) {
     let bars = if results.manifest.replications > 1 {
-        "mean and 95 % interval; lines across: replications in two heaps; n: replications with a value, if not all"
+        "mean and 95 % interval; lines alone: each replication, where they lie in two heaps; n: replications with a value, if not all"
     } else {
         "each strategy, one replication: no intervals"
     };
@@ -73,7 +75,10 @@ fn lying(results: &Results, sheet: &mut Sheet, metric: &str, room: Rect) {
             continue;
         };
         let ((x0, y0), (x1, y1)) = (panel.at(0.0, middle + 0.33), panel.at(mean.max(0.0) / factor, middle - 0.33));
-        sheet.block(Rect { x0, y0, x1: x1.max(x0), y1 }, look(*index).color, 0.8);
+        // A mean of two heaps is where nothing was.
+        if summary.humps.is_none() {
+            sheet.block(Rect { x0, y0, x1: x1.max(x0), y1 }, look(*index).color, 0.8);
+        }
         let y = (y0 + y1) / 2;
         let mut beside = x1;
         if let (None, Some(low), Some(high)) = (summary.humps, summary.ci_low, summary.ci_high) {
@@ -90,7 +95,7 @@ fn lying(results: &Results, sheet: &mut Sheet, metric: &str, room: Rect) {
                 (metric, &row.strategy),
                 (y0, y1),
                 |value| panel.at(value / factor, middle).0,
-                false,
+                (look(*index).color, false),
             );
         }
         let mut value = text::summary(summary, factor).unwrap_or_default();
@@ -129,7 +134,9 @@ fn panel(results: &Results, sheet: &mut Sheet, metric: &str, room: Rect) {
         };
         let (x0, y0) = panel.at(middle - 0.28, mean.max(0.0) / factor);
         let (x1, y1) = panel.at(middle + 0.28, 0.0);
-        sheet.block(Rect { x0, y0: y0.min(y1), x1, y1 }, look(*index).color, 0.8);
+        if summary.humps.is_none() {
+            sheet.block(Rect { x0, y0: y0.min(y1), x1, y1 }, look(*index).color, 0.8);
+        }
         let x = (x0 + x1) / 2;
         let mut above = y0;
         if let (None, Some(low), Some(high)) = (summary.humps, summary.ci_low, summary.ci_high) {
@@ -146,11 +153,15 @@ fn panel(results: &Results, sheet: &mut Sheet, metric: &str, room: Rect) {
                 (metric, &row.strategy),
                 (x0, x1),
                 |value| panel.at(middle, value / factor).1,
-                true,
+                (look(*index).color, true),
             );
         }
         let value = text::summary(summary, factor).unwrap_or_default();
-        let value = if fits(&value, NOTE) { value } else { text::short(mean / factor) };
+        let short = match summary.humps {
+            Some(humps) => format!("{} or {}", text::short(humps.low.1 / factor), text::short(humps.high.1 / factor)),
+            None => text::short(mean / factor),
+        };
+        let value = if fits(&value, NOTE) { value } else { short };
         sheet.text(&value, (x, above - 14), NOTE, INK, false, Anchor::Bottom);
         if summary.n < u64::from(results.manifest.replications) {
             let note = format!("n = {}", summary.n);
@@ -165,20 +176,20 @@ fn top(row: &SummaryRow) -> f64 {
     if humps.is_some() { max } else { ci_high.or(mean) }.unwrap_or(0.0)
 }
 
-/// The values of the replications as marks across a bar, where they lie in two heaps; says where the last of them is.
+/// The values of the replications as marks instead of a bar, where they lie in two heaps; says where the last of them is.
 fn strip(
     sheet: &mut Sheet,
     results: &Results,
     (metric, strategy): (&str, &str),
     (from, to): (i32, i32),
     at: impl Fn(f64) -> i32,
-    is_upright: bool,
+    (color, is_upright): (RGBColor, bool),
 ) -> i32 {
     let values: Vec<f64> = results.runs.values(metric, strategy).filter_map(|(_, value)| value).collect();
     for value in &values {
         let place = at(*value);
         let line = if is_upright { [(from, place), (to, place)] } else { [(place, from), (place, to)] };
-        sheet.line(&line, INK, 3, &[]);
+        sheet.line(&line, color, 7, &[]);
     }
     let most = values.iter().copied().fold(0.0, f64::max);
     at(most)
