@@ -223,6 +223,8 @@ pub struct ServiceRow {
     pub pending_max: u64,
     /// Seconds that its tasks waited for a node, added up.
     pub pending_s: f64,
+    /// Longest time without a break in which some of its tasks waited for a node.
+    pub pending_longest_s: f64,
     /// The reason for which they waited longest, in Swarm's words; empty if none was ever told.
     pub pending_reason: SmolStr,
     /// Rolling updates and rollbacks that began.
@@ -293,6 +295,44 @@ pub fn class_metric(name: &str) -> Option<(&str, &str)> {
     name.strip_prefix("class.")?.rsplit_once('.')
 }
 
+/// The service and its metric that a name such as `service.web.availability` means, if it is one of that form.
+pub fn service_metric(name: &str) -> Option<(&str, &str)> {
+    name.strip_prefix("service.")?.rsplit_once('.')
+}
+
+/// A number of a [`ServiceRow`] that something can be expected of: its name, as in `services.csv`, its unit, and the number.
+pub type ServiceMetric = (&'static str, &'static str, fn(&ServiceRow) -> Option<f64>);
+
+/// What can be expected of single services.
+pub const SERVICE_METRICS: &[ServiceMetric] = &[
+    ("wanted", "tasks", |row| Some(row.wanted as f64)),
+    ("running_min", "tasks", |row| Some(row.running_min as f64)),
+    ("availability", "1", |row| row.availability),
+    ("lost_s", "s", |row| Some(row.lost_s)),
+    ("missing_max", "tasks", |row| Some(row.missing_max as f64)),
+    ("time_to_running_p50_s", "s", |row| row.time_to_running_p50_s),
+    ("time_to_running_max_s", "s", |row| row.time_to_running_max_s),
+    ("pending_max", "tasks", |row| Some(row.pending_max as f64)),
+    ("pending_s", "s", |row| Some(row.pending_s)),
+    ("pending_longest_s", "s", |row| Some(row.pending_longest_s)),
+    ("updates", "1", |row| Some(row.updates as f64)),
+    ("update_completed", "1", |row| Some(f64::from(row.update_state == "completed"))),
+    ("update_paused", "1", |row| Some(f64::from(row.update_state.ends_with("paused")))),
+    ("update_rolled_back", "1", |row| {
+        Some(f64::from(row.update_state.starts_with("rollback") && row.update_state != "rollback_paused"))
+    }),
+    ("update_s", "s", |row| row.update_s),
+    ("replicas_lost", "tasks", |row| Some(row.replicas_lost as f64)),
+    ("failover_lost_s", "s", |row| Some(row.failover_lost_s)),
+    ("failover_p50_s", "s", |row| row.failover_p50_s),
+    ("failover_p99_s", "s", |row| row.failover_p99_s),
+    ("failover_max_s", "s", |row| row.failover_max_s),
+    ("restarts", "tasks", |row| Some(row.restarts as f64)),
+    ("moves", "tasks", |row| Some(row.moves as f64)),
+    ("below_quorum_s", "s", |row| Some(row.below_quorum_s)),
+    ("stood_still_s", "s", |row| Some(row.stood_still_s)),
+];
+
 /// A step of a rolling update or rollback, as Docker's `UpdateStatus` tells it.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct UpdateRow {
@@ -325,6 +365,8 @@ pub struct PendingRow {
     pub last_s: f64,
     /// Tasks that wait for it at the end.
     pub open: u64,
+    /// The smallest single change that would place one of those, of a few services of the first replication; else empty.
+    pub remedy: SmolStr,
 }
 
 /// An order, and what came of it.

@@ -309,15 +309,46 @@ impl World {
     fn close(mut self) -> Outcome {
         let Ending { at, failed } = self.ending.take().expect("the run is over");
         let orders = self.book.rows(&self.scenario);
+        let remedies = self.remedies(at);
         let ends: Vec<(Labels, u64)> = (0..self.scenario.nodes.len()).map(|node| self.node_end(node)).collect();
         let mut outcome = self.outcome(at, failed);
         outcome.orders = orders;
+        for row in outcome.pending.iter_mut().filter(|row| row.open > 0) {
+            let remedy = remedies.iter().find(|(service, _)| *service == row.service);
+            row.remedy = remedy.map(|(_, words)| words.as_str().into()).unwrap_or_default();
+        }
         for (row, (labels, images)) in outcome.nodes.iter_mut().zip(ends) {
             row.rack = labels.get("rack").cloned().unwrap_or_default();
             let labels: Vec<String> = labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
             (row.labels, row.images) = (labels.join(" "), images);
         }
         outcome
+    }
+
+    /// The smallest change that would place a task, for the first services of which tasks wait. Only in the first
+    /// replication, and not where a copy of the manager, on which it is tried, costs too much.
+    fn remedies(&self, now: Time) -> Vec<(String, String)> {
+        /// Services, and tasks of the cluster at most.
+        const SERVICES: usize = 5;
+        const TASKS: usize = 50_000;
+        let cluster = self.cluster();
+        if self.observer.replication() != 1 || cluster.tasks().nth(TASKS).is_some() {
+            return Vec::new();
+        }
+        let waits = |task: &sched::Task| task.found_no_node() && task.desired <= sched::DesiredState::Complete;
+        let first =
+            |service: &sched::cluster::Service| service.tasks().find(|id| cluster.task(*id).is_some_and(&waits));
+        let waiting = cluster.services().iter().filter_map(|(_, service)| Some((service, first(service)?)));
+        let name = |node: sched::NodeId| cluster.nodes()[node].spec.id.clone();
+        let name_of = |service: sched::ServiceId| {
+            cluster.services().get(service).map_or_else(String::new, |service| service.spec.name.clone())
+        };
+        let words = |(service, task): (&sched::cluster::Service, sched::TaskId)| {
+            let tried = self.manager().remedies(now, task).into_iter().next()?;
+            let places = format!(" (places {} of {} that wait)", tried.placed, tried.waiting);
+            Some((service.spec.name.clone(), tried.remedy.words(&name, &name_of) + &places))
+        };
+        waiting.take(SERVICES).filter_map(words).collect()
     }
 
     /// The labels of a node, and how many images it holds.

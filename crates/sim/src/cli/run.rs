@@ -13,6 +13,7 @@ use crate::outside;
 use crate::report::expect::{Ruling, Verdict, verdicts};
 use crate::report::manifest::{Kept, Manifest};
 use crate::report::results::{Idle, OfRun, Results};
+use crate::report::verdict::{self, Answer};
 use crate::report::{self, folder};
 use crate::scenario::{self, Scenario};
 
@@ -84,6 +85,8 @@ pub(super) struct Done {
     /// Without tasks, nodes and series.
     pub(super) results: Results,
     pub(super) verdicts: Vec<Verdict>,
+    /// Whether it is safe, under each strategy.
+    pub(super) answers: Vec<Answer>,
     /// Why runs were aborted.
     pub(super) broken: Vec<String>,
     /// Strategies under which nothing ran.
@@ -294,7 +297,8 @@ impl Done {
             console.tell(&format!("error: {name}: nothing ever ran under {strategy}: {why}"));
         }
         let verdicts = verdicts(&results.manifest.expect, &results.manifest.strategies, &results.runs);
-        Done { idle: results.idle(), results, verdicts, broken, dir: None, fine: Vec::new() }
+        let answers = verdict::answers(&results);
+        Done { idle: results.idle(), answers, results, verdicts, broken, dir: None, fine: Vec::new() }
     }
 
     /// How the scenario ended.

@@ -22,7 +22,7 @@ pub(super) const LINES: TableStyle = TableStyle::new()
     .bottom_border(LineStyle::none().fill('─').junction('─'));
 
 /// Widest table.
-const WIDTH: u16 = 100;
+const WIDTH: u16 = 80;
 
 /// Prints headline metrics by strategy, verdicts, and where the folder is.
 pub(super) fn table(done: &Done, console: &mut Console) {
@@ -31,7 +31,11 @@ pub(super) fn table(done: &Done, console: &mut Console) {
         if manifest.title.is_empty() { String::new() } else { format!(": {}", outside::shown(&manifest.title)) };
     let name = console.paint(1, &outside::shown(&manifest.name));
     let replications = counted(manifest.replications as usize, "replication", "replications");
-    console.say(&format!("{name}{title}\n{replications}, seed {}\n", outside::shown(&manifest.seed)));
+    console.say(&format!("{name}{title}\n{replications}, seed {}\n\n", outside::shown(&manifest.seed)));
+    for line in answers(done) {
+        console.say(&format!("{line}\n"));
+    }
+    console.say("\n");
 
     let mut grid = Table::new();
     grid.load_style(LINES).set_content_arrangement(ContentArrangement::Dynamic).set_width(WIDTH);
@@ -71,6 +75,30 @@ pub(super) fn table(done: &Done, console: &mut Console) {
     }
     console.say("\n");
 }
+
+/// The answer of each strategy, in lines of 80 letters.
+pub(super) fn answers(done: &Done) -> Vec<String> {
+    let mut lines = Vec::new();
+    for answer in &done.answers {
+        let strategy = outside::shown(&answer.strategy);
+        let head = if done.answers.len() == 1 { answer.head.clone() } else { format!("{strategy}: {}", answer.head) };
+        lines.extend(text::wrapped(&head, 80));
+        // Where strategies are many, their heads are enough; the page has the rest.
+        if done.answers.len() <= SPELT_OUT {
+            for line in &answer.lines {
+                let (indent, line) = match line.strip_prefix("  ") {
+                    Some(line) => ("    ", line),
+                    None => ("  - ", line.as_str()),
+                };
+                lines.extend(text::wrapped(&format!("{indent}{}", outside::shown(line)), 80));
+            }
+        }
+    }
+    lines
+}
+
+/// Strategies of which all is said that went wrong.
+const SPELT_OUT: usize = 3;
 
 /// Lines that say which expectations held.
 pub(super) fn verdicts(done: &Done, color: bool) -> Vec<String> {
@@ -200,6 +228,9 @@ fn scenario(done: &Done) -> Value {
         "metrics": metrics,
         "paired": paired,
         "expectations": verdicts,
+        "answers": done.answers.iter().map(|answer| json!({
+            "strategy": answer.strategy, "runs": answer.runs, "safe": answer.safe, "head": answer.head, "lines": answer.lines,
+        })).collect::<Vec<_>>(),
         "broken_runs": done.broken,
         "held": done.end() == super::End::Held,
     })

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use super::show::{LINES, counted};
 use super::{Console, End};
 use crate::outside;
+use crate::report::text::wrapped;
 use crate::scenario::{self, Scenario};
 use crate::simulation::{Simulation, Task};
 
@@ -258,7 +259,8 @@ impl Answer<'_> {
         }
         // Tables fit already.
         let is_table = |line: &str| line.starts_with([' ', '─']) && !line.starts_with("  ");
-        let lines = lines.iter().flat_map(|line| if is_table(line) { vec![line.clone()] } else { wrapped(line) });
+        let lines =
+            lines.iter().flat_map(|line| if is_table(line) { vec![line.clone()] } else { wrapped(line, WIDTH) });
         lines.map(|line| line.trim_end().to_owned() + "\n").collect()
     }
 
@@ -563,13 +565,6 @@ fn cpus(nano: i64) -> String {
 
 fn memory(bytes: i64) -> String {
     crate::report::text::short(bytes as f64 / f64::from(1 << 30))
-}
-
-/// Lines of at most 80 letters; what does not fit goes on below, further in.
-fn wrapped(line: &str) -> Vec<String> {
-    let indent = " ".repeat(line.len() - line.trim_start().len() + 2);
-    let options = textwrap::Options::new(WIDTH).subsequent_indent(&indent).break_words(false);
-    textwrap::wrap(line, options).into_iter().map(|line| line.into_owned()).collect()
 }
 
 /// `web.3`: the task's name without the count of those before it.

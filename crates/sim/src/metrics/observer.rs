@@ -481,6 +481,11 @@ impl Observer {
         }
     }
 
+    /// Which replication it observes, from 1.
+    pub fn replication(&self) -> u32 {
+        self.outcome.replication
+    }
+
     /// How many tasks, marks and samples are kept.
     pub fn kept(&self) -> (u64, u64, u64) {
         let samples =

@@ -485,6 +485,7 @@ impl Row for ServiceRow {
         "time_to_running_max_s",
         "pending_max",
         "pending_s",
+        "pending_longest_s",
         "pending_reason",
         "updates",
         "update_state",
@@ -511,7 +512,12 @@ impl Row for ServiceRow {
             .count(self.missing_max)
             .maybe(self.time_to_running_p50_s)
             .maybe(self.time_to_running_max_s);
-        cells.count(self.pending_max).number(self.pending_s).text(&self.pending_reason).count(self.updates);
+        cells
+            .count(self.pending_max)
+            .number(self.pending_s)
+            .number(self.pending_longest_s)
+            .text(&self.pending_reason)
+            .count(self.updates);
         cells.text(&self.update_state).maybe(self.update_s).count(self.replicas_lost).number(self.failover_lost_s);
         cells
             .number(self.failover_lost_detected_s)
@@ -534,6 +540,7 @@ impl Row for ServiceRow {
             time_to_running_max_s: cells.maybe()?,
             pending_max: cells.count()?,
             pending_s: cells.number()?,
+            pending_longest_s: cells.number()?,
             pending_reason: cells.short_text()?,
             updates: cells.count()?,
             update_state: cells.short_text()?,
@@ -621,11 +628,12 @@ impl Row for UpdateRow {
 }
 
 impl Row for PendingRow {
-    const HEADER: &'static [&'static str] = &["service", "reason", "tasks_max", "seconds", "first_s", "last_s", "open"];
+    const HEADER: &'static [&'static str] =
+        &["service", "reason", "tasks_max", "seconds", "first_s", "last_s", "open", "remedy"];
 
     fn write(&self, cells: &mut Cells) {
         cells.text(&self.service).text(&self.reason).count(self.tasks_max).number(self.seconds);
-        cells.number(self.first_s).number(self.last_s).count(self.open);
+        cells.number(self.first_s).number(self.last_s).count(self.open).text(&self.remedy);
     }
 
     fn read(cells: &mut Reader) -> Result<Self, String> {
@@ -637,6 +645,7 @@ impl Row for PendingRow {
             first_s: cells.number()?,
             last_s: cells.number()?,
             open: cells.count()?,
+            remedy: cells.short_text()?,
         })
     }
 }

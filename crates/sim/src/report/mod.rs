@@ -12,6 +12,7 @@ pub mod page;
 pub mod plot;
 pub mod results;
 pub mod text;
+pub mod verdict;
 
 use std::io;
 use std::path::Path;

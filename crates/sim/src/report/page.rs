@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::expect::{Ruling, Verdict, verdicts};
 use super::plot::Picture;
 use super::results::{PairedRow, ROW_LIMIT, Results};
-use super::{compare, headlines, text};
+use super::{compare, headlines, text, verdict};
 use crate::metrics::Metric;
 use crate::outside;
 
@@ -63,6 +63,7 @@ fn head(out: &mut String, results: &Results) {
         let (strategy, why) = (text::markdown(&idle.strategy), text::markdown(&idle.why));
         let _ = write!(out, "**Nothing ever ran under {strategy}:** {why}.\n\n");
     }
+    answers(out, results);
     if let Some(finding) = compare::finding(results) {
         let _ = write!(out, "{finding}\n\n");
     }
@@ -85,6 +86,25 @@ fn head(out: &mut String, results: &Results) {
         outside::shown(&manifest.file).replace('`', ""),
         text::markdown(&manifest.hash),
     );
+}
+
+/// Whether it is safe, under each strategy.
+fn answers(out: &mut String, results: &Results) {
+    let answers = verdict::answers(results);
+    for answer in &answers {
+        let strategy = text::markdown(&answer.strategy);
+        let head = text::markdown(&answer.head);
+        let _ =
+            write!(out, "**{}{head}**\n\n", if answers.len() == 1 { String::new() } else { format!("{strategy}: ") });
+        for line in &answer.lines {
+            let (indent, line) = match line.strip_prefix("  ") {
+                Some(line) => ("  ", line),
+                None => ("- ", line.as_str()),
+            };
+            let _ = writeln!(out, "{indent}{}", text::markdown(line));
+        }
+        out.push('\n');
+    }
 }
 
 fn expectations(out: &mut String, results: &Results) {

@@ -7,8 +7,8 @@ use smol_str::SmolStr;
 use super::compare::PairRow;
 use super::manifest::Manifest;
 use crate::metrics::{
-    Band, CLASS_METRICS, ClassRow, JobRow, Mark, Metric, NodeRow, OrderRow, Outcome, PendingRow, Point, ServiceRow,
-    TaskRow, UpdateRow, class_metric,
+    Band, CLASS_METRICS, ClassRow, JobRow, Mark, Metric, NodeRow, OrderRow, Outcome, PendingRow, Point,
+    SERVICE_METRICS, ServiceRow, TaskRow, UpdateRow, class_metric, service_metric,
 };
 use crate::stats::{self, Paired, Summary};
 
@@ -170,7 +170,7 @@ impl Results {
     /// arrivals is a metric of the runs too, after them.
     pub fn of(mut manifest: Manifest, metrics: &[Metric], outcomes: Vec<Outcome>) -> Results {
         let mut runs = Runs::of(metrics, &outcomes);
-        runs.add_classes(manifest.expect.iter().map(|expected| expected.metric.as_str()), &outcomes);
+        runs.add_parts(manifest.expect.iter().map(|expected| expected.metric.as_str()), &outcomes);
         let series = series(&manifest.strategies, &outcomes);
         let (mut tasks, mut nodes, mut services, mut marks) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let (mut classes, mut jobs) = (Vec::new(), Vec::new());
@@ -322,16 +322,24 @@ impl Runs {
         }
     }
 
-    /// Adds those of some names that mean a metric of a class, each once.
-    fn add_classes<'a>(&mut self, names: impl Iterator<Item = &'a str>, outcomes: &[Outcome]) {
+    /// Adds those of some names that mean a metric of a class or of a service, each once.
+    fn add_parts<'a>(&mut self, names: impl Iterator<Item = &'a str>, outcomes: &[Outcome]) {
         for name in names {
-            let Some((class, metric)) = class_metric(name) else { continue };
-            let column = CLASS_METRICS.iter().position(|known| *known == metric);
-            let Some(column) = column.filter(|_| self.metrics.iter().all(|known| known != name)) else { continue };
+            if self.metrics.iter().any(|known| known == name) {
+                continue;
+            }
+            let value: Box<dyn Fn(&Outcome) -> Option<f64>> = if let Some((class, metric)) = class_metric(name) {
+                let Some(column) = CLASS_METRICS.iter().position(|known| *known == metric) else { continue };
+                Box::new(move |outcome| outcome.classes.iter().find(|row| row.class == class)?.values[column])
+            } else if let Some((service, metric)) = service_metric(name) {
+                let Some(known) = SERVICE_METRICS.iter().find(|known| known.0 == metric) else { continue };
+                Box::new(move |outcome| known.2(outcome.services.iter().find(|row| row.service == service)?))
+            } else {
+                continue;
+            };
             self.metrics.push(name.to_string());
             for (row, outcome) in self.rows.iter_mut().zip(outcomes) {
-                let found = outcome.classes.iter().find(|row| row.class == class);
-                row.items.push(found.and_then(|row| row.values[column]));
+                row.items.push(value(outcome).filter(|value| value.is_finite()));
             }
         }
     }
@@ -423,6 +431,12 @@ fn within_limit<T>(runs: &mut Vec<OfRun<T>>, left_out: usize, stay: impl Fn(&T) 
     rows == runs.iter().map(|run| run.items.len()).sum::<usize>()
 }
 
+/// The unit of a metric of a service; nothing if the name means none.
+fn unit_of_service(name: &str) -> &'static str {
+    let metric = service_metric(name).and_then(|(_, name)| SERVICE_METRICS.iter().find(|known| known.0 == name));
+    metric.map_or("", |metric| metric.1)
+}
+
 fn summary(runs: &Runs, manifest: &Manifest, metrics: &[Metric]) -> Vec<SummaryRow> {
     // The text of a seed is always a number; a bootstrap without it is as good.
     let (strategies, seed) = (&manifest.strategies, manifest.seed.parse().unwrap_or(0));
@@ -434,7 +448,7 @@ fn summary(runs: &Runs, manifest: &Manifest, metrics: &[Metric]) -> Vec<SummaryR
     rows.map(|(metric, strategy)| SummaryRow {
         strategy: strategy.clone(),
         metric: metric.clone(),
-        unit: known(metric).map_or("", |metric| metric.unit).into(),
+        unit: known(metric).map_or_else(|| unit_of_service(metric), |metric| metric.unit).into(),
         summary: Summary::within(
             runs.values(metric, strategy).filter_map(|(_, value)| value),
             known(metric).map_or((f64::NEG_INFINITY, f64::INFINITY), Metric::range),

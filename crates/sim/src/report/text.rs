@@ -84,6 +84,13 @@ pub fn title(metric: &str, unit: &str) -> String {
     metric.strip_suffix(&suffix).unwrap_or(metric).replace('_', " ")
 }
 
+/// Lines of at most so many letters; what does not fit goes on below, further in than it began.
+pub fn wrapped(line: &str, width: usize) -> Vec<String> {
+    let indent = " ".repeat(line.len() - line.trim_start().len() + 2);
+    let options = textwrap::Options::new(width).subsequent_indent(&indent).break_words(false);
+    textwrap::wrap(line, options).into_iter().map(|line| line.into_owned()).collect()
+}
+
 /// Text for a CSV cell. What a spreadsheet could take for a formula gets an apostrophe in front, and so does what begins
 /// with one, so that [`from_cell`] can take it away again.
 pub fn cell(text: &str) -> String {

@@ -1,28 +1,42 @@
 //! `[expect]`: what must come out.
 //!
-//! A key says of what: a metric, of a class of arrivals if that stands before it, with the strategy before all if it is about
+//! A key says of what: a metric, of a class of arrivals or of a service if that stands before it, with the strategy before all if it is about
 //! one. Tables in tables mean the same as dots in a key. A value says what must be: a number, a table of [`BOUNDS`], or a list of such.
 
 use super::complaint::suggest;
 use super::value::{Entry, Value};
 use super::{Expectation, Statistic};
-use crate::metrics::{CLASS_METRICS, class_metric};
+use crate::metrics::{CLASS_METRICS, SERVICE_METRICS};
 
 pub(super) const BOUNDS: &[&str] = &["min", "max", "theory", "within", "statistic", "minus", "in"];
 const A_BOUND: &str = "a number, { min = ..., max = ... } or { theory = ..., within = ... }, or a list of such";
 
-/// What a metric of a class of arrivals begins with.
-const CLASS: &str = "class";
+/// A part of which something can be expected: how its metrics begin, what it is called, the known names, the known metrics.
+struct Part<'a> {
+    word: &'static str,
+    what: &'static str,
+    names: &'a [&'a str],
+    metrics: Vec<&'a str>,
+}
 
-/// All expectations. `classes` and `metrics` are the known names.
+/// All expectations. `classes`, `services` and `metrics` are the known names.
 pub(super) fn expectations(
     value: &Value<'_>,
     text: &str,
     strategies: &[String],
-    classes: &[&str],
+    (classes, services): (&[&str], &[&str]),
     metrics: &[&str],
 ) -> Vec<Expectation> {
-    let reader = Reader { text, strategies, classes, metrics };
+    let parts = [
+        Part { word: "class", what: "arrivals", names: classes, metrics: CLASS_METRICS.to_vec() },
+        Part {
+            word: "service",
+            what: "service",
+            names: services,
+            metrics: SERVICE_METRICS.iter().map(|metric| metric.0).collect(),
+        },
+    ];
+    let reader = Reader { text, strategies, parts, metrics };
     let mut expectations = Vec::new();
     for entry in value.entries() {
         reader.read("", &entry, &mut expectations);
@@ -33,7 +47,7 @@ pub(super) fn expectations(
 struct Reader<'a> {
     text: &'a str,
     strategies: &'a [String],
-    classes: &'a [&'a str],
+    parts: [Part<'a>; 2],
     metrics: &'a [&'a str],
 }
 
@@ -46,12 +60,15 @@ impl Reader<'_> {
     fn read(&self, above: &str, entry: &Entry<'_>, expectations: &mut Vec<Expectation>) {
         let way = if above.is_empty() { entry.key.to_string() } else { format!("{above}.{}", entry.key) };
         let (strategy, metric) = match way.split_once('.') {
-            Some((strategy, metric)) if strategy != CLASS => (Some(strategy), metric),
+            Some((strategy, metric)) if self.parts.iter().all(|part| part.word != strategy) => (Some(strategy), metric),
             _ => (None, way.as_str()),
         };
-        let class = metric.strip_prefix(CLASS).filter(|rest| rest.is_empty() || rest.starts_with('.'));
-        let is_class = class.is_some_and(|rest| rest.is_empty() || self.classes.contains(&&rest[1..]));
-        if self.is_strategy(&way) || is_class && entry.value.is_table() {
+        let part = self.parts.iter().find_map(|part| {
+            let rest = metric.strip_prefix(part.word)?;
+            if rest.is_empty() { Some((part, "")) } else { Some((part, rest.strip_prefix('.')?)) }
+        });
+        let is_part = part.as_ref().is_some_and(|(part, rest)| rest.is_empty() || part.names.contains(rest));
+        if self.is_strategy(&way) || is_part && entry.value.is_table() {
             return entry.value.entries().iter().for_each(|inner| self.read(&way, inner, expectations));
         }
         let complain = |what: String, help: Option<String>| {
@@ -61,16 +78,20 @@ impl Reader<'_> {
             let known = self.strategies.iter().map(String::as_str);
             return complain(format!("this scenario does not run the strategy `{name}`"), suggest(name, known));
         }
-        let (known, name) = match class_metric(metric) {
-            Some((class, _)) if !self.classes.contains(&class) => {
-                return complain(format!("no arrivals `{class}`"), suggest(class, self.classes.iter().copied()));
+        let (known, name) = match part.as_ref().and_then(|(part, rest)| Some((part, rest.rsplit_once('.')?))) {
+            Some((part, (name, _))) if !part.names.contains(&name) => {
+                return complain(format!("no {} `{name}`", part.what), suggest(name, part.names.iter().copied()));
             }
-            Some((_, name)) => (CLASS_METRICS, name),
+            Some((part, (_, metric))) => (part.metrics.as_slice(), metric),
             None => (self.metrics, metric),
         };
         if !known.contains(&name) {
             let nearest = suggest(name, known.iter().copied()).filter(|help| help.starts_with("did"));
-            let of = if class.is_some() { " of a class of arrivals" } else { "" };
+            let of = match part {
+                Some((Part { word: "class", .. }, _)) => " of a class of arrivals",
+                Some(_) => " of a service",
+                None => "",
+            };
             return complain(format!("no metric `{name}`{of}"), nearest);
         }
         for bound in entry.value.list_or_one() {

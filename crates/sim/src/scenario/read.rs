@@ -133,7 +133,9 @@ fn read(path: &Path, text: &str, table: &Table<'_>) -> Scenario {
     let strategy::Strategies { names: strategies, plans, .. } = strategies;
     let metrics: Vec<&str> = crate::metrics::METRICS.iter().map(|metric| metric.name).collect();
     let classes: Vec<&str> = arrivals.iter().map(|plan| plan.name.as_str()).collect();
-    let expect = table.get("expect").map(|value| expect::expectations(&value, text, &strategies, &classes, &metrics));
+    let names: Vec<&str> = services.iter().map(|plan| plan.spec.name.as_str()).collect();
+    let read = |value: Value<'_>| expect::expectations(&value, text, &strategies, (&classes, &names), &metrics);
+    let expect = table.get("expect").map(read);
     let name = table.read("name", slug).unwrap_or_else(|| stem_slug(path));
     let replications = table.read("replications", |value| value.count(1..=REPLICATIONS)).unwrap_or(10);
     Scenario {

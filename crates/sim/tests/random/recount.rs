@@ -53,7 +53,10 @@ const NOT_FROM_TABLES: &[(&str, &[&str])] = &[
          networks that a script breaks have no marks of their own",
         &["detection_mean_s", "return_mean_s", "failover_lost_detected_s"],
     ),
-    ("when a task became PENDING, with its addresses allocated, is not there", &["pending_mean", "pending_max"]),
+    (
+        "when a task became PENDING, with its addresses allocated, is not there",
+        &["pending_mean", "pending_max", "pending_longest_s"],
+    ),
     (
         "when the manager learned that a task has ended, and when it deleted the record, is not there",
         &[

@@ -254,6 +254,7 @@ fn outcome(size: Size, at: usize, strategy: &str, replication: u32) -> Outcome {
             first_s: 600.0,
             last_s: 610.5,
             open: 0,
+            remedy: "1 CPU more on node-3 (places 1 of 2 that wait)".into(),
         }],
         orders: vec![
             OrderRow {

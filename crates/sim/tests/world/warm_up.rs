@@ -136,6 +136,7 @@ const NOTHING_LATER: &[&str] = &[
     "node_failures",
     "nodes_down_mean",
     "pending_max",
+    "pending_longest_s",
     "pending_mean",
     "prepare_mean_s",
     "pull_mean_s",

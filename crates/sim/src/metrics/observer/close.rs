@@ -179,6 +179,7 @@ impl Observer {
                 first_s: reason.first.as_secs_f64(),
                 last_s: reason.last.as_secs_f64(),
                 open: reason.open,
+                remedy: SmolStr::default(),
             };
             rows.push((service, row));
         }
@@ -328,6 +329,7 @@ fn service_row(now: Time, tally: &Tally, service: &Service, to_running: Vec<Span
         time_to_running_max_s: quantile(&to_running, 1.0),
         pending_max: tally.pending.max,
         pending_s: total(&tally.pending) / 1e9,
+        pending_longest_s: tally.pending_longest_by(now).as_secs_f64(),
         pending_reason: SmolStr::default(),
         updates: service.updates,
         update_state: service.update.map_or_else(SmolStr::default, |state| docker_word(state).into()),

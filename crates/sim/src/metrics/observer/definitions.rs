@@ -175,6 +175,18 @@ pub(super) const ENTRIES: &[Entry] = &[
     },
     Entry {
         metric: Metric {
+            name: "pending_longest_s",
+            unit: "s",
+            definition: "Longest time without a break in which some task of the same service waited for a node, of the first 10,000 services.",
+            smaller_is_better: Some(true),
+        },
+        value: |end| {
+            let spans = end.window.tallies.iter().map(|tally| tally.pending_longest_by(end.now));
+            Some(spans.max().unwrap_or_default().as_secs_f64())
+        },
+    },
+    Entry {
+        metric: Metric {
             name: "tasks_created",
             unit: "tasks",
             definition: "Tasks that the manager created.",

@@ -19,8 +19,10 @@ pub(super) struct Tally {
     pub noticed: Area,
     pub duplicates: Area,
     pub spares: Area,
-    /// Tasks that wait for a node.
+    /// Tasks that wait for a node; since when any does, and the longest time without a break in which some did.
     pub pending: Area,
+    pub pending_since: Time,
+    pub pending_longest: Span,
     /// Whether it has fewer running tasks than its quorum, and whether it has none.
     pub below: Area,
     pub still: Area,
@@ -47,6 +49,8 @@ impl Tally {
             duplicates: none(),
             spares: none(),
             pending: none(),
+            pending_since: now,
+            pending_longest: Span::ZERO,
             below: none(),
             still: none(),
             running: 0,
@@ -83,6 +87,21 @@ impl Tally {
             area.rebase(since, now);
         }
         self.running_min = self.running;
+    }
+
+    /// So many of its tasks more, or less, wait for a node.
+    pub fn count_pending(&mut self, now: Time, change: i64) {
+        if self.pending.value == 0 {
+            self.pending_since = now;
+        }
+        self.pending_longest = self.pending_longest_by(now);
+        self.pending.add(now, change);
+    }
+
+    /// The longest time without a break in which tasks waited, that which goes on included.
+    pub fn pending_longest_by(&self, now: Time) -> Span {
+        let goes_on = if self.pending.value > 0 { now.since(self.pending_since) } else { Span::ZERO };
+        self.pending_longest.max(goes_on)
     }
 
     /// The service wants and has so many running tasks. Without a quorum of its own it needs half of what it wants.

@@ -118,7 +118,7 @@ impl Window {
     pub fn count_pending(&mut self, now: Time, service: usize, change: i64) {
         self.pending.add(now, change);
         if let Some(tally) = self.tallies.get_mut(service) {
-            tally.pending.add(now, change);
+            tally.count_pending(now, change);
         }
     }
 

@@ -1,0 +1,313 @@
+//! The answer first: under each strategy, whether what the scenario does to the cluster is safe, which services suffer by how
+//! much, what waited and why, and how updates ended. Sentences from the tables, for terminals and pages.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::results::{OfRun, Results};
+use super::text;
+use crate::metrics::{PendingRow, ServiceRow, UpdateRow};
+use crate::stats;
+
+/// So many services, reasons and updates are told one by one.
+const TOLD: usize = 4;
+
+/// What the runs of one strategy come to.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Answer {
+    /// The strategy.
+    pub strategy: String,
+    /// Runs of it, and those of them in which nothing went wrong.
+    pub runs: usize,
+    /// See there.
+    pub safe: usize,
+    /// Whether it is safe, and in how many of the runs.
+    pub head: String,
+    /// What went wrong, most important first.
+    pub lines: Vec<String>,
+}
+
+/// An answer for each strategy. A run is safe if every service that wants tasks kept enough of them running (its quorum, or
+/// half of what it wants), nothing waits for a node at the end, and every update was completed.
+pub fn answers(results: &Results) -> Vec<Answer> {
+    results.manifest.strategies.iter().filter_map(|strategy| answer(results, strategy)).collect()
+}
+
+/// The rows of a strategy's runs.
+fn of<'a, T>(runs: &'a [OfRun<T>], strategy: &str) -> BTreeMap<u32, &'a [T]> {
+    let runs = runs.iter().filter(|run| run.strategy == strategy);
+    runs.map(|run| (run.replication, run.items.as_slice())).collect()
+}
+
+fn answer(results: &Results, strategy: &str) -> Option<Answer> {
+    let services = of(&results.services, strategy);
+    let (pending, updates) = (of(&results.pending, strategy), of(&results.updates, strategy));
+    // Of very long results only the first run of a strategy is kept.
+    let all = results.runs.rows.iter().filter(|run| run.strategy == strategy).count();
+    let runs: Vec<u32> = services.keys().copied().collect();
+    if runs.is_empty() || services.values().all(|rows| rows.is_empty()) {
+        return None;
+    }
+    let broken: BTreeSet<u32> = of(&results.marks, strategy)
+        .into_iter()
+        .filter(|(_, marks)| marks.iter().any(|mark| mark.kind == "error"))
+        .map(|(run, _)| run)
+        .collect();
+    let mut troubled: BTreeSet<u32> = broken.clone();
+    let mut lines = Vec::new();
+    if !broken.is_empty() {
+        lines.push(format!("{} aborted.", in_runs(broken.len(), runs.len(), "was", "were")));
+    }
+    hurt(&services, &mut troubled, &mut lines);
+    waiting(&services, &pending, &mut troubled, &mut lines);
+    ended(&services, &updates, &mut troubled, &mut lines);
+    let (count, safe) = (runs.len(), runs.len() - troubled.len());
+    let head = match (safe, count) {
+        (0, 1) => "Not safe in this run.".to_owned(),
+        (1, 1) => "Safe in this run; one run says nothing about chance.".to_owned(),
+        (0, count) => format!("Not safe in any of {count} runs."),
+        (safe, count) if safe == count => {
+            let least = stats::least_share(count as u64, safe as u64);
+            format!("Safe in all of {count} runs (so in at least {} % of all, with 95 % confidence).", percent(least))
+        }
+        (safe, count) => format!("Not safe in {} of {count} runs.", count - safe),
+    };
+    let head = if all > count { format!("{head} (Of {all} runs only the first is kept in full.)") } else { head };
+    if lines.is_empty() {
+        lines.push("No service was short of a running task.".into());
+    }
+    Some(Answer { strategy: strategy.into(), runs: count, safe, head, lines })
+}
+
+/// Services that were short of tasks, those first that stood still, then by what they lost.
+fn hurt(services: &BTreeMap<u32, &[ServiceRow]>, troubled: &mut BTreeSet<u32>, lines: &mut Vec<String>) {
+    #[derive(Default)]
+    struct Hurt<'a> {
+        wanted: u64,
+        still: Vec<f64>,
+        below: Vec<f64>,
+        lost: Vec<&'a ServiceRow>,
+    }
+    let mut all: BTreeMap<&str, Hurt> = BTreeMap::new();
+    for (run, rows) in services {
+        for row in rows.iter().filter(|row| row.lost_s > 0.0 || row.stood_still_s > 0.0 || row.below_quorum_s > 0.0) {
+            let hurt = all.entry(&row.service).or_default();
+            hurt.wanted = hurt.wanted.max(row.wanted).max(row.missing_max);
+            if row.stood_still_s > 0.0 {
+                hurt.still.push(row.stood_still_s);
+            }
+            if row.below_quorum_s > row.stood_still_s {
+                hurt.below.push(row.below_quorum_s);
+            }
+            if row.stood_still_s > 0.0 || row.below_quorum_s > 0.0 {
+                troubled.insert(*run);
+            }
+            hurt.lost.push(row);
+        }
+    }
+    let lost = |hurt: &Hurt| hurt.lost.iter().map(|row| row.lost_s).sum::<f64>();
+    let mut all: Vec<(&str, Hurt)> = all.into_iter().collect();
+    all.sort_by(|(_, one), (_, other)| {
+        let key = |hurt: &Hurt| (hurt.still.len(), hurt.below.len(), lost(hurt));
+        key(other).partial_cmp(&key(one)).unwrap_or(std::cmp::Ordering::Equal)
+    });
+    let runs = services.len();
+    for (name, hurt) in all.iter().take(TOLD) {
+        let missing = hurt.lost.iter().map(|row| row.missing_max).max().unwrap_or_default();
+        let losses: Vec<f64> = hurt.lost.iter().map(|row| row.lost_s).collect();
+        let lost = format!("{} replica-seconds lost", range(&losses, text::short));
+        lines.push(if !hurt.still.is_empty() {
+            let (span, often) = (range(&hurt.still, span), often(hurt.still.len(), runs));
+            format!("{name} had no running task for {span} {often}; {lost}.")
+        } else if !hurt.below.is_empty() {
+            let (span, often) = (range(&hurt.below, span), often(hurt.below.len(), runs));
+            let wanted = hurt.wanted;
+            format!("{name} was below half of its {wanted}, or its quorum, for {span} {often}; {lost}.")
+        } else {
+            let often = often(hurt.lost.len(), runs);
+            format!("{name} missed up to {missing} of {} {often}; {lost}.", hurt.wanted)
+        });
+    }
+    if all.len() > TOLD {
+        let rest = all.len() - TOLD;
+        lines.push(format!(
+            "{} more {} short of tasks.",
+            rest,
+            if rest == 1 { "service was" } else { "services were" }
+        ));
+    }
+}
+
+/// What waited for a node, and why: first what waits at the end.
+fn waiting(
+    services: &BTreeMap<u32, &[ServiceRow]>,
+    pending: &BTreeMap<u32, &[PendingRow]>,
+    troubled: &mut BTreeSet<u32>,
+    lines: &mut Vec<String>,
+) {
+    #[derive(Default)]
+    struct Waited<'a> {
+        open: Vec<u64>,
+        most: u64,
+        longest: Vec<f64>,
+        seconds: f64,
+        reason: &'a str,
+        worst: f64,
+        remedy: &'a str,
+    }
+    let mut all: BTreeMap<&str, Waited> = BTreeMap::new();
+    for (run, rows) in pending {
+        let mut open: BTreeMap<&str, u64> = BTreeMap::new();
+        let mut longest: BTreeMap<&str, f64> = BTreeMap::new();
+        for row in *rows {
+            let waited = all.entry(&row.service).or_default();
+            waited.most = waited.most.max(row.tasks_max);
+            waited.seconds += row.seconds;
+            // The reason of what still waits counts more than any other.
+            let weight = row.seconds + if row.open > 0 { 1e12 } else { 0.0 };
+            if weight > waited.worst {
+                (waited.worst, waited.reason) = (weight, &row.reason);
+            }
+            if waited.remedy.is_empty() {
+                waited.remedy = &row.remedy;
+            }
+            *open.entry(&row.service).or_default() += row.open;
+            let span = longest.entry(&row.service).or_default();
+            *span = span.max(row.last_s - row.first_s);
+        }
+        for (service, count) in open.into_iter().filter(|(_, count)| *count > 0) {
+            all.entry(service).or_default().open.push(count);
+            troubled.insert(*run);
+        }
+        for (service, span) in longest {
+            all.entry(service).or_default().longest.push(span);
+        }
+    }
+    let runs = services.len();
+    let mut all: Vec<(&str, Waited)> = all.into_iter().filter(|(_, waited)| waited.seconds > 0.0).collect();
+    all.sort_by(|(_, one), (_, other)| {
+        let key = |waited: &Waited| (waited.open.len(), waited.seconds);
+        key(other).partial_cmp(&key(one)).unwrap_or(std::cmp::Ordering::Equal)
+    });
+    for (name, waited) in all.iter().take(TOLD) {
+        let reason = waited.reason;
+        if waited.open.is_empty() {
+            let (span, often) = (range(&waited.longest, span), often(waited.longest.len(), runs));
+            lines.push(format!("{} of {name} waited up to {span} for a node {often}: {reason}.", tasks(waited.most)));
+        } else {
+            let counts: Vec<f64> = waited.open.iter().map(|count| *count as f64).collect();
+            let (count, often) = (range(&counts, text::short), often(waited.open.len(), runs));
+            let noun = if count == "1" { "task" } else { "tasks" };
+            lines.push(format!("{count} {noun} of {name} still waiting at the end {often}: {reason}."));
+            if !waited.remedy.is_empty() {
+                lines.push(format!("  It would help: {}.", waited.remedy));
+            }
+        }
+    }
+    if all.len() > TOLD {
+        let rest = all.len() - TOLD;
+        lines.push(format!("Tasks of {rest} more {} waited.", if rest == 1 { "service" } else { "services" }));
+    }
+}
+
+/// How the updates of services ended, if not all were completed or they took very different times.
+fn ended(
+    services: &BTreeMap<u32, &[ServiceRow]>,
+    updates: &BTreeMap<u32, &[UpdateRow]>,
+    troubled: &mut BTreeSet<u32>,
+    lines: &mut Vec<String>,
+) {
+    let mut all: BTreeMap<&str, BTreeMap<&str, Vec<f64>>> = BTreeMap::new();
+    for (run, rows) in services {
+        for row in rows.iter().filter(|row| row.updates > 0 && !row.update_state.is_empty()) {
+            let spans = all.entry(&row.service).or_default().entry(&row.update_state).or_default();
+            spans.extend(row.update_s);
+            if row.update_state != "completed" {
+                troubled.insert(*run);
+            }
+        }
+    }
+    for (name, states) in all.iter().take(TOLD) {
+        let runs: usize = states.values().map(Vec::len).sum();
+        let words = |state: &str| match state {
+            "completed" => "was completed after",
+            "paused" => "was paused after",
+            "updating" => "was not over at the end, after",
+            "rollback_started" => "was being rolled back at the end, after",
+            "rollback_paused" => "had its rollback paused after",
+            _ => "was rolled back within",
+        };
+        let parts: Vec<String> = states
+            .iter()
+            .map(|(state, spans)| format!("{} {} {}", words(state), humps(spans), often(spans.len(), runs)))
+            .collect();
+        lines.push(format!("The update of {name} {}.", parts.join(", ")));
+        let message = updates.values().flat_map(|rows| rows.iter()).filter(|row| row.service == **name);
+        let message = message.filter(|row| row.state.ends_with("paused") || row.state == "rollback_started").last();
+        if let Some(row) = message {
+            lines.push(format!("  Docker says: {}.", row.message));
+        }
+    }
+    if all.len() > TOLD {
+        lines.push(format!("{} more services were updated.", all.len() - TOLD));
+    }
+}
+
+fn tasks(count: u64) -> String {
+    if count == 1 { "1 task".into() } else { format!("up to {count} tasks") }
+}
+
+/// `in all runs`, `in 3 of 10 runs`; nothing of a single run.
+fn often(count: usize, runs: usize) -> String {
+    match (count, runs) {
+        (_, 1) => "in this run".into(),
+        (count, runs) if count >= runs => format!("in all {runs} runs"),
+        (count, runs) => format!("in {count} of {runs} runs"),
+    }
+}
+
+fn in_runs(count: usize, runs: usize, one: &str, many: &str) -> String {
+    if count == 1 { format!("1 of {runs} runs {one}") } else { format!("{count} of {runs} runs {many}") }
+}
+
+/// The median, and the least and most if they differ from it.
+fn range(values: &[f64], words: impl Fn(f64) -> String) -> String {
+    let sorted = stats::sorted(values.iter().copied());
+    let (Some(first), Some(last)) = (sorted.first(), sorted.last()) else { return "nothing".into() };
+    let middle = words(stats::quantile(&sorted, 0.5).unwrap_or(*first));
+    let (low, high) = (words(*first), words(*last));
+    if low == high { middle } else { format!("{middle} ({low} to {high})") }
+}
+
+/// The same, or both humps if there are two.
+fn humps(spans: &[f64]) -> String {
+    let summary = stats::Summary::within(spans.iter().copied(), (0.0, f64::INFINITY), 0);
+    match summary.humps {
+        Some(humps) => {
+            format!("{} ({} times) or {} ({} times)", span(humps.low.1), humps.low.0, span(humps.high.1), humps.high.0)
+        }
+        None => range(spans, span),
+    }
+}
+
+/// Seconds for people: `21 s`, `4 min 40 s`, `2 h 5 min`.
+fn span(seconds: f64) -> String {
+    match seconds {
+        seconds if seconds < 10.0 => format!("{} s", text::short((seconds * 10.0).round() / 10.0)),
+        seconds if seconds < 119.5 => format!("{} s", seconds.round()),
+        seconds if seconds < 7200.0 => {
+            let seconds = seconds.round() as u64;
+            match seconds % 60 {
+                0 => format!("{} min", seconds / 60),
+                rest => format!("{} min {rest} s", seconds / 60),
+            }
+        }
+        seconds => {
+            let minutes = (seconds / 60.0).round() as u64;
+            format!("{} h {} min", minutes / 60, minutes % 60)
+        }
+    }
+}
+
+fn percent(share: f64) -> String {
+    text::short((share * 1000.0).floor() / 10.0)
+}
