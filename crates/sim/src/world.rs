@@ -344,9 +344,16 @@ impl World {
             cluster.services().get(service).map_or_else(String::new, |service| service.spec.name.clone())
         };
         let words = |(service, task): (&sched::cluster::Service, sched::TaskId)| {
-            let tried = self.manager().remedies(now, task).into_iter().next()?;
-            let places = format!(" (places {} of {} that wait)", tried.placed, tried.waiting);
-            Some((service.spec.name.clone(), tried.remedy.words(&name, &name_of) + &places))
+            // The smallest, and the one that does most, if that is another.
+            let tried = self.manager().remedies(now, task);
+            let first = tried.first()?;
+            let words = |tried: &sched::why::Tried| {
+                let places = format!(" (places {} of {} that wait)", tried.placed, tried.waiting);
+                tried.remedy.words(&name, &name_of) + &places
+            };
+            let most = tried.iter().max_by_key(|tried| tried.placed).filter(|most| most.remedy != first.remedy);
+            let both = most.map_or_else(|| words(first), |most| format!("{}, or {}", words(first), words(most)));
+            Some((service.spec.name.clone(), both))
         };
         waiting.take(SERVICES).filter_map(words).collect()
     }

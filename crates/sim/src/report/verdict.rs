@@ -53,23 +53,31 @@ fn answer(results: &Results, strategy: &str) -> Option<Answer> {
         .map(|(run, _)| run)
         .collect();
     let mut troubled: BTreeSet<u32> = broken.clone();
-    let mut lines = Vec::new();
+    let (mut lines, mut troubles) = (Vec::new(), Vec::new());
     if !broken.is_empty() {
         lines.push(format!("{} aborted.", in_runs(broken.len(), runs.len(), "was", "were")));
     }
-    hurt(&services, &mut troubled, &mut lines);
-    waiting(&services, &pending, &mut troubled, &mut lines);
-    ended(&services, &updates, &mut troubled, &mut lines);
+    for (what, tell) in [
+        ("services had too few running tasks", &hurt as Tell),
+        ("tasks wait for a node at the end", &|all, lines| waiting(all, &pending, lines)),
+        ("updates were not completed", &|all, lines| ended(all, &updates, lines)),
+    ] {
+        let more = tell(&services, &mut lines);
+        if !more.is_empty() {
+            troubles.push(what);
+        }
+        troubled.extend(more);
+    }
     let (count, safe) = (runs.len(), runs.len() - troubled.len());
     let head = match (safe, count) {
-        (0, 1) => "Not safe in this run.".to_owned(),
+        (0, 1) => format!("Not safe in this run: {}.", troubles.join(", ")),
         (1, 1) => "Safe in this run; one run says nothing about chance.".to_owned(),
-        (0, count) => format!("Not safe in any of {count} runs."),
+        (0, count) => format!("Not safe in any of {count} runs: {}.", troubles.join(", ")),
         (safe, count) if safe == count => {
             let least = stats::least_share(count as u64, safe as u64);
             format!("Safe in all of {count} runs (so in at least {} % of all, with 95 % confidence).", percent(least))
         }
-        (safe, count) => format!("Not safe in {} of {count} runs.", count - safe),
+        (safe, count) => format!("Not safe in {} of {count} runs: {}.", count - safe, troubles.join(", ")),
     };
     let head = if all > count { format!("{head} (Of {all} runs only the first is kept in full.)") } else { head };
     if lines.is_empty() {
@@ -78,8 +86,12 @@ fn answer(results: &Results, strategy: &str) -> Option<Answer> {
     Some(Answer { strategy: strategy.into(), runs: count, safe, head, lines })
 }
 
+/// Writes lines, and says in which runs something was wrong.
+type Tell<'a> = &'a dyn Fn(&BTreeMap<u32, &[ServiceRow]>, &mut Vec<String>) -> BTreeSet<u32>;
+
 /// Services that were short of tasks, those first that stood still, then by what they lost.
-fn hurt(services: &BTreeMap<u32, &[ServiceRow]>, troubled: &mut BTreeSet<u32>, lines: &mut Vec<String>) {
+fn hurt(services: &BTreeMap<u32, &[ServiceRow]>, lines: &mut Vec<String>) -> BTreeSet<u32> {
+    let mut troubled = BTreeSet::new();
     #[derive(Default)]
     struct Hurt<'a> {
         wanted: u64,
@@ -114,17 +126,21 @@ fn hurt(services: &BTreeMap<u32, &[ServiceRow]>, troubled: &mut BTreeSet<u32>, l
     for (name, hurt) in all.iter().take(TOLD) {
         let missing = hurt.lost.iter().map(|row| row.missing_max).max().unwrap_or_default();
         let losses: Vec<f64> = hurt.lost.iter().map(|row| row.lost_s).collect();
-        let lost = format!("{} replica-seconds lost", range(&losses, text::short));
+        // Of a single replica that is said already.
+        let lost = match hurt.wanted {
+            1 if !hurt.still.is_empty() => String::new(),
+            _ => format!("; {} replica-seconds lost", range(&losses, rounded)),
+        };
         lines.push(if !hurt.still.is_empty() {
             let (span, often) = (range(&hurt.still, span), often(hurt.still.len(), runs));
-            format!("{name} had no running task for {span} {often}; {lost}.")
+            format!("{name} had no running task for {span} {often}{lost}.")
         } else if !hurt.below.is_empty() {
             let (span, often) = (range(&hurt.below, span), often(hurt.below.len(), runs));
             let wanted = hurt.wanted;
-            format!("{name} was below half of its {wanted}, or its quorum, for {span} {often}; {lost}.")
+            format!("{name} was below half of its {wanted}, or its quorum, for {span} {often}{lost}.")
         } else {
             let often = often(hurt.lost.len(), runs);
-            format!("{name} missed up to {missing} of {} {often}; {lost}.", hurt.wanted)
+            format!("{name} missed up to {missing} of {} {often}{lost}.", hurt.wanted)
         });
     }
     if all.len() > TOLD {
@@ -135,15 +151,16 @@ fn hurt(services: &BTreeMap<u32, &[ServiceRow]>, troubled: &mut BTreeSet<u32>, l
             if rest == 1 { "service was" } else { "services were" }
         ));
     }
+    troubled
 }
 
 /// What waited for a node, and why: first what waits at the end.
 fn waiting(
     services: &BTreeMap<u32, &[ServiceRow]>,
     pending: &BTreeMap<u32, &[PendingRow]>,
-    troubled: &mut BTreeSet<u32>,
     lines: &mut Vec<String>,
-) {
+) -> BTreeSet<u32> {
+    let mut troubled = BTreeSet::new();
     #[derive(Default)]
     struct Waited<'a> {
         open: Vec<u64>,
@@ -188,6 +205,15 @@ fn waiting(
         let key = |waited: &Waited| (waited.open.len(), waited.seconds);
         key(other).partial_cmp(&key(one)).unwrap_or(std::cmp::Ordering::Equal)
     });
+    if all.iter().filter(|(_, waited)| !waited.open.is_empty()).count() > 1 {
+        let open: Vec<f64> = pending
+            .values()
+            .map(|rows| rows.iter().map(|row| row.open).sum::<u64>() as f64)
+            .filter(|open| *open > 0.0)
+            .collect();
+        let (count, often) = (range(&open, text::short), often(open.len(), runs));
+        lines.push(format!("{count} tasks in all wait for a node at the end {often}."));
+    }
     for (name, waited) in all.iter().take(TOLD) {
         let reason = waited.reason;
         if waited.open.is_empty() {
@@ -197,7 +223,8 @@ fn waiting(
             let counts: Vec<f64> = waited.open.iter().map(|count| *count as f64).collect();
             let (count, often) = (range(&counts, text::short), often(waited.open.len(), runs));
             let noun = if count == "1" { "task" } else { "tasks" };
-            lines.push(format!("{count} {noun} of {name} still waiting at the end {often}: {reason}."));
+            let verb = if count == "1" { "waits" } else { "wait" };
+            lines.push(format!("{count} {noun} of {name} {verb} for a node at the end {often}: {reason}."));
             if !waited.remedy.is_empty() {
                 lines.push(format!("  It would help: {}.", waited.remedy));
             }
@@ -207,15 +234,16 @@ fn waiting(
         let rest = all.len() - TOLD;
         lines.push(format!("Tasks of {rest} more {} waited.", if rest == 1 { "service" } else { "services" }));
     }
+    troubled
 }
 
 /// How the updates of services ended, if not all were completed or they took very different times.
 fn ended(
     services: &BTreeMap<u32, &[ServiceRow]>,
     updates: &BTreeMap<u32, &[UpdateRow]>,
-    troubled: &mut BTreeSet<u32>,
     lines: &mut Vec<String>,
-) {
+) -> BTreeSet<u32> {
+    let mut troubled = BTreeSet::new();
     let mut all: BTreeMap<&str, BTreeMap<&str, Vec<f64>>> = BTreeMap::new();
     for (run, rows) in services {
         for row in rows.iter().filter(|row| row.updates > 0 && !row.update_state.is_empty()) {
@@ -250,6 +278,7 @@ fn ended(
     if all.len() > TOLD {
         lines.push(format!("{} more services were updated.", all.len() - TOLD));
     }
+    troubled
 }
 
 fn tasks(count: u64) -> String {
@@ -306,6 +335,12 @@ fn span(seconds: f64) -> String {
             format!("{} h {} min", minutes / 60, minutes % 60)
         }
     }
+}
+
+/// Three digits.
+fn rounded(value: f64) -> String {
+    let step = 10f64.powf((value.abs().max(1e-9).log10().floor() - 2.0).min(0.0));
+    text::short((value / step).round() * step)
 }
 
 fn percent(share: f64) -> String {
