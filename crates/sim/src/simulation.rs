@@ -32,6 +32,7 @@
 //! # Ok::<(), String>(())
 //! ```
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use sched::cluster::UpdateStatus;
@@ -40,12 +41,14 @@ use sched::why::{Decision, Tried};
 use sched::{Cluster, DesiredState, NodeId, ServiceId, TaskId, TaskState, Time};
 
 use crate::digest::Digest;
+use crate::engine::rng::Seeds;
 use crate::metrics::Outcome;
 pub use crate::model::agent::Doing;
 pub use crate::model::overlay::NetworkUse;
 #[cfg(doc)]
 use crate::order::Receipt;
 use crate::order::{Answer, Order, Record};
+use crate::order::{Answer, FileKind, Name, Order, Record};
 use crate::scenario::Scenario;
 use crate::world::World;
 
@@ -70,6 +73,8 @@ pub struct Node {
     pub is_connected: bool,
     /// Whether the manager on it leads.
     pub leads: bool,
+    /// Whether the leader reaches the manager on it; `None` if it is no member of Raft.
+    pub is_reached: Option<bool>,
     /// Containers whose process lives, whether the manager knows of them or not.
     pub processes: usize,
 }
@@ -114,6 +119,28 @@ pub struct Task {
     pub error: Option<Arc<str>>,
     /// What its agent is doing for it, if any agent has it.
     pub doing: Option<Doing>,
+}
+
+/// A config or secret.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct File {
+    /// Which of both.
+    pub kind: FileKind,
+    /// Full name.
+    pub name: Name,
+    /// What is in it, if that is known.
+    pub content: Option<Arc<[u8]>>,
+}
+
+/// What has the label of a stack, beside its services.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct StackBelongings {
+    /// The stack's name.
+    pub name: Name,
+    /// Networks, some of which may be removed.
+    pub networks: BTreeSet<String>,
+    /// Configs and secrets, some of which may be removed.
+    pub files: BTreeSet<(FileKind, Name)>,
 }
 
 impl Simulation {
@@ -263,14 +290,19 @@ impl Simulation {
 
     /// Every node of the scenario, those too that are not in the cluster.
     pub fn nodes(&self) -> impl Iterator<Item = Node> + '_ {
-        let leader = self.world.leader();
-        (0..self.scenario().nodes.len()).map(move |row| Node {
+        (0..self.scenario().nodes.len()).filter_map(|row| self.node_at(row))
+    }
+
+    /// A node by its row.
+    pub fn node_at(&self, row: usize) -> Option<Node> {
+        (row < self.scenario().nodes.len()).then(|| Node {
             row,
             spec: Arc::clone(&self.cluster().nodes()[self.world.id(row)].spec),
             is_there: self.world.is_there(row),
             has_power: self.world.has_power(row),
             is_connected: self.world.is_connected(row),
-            leads: leader == Some(row),
+            leads: self.world.leader() == Some(row),
+            is_reached: self.world.is_reached(row),
             processes: self.world.processes(row),
         })
     }
@@ -283,8 +315,7 @@ impl Simulation {
 
     /// A node by its name, that of now or that of the scenario.
     pub fn node(&self, name: &str) -> Option<Node> {
-        let row = self.row(name)?;
-        self.nodes().nth(row)
+        self.node_at(self.row(name)?)
     }
 
     /// Every service that was not removed, in order of creation.
@@ -349,6 +380,58 @@ impl Simulation {
     /// Every overlay network, by name.
     pub fn networks(&self) -> Vec<NetworkUse> {
         self.world.networks()
+    }
+
+    /// The id of a node of the scenario's, by its row, under which [`Simulation::cluster`] knows it.
+    pub fn node_id(&self, row: usize) -> NodeId {
+        self.world.id(row)
+    }
+
+    /// Virtual addresses of a service, each with the number of its network. `None` as long as it has not got what it needs:
+    /// ports of the mesh, or addresses.
+    pub fn virtual_ips(&self, service: ServiceId) -> Option<Vec<(usize, u32)>> {
+        self.world.virtual_ips(service)
+    }
+
+    /// Addresses of a task that has not ended, each with the number of its network.
+    pub fn addresses(&self, task: TaskId) -> Vec<(usize, u32)> {
+        self.cluster().task(task).map(|_| self.world.addresses(self.world.number(task))).unwrap_or_default()
+    }
+
+    /// Configs and secrets that somebody created, by kind and name. Those that are used without having been created are taken
+    /// to have been there before, and are not among them.
+    pub fn files(&self) -> Vec<File> {
+        self.world.files()
+    }
+
+    /// What belongs to each stack beside services, by name.
+    pub fn stacks(&self) -> Vec<StackBelongings> {
+        self.world.stacks()
+    }
+
+    /// When a service was created, and when its record was written last.
+    pub fn service_times(&self, id: ServiceId) -> Option<(Time, Time)> {
+        self.world.chronicle().service(id).map(|written| (written.created, written.updated))
+    }
+
+    /// When the record of a node, by its row, was written last after it was created. Heartbeats write nothing.
+    pub fn node_written(&self, row: usize) -> Option<Time> {
+        self.world.chronicle().node(row)
+    }
+
+    /// Whether a machine, by its row, left members of Raft behind when it left: they count, and nobody reaches them.
+    pub fn left_managers(&self, row: usize) -> bool {
+        self.world.left_managers(row)
+    }
+
+    /// Whether there is a swarm by now.
+    pub fn is_founded(&self) -> bool {
+        self.world.is_founded()
+    }
+
+    /// The roots of all chance of this run.
+    pub fn seeds(&self) -> Seeds {
+        self.world.seeds()
     }
 
     /// Names of the images all of whose layers are on a node.

@@ -17,7 +17,7 @@ use sched::spec::{Labels, Mode};
 use sched::{Span, Time};
 
 use self::clients::Script;
-use self::control::Control;
+use self::control::{Chronicle, Control};
 use self::door::{Book, Door};
 use self::fabric::Fabric;
 use crate::digest::{Digest, Trace};
@@ -32,6 +32,7 @@ use crate::model::{
 use crate::order::{Answer, Client, Order, Record};
 use crate::refusal::{OVER, Refusal};
 use crate::scenario::Scenario;
+use crate::simulation::{File, StackBelongings};
 
 /// A run that handles more events than this at one instant makes no progress, unless its cluster is so large that every
 /// node and task has its events then.
@@ -566,6 +567,39 @@ impl World {
     /// What a client hears that asks the managers for a list.
     pub fn asked(&self) -> Answer {
         door::asked(&self.control, self.cx.now())
+    /// Whether there is a swarm by now.
+    pub fn is_founded(&self) -> bool {
+        self.control.managers.is_founded()
+    }
+
+    /// Whether the leader reaches the manager on a node; `None` if there is none.
+    pub fn is_reached(&self, node: usize) -> Option<bool> {
+        self.control.managers.is_reached(node)
+    }
+
+    /// Whether a machine left members of Raft behind.
+    pub fn left_managers(&self, node: usize) -> bool {
+        self.control.managers.has_ghosts(node)
+    }
+
+    /// The roots of all chance of this run.
+    pub fn seeds(&self) -> crate::engine::rng::Seeds {
+        self.control.seeds()
+    }
+
+    /// When services and nodes were written.
+    pub fn chronicle(&self) -> &Chronicle {
+        &self.control.chronicle
+    }
+
+    /// What belongs to stacks, beside services.
+    pub fn stacks(&self) -> Vec<StackBelongings> {
+        self.control.belongings()
+    }
+
+    /// Configs and secrets that somebody created.
+    pub fn files(&self) -> Vec<File> {
+        self.control.files.all()
     }
 
     /// The machine that bears a name.
@@ -621,6 +655,16 @@ impl World {
     /// Every overlay network.
     pub fn networks(&self) -> Vec<NetworkUse> {
         self.fabric.networks()
+    }
+
+    /// Virtual addresses of a service, by number of network.
+    pub fn virtual_ips(&self, service: sched::ServiceId) -> Option<Vec<(usize, u32)>> {
+        self.fabric.virtual_ips(service)
+    }
+
+    /// Addresses of a task, by number of network.
+    pub fn addresses(&self, task: crate::fact::TaskNo) -> Vec<(usize, u32)> {
+        self.fabric.addresses(task)
     }
 
     /// Images that are wholly on a node.

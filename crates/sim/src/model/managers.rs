@@ -367,6 +367,11 @@ impl Managers {
         self.members.iter().any(|member| member.node == node)
     }
 
+    /// Whether the leader reaches a member of Raft; `None` if the node is none.
+    pub fn is_reached(&self, node: usize) -> Option<bool> {
+        self.row(node).map(|row| self.members[row].is_reached_by(self.leader))
+    }
+
     /// A machine lost power, or its engine will be up after `boot`.
     pub fn power<E: From<ElectionEvent>>(
         &mut self,

@@ -75,12 +75,16 @@ impl Default for OverlayModel {
 /// An overlay network as it is now.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct NetworkUse {
+    /// Counts networks in order of creation, removed ones included. That of the mesh is 0.
+    pub number: usize,
     /// Full name.
     pub name: String,
     /// Address and prefix length, if the pool had a subnet for it.
     pub subnet: Option<(u32, u8)>,
     /// Addresses in use, the gateway's included.
     pub used: u32,
+    /// Rows of the nodes that have a load balancer there, each with its address.
+    pub balancers: Vec<(usize, u32)>,
 }
 
 /// All overlay networks of a run.
@@ -359,9 +363,24 @@ impl Overlay {
             let subnet = self.networks[*row].subnet.as_ref();
             let (address, used) =
                 (subnet.map(|subnet| (subnet.start(), subnet.length())), subnet.map_or(0, Subnet::used));
-            NetworkUse { name: name.clone(), subnet: address, used }
+            let balancers = self.networks[*row].nodes.iter();
+            let balancers = balancers.filter_map(|(node, balancer)| Some((*node, balancer.address?))).collect();
+            NetworkUse { number: *row, name: name.clone(), subnet: address, used, balancers }
         };
         self.names.iter().map(of).collect()
+    }
+
+    /// The virtual addresses of a service, each with the number of its network. `None` if it has not got what it needs:
+    /// ports of the mesh, or addresses.
+    pub fn virtual_ips(&self, service: ServiceId) -> Option<Vec<(usize, u32)>> {
+        let service = self.services.get(&service)?;
+        Some(pairs(&service.networks, service.addresses.as_deref()?))
+    }
+
+    /// The addresses that a task has as long as it has not ended, each with the number of its network.
+    pub fn addresses(&self, task: TaskNo) -> Vec<(usize, u32)> {
+        let has = |task: &Attached| Some(pairs(&task.networks, task.addresses.as_deref()?));
+        self.tasks.get(&task).and_then(has).unwrap_or_default()
     }
 
     /// The largest number of addresses of one network that were ever in use at a time, gateway included.
@@ -407,6 +426,10 @@ const PORTS: (u16, u16) = (30_000, 32_767);
 
 fn is_attached(networks: &[Network], joined: &[usize], node: usize) -> bool {
     joined.iter().all(|&network| networks[network].nodes.get(&node).is_some_and(|balancer| balancer.address.is_some()))
+}
+
+fn pairs(networks: &[usize], addresses: &[u32]) -> Vec<(usize, u32)> {
+    networks.iter().copied().zip(addresses.iter().copied()).collect()
 }
 
 fn free(networks: &mut [Network], joined: &[usize], addresses: &[u32]) {

@@ -2,6 +2,7 @@
 //!
 //! It knows machines and containers by facts alone; of the networks it asks who reaches whom.
 
+mod chronicle;
 mod leadership;
 mod membership;
 mod services;
@@ -17,6 +18,7 @@ use sched::{
     ServiceId, Slot, Span, TaskId, TaskState, TieBreak, Time,
 };
 
+pub(super) use self::chronicle::Chronicle;
 use self::leadership::Sessions;
 use self::membership::Members;
 use self::services::{Files, Parts};
@@ -123,6 +125,7 @@ pub(super) struct Control {
     networks: BTreeSet<String>,
     absent_networks: BTreeSet<String>,
     pub(super) files: Files,
+    pub(super) chronicle: Chronicle,
     /// What the registry means with names of images whose tags were moved: another name for what that meant at first.
     tags: BTreeMap<String, String>,
     /// The manager's services by arrival.
@@ -183,6 +186,7 @@ impl Control {
             networks: scenario.networks.iter().map(|network| network.name.clone()).collect(),
             absent_networks: BTreeSet::new(),
             files: Files::default(),
+            chronicle: Chronicle::default(),
             tags: BTreeMap::new(),
             jobs: Vec::new(),
             postponed: Vec::new(),
@@ -306,7 +310,10 @@ impl Control {
             }
             Fact::AgentBack(node) => self.joins.awake(cx, node),
             Fact::Reachable(node) => self.joins.linked(cx, node),
-            Fact::NodeRegistered(node) => self.join_managers(cx, node, links),
+            Fact::NodeRegistered(node) => {
+                self.chronicle.write_node(cx.now(), node);
+                self.join_managers(cx, node, links);
+            }
             Fact::LinksChanged(nodes) => self.links_changed(cx, &nodes, links),
             Fact::Majority(_)
             | Fact::LeaderStalled
@@ -319,7 +326,7 @@ impl Control {
             | Fact::ManagerJoined(_)
             | Fact::NodeCertified(_)
             | Fact::MachineOrdered(_) => self.follow_membership(cx, &fact),
-            _ => {}
+            _ => self.chronicle.see(cx.now(), &fact),
         }
     }
 
@@ -557,6 +564,7 @@ impl Control {
             self.managers.demote(cx, node).map_err(Refusal::new)?;
         }
         self.manager.set_role(cx.now(), self.members.id(node), role, &mut self.commands)?;
+        self.chronicle.write_node(cx.now(), node);
         if self.sessions.is_open(node) {
             self.join_managers(cx, node, links);
         }
@@ -577,6 +585,7 @@ impl Control {
     pub(super) fn set_availability(&mut self, cx: &mut Cx, node: usize, to: Availability) -> Result<(), Refusal> {
         let answer = self.manager.set_availability(cx.now(), self.members.id(node), to, &mut self.commands);
         self.tell_eligible(cx, node);
+        self.chronicle.write_node(cx.now(), node);
         Ok(answer?)
     }
 
@@ -585,6 +594,7 @@ impl Control {
         let id = self.members.id(node);
         let mut labels = self.manager.cluster().nodes()[id].spec.labels.clone();
         change.apply(&mut labels);
+        self.chronicle.write_node(cx.now(), node);
         Ok(self.manager.set_labels(cx.now(), id, labels, &mut self.commands)?)
     }
 
@@ -599,6 +609,7 @@ impl Control {
             resources.generic.clone_from(generic);
         }
         change.labels.apply(&mut description.engine_labels);
+        self.chronicle.write_node(cx.now(), node);
         Ok(self.manager.set_description(cx.now(), id, description, &mut self.commands)?)
     }
 

@@ -112,6 +112,16 @@ impl Fabric {
         (self.images.totals_by(now), self.overlay.addresses_peak())
     }
 
+    /// Virtual addresses of a service, by number of network.
+    pub(super) fn virtual_ips(&self, service: ServiceId) -> Option<Vec<(usize, u32)>> {
+        self.overlay.virtual_ips(service)
+    }
+
+    /// Addresses of a task, by number of network.
+    pub(super) fn addresses(&self, task: TaskNo) -> Vec<(usize, u32)> {
+        self.overlay.addresses(task)
+    }
+
     /// Every overlay network.
     pub(super) fn networks(&self) -> Vec<NetworkUse> {
         self.overlay.networks()

@@ -14,6 +14,7 @@ use crate::fact::{JobNo, TaskNo};
 use crate::model::agent::{Behaviour, Exit};
 use crate::order::{Change, FileKind, FilePlan, List, Name, NewService, StackPlan};
 use crate::refusal::{BAD_FILE_NAME, NO_INGRESS, Refusal};
+use crate::simulation::{File, StackBelongings};
 
 type Done = Result<(), Refusal>;
 
@@ -103,6 +104,16 @@ impl Files {
             }
             (None, _) => self.create(plan).map_err(|why| refusal("create", &why.to_string())),
         }
+    }
+
+    /// All that somebody created, and what is in each, if that is known.
+    pub(in crate::world) fn all(&self) -> Vec<File> {
+        let of = |((kind, name), content): (&(FileKind, Name), &Option<Arc<[u8]>>)| File {
+            kind: *kind,
+            name: Arc::clone(name),
+            content: content.clone(),
+        };
+        self.contents.iter().map(of).collect()
     }
 
     fn is_there(&self, kind: FileKind, name: &Name) -> bool {
@@ -412,6 +423,16 @@ impl Control {
 
 // Stacks, networks, configs and secrets.
 impl Control {
+    /// What belongs to stacks, beside services.
+    pub(in crate::world) fn belongings(&self) -> Vec<StackBelongings> {
+        let of = |(name, parts): (&Name, &Parts)| StackBelongings {
+            name: Arc::clone(name),
+            networks: parts.networks.clone(),
+            files: parts.files.clone(),
+        };
+        self.stacks.iter().map(of).collect()
+    }
+
     /// Services of a stack that are there, by name.
     fn of_stack(&self, stack: &str) -> BTreeMap<String, ServiceId> {
         let ids = self.stacks.get(stack).into_iter().flat_map(|parts| &parts.services);
