@@ -12,6 +12,7 @@ pub mod cli;
 pub mod compose;
 pub mod conform;
 pub mod digest;
+pub mod docker;
 pub mod engine;
 pub mod experiment;
 pub mod fact;

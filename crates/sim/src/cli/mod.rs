@@ -4,6 +4,7 @@
 //! expectation held, 1 if one did not hold or a run was aborted, 2 if the input was wrong, 3 if reading or writing failed, 4 if
 //! the runs are too few to decide whether an expectation holds, 130 or 143 if SIGINT or SIGTERM ended it.
 
+pub mod at;
 pub mod bench;
 pub mod check;
 pub mod conform;
@@ -38,6 +39,7 @@ Examples:
   simctl run scenarios/rack-outage.toml            simulate, compare, write results/rack-outage/
   simctl run scenarios/*.toml --replications 30    more replications give narrower intervals
   simctl check scenarios/*.toml                    only whether every [expect] holds
+  simctl at scenarios/voting.toml 2m -- node ls    look into a run at a moment, with Docker's commands
   simctl verify results/rack-outage                run it again: does it come out identically?
   simctl why scenarios/drain.toml task web.3       why that node? what else was asked?
   simctl report results/rack-outage                draw pictures and page again from the CSV files
@@ -54,6 +56,8 @@ enum Verb {
     Check(check::Args),
     /// Draw pictures and pages of result folders again, and show their tables
     Report(report::Args),
+    /// Look into a run at a moment, as `docker` shows a swarm
+    At(at::Args),
     /// Run results again from their manifests, and say whether they are identical
     Verify(verify::Args),
     /// List the placement strategies
@@ -221,6 +225,7 @@ fn perform(verb: Verb, console: &mut Console) -> End {
         Verb::Run(args) => run::run(&args, console, &crate::experiment::execute),
         Verb::Check(args) => check::run(&args, console, &crate::experiment::execute),
         Verb::Report(args) => report::run(&args, console),
+        Verb::At(args) => at::run(&args, console),
         Verb::Verify(args) => verify::run(&args, console),
         Verb::Strategies(args) => list::strategies(&args, console),
         Verb::Metrics(args) => list::metrics(&args, console),

@@ -387,17 +387,22 @@ fn is_slug(name: &str) -> bool {
 
 /// Complaints about strategies that were asked for and are neither placement strategies nor the scenario's own.
 fn unknown_strategies(scenario: &Scenario, file: &Path, what: &What) -> Vec<String> {
+    what.strategy.iter().filter_map(|name| unknown_strategy(scenario, file, name)).collect()
+}
+
+/// What is said of a name, unless it is that of a strategy.
+pub(super) fn unknown_strategy(scenario: &Scenario, file: &Path, name: &str) -> Option<String> {
     let known = || {
         let own = scenario.plans.iter().map(|plan| plan.name.as_str());
         sched::STRATEGIES.iter().map(|entry| entry.name).chain(own)
     };
-    let complaint = |name: &String| {
-        let near = known().min_by_key(|known| strsim::damerau_levenshtein(known, name)).unwrap_or_default();
-        let all = known().map(|name| format!("'{name}'")).collect::<Vec<_>>().join(", ");
-        let (file, name) = (outside::shown_path(file), outside::shown(name));
-        format!("{file}: no strategy '{name}': expected one of {all}; did you mean '{near}'?")
-    };
-    what.strategy.iter().filter(|name| !known().any(|known| known == *name)).map(complaint).collect()
+    if known().any(|known| known == name) {
+        return None;
+    }
+    let near = known().min_by_key(|known| strsim::damerau_levenshtein(known, name)).unwrap_or_default();
+    let all = known().map(|name| format!("'{name}'")).collect::<Vec<_>>().join(", ");
+    let (file, name) = (outside::shown_path(file), outside::shown(name));
+    Some(format!("{file}: no strategy '{name}': expected one of {all}; did you mean '{near}'?"))
 }
 
 #[cfg(test)]

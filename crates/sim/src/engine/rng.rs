@@ -59,6 +59,8 @@ pub enum Stream {
     LinePace = 42,
     /// Which container is killed; there is one entity for each row of the script.
     Kill = 9,
+    /// The id by which Docker's API shows something; the entity is its kind and name. Nothing is decided by it.
+    Identity = 43,
 }
 
 /// The root of all streams of a run.
