@@ -47,7 +47,6 @@ pub use crate::model::agent::Doing;
 pub use crate::model::overlay::NetworkUse;
 #[cfg(doc)]
 use crate::order::Receipt;
-use crate::order::{Answer, Order, Record};
 use crate::order::{Answer, FileKind, Name, Order, Record};
 use crate::scenario::Scenario;
 use crate::world::World;

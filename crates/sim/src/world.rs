@@ -567,6 +567,8 @@ impl World {
     /// What a client hears that asks the managers for a list.
     pub fn asked(&self) -> Answer {
         door::asked(&self.control, self.cx.now())
+    }
+
     /// Whether there is a swarm by now.
     pub fn is_founded(&self) -> bool {
         self.control.managers.is_founded()
