@@ -13,6 +13,7 @@ pub mod compose;
 pub mod conform;
 pub mod digest;
 pub mod docker;
+pub mod drill;
 pub mod engine;
 pub mod experiment;
 pub mod fact;

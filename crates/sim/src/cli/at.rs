@@ -1,9 +1,7 @@
 //! `simctl at`: a run at a moment, as Docker's command line shows it.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
-
-use sched::{Span, Time};
 
 use super::{Console, End};
 use crate::docker::client::{self, COMMANDS, Said};
@@ -56,7 +54,7 @@ pub fn run(args: &Args, console: &mut Console) -> End {
 fn look(args: &Args, console: &mut Console) -> Result<End, String> {
     let mut scenario = scenario::load(&args.file).map_err(|complaints| complaints.to_string())?;
     scenario.seed = args.seed.unwrap_or(scenario.seed);
-    let time = time(&args.time, &scenario, &args.file)?;
+    let time = scenario::moment(&args.time, scenario.duration)?;
     let strategy = strategy(args, &scenario)?;
     let words: Vec<String> = args.words.iter().skip_while(|word| *word == "docker").cloned().collect();
     if words.is_empty() {
@@ -103,16 +101,6 @@ fn help(error: &clap::Error, console: &mut Console) -> End {
     }
     console.say(&text);
     if error.use_stderr() { End::WrongInput } else { End::Held }
-}
-
-/// A moment of the run.
-fn time(text: &str, scenario: &Scenario, file: &Path) -> Result<Time, String> {
-    let shown = outside::shown(text);
-    let expected = format!("expected a time such as \"90s\" or \"5m\" up to the end of the run, {}", scenario.duration);
-    let parsed = humantime::parse_duration(text).map_err(|why| format!("TIME is '{shown}': {why}; {expected}"))?;
-    let span = u64::try_from(parsed.as_nanos()).map(Span::from_nanos).ok().filter(|span| *span <= scenario.duration);
-    let file = outside::shown_path(file);
-    span.map(|span| Time::ZERO + span).ok_or_else(|| format!("{file} is over by '{shown}': {expected}"))
 }
 
 fn strategy(args: &Args, scenario: &Scenario) -> Result<String, String> {

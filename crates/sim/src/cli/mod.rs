@@ -8,10 +8,13 @@ pub mod at;
 pub mod bench;
 pub mod check;
 pub mod conform;
+pub mod drill;
 pub mod list;
+pub mod place;
 pub mod report;
 pub mod run;
 pub mod show;
+pub mod size;
 pub mod stack;
 pub mod verify;
 pub mod why;
@@ -68,6 +71,12 @@ enum Verb {
     Stack(stack::Args),
     /// Say why a task is where it is, or nowhere, and what would change that
     Why(why::Args),
+    /// Show where everything is at a moment, by rack and node, and what is reserved there
+    Place(place::Args),
+    /// Lose every node and every rack, one after the other: what waits, which service is at risk
+    Drill(drill::Args),
+    /// Find the smallest number of nodes (or of any other key) that survives every single loss
+    Size(size::Args),
     /// Replay recorded decisions of the real SwarmKit and compare
     Conform(conform::Args),
     /// Measure what a decision and an event cost on this machine
@@ -232,6 +241,9 @@ fn perform(verb: Verb, console: &mut Console) -> End {
         Verb::Bench(args) => bench::run(&args, console),
         Verb::Stack(args) => stack::run(&args, console),
         Verb::Why(args) => why::run(&args, console),
+        Verb::Place(args) => place::run(&args, console),
+        Verb::Drill(args) => drill::run(&args, console),
+        Verb::Size(args) => size::run(&args, console),
         Verb::Conform(args) => conform::run(&args, console),
     }
 }

@@ -5,11 +5,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use indicatif::{ProgressBar, ProgressStyle};
+use sched::spec::Mode;
 
 use super::{Console, End, Format, show, verify};
 use crate::experiment::{self, Run};
 use crate::metrics::{METRICS, Mark, OrderRow, Outcome};
 use crate::outside;
+use crate::report::compare;
 use crate::report::expect::{Ruling, Verdict, verdicts};
 use crate::report::manifest::{Kept, Manifest};
 use crate::report::results::{Idle, OfRun, Results};
@@ -71,6 +73,76 @@ pub struct What {
     pub(super) quiet: bool,
 }
 
+/// How a verb that asks about one scenario changes it.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Shared {
+    /// The strategy under which it runs [default: the scenario's first]
+    #[arg(long, short, value_name = "NAME")]
+    strategy: Option<String>,
+    /// Root of all random streams, instead of the scenario's own
+    #[arg(long, value_name = "S")]
+    seed: Option<u64>,
+    /// A key of the scenario that is set otherwise: `pool.worker.count=8`, `duration=1h`
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// Replicas of a service, those of stacks too: `web=8`, or `web=2x` for twice as many as it has
+    #[arg(long, value_name = "SERVICE=N")]
+    scale: Vec<String>,
+}
+
+impl Shared {
+    /// The text of a scenario; the error is for people.
+    pub(super) fn text(&self, file: &Path) -> Result<String, String> {
+        scenario::text_of(file).map_err(|complaints| complaints.to_string())
+    }
+
+    /// The scenario of a text, with further keys set.
+    pub(super) fn parse(&self, file: &Path, text: &str, more: &[String]) -> Result<Scenario, String> {
+        let set: Vec<String> = self.set.iter().chain(more).cloned().collect();
+        let mut scenario = scenario::parse_with(file, text, &set).map_err(|complaints| complaints.to_string())?;
+        scenario.seed = self.seed.unwrap_or(scenario.seed);
+        self.scale.iter().try_for_each(|word| scale(&mut scenario, word))?;
+        Ok(scenario)
+    }
+
+    /// The scenario of a file.
+    pub(super) fn load(&self, file: &Path) -> Result<Scenario, String> {
+        self.parse(file, &self.text(file)?, &[])
+            .map_err(|why| if why.starts_with("error") { why } else { format!("error: {why}") })
+    }
+
+    /// The strategy.
+    pub(super) fn strategy(&self, scenario: &Scenario) -> String {
+        self.strategy.clone().unwrap_or_else(|| scenario.strategies[0].clone())
+    }
+}
+
+/// Gives a service other replicas.
+fn scale(scenario: &mut Scenario, word: &str) -> Result<(), String> {
+    let wrong = |why: String| format!("`--scale {}`: {why}", outside::shown(word));
+    let expected = || wrong("expected SERVICE=N or SERVICE=2x".into());
+    let (name, number) = word.split_once('=').ok_or_else(expected)?;
+    let names: Vec<String> = scenario.services.iter().map(|plan| plan.spec.name.clone()).collect();
+    let Some(plan) = scenario.services.iter_mut().find(|plan| plan.spec.name == name) else {
+        let near = scenario::suggest(name, names.iter().map(String::as_str));
+        let near = near.map_or(String::new(), |near| format!(": {near}"));
+        return Err(wrong(format!("no service `{}`{near}", outside::shown(name))));
+    };
+    let Mode::Replicated { replicas } = &mut plan.spec.mode else {
+        return Err(wrong("only replicated services have a number of replicas".into()));
+    };
+    *replicas = match number.strip_suffix('x') {
+        Some(factor) => {
+            factor.parse::<u64>().ok().and_then(|factor| replicas.checked_mul(factor)).ok_or_else(expected)?
+        }
+        None => number.parse().map_err(|_| expected())?,
+    };
+    if *replicas > 1_000_000 {
+        return Err(wrong("more than 1000000 replicas".into()));
+    }
+    Ok(())
+}
+
 /// Executes a plan, as [`experiment::execute`] does.
 pub type Execute<'a> = &'a dyn Fn(&Scenario, &[Run], usize, &(dyn Fn(&Outcome) + Sync)) -> Vec<Outcome>;
 
@@ -87,6 +159,8 @@ pub(super) struct Done {
     pub(super) verdicts: Vec<Verdict>,
     /// Whether it is safe, under each strategy.
     pub(super) answers: Vec<Answer>,
+    /// Which strategy loses least, how surely, and what that costs.
+    pub(super) finding: Option<String>,
     /// Why runs were aborted.
     pub(super) broken: Vec<String>,
     /// Strategies under which nothing ran.
@@ -298,7 +372,9 @@ impl Done {
         }
         let verdicts = verdicts(&results.manifest.expect, &results.manifest.strategies, &results.runs);
         let answers = verdict::answers(&results);
-        Done { idle: results.idle(), answers, results, verdicts, broken, dir: None, fine: Vec::new() }
+        // Bold letters and escapes are for pages.
+        let finding = compare::finding(&results).map(|finding| finding.replace("**", "").replace('\\', ""));
+        Done { idle: results.idle(), answers, finding, results, verdicts, broken, dir: None, fine: Vec::new() }
     }
 
     /// How the scenario ended.

@@ -35,6 +35,9 @@ pub(super) fn table(done: &Done, console: &mut Console) {
     for line in answers(done) {
         console.say(&format!("{line}\n"));
     }
+    if let Some(finding) = done.finding.as_deref() {
+        text::wrapped(finding, 80).iter().for_each(|line| console.say(&format!("{line}\n")));
+    }
     console.say("\n");
 
     let mut grid = Table::new();
@@ -228,6 +231,7 @@ fn scenario(done: &Done) -> Value {
         "metrics": metrics,
         "paired": paired,
         "expectations": verdicts,
+        "finding": done.finding,
         "answers": done.answers.iter().map(|answer| json!({
             "strategy": answer.strategy, "runs": answer.runs, "safe": answer.safe, "head": answer.head, "lines": answer.lines,
         })).collect::<Vec<_>>(),

@@ -328,7 +328,7 @@ impl Runs {
             if self.metrics.iter().any(|known| known == name) {
                 continue;
             }
-            let value: Box<dyn Fn(&Outcome) -> Option<f64>> = if let Some((class, metric)) = class_metric(name) {
+            let value: Box<PartOf<'_>> = if let Some((class, metric)) = class_metric(name) {
                 let Some(column) = CLASS_METRICS.iter().position(|known| *known == metric) else { continue };
                 Box::new(move |outcome| outcome.classes.iter().find(|row| row.class == class)?.values[column])
             } else if let Some((service, metric)) = service_metric(name) {
@@ -430,6 +430,9 @@ fn within_limit<T>(runs: &mut Vec<OfRun<T>>, left_out: usize, stay: impl Fn(&T) 
     runs.retain(|run| !run.items.is_empty());
     rows == runs.iter().map(|run| run.items.len()).sum::<usize>()
 }
+
+/// A number of an outcome, about a part of it.
+type PartOf<'a> = dyn Fn(&Outcome) -> Option<f64> + 'a;
 
 /// The unit of a metric of a service; nothing if the name means none.
 fn unit_of_service(name: &str) -> &'static str {

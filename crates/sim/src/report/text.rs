@@ -84,6 +84,25 @@ pub fn title(metric: &str, unit: &str) -> String {
     metric.strip_suffix(&suffix).unwrap_or(metric).replace('_', " ")
 }
 
+/// Seconds for people: `21 s`, `4 min 40 s`, `2 h 5 min`.
+pub fn span(seconds: f64) -> String {
+    match seconds {
+        seconds if seconds < 10.0 => format!("{} s", short((seconds * 10.0).round() / 10.0)),
+        seconds if seconds < 119.5 => format!("{} s", seconds.round()),
+        seconds if seconds < 7200.0 => {
+            let seconds = seconds.round() as u64;
+            match seconds % 60 {
+                0 => format!("{} min", seconds / 60),
+                rest => format!("{} min {rest} s", seconds / 60),
+            }
+        }
+        seconds => {
+            let minutes = (seconds / 60.0).round() as u64;
+            format!("{} h {} min", minutes / 60, minutes % 60)
+        }
+    }
+}
+
 /// Lines of at most so many letters; what does not fit goes on below, further in than it began.
 pub fn wrapped(line: &str, width: usize) -> Vec<String> {
     let indent = " ".repeat(line.len() - line.trim_start().len() + 2);

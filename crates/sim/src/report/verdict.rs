@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::results::{OfRun, Results};
-use super::text;
+use super::text::{self, span};
 use crate::metrics::{PendingRow, ServiceRow, UpdateRow};
 use crate::stats;
 
@@ -269,8 +269,8 @@ fn ended(
             .map(|(state, spans)| format!("{} {} {}", words(state), humps(spans), often(spans.len(), runs)))
             .collect();
         lines.push(format!("The update of {name} {}.", parts.join(", ")));
-        let message = updates.values().flat_map(|rows| rows.iter()).filter(|row| row.service == **name);
-        let message = message.filter(|row| row.state.ends_with("paused") || row.state == "rollback_started").last();
+        let mut steps = updates.values().flat_map(|rows| rows.iter()).filter(|row| row.service == **name);
+        let message = steps.rfind(|row| row.state.ends_with("paused") || row.state == "rollback_started");
         if let Some(row) = message {
             lines.push(format!("  Docker says: {}.", row.message));
         }
@@ -315,25 +315,6 @@ fn humps(spans: &[f64]) -> String {
             format!("{} ({} times) or {} ({} times)", span(humps.low.1), humps.low.0, span(humps.high.1), humps.high.0)
         }
         None => range(spans, span),
-    }
-}
-
-/// Seconds for people: `21 s`, `4 min 40 s`, `2 h 5 min`.
-fn span(seconds: f64) -> String {
-    match seconds {
-        seconds if seconds < 10.0 => format!("{} s", text::short((seconds * 10.0).round() / 10.0)),
-        seconds if seconds < 119.5 => format!("{} s", seconds.round()),
-        seconds if seconds < 7200.0 => {
-            let seconds = seconds.round() as u64;
-            match seconds % 60 {
-                0 => format!("{} min", seconds / 60),
-                rest => format!("{} min {rest} s", seconds / 60),
-            }
-        }
-        seconds => {
-            let minutes = (seconds / 60.0).round() as u64;
-            format!("{} h {} min", minutes / 60, minutes % 60)
-        }
     }
 }
 
