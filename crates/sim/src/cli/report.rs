@@ -3,10 +3,11 @@
 use std::io;
 use std::path::PathBuf;
 
-use super::run::Done;
+use super::run::{Done, kinds};
 use super::{Console, End, Format, show};
 use crate::metrics::METRICS;
 use crate::outside;
+use crate::report::plot::Kind;
 use crate::report::{self, folder};
 
 /// `simctl report`
@@ -14,6 +15,7 @@ use crate::report::{self, folder};
 #[command(after_help = "\
 Examples:
   simctl report results/*
+  simctl report results/drain --plots svg,pdf
   simctl report results/drain --format csv > drain.csv")]
 pub struct Args {
     /// Result folders
@@ -22,8 +24,11 @@ pub struct Args {
     /// How to print the comparison
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
+    /// Kinds of files of the pictures
+    #[arg(long, value_enum, value_name = "KIND", value_delimiter = ',', default_value = "png")]
+    plots: Vec<Kind>,
     /// Draw no pictures
-    #[arg(long)]
+    #[arg(long, conflicts_with = "plots")]
     no_plots: bool,
 }
 
@@ -34,7 +39,7 @@ pub fn run(args: &Args, console: &mut Console) -> End {
     // `results/*` matches the README beside the folders too.
     for dir in args.dirs.iter().filter(|dir| !dir.is_file() || args.dirs.len() == 1) {
         let drawn = if folder::is_ours(dir) {
-            report::redraw(dir, METRICS, !args.no_plots)
+            report::redraw(dir, METRICS, &kinds(&args.plots, args.no_plots))
         } else {
             let why = format!("{}: not a result folder (no manifest.toml of simctl)", outside::shown_path(dir));
             Err(io::Error::new(io::ErrorKind::InvalidData, why))

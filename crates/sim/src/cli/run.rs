@@ -16,6 +16,7 @@ use crate::report::expect::{Ruling, Verdict, verdicts};
 use crate::report::manifest::{Kept, Manifest};
 use crate::report::results::{Idle, OfRun, Results};
 use crate::report::verdict::{self, Answer};
+use crate::report::plot::Kind;
 use crate::report::{self, folder};
 use crate::scenario::{self, Scenario};
 
@@ -36,8 +37,11 @@ pub struct Args {
     /// How to print the comparison
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub(super) format: Format,
+    /// Kinds of files of the pictures
+    #[arg(long, value_enum, value_name = "KIND", value_delimiter = ',', default_value = "png")]
+    pub(super) plots: Vec<Kind>,
     /// Write no pictures
-    #[arg(long)]
+    #[arg(long, conflicts_with = "plots")]
     pub(super) no_plots: bool,
     /// Keep a digest after every event (2 bytes each): then `simctl verify` names the first event that differs
     #[arg(long)]
@@ -197,7 +201,7 @@ pub fn run(args: &Args, console: &mut Console, execute: Execute) -> End {
     for (job, claim) in jobs.into_iter().zip(claims) {
         let dir = dir(&job);
         let mut done = simulate(job, &args.what, console, execute);
-        match write(&mut done, claim, !args.no_plots) {
+        match write(&mut done, claim, &kinds(&args.plots, args.no_plots)) {
             Ok(()) => done.dir = Some(dir),
             Err(error) => {
                 console.tell(&format!("error: {error}"));
@@ -224,15 +228,20 @@ pub fn run(args: &Args, console: &mut Console, execute: Execute) -> End {
     end
 }
 
+/// The kinds of files of pictures, each once, in the order in which a page prefers them; none if there are no pictures.
+pub(super) fn kinds(asked: &[Kind], none: bool) -> Vec<Kind> {
+    Kind::ALL.into_iter().filter(|kind| !none && asked.contains(kind)).collect()
+}
+
 /// Writes the folder of a scenario, tables first: they are on disk then, and pictures are drawn from there.
-fn write(done: &mut Done, mut claim: folder::Claim, pictures: bool) -> io::Result<()> {
+fn write(done: &mut Done, mut claim: folder::Claim, kinds: &[Kind]) -> io::Result<()> {
     let mut stage = claim.stage()?;
     report::csv_files::fill(&mut stage, &done.results)?;
     if !done.fine.is_empty() {
         stage.fill(folder::TRACE, |file| verify::write_trace(file, &done.fine))?;
     }
     done.forget_rows();
-    report::draw(&mut stage, METRICS, pictures)?;
+    report::draw(&mut stage, METRICS, kinds)?;
     stage.replace()
 }
 

@@ -122,6 +122,37 @@ pub fn summaries<'a>(all: impl Iterator<Item = &'a Results>) -> String {
 
 /// What came of an order.
 const OUTCOMES: [&str; 2] = ["done", "refused"];
+/// Rows of runs as their file has them, for readers who need not know the columns.
+pub(super) struct Table {
+    /// Names of the columns, without those that say of which run a row is; the first is what the row is about.
+    pub header: &'static [&'static str],
+    /// The rows of each run.
+    pub runs: Vec<OfRun<Vec<String>>>,
+}
+
+/// What `services.csv` holds.
+pub(super) fn services(results: &Results) -> Table {
+    table(&results.services)
+}
+
+/// What `nodes.csv` holds.
+pub(super) fn nodes(results: &Results) -> Table {
+    table(&results.nodes)
+}
+
+fn table<T: Row>(runs: &[OfRun<T>]) -> Table {
+    let cells = |row: &T| {
+        let mut cells = Cells::default();
+        row.write(&mut cells);
+        cells.0.iter().map(|cell| text::from_cell(cell).to_string()).collect()
+    };
+    let rows = |run: &OfRun<T>| OfRun {
+        strategy: run.strategy.clone(),
+        replication: run.replication,
+        items: run.items.iter().map(cells).collect(),
+    };
+    Table { header: T::HEADER, runs: runs.iter().map(rows).collect() }
+}
 
 /// The columns that say of which run a row is.
 const RUN: &[&str] = &["strategy", "replication"];

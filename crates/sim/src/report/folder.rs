@@ -10,11 +10,13 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::manifest::Manifest;
-use super::plot::PICTURES;
+use super::plot::{Kind, PICTURES};
 use crate::outside;
 
 /// Digests after every event, if they are kept.
 pub const TRACE: &str = "trace.bin";
+/// The page that needs nothing beside it.
+pub const REPORT: &str = "report.html";
 /// The file that marks a folder as ours.
 pub const MANIFEST: &str = "manifest.toml";
 /// Bytes of it at most: it holds the scenario's prose, which may be as long as the scenario.
@@ -37,6 +39,7 @@ const TABLES: &[&str] = &[
     "orders.csv",
     "racks.csv",
     "README.md",
+    REPORT,
     TRACE,
     MANIFEST,
 ];
@@ -46,8 +49,9 @@ const STAGE: &str = ".simctl-new";
 const LOCK: &str = ".simctl-lock";
 
 /// Every file that this tool writes into a result folder. Those of an earlier run that a new one does not write are removed.
-pub fn files() -> impl Iterator<Item = &'static str> {
-    TABLES.iter().copied().chain(PICTURES.iter().map(|picture| picture.file))
+pub fn files() -> impl Iterator<Item = String> {
+    let pictures = PICTURES.iter().flat_map(|picture| Kind::ALL.into_iter().flat_map(|kind| picture.files(kind)));
+    TABLES.iter().map(|name| name.to_string()).chain(pictures)
 }
 
 /// A folder that only this process writes to. When it is dropped, nothing is left but what was put in place.
@@ -179,7 +183,7 @@ fn retire(old: &Path, dir: &Path) -> io::Result<()> {
     for entry in fs::read_dir(old)? {
         let name = entry?.file_name();
         let (from, to) = (old.join(&name), dir.join(&name));
-        if name == LOCK || files().any(|file| name == file) {
+        if name == LOCK || files().any(|file| name == *file) {
             gone(fs::remove_file(from))?;
         } else if to.symlink_metadata().is_ok() {
             kept = Some(from);
@@ -294,10 +298,10 @@ impl Stage<'_> {
     pub fn replace(mut self) -> io::Result<()> {
         let held = held();
         for name in files() {
-            let path = self.claim.dir.join(name);
+            let path = self.claim.dir.join(&name);
             if path.symlink_metadata().is_ok_and(|metadata| metadata.is_dir()) {
                 let why = io::Error::new(io::ErrorKind::IsADirectory, "a folder is in the place of this file");
-                return Err(about(&self.claim.shown.join(name), &why));
+                return Err(about(&self.claim.shown.join(&name), &why));
             }
         }
         match self.exchange() {
@@ -307,8 +311,8 @@ impl Stage<'_> {
                 self.names.sort_by_key(|name| name != MANIFEST);
                 self.move_in(&held)?;
                 for name in files().filter(|name| !self.names.iter().any(|written| written == name)) {
-                    let removed = gone(fs::remove_file(self.claim.dir.join(name)));
-                    removed.map_err(|error| about(&self.claim.shown.join(name), &error))?;
+                    let removed = gone(fs::remove_file(self.claim.dir.join(&name)));
+                    removed.map_err(|error| about(&self.claim.shown.join(&name), &error))?;
                 }
                 Ok(())
             }

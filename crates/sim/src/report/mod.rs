@@ -1,12 +1,13 @@
 //! Result folders: from outcomes to CSV, from CSV to pictures and a page.
 //!
-//! [`results`] turns outcomes into tables, [`compare`] says what pairs of strategies show, [`csv_files`] writes them to disk and reads them back; [`plot`] and [`page`] use
+//! [`results`] turns outcomes into tables, [`compare`] says what pairs of strategies show, [`csv_files`] writes them to disk and reads them back; [`plot`], [`page`] and [`html`] use
 //! nothing but what is on disk, so a folder can be drawn again years later.
 
 pub mod compare;
 pub mod csv_files;
 pub mod expect;
 pub mod folder;
+pub mod html;
 pub mod manifest;
 pub mod page;
 pub mod plot;
@@ -18,7 +19,8 @@ use std::io;
 use std::path::Path;
 
 use crate::metrics::Metric;
-use folder::Stage;
+use folder::{REPORT, Stage};
+use plot::Kind;
 use results::Results;
 
 /// The metrics that comparisons show first, in this order, as far as a folder has them.
@@ -50,49 +52,51 @@ pub const HEADLINES: &[&str] = &[
     "running_final",
 ];
 
-/// Writes the CSV files of a folder, and then its pictures and page from them.
+/// Writes the CSV files of a folder, and then its pages from them, with pictures as files of some kinds; without any kind
+/// there are no pictures.
 ///
 /// # Errors
 ///
 /// As [`folder::claim`] and [`Stage::replace`].
-pub fn write(dir: &Path, results: &Results, metrics: &[Metric], pictures: bool) -> io::Result<()> {
+pub fn write(dir: &Path, results: &Results, metrics: &[Metric], kinds: &[Kind]) -> io::Result<()> {
     let mut claim = folder::claim(dir, true)?;
     let mut stage = claim.stage()?;
     csv_files::fill(&mut stage, results)?;
-    draw(&mut stage, metrics, pictures)?;
+    draw(&mut stage, metrics, kinds)?;
     stage.replace()
 }
 
-/// Adds pictures and page to a stage that has the tables, and draws them from these.
+/// Adds pictures and pages to a stage that has the tables, and draws them from these.
 ///
 /// # Errors
 ///
 /// As [`csv_files::read`] and [`Stage::write`].
-pub fn draw(stage: &mut Stage, metrics: &[Metric], pictures: bool) -> io::Result<()> {
+pub fn draw(stage: &mut Stage, metrics: &[Metric], kinds: &[Kind]) -> io::Result<()> {
     let results = csv_files::read(stage.path())?;
-    draw_from(&results, stage, metrics, pictures)
+    draw_from(&results, stage, metrics, kinds)
 }
 
-/// Draws pictures and page of a folder again, from its CSV files, and says what these hold.
+/// Draws pictures and pages of a folder again, from its CSV files, and says what these hold.
 ///
 /// # Errors
 ///
 /// As [`csv_files::read`], [`folder::claim_if`] and [`Stage::add`].
-pub fn redraw(dir: &Path, metrics: &[Metric], pictures: bool) -> io::Result<Results> {
+pub fn redraw(dir: &Path, metrics: &[Metric], kinds: &[Kind]) -> io::Result<Results> {
     let mut claim = folder::claim_if(dir, |dir| match dir.symlink_metadata() {
         Ok(_) => Ok(()),
         Err(error) => Err(folder::about(dir, &error)),
     })?;
     let results = csv_files::read(dir)?;
     let mut stage = claim.stage()?;
-    draw_from(&results, &mut stage, metrics, pictures)?;
+    draw_from(&results, &mut stage, metrics, kinds)?;
     stage.add()?;
     Ok(results)
 }
 
-fn draw_from(results: &Results, stage: &mut Stage, metrics: &[Metric], pictures: bool) -> io::Result<()> {
-    let drawn = if pictures { plot::draw(results, stage)? } else { Vec::new() };
-    stage.write("README.md", page::page(results, metrics, &drawn).as_bytes())
+fn draw_from(results: &Results, stage: &mut Stage, metrics: &[Metric], kinds: &[Kind]) -> io::Result<()> {
+    let drawn = plot::draw(results, stage, kinds)?;
+    stage.write("README.md", page::page(results, metrics, &drawn, kinds).as_bytes())?;
+    stage.write(REPORT, html::page(results, metrics, &drawn).as_bytes())
 }
 
 /// Names of the headline metrics of a folder: those of [`HEADLINES`] that it has, also where they are 0 or have no value; if

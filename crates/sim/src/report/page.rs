@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::expect::{Ruling, Verdict, verdicts};
-use super::plot::Picture;
+use super::plot::{Kind, Picture};
 use super::results::{PairedRow, ROW_LIMIT, Results};
 use super::{compare, headlines, text, verdict};
 use crate::metrics::Metric;
@@ -32,27 +32,78 @@ const FILES: &[(&str, &str)] = &[
     ("pending.csv", "why tasks of each service waited for a node, how many and how long"),
     ("orders.csv", "every order, and what came of it"),
     ("marks.csv", "what happened to the cluster"),
+    (
+        "report.html",
+        "this page, with services, nodes and pictures that tell their values: one file that needs no other",
+    ),
     ("manifest.toml", "where all this came from"),
 ];
 
-/// The page. `metrics` knows the definitions, `pictures` are the files that were drawn.
-pub fn page(results: &Results, metrics: &[Metric], pictures: &[&Picture]) -> String {
-    let mut out = String::new();
-    head(&mut out, results);
-    expectations(&mut out, results);
-    ranking(&mut out, results);
-    summary(&mut out, results);
-    comparison(&mut out, results, metrics);
-    if !pictures.is_empty() {
+/// A part of the page.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Part {
+    /// The title, and what came out.
+    Verdict,
+    /// The prose of the scenario, and where the numbers come from.
+    Story,
+    /// A section with a heading of its own.
+    Section,
+    /// What differs from the baseline, metric by metric.
+    Comparison,
+    /// What the metrics mean.
+    Definitions,
+    /// What the numbers do not show.
+    Limits,
+}
+
+/// The page. `metrics` knows the definitions; `pictures` were drawn, as files of some `kinds`.
+pub fn page(results: &Results, metrics: &[Metric], pictures: &[&Picture], kinds: &[Kind]) -> String {
+    let (before, after): (Vec<_>, Vec<_>) = parts(results, metrics).into_iter().partition(|part| is_before(part.0));
+    let mut out: String = before.into_iter().map(|part| part.1).collect();
+    let shown = kinds.iter().min();
+    if let (false, Some(kind)) = (pictures.is_empty(), shown) {
         out.push_str("## Pictures\n\n");
-        for Picture { file, caption, .. } in pictures {
-            let _ = write!(out, "![{caption}]({file})\n\n{caption}\n\n");
+        for picture in pictures {
+            let caption = picture.caption;
+            for file in picture.files(*kind).take(1) {
+                // A page shows no PDF.
+                let shows = if *kind == Kind::Pdf { "" } else { "!" };
+                let _ = write!(out, "{shows}[{caption}]({file})\n\n");
+            }
+            if *kind != Kind::Pdf {
+                let _ = write!(out, "{caption}\n\n");
+            }
         }
     }
-    definitions(&mut out, results, metrics);
-    limits(&mut out, results);
+    out.extend(after.into_iter().map(|part| part.1));
     files(&mut out, results, pictures);
     out
+}
+
+/// Whether a part comes before the pictures.
+fn is_before(part: Part) -> bool {
+    !matches!(part, Part::Definitions | Part::Limits)
+}
+
+/// The parts of the page that are words and tables, in their order, as Markdown.
+pub(super) fn parts(results: &Results, metrics: &[Metric]) -> Vec<(Part, String)> {
+    let mut parts = Vec::new();
+    let mut add = |part, write: &dyn Fn(&mut String)| {
+        let mut text = String::new();
+        write(&mut text);
+        if !text.is_empty() {
+            parts.push((part, text));
+        }
+    };
+    add(Part::Verdict, &|out| head(out, results));
+    add(Part::Story, &|out| story(out, results));
+    add(Part::Section, &|out| expectations(out, results));
+    add(Part::Section, &|out| ranking(out, results));
+    add(Part::Section, &|out| summary(out, results));
+    add(Part::Comparison, &|out| comparison(out, results, metrics));
+    add(Part::Definitions, &|out| definitions(out, results, metrics));
+    add(Part::Limits, &|out| limits(out, results));
+    parts
 }
 
 fn head(out: &mut String, results: &Results) {
@@ -67,6 +118,10 @@ fn head(out: &mut String, results: &Results) {
     if let Some(finding) = compare::finding(results) {
         let _ = write!(out, "{finding}\n\n");
     }
+}
+
+fn story(out: &mut String, results: &Results) {
+    let manifest = &results.manifest;
     let description = manifest.description.trim();
     if !description.is_empty() {
         // Prose is Markdown by its author's wish; only markup that a browser would run is taken out.

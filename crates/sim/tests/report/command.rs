@@ -234,6 +234,21 @@ fn a_report_shows_what_the_run_showed() {
 }
 
 #[test]
+fn pictures_are_of_the_kinds_that_were_asked_for() {
+    let place = Place::new("plots");
+    let file = place.scenario("small", "");
+    let pictures = || {
+        let files = Scratch::files(&place.scratch.0.join("results/small")).into_iter().map(|(name, _)| name);
+        files.filter(|name| name.starts_with("metrics")).collect::<Vec<_>>()
+    };
+    run_it(&[&file, "--out", &place.path("results"), "--plots", "svg,svg"]);
+    assert_eq!(pictures(), ["metrics-85mm.svg", "metrics.svg"]);
+    let report: report::Args = args(&[&place.path("results/small"), "--plots", "pdf"]);
+    said(|console| report::run(&report, console));
+    assert_eq!(pictures(), ["metrics-85mm.pdf", "metrics-85mm.svg", "metrics.pdf", "metrics.svg"]);
+}
+
+#[test]
 fn a_report_of_runs_that_broke_off_ends_with_one() {
     let place = Place::new("report-broken");
     let file = place.scenario("small", "");
@@ -259,6 +274,8 @@ fn wrong_arguments_are_refused_with_a_hint() {
         error.to_string()
     };
     assert!(refused(&["x.toml", "--replications", "0"]).contains("1..=10000"));
+    assert!(refused(&["x.toml", "--plots", "gif"]).contains("possible values: png, svg, pdf"));
+    assert!(refused(&["x.toml", "--plots", "svg", "--no-plots"]).contains("cannot be used with"));
     assert!(refused(&[]).contains("FILE"));
 }
 

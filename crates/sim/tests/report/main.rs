@@ -6,9 +6,12 @@ mod synthetic;
 use std::fs;
 use std::path::Path;
 
+use sim::report::plot::Kind;
 use sim::report::results::{ROW_LIMIT, Results};
 use sim::report::{csv_files, folder, redraw, write};
 use synthetic::{METRICS, SMALL, Scratch, Size, manifest, outcomes};
+
+const PNG: &[Kind] = &[Kind::Png];
 
 fn small() -> Results {
     Results::of(manifest(SMALL), METRICS, outcomes(SMALL))
@@ -88,7 +91,7 @@ fn nothing_that_a_spreadsheet_runs_gets_into_a_cell() {
 fn one_replication_has_neither_intervals_nor_comparisons() {
     let size = Size { replications: 1, ..SMALL };
     let scratch = Scratch::new("single");
-    write(&scratch.0, &Results::of(manifest(size), METRICS, outcomes(size)), METRICS, true).unwrap();
+    write(&scratch.0, &Results::of(manifest(size), METRICS, outcomes(size)), METRICS, PNG).unwrap();
     assert!(!scratch.0.join("paired.csv").exists());
     assert!(text(&scratch.0, "summary.csv").contains("spread,tasks_desired,tasks,1,18,,,,,,,,,18,18,18,,,,"));
     let page = text(&scratch.0, "README.md");
@@ -109,11 +112,11 @@ fn foreign_folders_are_refused_and_own_ones_replaced_as_a_whole() {
     assert!(folder::claim(&foreign, true).is_ok());
 
     folder::claim(&own, false).unwrap();
-    write(&own, &small(), METRICS, true).unwrap();
+    write(&own, &small(), METRICS, PNG).unwrap();
     fs::write(own.join("notes.txt"), "mine").unwrap();
     folder::claim(&own, false).unwrap();
     let size = Size { replications: 1, ..SMALL };
-    write(&own, &Results::of(manifest(size), METRICS, outcomes(size)), METRICS, false).unwrap();
+    write(&own, &Results::of(manifest(size), METRICS, outcomes(size)), METRICS, &[]).unwrap();
     let names: Vec<String> = Scratch::files(&own).into_iter().map(|(name, _)| name).collect();
     assert!(!names.iter().any(|name| name.ends_with(".png") || name == "paired.csv"), "stale files stay: {names:?}");
     assert!(names.contains(&"notes.txt".to_string()));
@@ -122,7 +125,7 @@ fn foreign_folders_are_refused_and_own_ones_replaced_as_a_whole() {
 #[test]
 fn a_failed_writing_leaves_the_old_folder_as_it_was() {
     let scratch = Scratch::new("atomic");
-    write(&scratch.0, &small(), METRICS, false).unwrap();
+    write(&scratch.0, &small(), METRICS, &[]).unwrap();
     // A folder in the place of a file cannot be replaced by one.
     let blocked = scratch.0.join("nodes.csv");
     fs::remove_file(&blocked).unwrap();
@@ -146,8 +149,9 @@ fn entries(dir: &Path) -> Vec<String> {
 
 #[test]
 fn what_a_killed_process_leaves_is_put_away() {
-    let written = folder::files().filter(|name| *name != folder::TRACE);
-    let own = [written.map(str::to_string).collect(), vec!["notes.txt".to_string()]].concat();
+    let not_asked_for = |name: &str| name == folder::TRACE || name.ends_with(".svg") || name.ends_with(".pdf");
+    let mut own: Vec<String> = folder::files().filter(|name| !not_asked_for(name)).collect();
+    own.push("notes.txt".into());
     let begun: &[fn(&Path)] = &[
         // While tables of a new folder were written.
         |dir| {
@@ -157,22 +161,22 @@ fn what_a_killed_process_leaves_is_put_away() {
         },
         // While files were moved in one by one, where folders cannot change places.
         |dir| {
-            write(dir, &small(), METRICS, false).unwrap();
+            write(dir, &small(), METRICS, &[]).unwrap();
             fs::create_dir_all(dir.join(".simctl-new")).unwrap();
             fs::remove_file(dir.join("runs.csv")).unwrap();
         },
         // Before the folders changed places.
         |dir| {
             let old = dir.with_file_name(".own.simctl-old");
-            write(&old, &small(), METRICS, false).unwrap();
+            write(&old, &small(), METRICS, &[]).unwrap();
             fs::write(old.join(".simctl-lock"), "").unwrap();
             fs::write(dir.join(".simctl-lock"), "").unwrap();
         },
         // After that, before what is not ours was moved over.
         |dir| {
-            write(dir, &small(), METRICS, false).unwrap();
+            write(dir, &small(), METRICS, &[]).unwrap();
             let old = dir.with_file_name(".own.simctl-old");
-            write(&old, &small(), METRICS, false).unwrap();
+            write(&old, &small(), METRICS, &[]).unwrap();
             fs::write(old.join("notes.txt"), "mine").unwrap();
         },
     ];
@@ -185,7 +189,7 @@ fn what_a_killed_process_leaves_is_put_away() {
         if !dir.join("notes.txt").exists() {
             fs::write(dir.join("notes.txt"), "mine").unwrap();
         }
-        write(&dir, &small(), METRICS, true).unwrap();
+        write(&dir, &small(), METRICS, PNG).unwrap();
         let mut wanted = own.clone();
         wanted.sort();
         assert_eq!(entries(&dir), wanted, "{number}");
@@ -213,7 +217,7 @@ fn one_process_at_a_time_writes_to_a_folder() {
     let refused = folder::claim(&dir, false).unwrap_err().to_string();
     assert!(refused.contains("another simctl is writing to this folder"), "{refused}");
     drop(claim);
-    write(&dir, &small(), METRICS, false).unwrap();
+    write(&dir, &small(), METRICS, &[]).unwrap();
     // The lock goes with the folder when it changes places.
     let mut claim = folder::claim(&dir, false).unwrap();
     let mut stage = claim.stage().unwrap();
@@ -232,10 +236,10 @@ fn folders_change_places_as_a_whole() {
     use std::os::unix::fs::MetadataExt;
     let scratch = Scratch::new("whole");
     let (dir, link) = (scratch.0.join("own"), scratch.0.join("link"));
-    write(&dir, &small(), METRICS, false).unwrap();
+    write(&dir, &small(), METRICS, &[]).unwrap();
     std::os::unix::fs::symlink(&dir, &link).unwrap();
     let before = fs::metadata(&dir).unwrap().ino();
-    write(&link, &small(), METRICS, false).unwrap();
+    write(&link, &small(), METRICS, &[]).unwrap();
     assert_ne!(before, fs::metadata(&dir).unwrap().ino());
     assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
     assert_eq!(entries(&scratch.0), ["link", "own"]);
@@ -253,7 +257,7 @@ fn nothing_hidden_gets_from_names_into_files() {
     outcomes[0].nodes[0].node = hidden.into();
     outcomes[0].marks[0].label = hidden.into();
     let scratch = Scratch::new("hidden");
-    write(&scratch.0, &Results::of(manifest, METRICS, outcomes), METRICS, false).unwrap();
+    write(&scratch.0, &Results::of(manifest, METRICS, outcomes), METRICS, &[]).unwrap();
     for name in entries(&scratch.0) {
         let content = text(&scratch.0, &name);
         let found = content.chars().find(|c| sim::outside::is_hidden(*c) && *c != '\n');
@@ -280,26 +284,27 @@ fn damaged_tables_are_refused_with_file_line_and_column() {
 #[test]
 fn the_same_outcomes_give_the_same_bytes_and_a_redrawn_folder_does_too() {
     let (one, two) = (Scratch::new("bytes-1"), Scratch::new("bytes-2"));
-    write(&one.0, &small(), METRICS, true).unwrap();
-    write(&two.0, &small(), METRICS, true).unwrap();
+    write(&one.0, &small(), METRICS, &Kind::ALL).unwrap();
+    write(&two.0, &small(), METRICS, &Kind::ALL).unwrap();
     let first = Scratch::files(&one.0);
     let names: Vec<&str> = first.iter().map(|(name, _)| name.as_str()).collect();
     // Digests after every event are there only if they were asked for.
     for name in folder::files().filter(|name| *name != folder::TRACE) {
-        assert!(names.contains(&name), "{name} is missing: {names:?}");
+        assert!(names.contains(&name.as_str()), "{name} is missing: {names:?}");
     }
     assert!(first == Scratch::files(&two.0), "two writings differ");
-    for name in names.iter().filter(|name| name.ends_with(".png") || **name == "README.md") {
+    let is_drawn = |name: &&&str| [".png", ".svg", ".pdf", ".md", ".html"].iter().any(|end| name.ends_with(end));
+    for name in names.iter().filter(is_drawn) {
         fs::remove_file(one.0.join(name)).unwrap();
     }
-    redraw(&one.0, METRICS, true).unwrap();
+    redraw(&one.0, METRICS, &Kind::ALL).unwrap();
     assert!(first == Scratch::files(&one.0), "a redrawn folder differs");
 }
 
 #[test]
 fn pictures_have_the_promised_size() {
     let scratch = Scratch::new("size");
-    write(&scratch.0, &small(), METRICS, true).unwrap();
+    write(&scratch.0, &small(), METRICS, PNG).unwrap();
     for (name, bytes) in Scratch::files(&scratch.0).iter().filter(|(name, _)| name.ends_with(".png")) {
         assert_eq!(bytes[..8], *b"\x89PNG\r\n\x1a\n", "{name}");
         let number = |at: usize| u32::from_be_bytes(bytes[at..at + 4].try_into().unwrap());
@@ -308,9 +313,108 @@ fn pictures_have_the_promised_size() {
 }
 
 #[test]
+fn pictures_for_papers_are_as_wide_as_their_column_and_written_only_if_asked_for() {
+    let scratch = Scratch::new("papers");
+    write(&scratch.0, &small(), METRICS, &[Kind::Svg, Kind::Pdf]).unwrap();
+    let names: Vec<String> = Scratch::files(&scratch.0).into_iter().map(|(name, _)| name).collect();
+    assert!(!names.iter().any(|name| name.ends_with(".png")), "{names:?}");
+    for (name, width) in [("running.svg", "175mm"), ("running-85mm.svg", "85mm")] {
+        let svg = text(&scratch.0, name);
+        assert!(svg.starts_with(&format!("<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\"")), "{name}");
+        assert!(svg.contains(">simulated time (min)</text>"), "text is text\n{svg}");
+        assert!(!svg.contains("NaN") && !svg.contains("inf"), "{name}");
+    }
+    // In points: 175 mm and 85 mm are 496.06 and 240.94.
+    for (name, width) in [("running.pdf", "496.06"), ("running-85mm.pdf", "240.94")] {
+        let bytes = fs::read(scratch.0.join(name)).unwrap();
+        assert!(bytes.starts_with(b"%PDF-"), "{name}");
+        let start = String::from_utf8_lossy(&bytes);
+        assert!(start.contains(&format!("/MediaBox [0 0 {width}")), "{name}");
+    }
+    let page = text(&scratch.0, "README.md");
+    assert!(page.contains("one panel per strategy.](running.svg)"), "{page}");
+    write(&scratch.0, &small(), METRICS, &[Kind::Pdf]).unwrap();
+    assert!(text(&scratch.0, "README.md").contains("\n[Running tasks against desired ones"), "a page shows no PDF");
+    write(&scratch.0, &small(), METRICS, &[]).unwrap();
+    let names: Vec<String> = Scratch::files(&scratch.0).into_iter().map(|(name, _)| name).collect();
+    assert!(!names.iter().any(|name| name.ends_with(".pdf") || name.ends_with(".svg")), "{names:?}");
+    assert!(!text(&scratch.0, "report.html").contains("<svg"), "without pictures the report has none");
+}
+
+#[test]
+fn the_report_says_the_verdict_first_and_tells_values() {
+    let scratch = Scratch::new("report");
+    write(&scratch.0, &small(), METRICS, PNG).unwrap();
+    let html = text(&scratch.0, "report.html");
+    let at = |part: &str| html.find(part).unwrap_or_else(|| panic!("'{part}' is missing in\n{html}"));
+    let order = [
+        "<h1>A rack fails and returns: who recovers sooner?</h1>",
+        "<strong>spread</strong> loses least: ",
+        "✗ 1 of 4 expectations did not hold.",
+        "a <strong>rack</strong> loses power",
+        "<h2>Expectations</h2>",
+        "<h2>Results</h2>",
+        "<h2>Pictures</h2>",
+        "<h2>Services</h2>",
+        "<h2>Nodes</h2>",
+        "<h2>Comparison</h2>",
+        "<summary>Definitions</summary>",
+    ];
+    let places: Vec<usize> = order.iter().map(|part| at(part)).collect();
+    assert!(places.is_sorted(), "{places:?}");
+    for part in [
+        "<title>spread: 2.4",
+        "95 % interval",
+        "<td>web</td><td>spread</td>",
+        "<td>node-1</td><td>binpack</td><td>workers</td>",
+        "Means over the replications.",
+        "Median time from creation to running.",
+        "light-dark(",
+        "@media print",
+    ] {
+        at(part);
+    }
+}
+
+#[test]
+fn a_report_neither_loads_nor_runs_what_files_say() {
+    let scratch = Scratch::new("hostile-report");
+    let evil = "<script>alert(1)</script> \"x\" & <img src=x onerror=alert(1)>";
+    let mut manifest = manifest(SMALL);
+    manifest.title = evil.into();
+    manifest.description =
+        format!("{evil}\n\n![x](https://example.org/x.png) [y](javascript:alert(1)) [z](https://example.org)\n");
+    manifest.file = evil.into();
+    manifest.command = evil.into();
+    manifest.expect[0].text = evil.into();
+    let mut outcomes = outcomes(SMALL);
+    for outcome in &mut outcomes {
+        outcome.nodes[0].node = evil.into();
+        outcome.nodes[0].pool = evil.into();
+        outcome.services[0].service = evil.into();
+        outcome.marks[0].label = evil.into();
+    }
+    write(&scratch.0, &Results::of(manifest, METRICS, outcomes), METRICS, &[Kind::Svg]).unwrap();
+    let html = text(&scratch.0, "report.html");
+    assert_eq!(html.matches("<script").count(), 1, "its own");
+    for tag in html.split('<').skip(1).filter_map(|piece| piece.split('>').next()) {
+        assert!(!tag.starts_with("img") && !tag.starts_with("iframe") && !tag.starts_with("object"), "<{tag}>");
+        for part in [" src=", " onerror", "url(", "@import", "=\"javascript:"] {
+            assert!(!tag.to_lowercase().contains(part), "{part} in <{tag}>");
+        }
+    }
+    // Only the author's link leads away, and nothing follows it but a click.
+    assert_eq!(html.matches("://").count(), 1);
+    assert!(html.contains("<a href=\"https://example.org\">z</a>"), "{html}");
+    assert!(html.contains("&lt;script&gt;alert(1)&lt;/script&gt;"));
+    let svg = text(&scratch.0, "running.svg");
+    assert!(!svg.contains("<script") && !svg.contains("<img") && svg.contains("&lt;script&gt;"), "{svg}");
+}
+
+#[test]
 fn the_page_says_what_came_out_and_how_sure_it_is() {
     let scratch = Scratch::new("page");
-    write(&scratch.0, &small(), METRICS, true).unwrap();
+    write(&scratch.0, &small(), METRICS, PNG).unwrap();
     let page = text(&scratch.0, "README.md");
     for part in [
         "# A rack fails and returns: who recovers sooner?\n\n**spread** loses least: ",
@@ -348,7 +452,7 @@ fn the_page_says_what_came_out_and_how_sure_it_is() {
 fn an_expectation_that_many_strategies_hold_has_one_line() {
     let size = Size { strategies: &["a", "b", "c", "d", "e"], ..SMALL };
     let scratch = Scratch::new("many");
-    write(&scratch.0, &Results::of(manifest(size), METRICS, outcomes(size)), METRICS, true).unwrap();
+    write(&scratch.0, &Results::of(manifest(size), METRICS, outcomes(size)), METRICS, PNG).unwrap();
     let page = text(&scratch.0, "README.md");
     assert!(
         page.contains("| ✓ held | running\\_final = 18 | all 5 strategies | mean 21, expected at least 1 |"),
@@ -366,7 +470,7 @@ fn what_chance_explains_is_not_claimed() {
         outcome.values[3] = Some(if outcome.strategy == "binpack" { 10.0 + sign } else { 10.0 });
     }
     let scratch = Scratch::new("chance");
-    write(&scratch.0, &Results::of(manifest(SMALL), METRICS, outcomes), METRICS, false).unwrap();
+    write(&scratch.0, &Results::of(manifest(SMALL), METRICS, outcomes), METRICS, &[]).unwrap();
     let page = text(&scratch.0, "README.md");
     assert!(
         page.contains("**time to running p50**: no difference shown between binpack and spread with n = 5."),
@@ -387,6 +491,6 @@ fn too_many_rows_keep_the_first_replication_and_the_page_says_so() {
     assert_eq!(results.tasks.iter().map(|run| run.items.len()).sum::<usize>(), 72_000);
     assert_eq!(results.nodes.iter().map(|run| run.items.len()).sum::<usize>(), 1_800);
     let scratch = Scratch::new("cut");
-    write(&scratch.0, &results, METRICS, true).unwrap();
+    write(&scratch.0, &results, METRICS, PNG).unwrap();
     assert!(text(&scratch.0, "README.md").contains("`tasks.csv` and the pictures drawn from them hold replication 1"));
 }

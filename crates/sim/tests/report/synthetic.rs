@@ -194,6 +194,22 @@ fn outcome(size: Size, at: usize, strategy: &str, replication: u32) -> Outcome {
         None,
         Some(100.0 * lost_share * tasks_wanted as f64),
     ];
+    let web = ServiceRow {
+        service: "web".into(),
+        wanted: tasks_wanted,
+        running_min: tasks_wanted / 2,
+        availability: Some(1.0 - lost_share / 10.0),
+        lost_s: 10.0 * lost_share,
+        replicas_lost: 3,
+        failover_lost_s: 9.5 * lost_share,
+        failover_lost_detected_s: 5.25,
+        failover_p50_s: Some(21.5),
+        failover_max_s: Some(21.5 + lost_share),
+        moves: 2,
+        ..ServiceRow::default()
+    };
+    let cache = ServiceRow { service: "cache".into(), wanted: 1, lost_s: 0.5, ..ServiceRow::default() };
+    let services = vec![web, cache];
     Outcome {
         strategy: strategy.into(),
         replication,
@@ -201,20 +217,7 @@ fn outcome(size: Size, at: usize, strategy: &str, replication: u32) -> Outcome {
         series,
         tasks,
         nodes,
-        services: vec![ServiceRow {
-            service: "web".into(),
-            wanted: tasks_wanted,
-            running_min: tasks_wanted / 2,
-            availability: Some(1.0 - lost_share / 10.0),
-            lost_s: 10.0 * lost_share,
-            replicas_lost: 3,
-            failover_lost_s: 9.5 * lost_share,
-            failover_lost_detected_s: 5.25,
-            failover_p50_s: Some(21.5),
-            failover_p99_s: None,
-            moves: 2,
-            ..ServiceRow::default()
-        }],
+        services,
         marks: vec![
             mark(600.0, "script", "rack=r1 loses power (5 nodes)"),
             mark(600.0, "down", "node-1 down"),

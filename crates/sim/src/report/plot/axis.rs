@@ -1,5 +1,7 @@
 //! Axes: which range, which ticks, which words.
 
+use super::crisp;
+use super::sheet::TEXT;
 use crate::report::text;
 
 /// A direction of a panel.
@@ -76,6 +78,21 @@ impl Axis {
         Axis { ticks, title: String::new(), ..self.clone() }
     }
 
+    /// The same axis, with so few of its numbers that they do not touch along a length in canvas pixels, side by side or one
+    /// above the other. Names all stay.
+    pub fn thinned(mut self, length: i32, side_by_side: bool) -> Axis {
+        let words = |tick: &(f64, String)| crisp::text_width(&tick.1, f64::from(TEXT), false) + 30;
+        let each = if side_by_side { self.ticks.iter().map(words).max().unwrap_or(1) } else { TEXT };
+        let span = self.share(self.ticks.last().map_or(1.0, |tick| tick.0))
+            - self.share(self.ticks.first().map_or(0.0, |tick| tick.0));
+        let room = (f64::from(length) * span / f64::from(each)) as usize;
+        let every = (self.ticks.len().saturating_sub(1)).div_ceil(room.max(1));
+        if self.grid && every > 1 {
+            self.ticks.iter_mut().enumerate().filter(|(at, _)| at % every != 0).for_each(|(_, tick)| tick.1.clear());
+        }
+        self
+    }
+
     /// Where a value lies between the ends: 0 to 1.
     pub fn share(&self, value: f64) -> f64 {
         if self.log {
@@ -109,6 +126,14 @@ mod tests {
         assert_eq!(labels(&Axis::logarithmic(0.01, 1000.0, "")), ["0.01", "0.1", "1", "10", "100", "1000"]);
         let (axis, unit) = Axis::time(1800.0, 6);
         assert_eq!((labels(&axis), unit), (vec!["0", "5", "10", "15", "20", "25", "30"], 60.0));
+    }
+
+    #[test]
+    fn numbers_that_would_touch_go() {
+        let axis = Axis::from_zero(50.0, 5, "");
+        assert_eq!(labels(&axis.clone().thinned(2000, true)), ["0", "10", "20", "30", "40", "50"]);
+        assert_eq!(labels(&axis.clone().thinned(300, true)), ["0", "", "20", "", "40", ""]);
+        assert_eq!(labels(&axis.thinned(120, false)), ["0", "", "", "30", "", ""]);
     }
 
     #[test]

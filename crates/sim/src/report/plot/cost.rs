@@ -6,7 +6,8 @@ use plotters::style::RGBColor;
 
 use super::axis::Axis;
 use super::colors::{INK, Look, look};
-use super::sheet::{self, Anchor, NOTE, Panel, Rect, Sheet, TEXT};
+use super::crisp;
+use super::sheet::{self, Anchor, NOTE, Panel, Rect, Sheet, Size, TEXT};
 use crate::outside;
 use crate::report::text;
 
@@ -28,7 +29,7 @@ struct Curve {
 /// If a size or a time in the table is not a number.
 pub fn draw(csv: &str, tool: &str) -> io::Result<Vec<u8>> {
     let curves = read(csv)?;
-    Ok(sheet::picture(|sheet| {
+    let drawing = sheet::picture(Size::Screen, |sheet| {
         let subtitle = "one run of simctl bench on one machine: CPU time, median of rounds; dashed: recorded elsewhere";
         let footer = format!("{tool}  ·  simctl bench  ·  references: see bench.csv and results/performance/README.md");
         let room = sheet.frame("What does a decision cost, and an event?", subtitle, &footer);
@@ -38,7 +39,8 @@ pub fn draw(csv: &str, tool: &str) -> io::Result<Vec<u8>> {
         let engine: Vec<&Curve> = curves.iter().filter(|curve| curve.kind == "event").collect();
         panel(sheet, halves[0], "nodes", "time per decision", &placement);
         panel(sheet, halves[1], "pending events", "time per event", &engine);
-    }))
+    });
+    Ok(crisp::png(&drawing))
 }
 
 fn read(csv: &str) -> io::Result<Vec<Curve>> {

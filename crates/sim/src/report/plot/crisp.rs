@@ -1,4 +1,4 @@
-//! A drawing backend for plotters with smooth lines and real text.
+//! Pictures as PNG: a drawing backend for plotters with smooth lines and real text.
 //!
 //! plotters' own text needs fonts of the system or features that other users of plotters in a build would have to share, and
 //! its lines are jagged. So shapes go to plotters' bitmap at twice the size, text is drawn with an embedded font, and
@@ -10,45 +10,47 @@ use std::sync::LazyLock;
 use ab_glyph::{Font, FontRef, PxScale, ScaleFont};
 use image::{ColorType, ImageFormat};
 use plotters::backend::BitMapBackend;
+use plotters::style::text_anchor::Pos;
+use plotters::style::{Color, FontDesc, FontFamily, FontTransform, RGBColor, ShapeStyle, TextStyle};
 use plotters_backend::text_anchor::{HPos, VPos};
 use plotters_backend::{
     BackendColor, BackendCoord, BackendStyle, BackendTextStyle, DrawingBackend, DrawingErrorKind, FontStyle,
 };
 
-/// Width of the canvas; the picture has half of it.
-pub const WIDTH: u32 = 4000;
-/// Height of the canvas; the picture has half of it.
-pub const HEIGHT: u32 = 2400;
+use super::sheet::{Anchor, Drawing, Rect, Shape};
 
-static REGULAR: LazyLock<FontRef<'static>> =
-    LazyLock::new(|| font(include_bytes!("../../../assets/fonts/Roboto-Regular.ttf")));
-static BOLD: LazyLock<FontRef<'static>> =
-    LazyLock::new(|| font(include_bytes!("../../../assets/fonts/Roboto-Bold.ttf")));
+/// The embedded font.
+pub const REGULAR_FONT: &[u8] = include_bytes!("../../../assets/fonts/Roboto-Regular.ttf");
+/// Its bold letters.
+pub const BOLD_FONT: &[u8] = include_bytes!("../../../assets/fonts/Roboto-Bold.ttf");
+
+static REGULAR: LazyLock<FontRef<'static>> = LazyLock::new(|| parsed(REGULAR_FONT));
+static BOLD: LazyLock<FontRef<'static>> = LazyLock::new(|| parsed(BOLD_FONT));
 
 /// Height of capital letters and digits, in ems.
-const CAPITALS: f32 = 0.711;
+pub const CAPITALS: f32 = 0.711;
 
 type Bitmap<'a> = BitMapBackend<'a>;
 type Failure<'a> = DrawingErrorKind<<Bitmap<'a> as DrawingBackend>::ErrorType>;
 
-/// A canvas of [`WIDTH`] by [`HEIGHT`].
-pub struct Crisp<'a>(Bitmap<'a>);
+/// A canvas.
+struct Crisp<'a>(Bitmap<'a>);
 
-impl<'a> Crisp<'a> {
-    /// Draws into `pixels`, made by [`blank`].
-    pub fn new(pixels: &'a mut [u8]) -> Crisp<'a> {
-        Crisp(BitMapBackend::with_buffer(pixels, (WIDTH, HEIGHT)))
+/// The bytes of a PNG file with half as many pixels as the canvas in each direction.
+pub fn png(drawing: &Drawing) -> Vec<u8> {
+    let (width, height) = drawing.size.canvas();
+    let (width, height) = (width as u32, height as u32);
+    let mut pixels = vec![255; (width * height * 3) as usize];
+    let mut canvas = Crisp(BitMapBackend::with_buffer(&mut pixels, (width, height)));
+    for shape in &drawing.shapes {
+        canvas.shape(shape).expect("drawing into memory does not fail");
     }
+    drop(canvas);
+    halved(&pixels, (width / 2) as usize, (height / 2) as usize)
 }
 
-/// A white canvas.
-pub fn blank() -> Vec<u8> {
-    vec![255; (WIDTH * HEIGHT * 3) as usize]
-}
-
-/// Averages the canvas down: the bytes of a PNG file.
-pub fn png(pixels: &[u8]) -> Vec<u8> {
-    let (width, height) = ((WIDTH / 2) as usize, (HEIGHT / 2) as usize);
+/// Averages a canvas down to a width and a height: the bytes of a PNG file.
+fn halved(pixels: &[u8], width: usize, height: usize) -> Vec<u8> {
     let at = |x: usize, y: usize, channel: usize| u16::from(pixels[(y * 2 * width + x) * 3 + channel]);
     let mut small = vec![0; width * height * 3];
     for y in 0..height {
@@ -70,9 +72,66 @@ pub fn png(pixels: &[u8]) -> Vec<u8> {
     out.into_inner()
 }
 
+impl<'a> Crisp<'a> {
+    fn shape(&mut self, shape: &Shape) -> Result<(), Failure<'a>> {
+        match shape {
+            Shape::Text { text, at, size, color, bold, anchor, upright } => {
+                let style = if *bold { FontStyle::Bold } else { FontStyle::Normal };
+                let transform = if *upright { FontTransform::Rotate270 } else { FontTransform::None };
+                let font = FontDesc::new(FontFamily::SansSerif, f64::from(*size), style).transform(transform);
+                let pos = match anchor {
+                    Anchor::Left => Pos::new(HPos::Left, VPos::Center),
+                    Anchor::Center => Pos::new(HPos::Center, VPos::Center),
+                    Anchor::Right => Pos::new(HPos::Right, VPos::Center),
+                    Anchor::Bottom => Pos::new(HPos::Center, VPos::Bottom),
+                };
+                self.draw_text(text, &TextStyle::from(font).color(color).pos(pos), *at)
+            }
+            Shape::Line { points, color, width, dashes } => {
+                let style = ShapeStyle { color: color.mix(1.0), filled: true, stroke_width: *width };
+                if dashes.is_empty() {
+                    return self.draw_path(points.iter().copied(), &style);
+                }
+                dashed(points, dashes).into_iter().try_for_each(|piece| self.draw_path(piece, &style))
+            }
+            Shape::Block { rect, color, opacity } => self.block(*rect, *color, *opacity),
+            Shape::Band { points, color, opacity } => {
+                // Column by column: a long thin polygon crosses itself where the band has no width.
+                for pair in points.windows(2) {
+                    let ((from, low, high), (to, to_low, to_high)) = (pair[0], pair[1]);
+                    for x in from..to {
+                        let share = f64::from(x - from) / f64::from(to - from);
+                        let between = |a: i32, b: i32| (f64::from(a) + share * f64::from(b - a)).round() as i32;
+                        let (y1, y0) = (between(low, to_low), between(high, to_high));
+                        if y0 < y1 {
+                            self.block(Rect { x0: x, y0, x1: x, y1 }, *color, *opacity)?;
+                        }
+                    }
+                }
+                Ok(())
+            }
+            Shape::Tip { .. } => Ok(()),
+        }
+    }
+
+    fn block(&mut self, rect: Rect, color: RGBColor, opacity: f64) -> Result<(), Failure<'a>> {
+        let style = ShapeStyle { color: color.mix(opacity), filled: true, stroke_width: 0 };
+        self.draw_rect((rect.x0, rect.y0), (rect.x1, rect.y1), &style, true)
+    }
+}
+
+/// How far below its point the baseline of text is, in canvas pixels.
+pub fn baseline(anchor: Anchor, size: i32, bold: bool) -> f64 {
+    let font = font(bold);
+    match anchor {
+        Anchor::Left | Anchor::Center | Anchor::Right => f64::from(CAPITALS) * f64::from(size) / 2.0,
+        Anchor::Bottom => f64::from(font.as_scaled(em(font, f64::from(size))).descent()),
+    }
+}
+
 /// Width of a line of text at a size in canvas pixels per em.
 pub fn text_width(text: &str, size: f64, bold: bool) -> i32 {
-    let font = if bold { &*BOLD } else { &*REGULAR };
+    let font = font(bold);
     let scaled = font.as_scaled(em(font, size));
     text.chars().map(|c| scaled.h_advance(font.glyph_id(c))).sum::<f32>().ceil() as i32
 }
@@ -173,7 +232,7 @@ impl<'a> DrawingBackend for Crisp<'a> {
     /// Text in Roboto. Vertically centred text is centred on its capitals.
     fn draw_text<T: BackendTextStyle>(&mut self, text: &str, style: &T, pos: BackendCoord) -> Result<(), Failure<'a>> {
         let size = style.size() as f32;
-        let font = if matches!(style.style(), FontStyle::Bold) { &*BOLD } else { &*REGULAR };
+        let font = font(matches!(style.style(), FontStyle::Bold));
         let scaled = font.as_scaled(em(font, style.size()));
         let width = text_width(text, style.size(), matches!(style.style(), FontStyle::Bold));
         let mut pen = match style.anchor().h_pos {
@@ -211,11 +270,52 @@ impl<'a> DrawingBackend for Crisp<'a> {
     }
 }
 
-fn font(bytes: &'static [u8]) -> FontRef<'static> {
+/// The font of text, bold or not.
+pub fn font(bold: bool) -> &'static FontRef<'static> {
+    if bold { &BOLD } else { &REGULAR }
+}
+
+fn parsed(bytes: &'static [u8]) -> FontRef<'static> {
     FontRef::try_from_slice(bytes).expect("the embedded font is a font")
 }
 
 /// The scale at which an em has `size` pixels; ab_glyph counts from the highest ascent to the lowest descent.
 fn em(font: &FontRef, size: f64) -> PxScale {
     PxScale::from(size as f32 * font.height_unscaled() / font.units_per_em().unwrap_or(2048.0))
+}
+
+/// Cuts a line into dashes.
+fn dashed(points: &[(i32, i32)], dashes: &[i32]) -> Vec<Vec<(i32, i32)>> {
+    let (mut pieces, mut piece) = (Vec::new(), Vec::new());
+    let (mut at, mut left) = (0, f64::from(dashes[0]));
+    for pair in points.windows(2) {
+        let (from, to) = (pair[0], pair[1]);
+        let (dx, dy) = (f64::from(to.0 - from.0), f64::from(to.1 - from.1));
+        let length = dx.hypot(dy);
+        let place = |done: f64| {
+            (
+                (f64::from(from.0) + dx * done / length).round() as i32,
+                (f64::from(from.1) + dy * done / length).round() as i32,
+            )
+        };
+        let mut done = 0.0;
+        while done < length {
+            let step = left.min(length - done);
+            if at % 2 == 0 {
+                if piece.is_empty() {
+                    piece.push(place(done));
+                }
+                piece.push(place(done + step));
+            }
+            (done, left) = (done + step, left - step);
+            if left <= 0.0 {
+                pieces.push(std::mem::take(&mut piece));
+                at = (at + 1) % dashes.len();
+                left = f64::from(dashes[at]);
+            }
+        }
+    }
+    pieces.push(piece);
+    pieces.retain(|piece| piece.len() > 1);
+    pieces
 }

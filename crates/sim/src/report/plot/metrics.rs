@@ -31,8 +31,20 @@ pub fn draw(results: &Results, sheet: &mut Sheet) {
     let metrics = shown(results);
     // Many strategies need wide panels.
     let wide = results.manifest.strategies.len() > 3;
-    let metrics = &metrics[..metrics.len().min(if wide { 4 } else { 6 })];
-    let columns = if metrics.len() == 4 { 2 } else { metrics.len().clamp(1, if wide { 2 } else { 3 }) as i32 };
+    let narrow = sheet.is_narrow();
+    let count = results.manifest.strategies.len();
+    let lies = count > if narrow { 2 } else { UPRIGHT };
+    let most = match (narrow && lies, wide) {
+        (true, _) if count > UPRIGHT => 2,
+        (true, _) | (false, true) => 4,
+        (false, false) => 6,
+    };
+    let metrics = &metrics[..metrics.len().min(most)];
+    let columns = match metrics.len() {
+        _ if narrow && lies => 1,
+        4 => 2,
+        count => sheet.columns(count.clamp(1, if wide { 2 } else { 3 }) as i32),
+    };
     let rows = (metrics.len() as i32 + columns - 1) / columns;
     let (gap_x, gap_y) = (110, 150);
     let width = (room.x1 - room.x0 - gap_x * (columns - 1)) / columns;
@@ -41,10 +53,7 @@ pub fn draw(results: &Results, sheet: &mut Sheet) {
         let (column, row) = (place as i32 % columns, place as i32 / columns);
         let (x0, y0) = (room.x0 + column * (width + gap_x), room.y0 + gap_y + row * (height + gap_y));
         let room = Rect { x0, y0, x1: x0 + width, y1: y0 + height };
-        match results.manifest.strategies.len() <= UPRIGHT {
-            true => panel(results, sheet, metric, room),
-            false => lying(results, sheet, metric, room),
-        }
+        if lies { lying(results, sheet, metric, room) } else { panel(results, sheet, metric, room) }
     }
 }
 
@@ -103,6 +112,7 @@ fn lying(results: &Results, sheet: &mut Sheet, metric: &str, room: Rect) {
             value += &format!(" (n = {})", summary.n);
         }
         sheet.text(&value, (beside + 18, y), NOTE, INK, false, Anchor::Left);
+        sheet.tip(Rect { x0, y0, x1: x1.max(x0 + 40), y1 }, told(row, factor, &unit_shown));
     }
 }
 
@@ -167,6 +177,7 @@ fn panel(results: &Results, sheet: &mut Sheet, metric: &str, room: Rect) {
             let note = format!("n = {}", summary.n);
             sheet.text(&note, (x, above - 62), NOTE, GREY, false, Anchor::Bottom);
         }
+        sheet.tip(Rect { x0, y0: y0.min(y1 - 40), x1, y1 }, told(row, factor, &unit_shown));
     }
 }
 
@@ -193,6 +204,18 @@ fn strip(
     }
     let most = values.iter().copied().fold(0.0, f64::max);
     at(most)
+}
+
+/// What a bar says to who points at it.
+fn told(row: &SummaryRow, factor: f64, unit: &str) -> String {
+    let summary = &row.summary;
+    let number = |value: Option<f64>| value.map_or("n/a".into(), |value| text::short(value / factor));
+    let interval = match (summary.ci_low, summary.ci_high) {
+        (Some(low), Some(high)) => format!(", 95 % interval {} to {}", number(Some(low)), number(Some(high))),
+        _ => String::new(),
+    };
+    let (min, max) = (number(summary.min), number(summary.max));
+    format!("{}: {}{unit}{interval}\nleast {min}, most {max}, n = {}", row.strategy, number(summary.mean), summary.n)
 }
 
 /// The headline metrics with a value that is not the same everywhere, first those in which most pairs show a difference.

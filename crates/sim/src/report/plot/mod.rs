@@ -8,8 +8,10 @@ mod metrics;
 mod nodes;
 mod outage;
 mod pareto;
+mod pdf;
 mod series;
 mod sheet;
+pub(super) mod svg;
 mod waiting;
 
 use std::io;
@@ -17,11 +19,37 @@ use std::io;
 use super::folder::Stage;
 use super::results::Results;
 use crate::outside;
+use sheet::{Drawing, Size};
+
+/// A kind of file that a picture is written as.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, clap::ValueEnum)]
+pub enum Kind {
+    /// 2000 by 1200 pixels
+    Png,
+    /// For papers, 175 mm wide (NAME.svg) and 85 mm wide (NAME-85mm.svg)
+    Svg,
+    /// For papers, 175 mm wide (NAME.pdf) and 85 mm wide (NAME-85mm.pdf)
+    Pdf,
+}
+
+impl Kind {
+    /// Every kind.
+    pub const ALL: [Kind; 3] = [Kind::Png, Kind::Svg, Kind::Pdf];
+
+    /// Ends of the names of the files that it makes of a picture, the first of which a page shows.
+    fn endings(self) -> &'static [(&'static str, Size)] {
+        match self {
+            Kind::Png => &[(".png", Size::Screen)],
+            Kind::Svg => &[(".svg", Size::Double), ("-85mm.svg", Size::Single)],
+            Kind::Pdf => &[(".pdf", Size::Double), ("-85mm.pdf", Size::Single)],
+        }
+    }
+}
 
 /// A picture that a result folder may hold.
 pub struct Picture {
-    /// Its file.
-    pub file: &'static str,
+    /// The name of its files, without what says of which kind they are.
+    pub name: &'static str,
     /// What it shows.
     pub caption: &'static str,
     is_worth_it: fn(&Results) -> bool,
@@ -31,54 +59,86 @@ pub struct Picture {
 /// Every picture, in the order of the page.
 pub const PICTURES: &[Picture] = &[
     Picture {
-        file: "running.png",
+        name: "running",
         caption: "Running tasks against desired ones over time, one panel per strategy: the mean of each interval, and the least and the most that ran at any instant of it.",
         is_worth_it: |results| results.series.iter().any(|row| row.desired.most > 0 || row.running.most > 0),
         draw: series::running,
     },
     Picture {
-        file: "pareto.png",
+        name: "pareto",
         caption: "What each strategy loses against what it takes for that: room held by spares, and bytes.",
         is_worth_it: pareto::is_worth_it,
         draw: pareto::draw,
     },
     Picture {
-        file: "outage.png",
+        name: "outage",
         caption: "The largest failure of several nodes at once: what is missing with each strategy, and for how long.",
         is_worth_it: outage::is_worth_it,
         draw: outage::draw,
     },
     Picture {
-        file: "metrics.png",
+        name: "metrics",
         caption: "Headline metrics by strategy, with 95 % intervals; each panel has its own axis.",
         is_worth_it: metrics::is_worth_it,
         draw: metrics::draw,
     },
     Picture {
-        file: "time-to-running.png",
+        name: "time-to-running",
         caption: "Distribution of the time from a task's creation to its running.",
         is_worth_it: waiting::is_worth_it,
         draw: waiting::draw,
     },
     Picture {
-        file: "nodes.png",
+        name: "nodes",
         caption: "Running tasks per node at the end.",
         is_worth_it: |results| results.nodes.iter().flat_map(|run| &run.items).any(|node| node.running > 0),
         draw: nodes::draw,
     },
     Picture {
-        file: "registry.png",
+        name: "registry",
         caption: "Bytes per second that the registry sends, interval by interval: the area is what it sent.",
         is_worth_it: |results| results.series.iter().any(|row| row.registry_bytes > 0.0),
         draw: series::registry,
     },
 ];
 
-/// Draws every picture that the data gives reason for, and says which.
-pub fn draw(results: &Results, stage: &mut Stage) -> io::Result<Vec<&'static Picture>> {
-    let worth: Vec<&Picture> = PICTURES.iter().filter(|picture| (picture.is_worth_it)(results)).collect();
+impl Picture {
+    /// The files of a kind that it is written to.
+    pub fn files(&self, kind: Kind) -> impl Iterator<Item = String> {
+        kind.endings().iter().map(|(ending, _)| format!("{}{ending}", self.name))
+    }
+
+    fn drawing(&self, results: &Results, size: Size) -> Drawing {
+        sheet::picture(size, |sheet| (self.draw)(results, sheet))
+    }
+
+    /// Elements of a page that show it: on a screen, where values are told to who points at them, and on a telephone.
+    pub(super) fn elements(&self, results: &Results) -> [String; 2] {
+        let element = |size, tells| svg::element(&self.drawing(results, size), self.caption, tells);
+        [element(Size::Screen, true), element(Size::Single, false)]
+    }
+}
+
+/// The pictures that the data gives reason for.
+pub fn worth(results: &Results) -> Vec<&'static Picture> {
+    PICTURES.iter().filter(|picture| (picture.is_worth_it)(results)).collect()
+}
+
+/// Draws every picture that the data gives reason for, as files of some kinds, and says which.
+pub fn draw(results: &Results, stage: &mut Stage, kinds: &[Kind]) -> io::Result<Vec<&'static Picture>> {
+    let worth = if kinds.is_empty() { Vec::new() } else { worth(results) };
     for picture in &worth {
-        stage.write(picture.file, &sheet::picture(|sheet| (picture.draw)(results, sheet)))?;
+        for kind in kinds {
+            for (file, (_, size)) in picture.files(*kind).zip(kind.endings()) {
+                let drawing = picture.drawing(results, *size);
+                let bytes = match kind {
+                    Kind::Png => crisp::png(&drawing),
+                    Kind::Svg => svg::file(&drawing).into_bytes(),
+                    Kind::Pdf => pdf::file(&drawing, picture.caption),
+                };
+                stage.write(&file, &bytes)?;
+            }
+        }
     }
     Ok(worth)
 }

@@ -50,7 +50,7 @@ pub fn draw(results: &Results, sheet: &mut Sheet) {
                 1
             }
         }
-        count => count.min(3) as i32,
+        count => sheet.columns(count.min(3) as i32),
     };
     let rows = (panels.len() as i32 + columns - 1) / columns.max(1);
     let (gap_x, gap_y) = (90, 170);
@@ -73,7 +73,8 @@ pub fn draw(results: &Results, sheet: &mut Sheet) {
         sheet.text(strategy, (panel.rect.x0, y0 - 110), TEXT, look.color, true, Anchor::Left);
         let spread = fitted(&spread, NOTE, false, panel.rect.x1 - panel.rect.x0);
         sheet.text(&spread, (panel.rect.x0, y0 - 50), NOTE, INK, false, Anchor::Left);
-        if few { bars(sheet, &panel, loads, look) } else { profile(sheet, &panel, loads, look) }
+        sheet.about(strategy);
+        if few { bars(sheet, &panel, loads, &names, look) } else { profile(sheet, &panel, loads, look) }
     }
 }
 
@@ -107,7 +108,7 @@ fn loads(results: &Results, strategy: &str, ranked: bool) -> Loads {
     loads
 }
 
-fn bars(sheet: &mut Sheet, panel: &Panel, loads: &Loads, look: Look) {
+fn bars(sheet: &mut Sheet, panel: &Panel, loads: &Loads, names: &[&str], look: Look) {
     for (node, runs) in loads.iter().enumerate() {
         let (low, high) =
             (runs.iter().copied().fold(f64::INFINITY, f64::min), runs.iter().copied().fold(0.0, f64::max));
@@ -116,6 +117,10 @@ fn bars(sheet: &mut Sheet, panel: &Panel, loads: &Loads, look: Look) {
         if top < bottom {
             sheet.block(Rect { x0, y0: top, x1, y1: bottom }, look.color, 0.75);
         }
+        let name = names.get(node).map_or(String::new(), |name| outside::shown(name));
+        let mean = text::short(stats::mean(runs).unwrap_or(0.0));
+        let told = format!("{name}: {mean} tasks, {} to {}", text::short(low), text::short(high));
+        sheet.tip(Rect { x0, y0: top.min(bottom - 40), x1, y1: bottom }, told);
         if low < high {
             let x = (x0 + x1) / 2;
             let (low, high) = (panel.at(0.0, low).1, panel.at(0.0, high).1);

@@ -3,7 +3,7 @@
 use super::axis::Axis;
 use super::colors::{GREY, INK, Look, look};
 use super::sheet::{Anchor, NOTE, Panel, Rect, Sheet, TEXT, fitted};
-use super::{footer, numbered};
+use super::{crisp, footer, numbered};
 use crate::outside;
 use crate::report::results::{Results, SeriesRow};
 use crate::report::text;
@@ -127,8 +127,8 @@ pub fn draw(results: &Results, sheet: &mut Sheet) {
         7..=12 => 3,
         _ => 4,
     };
-    let rows = stories.len().div_ceil(columns) as i32;
-    let columns = columns as i32;
+    let columns = sheet.columns(columns);
+    let rows = (stories.len() as i32 + columns - 1) / columns;
     let end = stories.iter().filter_map(|story| story.steps.last()).map(|step| step.until).fold(1.0, f64::max);
     let most = stories.iter().flat_map(|story| &story.steps).map(|step| step.missing).fold(1.0, f64::max);
     let (strip, gap_x, below) = (90, 70, 150);
@@ -175,17 +175,22 @@ fn tell(sheet: &mut Sheet, panel: &Panel, story: &Story, failure: &Failure) {
     let line: Vec<(f64, f64)> = steps.collect();
     let band: Vec<(f64, f64, f64)> = line.iter().map(|(time, missing)| (*time, 0.0, *missing)).collect();
     panel.band(sheet, &band, color);
+    sheet.about(story.name);
     panel.line(sheet, &line, Look { color, dashes: &[] }, 9);
     if let Some(recovered) = story.recovered {
         sheet.line(&[(at(recovered), y0), (at(recovered), y1)], INK, 4, &[6, 14]);
     }
     let lost = format!("{} lost", text::short(story.lost));
-    let lost = match story.recovered {
+    let all = match story.recovered {
         Some(recovered) => format!("{lost}, back after {} s", text::short(recovered.round())),
         None => format!("{lost}, not back"),
     };
     let height = y0 - 34;
-    let name = fitted(&outside::shown(story.name), TEXT, true, (x1 - x0) / 2);
+    let name = outside::shown(story.name);
+    let wide = |words: &str| crisp::text_width(words, f64::from(NOTE), false) + 30;
+    let room = x1 - x0 - crisp::text_width(&name, f64::from(TEXT), true);
+    let lost = if wide(&all) <= room { all } else { lost };
+    let name = fitted(&name, TEXT, true, x1 - x0 - wide(&lost));
     sheet.text(&name, (x0, height), TEXT, color, true, Anchor::Left);
     sheet.text(&lost, (x1, height), NOTE, INK, false, Anchor::Right);
 }

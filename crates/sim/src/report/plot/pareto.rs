@@ -40,12 +40,23 @@ pub fn draw(results: &Results, sheet: &mut Sheet) {
         "Replica-seconds lost against what is taken for that: mean and 95 % interval, n = {n}; filled: nobody loses less for less"
     );
     let room = sheet.frame(&title(results), &subtitle, &footer(results));
-    let costs = shown(results);
+    let mut costs = shown(results);
+    // Names of many strategies need the height of one column for themselves.
+    if sheet.is_narrow() && results.manifest.strategies.len() > 6 {
+        costs.truncate(1);
+    }
     let gap = 100;
-    let width = (room.x1 - room.x0 - gap * (costs.len() as i32 - 1)) / costs.len().max(1) as i32;
-    for (place, cost) in costs.iter().enumerate() {
-        let x0 = room.x0 + place as i32 * (width + gap);
-        panel(results, sheet, cost, Rect { x0, x1: x0 + width, y0: room.y0 + 40, ..room });
+    let count = costs.len().max(1) as i32;
+    let width = (room.x1 - room.x0 - gap * (count - 1)) / count;
+    let height = (room.y1 - room.y0) / count;
+    for (place, cost) in (0..).zip(&costs) {
+        let room = if sheet.is_narrow() {
+            Rect { y0: room.y0 + place * height + 40, y1: room.y0 + (place + 1) * height, ..room }
+        } else {
+            let x0 = room.x0 + place * (width + gap);
+            Rect { x0, x1: x0 + width, y0: room.y0 + 40, ..room }
+        };
+        panel(results, sheet, cost, room);
     }
 }
 
@@ -135,6 +146,12 @@ fn panel(results: &Results, sheet: &mut Sheet, (metric, words, is_share): &(&str
         if !point.is_front {
             sheet.block(square(MARK - 7), plotters::style::WHITE, 1.0);
         }
+        let value = |summary: &Summary, factor: f64| {
+            text::plus_minus(summary.mean.unwrap_or(0.0) / factor, summary.half_width().map(|half| half / factor))
+        };
+        let lost = value(&point.lost, 1.0);
+        let told = format!("{}: {lost} replica-seconds lost\n{words}: {}", point.name, value(&point.cost, factor));
+        sheet.tip(square(MARK + 8), told);
     }
     names(sheet, &panel, &points, &place);
 }

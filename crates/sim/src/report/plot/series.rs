@@ -37,7 +37,7 @@ pub fn running(results: &Results, sheet: &mut Sheet) {
     let columns: i32 = match panels.len() {
         0..=4 => 1,
         5..=8 => 2,
-        _ => 3,
+        _ => sheet.columns(3),
     };
     let rows = panels.len().div_ceil(columns as usize);
     let end = end_of(results);
@@ -66,6 +66,7 @@ pub fn running(results: &Results, sheet: &mut Sheet) {
         events(sheet, &panel, &marks, unit, (row == 0).then_some(panel.rect.x0 + name));
         let look = look(*index);
         sheet.text(strategy, (panel.rect.x0, y0 - 34), TEXT, look.color, true, Anchor::Left);
+        sheet.about(strategy);
         let points: Vec<&SeriesRow> = results.series.iter().filter(|row| row.strategy == **strategy).collect();
         let of = |value: fn(&SeriesRow) -> Option<f64>| steps(&points, unit, value);
         let band: Vec<(f64, f64, f64)> = points
@@ -127,6 +128,7 @@ pub fn registry(results: &Results, sheet: &mut Sheet) {
     for (index, strategy) in together(results) {
         let rows = results.series.iter().filter(|row| row.strategy == *strategy && row.until_s <= end);
         let rows: Vec<&SeriesRow> = rows.collect();
+        sheet.about(strategy);
         panel.line(sheet, &steps(&rows, unit, |row| Some(rate(row) / factor)), look(index), 9);
     }
 }
