@@ -110,6 +110,10 @@ impl<'a> Crisp<'a> {
                 }
                 Ok(())
             }
+            Shape::Dot { at, radius, color, opacity } => {
+                let style = ShapeStyle { color: color.mix(*opacity), filled: true, stroke_width: 0 };
+                self.draw_circle(*at, *radius as u32, &style, true)
+            }
             Shape::Tip { .. } => Ok(()),
         }
     }

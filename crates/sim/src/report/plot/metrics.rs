@@ -219,7 +219,7 @@ fn told(row: &SummaryRow, factor: f64, unit: &str) -> String {
 }
 
 /// The headline metrics with a value that is not the same everywhere, first those in which most pairs show a difference.
-fn shown(results: &Results) -> Vec<String> {
+pub(super) fn shown(results: &Results) -> Vec<String> {
     let differs = |metric: &String| {
         let means: Vec<f64> =
             apart(results).filter_map(|(_, name)| results.summary_of(metric, name)?.summary.mean).collect();

@@ -4,12 +4,17 @@ mod axis;
 mod colors;
 pub mod cost;
 mod crisp;
+mod differences;
+mod failover;
 mod metrics;
 mod nodes;
 mod outage;
 mod pareto;
 mod pdf;
+mod replications;
+mod reserved;
 mod series;
+mod services;
 mod sheet;
 pub(super) mod svg;
 mod waiting;
@@ -83,6 +88,30 @@ pub const PICTURES: &[Picture] = &[
         draw: metrics::draw,
     },
     Picture {
+        name: "differences",
+        caption: "Differences from the baseline in headline metrics, run by run, with 95 % intervals; each panel has its own axis.",
+        is_worth_it: differences::is_worth_it,
+        draw: differences::draw,
+    },
+    Picture {
+        name: "replications",
+        caption: "Headline metrics of every single replication: whether a mean stands for its runs.",
+        is_worth_it: replications::is_worth_it,
+        draw: replications::draw,
+    },
+    Picture {
+        name: "services",
+        caption: "Replica-seconds that each service loses, those that lose most first.",
+        is_worth_it: services::is_worth_it,
+        draw: services::draw,
+    },
+    Picture {
+        name: "failover",
+        caption: "Distribution of the longest failover of each service in each run.",
+        is_worth_it: failover::is_worth_it,
+        draw: failover::draw,
+    },
+    Picture {
         name: "time-to-running",
         caption: "Distribution of the time from a task's creation to its running.",
         is_worth_it: waiting::is_worth_it,
@@ -93,6 +122,12 @@ pub const PICTURES: &[Picture] = &[
         caption: "Running tasks per node at the end.",
         is_worth_it: |results| results.nodes.iter().flat_map(|run| &run.items).any(|node| node.running > 0),
         draw: nodes::draw,
+    },
+    Picture {
+        name: "reserved",
+        caption: "CPU and memory that tasks reserve on each node at the end, by pool.",
+        is_worth_it: reserved::is_worth_it,
+        draw: reserved::draw,
     },
     Picture {
         name: "registry",

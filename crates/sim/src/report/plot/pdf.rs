@@ -18,6 +18,8 @@ use crate::report::manifest::TOOL;
 const POINTS: f64 = 72.0 / 25.4;
 /// How hard streams are compressed.
 const LEVEL: u8 = 9;
+/// Distance of the control points of a quarter of a circle, in radii.
+const ROUND: f32 = 0.552_285;
 /// Objects of the file.
 const CATALOG: Ref = Ref::new(1);
 const PAGES: Ref = Ref::new(2);
@@ -142,6 +144,17 @@ fn write(content: &mut Content, shape: &Shape, letters: &mut [Letters; 2], opaci
             fill(content, *color, *opacity);
             let upper = points.iter().map(|point| (point.0, point.2));
             through(content, upper.chain(points.iter().rev().map(|point| (point.0, point.1))));
+            content.close_path().fill_nonzero();
+        }
+        Shape::Dot { at, radius, color, opacity } => {
+            fill(content, *color, *opacity);
+            let (x, y, r) = (at.0 as f32, at.1 as f32, *radius as f32);
+            let c = r * ROUND;
+            content.move_to(x + r, y);
+            content.cubic_to(x + r, y + c, x + c, y + r, x, y + r);
+            content.cubic_to(x - c, y + r, x - r, y + c, x - r, y);
+            content.cubic_to(x - r, y - c, x - c, y - r, x, y - r);
+            content.cubic_to(x + c, y - r, x + r, y - c, x + r, y);
             content.close_path().fill_nonzero();
         }
         Shape::Tip { .. } => {}

@@ -1,4 +1,4 @@
-//! The vocabulary of the pictures: a sheet with title and footer, panels with axes, lines, bands, bars and text.
+//! The vocabulary of the pictures: a sheet with title and footer, panels with axes, lines, bands, bars, dots and text.
 //!
 //! A sheet keeps what is drawn as shapes, which [`super::crisp`], [`super::svg`] and [`super::pdf`] turn into files, so that
 //! a picture is the same in each of them. All lengths are canvas pixels.
@@ -122,6 +122,17 @@ pub enum Shape {
         /// From 0 to 1.
         opacity: f64,
     },
+    /// A filled circle.
+    Dot {
+        /// Its centre.
+        at: (i32, i32),
+        /// Its radius.
+        radius: i32,
+        /// Its colour.
+        color: RGBColor,
+        /// From 0 to 1.
+        opacity: f64,
+    },
     /// What a reader who points at a rectangle is told; nothing on paper.
     Tip {
         /// Where.
@@ -224,6 +235,11 @@ impl Sheet {
         self.draw(Shape::Block { rect, color, opacity });
     }
 
+    /// Fills a circle.
+    pub fn dot(&mut self, at: (i32, i32), radius: i32, color: RGBColor, opacity: f64) {
+        self.draw(Shape::Dot { at, radius, color, opacity });
+    }
+
     /// Tells a reader who points at a rectangle something.
     pub fn tip(&mut self, rect: Rect, text: String) {
         self.draw(Shape::Tip { rect, text });
@@ -254,6 +270,7 @@ impl Sheet {
             match *look {
                 Sample::Line(look, width) => self.line(&[(x, y), (x + sample, y)], look.color, width, look.dashes),
                 Sample::Band(color) => self.block(Rect { x0: x, y0: y - 22, x1: x + sample, y1: y + 22 }, color, 0.25),
+                Sample::Dot(color) => self.dot((x + sample - 20, y), 17, color, 1.0),
             }
             self.text(text, (x + sample + 20, y), TEXT, INK, false, Anchor::Left);
             x += width(text);
@@ -268,6 +285,8 @@ pub enum Sample {
     Line(Look, u32),
     /// A light area.
     Band(RGBColor),
+    /// A dot.
+    Dot(RGBColor),
 }
 
 /// A plotting area with its axes.
@@ -425,4 +444,19 @@ fn wrapped(text: &str, size: i32, bold: bool, width: i32, most: usize) -> Vec<St
         }
     }
     lines.into_iter().map(|line| fitted(&line, size, bold, width)).collect()
+}
+
+/// Rooms for some panels in some columns, from left to right and downwards, with room for a heading above each.
+pub fn grid(room: Rect, count: usize, columns: i32) -> Vec<Rect> {
+    let columns = columns.clamp(1, count.max(1) as i32);
+    let rows = (count as i32 + columns - 1) / columns;
+    let (gap_x, gap_y) = (110, 120);
+    let width = (room.x1 - room.x0 - gap_x * (columns - 1)) / columns;
+    let height = (room.y1 - room.y0 - gap_y * rows) / rows.max(1);
+    let place = |place: i32| {
+        let x0 = room.x0 + place % columns * (width + gap_x);
+        let y0 = room.y0 + gap_y + place / columns * (height + gap_y);
+        Rect { x0, y0, x1: x0 + width, y1: y0 + height }
+    };
+    (0..count as i32).map(place).collect()
 }

@@ -129,6 +129,10 @@ fn write(out: &mut String, shape: &Shape, paint: &dyn Fn(&str, RGBColor) -> Stri
             let around: Vec<(i32, i32)> = upper.chain(lower).collect();
             writeln!(out, "<path d=\"{}z\"{}{}/>", path(&around), paint("fill", *color), faint(*opacity))
         }
+        Shape::Dot { at, radius, color, opacity } => {
+            let (fill, faint) = (paint("fill", *color), faint(*opacity));
+            writeln!(out, "<circle cx=\"{}\" cy=\"{}\" r=\"{radius}\"{fill}{faint}/>", at.0, at.1)
+        }
         Shape::Tip { .. } => Ok(()),
     };
 }
