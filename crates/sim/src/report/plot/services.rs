@@ -1,5 +1,7 @@
 //! Which services lose replicas, and how much: a row per service, strategies together.
 
+use std::collections::BTreeMap;
+
 use super::axis::Axis;
 use super::colors::{INK, look};
 use super::sheet::{NOTE, Panel, Rect, Sample, Sheet, TEXT, fitted};
@@ -14,11 +16,11 @@ const MOST: usize = 12;
 /// Radius of a dot.
 const DOT: i32 = 17;
 
-/// What a service loses under each strategy.
+/// What a service loses under each strategy that is shown.
 struct Line<'a> {
     name: &'a str,
-    /// Index of the strategy, and replica-seconds over the replications.
-    lost: Vec<(usize, Summary)>,
+    /// Replica-seconds over the replications, in the order of the strategies.
+    lost: Vec<Summary>,
 }
 
 /// Whether services differ in what they lose.
@@ -29,31 +31,27 @@ pub fn is_worth_it(results: &Results) -> bool {
 
 /// The most that a service loses under any strategy.
 fn most(line: &Line) -> f64 {
-    line.lost.iter().filter_map(|lost| lost.1.mean).fold(0.0, f64::max)
+    line.lost.iter().filter_map(|lost| lost.mean).fold(0.0, f64::max)
 }
 
 /// Services that lose anything, those that lose most first.
 fn lines(results: &Results) -> Vec<Line<'_>> {
     let mut values: Vec<(&str, Vec<Vec<f64>>)> = Vec::new();
-    let mut places = std::collections::BTreeMap::new();
-    let strategies = together(results).count();
-    for (index, strategy) in together(results) {
-        for run in results.services.iter().filter(|run| run.strategy == *strategy) {
+    let mut places = BTreeMap::new();
+    let strategies: Vec<&String> = together(results).map(|(_, name)| name).collect();
+    for (at, strategy) in strategies.iter().enumerate() {
+        for run in results.services.iter().filter(|run| run.strategy == **strategy) {
             for row in &run.items {
                 let place = *places.entry(row.service.as_str()).or_insert_with(|| {
-                    values.push((&row.service, vec![Vec::new(); strategies]));
+                    values.push((&row.service, vec![Vec::new(); strategies.len()]));
                     values.len() - 1
                 });
-                values[place].1[index].push(row.lost_s);
+                values[place].1[at].push(row.lost_s);
             }
         }
     }
-    let summary = |(index, values): (usize, Vec<f64>)| (index, Summary::of(values));
-    let mut lines: Vec<Line> = values
-        .into_iter()
-        .map(|(name, lost)| Line { name, lost: lost.into_iter().enumerate().map(summary).collect() })
-        .filter(|line| most(line) > 0.0)
-        .collect();
+    let line = |(name, lost): (_, Vec<Vec<f64>>)| Line { name, lost: lost.into_iter().map(Summary::of).collect() };
+    let mut lines: Vec<Line> = values.into_iter().map(line).filter(|line| most(line) > 0.0).collect();
     lines.sort_by(|one, two| most(two).total_cmp(&most(one)));
     lines
 }
@@ -76,18 +74,18 @@ pub fn draw(results: &Results, sheet: &mut Sheet) {
         .collect();
     sheet.legend(&legend, room.x1, 280);
     let head = if sheet.is_narrow() { 40 + 66 * legend.len().div_ceil(2) as i32 } else { 110 };
-    let high = |line: &Line| line.lost.iter().filter_map(|lost| lost.1.ci_high.or(lost.1.mean)).fold(0.0, f64::max);
+    let high = |line: &Line| line.lost.iter().filter_map(|lost| lost.ci_high.or(lost.mean)).fold(0.0, f64::max);
     let x = Axis::from_zero(shown.iter().map(high).fold(0.0, f64::max) * 1.02, 6, "replica-seconds lost");
     let width = if sheet.is_narrow() { 500 } else { 800 };
     let names = shown.iter().rev().map(|line| fitted(&outside::shown(line.name), TEXT, false, width));
     let panel = Panel::within(Rect { y0: room.y0 + head, ..room }, x, Axis::named(names, ""));
     panel.axes(sheet);
-    let strategies = together(results).count();
+    let strategies: Vec<(usize, &String)> = together(results).collect();
     for (place, line) in shown.iter().rev().enumerate() {
-        for (index, lost) in &line.lost {
+        for ((at, (index, strategy)), lost) in strategies.iter().enumerate().zip(&line.lost) {
             let Some(mean) = lost.mean else { continue };
             // The first strategy above the others.
-            let share = (*index as f64 + 0.5) / strategies as f64;
+            let share = (at as f64 + 0.5) / strategies.len() as f64;
             let height = place as f64 + 0.88 - 0.76 * share;
             let ((x, y), color) = (panel.at(mean, height), look(*index).color);
             if let (Some(low), Some(high)) = (lost.ci_low, lost.ci_high) {
@@ -96,7 +94,6 @@ pub fn draw(results: &Results, sheet: &mut Sheet) {
             }
             sheet.line(&[(panel.rect.x0, y), (x, y)], color, 2, &[4, 10]);
             sheet.dot((x, y), DOT, color, 1.0);
-            let strategy = &results.manifest.strategies[*index];
             let value = text::plus_minus(mean, lost.half_width());
             let rect = Rect { x0: x - 30, y0: y - NOTE / 2, x1: x + 30, y1: y + NOTE / 2 };
             sheet.tip(rect, format!("{} under {strategy}: {value} replica-seconds lost", line.name));
@@ -112,21 +109,12 @@ pub fn draw(results: &Results, sheet: &mut Sheet) {
 /// What came out, in one line.
 fn title(results: &Results, lines: &[Line]) -> String {
     let worst = &lines[0];
-    let under = worst.lost.iter().filter(|lost| lost.1.mean == Some(most(worst))).map(|lost| lost.0).next();
-    let strategy = under.map_or("", |index| results.manifest.strategies[index].as_str());
+    // The strategy under which the first service loses most.
+    let at = worst.lost.iter().position(|lost| lost.mean == Some(most(worst))).unwrap_or(0);
+    let strategy = together(results).nth(at).map_or("", |(_, name)| name.as_str());
     let under = if results.manifest.strategies.len() > 1 { format!(" under {strategy}") } else { String::new() };
-    let all: f64 = lines
-        .iter()
-        .flat_map(|line| &line.lost)
-        .filter(|lost| Some(lost.0) == worst_index(worst))
-        .filter_map(|lost| lost.1.mean)
-        .sum();
+    let all: f64 = lines.iter().filter_map(|line| line.lost[at].mean).sum();
     let share = text::short((100.0 * most(worst) / all).round());
     let lost = text::short(most(worst));
     outside::shown(&format!("{} loses most{under}: {lost} replica-seconds, {share} % of what all lose", worst.name))
-}
-
-/// The strategy under which a service loses most.
-fn worst_index(line: &Line) -> Option<usize> {
-    line.lost.iter().find(|lost| lost.1.mean == Some(most(line))).map(|lost| lost.0)
 }
