@@ -10,6 +10,8 @@ use crate::stats;
 
 /// Fewer times are no distribution.
 const TIMES: usize = 5;
+/// Strategies whose times differ by a smaller factor are not told apart in the title.
+const ALIKE: f64 = 1.1;
 
 /// Whether services lost replicas with machines often enough, and not each time for as long.
 pub fn is_worth_it(results: &Results) -> bool {
@@ -52,15 +54,16 @@ fn title(curves: &[Curve]) -> String {
     let all: Vec<(&str, f64)> = curves.iter().filter_map(|curve| Some((curve.name, slow(curve)?))).collect();
     let best = all.iter().min_by(|one, two| one.1.total_cmp(&two.1));
     let worst = all.iter().rev().max_by(|one, two| one.1.total_cmp(&two.1));
+    let seconds = |time: f64| text::short((time * 10.0).round() / 10.0);
     outside::shown(&match (best, worst) {
-        (Some(best), Some(worst)) if best.1 < worst.1 => format!(
+        (Some(best), Some(worst)) if ALIKE * best.1 < worst.1 => format!(
             "In nine of ten cases a service is whole again within {} s under {}, {} s under {}",
-            text::short(best.1),
+            seconds(best.1),
             best.0,
-            text::short(worst.1),
+            seconds(worst.1),
             worst.0
         ),
-        (Some(best), _) => format!("In nine of ten cases a service is whole again within {} s", text::short(best.1)),
+        (_, Some(worst)) => format!("In nine of ten cases a service is whole again within {} s", seconds(worst.1)),
         _ => String::new(),
     })
 }

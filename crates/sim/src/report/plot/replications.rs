@@ -25,7 +25,7 @@ pub fn is_worth_it(results: &Results) -> bool {
 pub fn draw(results: &Results, sheet: &mut Sheet) {
     let n = results.manifest.replications;
     let subtitle = format!(
-        "Each dot is one of {n} replications, the upright line their mean; metrics that vary most first{}",
+        "Each dot is one of {n} replications (n: those with a value), the line their mean; metrics that vary most first{}",
         others(results, apart(results).count())
     );
     let shown = shown(results);
@@ -78,7 +78,13 @@ fn panel(results: &Results, sheet: &mut Sheet, metric: &str, room: Rect) {
     let pad = (high - low) * 0.06;
     let (low, high) = ((low - pad) / factor, (high + pad) / factor);
     let low = if (0.0..0.4 * high).contains(&low.max(0.0)) { 0.0 } else { low };
-    let names = rows.iter().rev().map(|row| fitted(&outside::shown(row.1), NOTE, false, 420));
+    // A mean of few values is another thing than one of all.
+    let all = results.manifest.replications as usize;
+    let name = |(_, name, values): &(usize, &String, Vec<f64>)| match values.len() {
+        n if n < all => format!("{} (n = {n})", fitted(&outside::shown(name), NOTE, false, 420)),
+        _ => fitted(&outside::shown(name), NOTE, false, 420),
+    };
+    let names = rows.iter().rev().map(name);
     let panel = Panel::within(room, Axis::linear(low, high, 4, ""), Axis::named(names, ""));
     panel.axes(sheet);
     for (place, (index, name, values)) in rows.iter().rev().enumerate() {

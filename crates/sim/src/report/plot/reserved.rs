@@ -62,7 +62,7 @@ pub fn draw(results: &Results, sheet: &mut Sheet) {
     for ((index, strategy), room) in strategies.into_iter().zip(panels) {
         let title = if room.x0 == left { "reserved (%)" } else { "" };
         // Words stand above the fullest nodes.
-        let y = Axis::linear(0.0, high * 1.15, 4, title);
+        let y = Axis::linear(0.0, high * 1.15, 6, title);
         let each = (room.x1 - room.x0 - 250) / groups.len() as i32;
         let names: Vec<String> = match groups.len() {
             1 => vec!["CPU".into(), "memory".into()],
@@ -129,7 +129,10 @@ fn strip(
         let (x, y) = panel.at(middle, mean);
         sheet.line(&[(x - reach, y), (x + reach, y)], INK, 5, &[]);
         let most = shares.iter().copied().fold(0.0, f64::max);
-        let words = format!("{} %, most {} %", text::short(mean.round()), text::short(most.round()));
+        let words = match nodes.len() {
+            1 => format!("{} %", text::short(mean.round())),
+            _ => format!("{} %, most {} %", text::short(mean.round()), text::short(most.round())),
+        };
         let top = panel.at(middle, most).1;
         let fits = crisp::text_width(&words, f64::from(NOTE), false) <= 2 * reach;
         if fits && panel.rect.y1 - panel.rect.y0 > 10 * NOTE {
