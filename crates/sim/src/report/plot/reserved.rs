@@ -14,6 +14,8 @@ use crate::stats;
 const GROUPS: usize = 8;
 /// Fewer nodes are told by their names, in the table of nodes.
 const NODES: usize = 3;
+/// More nodes have small dots.
+const SMALL: usize = 200;
 /// Panels of one column at most.
 const NARROW: usize = 6;
 
@@ -44,7 +46,7 @@ pub fn draw(results: &Results, sheet: &mut Sheet) {
     let strategies: Vec<(usize, &String)> = apart(results).take(most).collect();
     let count = strategies.len();
     let subtitle = format!(
-        "Reserved at the end{which}: a dot per node, coloured for CPU and grey for memory; line: mean{}",
+        "Reserved at the end{which}: a dot per node (many: bars as wide as their number), CPU coloured, memory grey; line: mean{}",
         others(results, count)
     );
     let room = sheet.frame(&title(results), &subtitle, &footer(results));
@@ -93,7 +95,7 @@ pub fn draw(results: &Results, sheet: &mut Sheet) {
     }
 }
 
-/// Dots of equal height stand side by side, as many as there are nodes with that share.
+/// Dots of about equal height stand side by side.
 fn strip(
     sheet: &mut Sheet,
     panel: &Panel,
@@ -104,25 +106,33 @@ fn strip(
 ) {
     let middle = (from + to) / 2.0;
     let reach = ((panel.at(to, 0.0).0 - panel.at(from, 0.0).0) * 2 / 5).max(1);
-    let radius = if nodes.len() > 200 { 7 } else { 14 };
+    let radius = if nodes.len() > SMALL { 7 } else { 14 };
     let (step, mut sorted) = (2 * radius - 2, nodes.to_vec());
     sorted.sort_by(|one, two| one.1.total_cmp(&two.1));
-    let mut at = 0;
-    while at < sorted.len() {
-        let y = panel.at(middle, sorted[at].1).1;
-        let row = sorted[at..].iter().take_while(|node| y - panel.at(middle, node.1).1 < 2 * radius - 2).count();
-        let wide = (row as i32 - 1).min(2 * reach / step);
-        for dot in 0..=wide {
-            let x = panel.at(middle, 0.0).0 - wide * step / 2 + dot * step;
-            sheet.dot((x, y), radius, color, 0.75);
+    let mut rows: Vec<(i32, &[(&str, f64)])> = Vec::new();
+    let mut rest = sorted.as_slice();
+    while let Some(first) = rest.first() {
+        let y = panel.at(middle, first.1).1;
+        let count = rest.iter().take_while(|node| y - panel.at(middle, node.1).1 < step).count();
+        rows.push((y, &rest[..count]));
+        rest = &rest[count..];
+    }
+    let x = panel.at(middle, 0.0).0;
+    let most = rows.iter().map(|row| row.1.len()).max().unwrap_or(0) as i32;
+    // Where dots find no room side by side, bars are as wide as the number of nodes.
+    let are_bars = most * step > 2 * reach;
+    for (y, row) in rows {
+        let count = row.len() as i32;
+        let half = if are_bars { (reach * count / most).max(2) } else { (count - 1) * step / 2 + radius };
+        let rect = Rect { x0: x - half, y0: y - radius + 1, x1: x + half, y1: y + radius - 1 };
+        if are_bars {
+            sheet.block(rect, color, 0.75);
+        } else {
+            (0..count).for_each(|dot| sheet.dot((rect.x0 + radius + dot * step, y), radius, color, 0.75));
         }
-        let named: Vec<String> = sorted[at..at + row].iter().take(8).map(|node| outside::shown(node.0)).collect();
-        let more = if row > 8 { format!(" and {} more", row - 8) } else { String::new() };
-        let x = panel.at(middle, 0.0).0;
-        let rect =
-            Rect { x0: x - wide * step / 2 - radius, y0: y - radius, x1: x + wide * step / 2 + radius, y1: y + radius };
-        sheet.tip(rect, format!("{what} {} %: {}{more}", text::short(sorted[at].1), named.join(", ")));
-        at += row;
+        let named: Vec<String> = row.iter().take(8).map(|node| outside::shown(node.0)).collect();
+        let more = if row.len() > 8 { format!(" and {} more", row.len() - 8) } else { String::new() };
+        sheet.tip(rect, format!("{what} {} %: {}{more}", text::short(row[0].1), named.join(", ")));
     }
     let shares: Vec<f64> = nodes.iter().map(|node| node.1).collect();
     if let Some(mean) = stats::mean(&shares) {
