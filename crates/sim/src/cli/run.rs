@@ -14,9 +14,9 @@ use crate::outside;
 use crate::report::compare;
 use crate::report::expect::{Ruling, Verdict, verdicts};
 use crate::report::manifest::{Kept, Manifest};
+use crate::report::plot::Kind;
 use crate::report::results::{Idle, OfRun, Results};
 use crate::report::verdict::{self, Answer};
-use crate::report::plot::Kind;
 use crate::report::{self, folder};
 use crate::scenario::{self, Scenario};
 

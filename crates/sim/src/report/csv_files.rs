@@ -135,6 +135,11 @@ pub(super) fn services(results: &Results) -> Table {
     table(&results.services)
 }
 
+/// What `racks.csv` holds.
+pub(super) fn racks(results: &Results) -> Table {
+    table(&results.racks())
+}
+
 /// What `nodes.csv` holds.
 pub(super) fn nodes(results: &Results) -> Table {
     table(&results.nodes)

@@ -10,7 +10,7 @@ use plotters::style::RGBColor;
 use pulldown_cmark::{CowStr, Event, Options, Parser, Tag, TagEnd};
 
 use super::csv_files::{self, Table};
-use super::expect::verdicts;
+use super::expect::{Ruling, verdicts};
 use super::page::{self, Part};
 use super::plot::Picture;
 use super::plot::svg::escaped;
@@ -34,6 +34,7 @@ pub fn page(results: &Results, metrics: &[Metric], pictures: &[&Picture]) -> Str
     let manifest = &results.manifest;
     let title = if manifest.title.is_empty() { &manifest.name } else { &manifest.title };
     let figures: String = pictures.iter().map(|picture| figure(results, picture)).collect();
+    let racks = rows("Racks", "racks.csv", "down_s", &csv_files::racks(results), results);
     let services = rows("Services", "services.csv", "lost_s", &csv_files::services(results), results);
     let nodes = rows("Nodes", "nodes.csv", "down_s", &csv_files::nodes(results), results);
     let mut sections = Sections::default();
@@ -54,6 +55,7 @@ pub fn page(results: &Results, metrics: &[Metric], pictures: &[&Picture]) -> Str
         });
     }
     sections.add(&mut |out| out.push_str(&services));
+    sections.add(&mut |out| out.push_str(&racks));
     sections.add(&mut |out| out.push_str(&nodes));
     sections.add(&mut |out| out.push_str(&comparison));
     let Sections { verdict, story, body, later, links } = sections;
@@ -92,7 +94,8 @@ impl Sections {
     fn verdict(&mut self, results: &Results, words: &str) {
         let manifest = &results.manifest;
         let verdicts = verdicts(&manifest.expect, &manifest.strategies, &results.runs);
-        let held = verdicts.iter().filter(|verdict| verdict.held).count();
+        let came_to = |ruling: Ruling| verdicts.iter().filter(|verdict| verdict.ruling == ruling).count();
+        let (held, undecided) = (came_to(Ruling::Held), came_to(Ruling::Undecided));
         let class = match verdicts.len() {
             0 => "",
             all if held == all => " held",
@@ -101,8 +104,9 @@ impl Sections {
         let (title, finding) = words.split_once("</h1>").unwrap_or(("", words));
         let _ = write!(self.verdict, "{title}</h1>\n<div class=\"verdict{class}\">\n{}", finding.trim_start());
         if !verdicts.is_empty() {
-            let missed = verdicts.len() - held;
+            let missed = came_to(Ruling::Missed);
             let count = match missed {
+                0 if undecided > 0 => format!("? {undecided} of {} expectations are not decided.", verdicts.len()),
                 0 => format!("✓ All {} expectations held.", verdicts.len()),
                 _ => format!("✗ {missed} of {} expectations did not hold.", verdicts.len()),
             };

@@ -1,4 +1,4 @@
-//! How full nodes are at the end: a dot per node for its CPUs and one for its memory, by pool, a panel per strategy.
+//! How full nodes are at the end: a dot per node for its CPUs and one for its memory, by rack or pool, a panel per strategy.
 
 use super::axis::Axis;
 use super::colors::{GREY, INK, look};
@@ -30,7 +30,7 @@ pub fn is_worth_it(results: &Results) -> bool {
 
 /// What nodes are told apart by.
 fn group(node: &NodeRow) -> &str {
-    &node.pool
+    if node.rack.is_empty() { &node.pool } else { &node.rack }
 }
 
 /// A panel for each strategy with the nodes of replication 1.
