@@ -68,6 +68,8 @@ pub struct Observer {
     // Counts of now.
     running: u64,
     believed: u64,
+    /// Whether a count of the series may be another than when it was told last.
+    is_stirred: bool,
     /// Services that have not exactly as many running tasks as they want.
     unsettled: u64,
     // Counts since the last scripted event, as times from it.
@@ -385,6 +387,7 @@ impl Observer {
             stalled: false,
             running: 0,
             believed: 0,
+            is_stirred: false,
             unsettled: 0,
             since_script: SinceScript { at: last_script, ..SinceScript::default() },
             last_deploy,
@@ -464,6 +467,9 @@ impl Observer {
             Fact::JobAbandoned(job) => self.jobs.abandoned(now, *job),
             // Nothing is counted of it.
             _ => return,
+        }
+        if !std::mem::take(&mut self.is_stirred) {
+            return;
         }
         let Observer { series, window, running, believed, .. } = self;
         series.set(now, [window.wanted.value, *running, *believed, window.pending.value, window.down.value]);
@@ -924,6 +930,7 @@ impl Observer {
 
     /// A machine loses or gets power.
     fn power(&mut self, now: Time, row: usize, up: bool) {
+        self.is_stirred = true;
         let node = &mut self.nodes[row];
         // A machine that is not in the cluster may fail unnoticed.
         if !up && !node.there || std::mem::replace(&mut node.up, up) == up {
@@ -1086,6 +1093,7 @@ impl Observer {
         let error = record.error;
         change(record);
         let after = counts(record);
+        self.is_stirred |= before != after;
         if (before.1, error) != (after.1, record.error) && (before.1 || after.1) {
             let service = slots[record.slot as usize].service;
             for (waits, row, more) in [(before.1, error, false), (after.1, record.error, true)] {
@@ -1132,6 +1140,7 @@ impl Observer {
     /// Changes a service's counts, and all that follows.
     fn change(&mut self, now: Time, service: usize, change: impl FnOnce(&mut Service)) {
         self.note_settled(now);
+        self.is_stirred = true;
         let owner = &mut self.services[service];
         let before = (owner.wants(), owner.missing(), owner.wants() == owner.running);
         change(owner);

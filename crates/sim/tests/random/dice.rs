@@ -147,7 +147,11 @@ impl Dice {
             }
             7 => {
                 let shape = if self.is_edge() { *self.pick(&[1.1, 100.0]) } else { 1.1 + shape };
-                let key = *self.pick(&["scale", "mean"]);
+                // Half of the times are shorter than a sixth of the mean where the shape is least.
+                let (key, low) = match low.saturating_mul(6) {
+                    higher if higher <= high && self.chance(0.5) => ("mean", higher),
+                    _ => ("scale", low),
+                };
                 one("pareto", Table::default().with("shape", shape).with(key, span(self, low, high)))
             }
             8 => {

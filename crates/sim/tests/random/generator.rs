@@ -441,7 +441,11 @@ impl Writer {
                 2 => bounds = bounds.with("min", low).with("max", low + 10.0),
                 _ => bounds = bounds.with("theory", low).with("within", self.dice.fraction()),
             }
-            self.maybe_word(&mut bounds, "statistic", &["mean", "sd", "variance", "p1", "p50", "p99.9"]);
+            if !bounds.has("theory") && self.dice.count(0..=2) == 0 {
+                bounds.set("in", self.dice.fraction().max(0.001));
+            } else {
+                self.maybe_word(&mut bounds, "statistic", &["mean", "sd", "variance", "p1", "p50", "p99.9"]);
+            }
             match self.dice.count(0..=2) {
                 0 => expect.set(metric.name, bounds),
                 1 => {

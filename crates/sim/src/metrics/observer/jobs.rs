@@ -197,8 +197,10 @@ impl Jobs {
 
     /// It went away before it ran. That its service is removed is no end of its own.
     pub fn abandoned(&mut self, now: Time, job: JobNo) {
+        let arrived = self.rows[job.row()].arrived;
         let window = self.leave(now, job, Fate::Abandoned);
-        window.abandoned += 1;
+        // Of those that came in the warm-up nobody counts how many there were.
+        window.abandoned += u64::from(arrived >= window.since);
     }
 
     pub fn done(&mut self, now: Time, job: JobNo) {

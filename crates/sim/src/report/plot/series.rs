@@ -13,6 +13,29 @@ use crate::report::text;
 
 const DESIRED: Look = Look { color: INK, dashes: &[26, 14] };
 
+/// What came out: the fewest tasks that ran at any instant once all had run, in any replication.
+fn at_worst(results: &Results) -> Option<String> {
+    let least = |strategy: &str| results.summary_of("running_min", strategy)?.summary.min;
+    let strategies = results.manifest.strategies.iter();
+    let mut all: Vec<(f64, &str)> =
+        strategies.filter_map(|strategy| Some((least(strategy)?, strategy.as_str()))).collect();
+    if all.len() < results.manifest.strategies.len() {
+        return None;
+    }
+    let wanted = results.series.iter().map(|row| row.desired.most).max()?;
+    let said =
+        |(least, strategy): &(f64, &str)| format!("{} ({})", text::short(*least), fitted(strategy, TEXT, true, 400));
+    all.sort_by(|one, other| one.0.total_cmp(&other.0));
+    let numbers = match &all[..] {
+        [(least, _)] => text::short(*least),
+        [first, .., last] if first.0 == last.0 => text::short(first.0),
+        [first, second] => format!("{} or {}", said(first), said(second)),
+        [first, .., last] => format!("{} to {}", said(first), said(last)),
+        [] => return None,
+    };
+    Some(format!("At worst {numbers} of {wanted} tasks run"))
+}
+
 /// Running tasks against desired ones, a panel per strategy.
 pub fn running(results: &Results, sheet: &mut Sheet) {
     let many = results.manifest.replications > 1;
@@ -22,7 +45,9 @@ pub fn running(results: &Results, sheet: &mut Sheet) {
         false => "Running tasks in each interval: mean over time",
     };
     let subtitle = format!("{subtitle}{}", others(results, panels.len()));
-    let room = sheet.frame(&title(results), &subtitle, &footer(results));
+    let finding = at_worst(results);
+    let subtitle = if finding.is_some() { format!("{}. {subtitle}", title(results)) } else { subtitle };
+    let room = sheet.frame(&finding.unwrap_or_else(|| title(results)), &subtitle, &footer(results));
     let mut legend = vec![("desired".into(), Sample::Line(DESIRED, 5))];
     if many {
         legend.push(("mean".into(), Sample::Line(Look { color: GREY, dashes: &[] }, 9)));
