@@ -75,7 +75,7 @@ fn answer(results: &Results, strategy: &str) -> Option<Answer> {
         (0, count) => format!("Not safe in any of {count} runs: {}.", troubles.join(", ")),
         (safe, count) if safe == count => {
             let least = stats::least_share(count as u64, safe as u64);
-            format!("Safe in all of {count} runs (so in at least {} % of all, with 95 % confidence).", percent(least))
+            format!("Safe in all {count} runs (so in at least {} % of all, with 95 % confidence).", percent(least))
         }
         (safe, count) => format!("Not safe in {} of {count} runs: {}.", count - safe, troubles.join(", ")),
     };
@@ -140,7 +140,8 @@ fn hurt(services: &BTreeMap<u32, &[ServiceRow]>, lines: &mut Vec<String>) -> BTr
             format!("{name} was below half of its {wanted}, or its quorum, for {span} {often}{lost}.")
         } else {
             let often = often(hurt.lost.len(), runs);
-            format!("{name} missed up to {missing} of {} {often}{lost}.", hurt.wanted)
+            let missing = if missing == 0 { "some".into() } else { format!("up to {missing}") };
+            format!("{name} missed {missing} of {} {often}{lost}.", hurt.wanted)
         });
     }
     if all.len() > TOLD {

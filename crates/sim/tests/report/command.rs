@@ -153,7 +153,7 @@ fn complaints_about_all_files_come_together_and_nothing_is_written() {
 #[test]
 fn two_scenarios_do_not_share_a_folder() {
     let place = Place::new("twins");
-    let file = place.scenario("twin", "");
+    let file = place.scenario("twin", "running_final = { min = 0 }");
     let said = run_it(&[&file, &file, "--out", &place.path("results")]);
     assert_eq!(said.end, End::WrongInput);
     assert!(said.err.contains("would go to the same folder 'twin'"), "{}", said.err);
