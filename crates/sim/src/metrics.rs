@@ -260,6 +260,17 @@ pub struct ServiceRow {
     pub below_quorum_s: f64,
     /// Seconds in which it wants running tasks and has none.
     pub stood_still_s: f64,
+    /// Running tasks at the end.
+    pub running_final: u64,
+    /// Replica-seconds in which a task was missing that it had had before, and the most that were: unlike `lost_s` without
+    /// what starts when it is created or grows. Jobs fall from nothing.
+    pub fell_s: f64,
+    /// See there.
+    pub fell_max: u64,
+    /// Seconds in which fewer of these ran than its quorum, or than half.
+    pub short_s: f64,
+    /// Seconds in which none of these ran.
+    pub down_s: f64,
 }
 
 /// What is counted of a class of arrivals, an `[[arrivals]]` table.
@@ -331,6 +342,11 @@ pub const SERVICE_METRICS: &[ServiceMetric] = &[
     ("moves", "tasks", |row| Some(row.moves as f64)),
     ("below_quorum_s", "s", |row| Some(row.below_quorum_s)),
     ("stood_still_s", "s", |row| Some(row.stood_still_s)),
+    ("running_final", "tasks", |row| Some(row.running_final as f64)),
+    ("fell_s", "s", |row| Some(row.fell_s)),
+    ("fell_max", "tasks", |row| Some(row.fell_max as f64)),
+    ("short_s", "s", |row| Some(row.short_s)),
+    ("down_s", "s", |row| Some(row.down_s)),
 ];
 
 /// A step of a rolling update or rollback, as Docker's `UpdateStatus` tells it.

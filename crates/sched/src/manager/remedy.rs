@@ -72,7 +72,7 @@ pub struct Tried {
 /// So long a copy is tried.
 const PATIENCE: Span = Span::from_secs(3600);
 /// So long after the task has its place, for others that wait.
-const AFTERMATH: Span = Span::from_secs(10);
+const AFTERMATH: Span = Span::from_secs(600);
 /// So many steps at most.
 const STEPS: usize = 1_000;
 
@@ -114,12 +114,16 @@ impl Manager {
         settled.obey();
         let Some(decision) = settled.manager.would_decide(task) else { return Vec::new() };
         let mut tried = Vec::new();
+        let mut for_all = Vec::new();
         for remedy in self.ideas(&decision, service) {
             // Others that wait may take the room first: then there must be enough for all of them.
-            let for_all = self.for_all(&remedy);
-            let outcome = self.try_out(now, task, remedy);
-            tried.extend(outcome.or_else(|| self.try_out(now, task, for_all?)));
+            let larger = self.for_all(&remedy);
+            match self.try_out(now, task, remedy) {
+                Some(outcome) => tried.push(outcome),
+                None => for_all.extend(larger),
+            }
         }
+        tried.extend(for_all.into_iter().filter_map(|remedy| self.try_out(now, task, remedy)));
         tried
     }
 
@@ -497,7 +501,7 @@ impl fmt::Display for Words<'_> {
             }
             Remedy::Unpublish(port) => write!(f, "do not publish host port {}", why::port_name(*port)),
             Remedy::AnyPlatform => write!(f, "an image for the platform of the nodes"),
-            Remedy::Return(node) => write!(f, "{} is back", name(*node)),
+            Remedy::Return(node) => write!(f, "bring {} back", name(*node)),
             Remedy::AddNode(like) => write!(f, "one node more, like {}", name(*like)),
         }
     }

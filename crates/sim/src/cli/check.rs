@@ -144,10 +144,12 @@ fn in_junit(all: &[Done]) -> String {
             case.set_classname(name.clone());
             suite.add_test_case(case);
         }
-        for why in &done.broken {
+        let idle = done.idle.iter().map(|idle| format!("nothing ever ran under {}: {}", idle.strategy, idle.why));
+        for why in done.broken.iter().cloned().chain(idle) {
+            let why = &why;
             let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
             status.set_type("aborted").set_message(outside::shown(why).to_string());
-            let mut case = TestCase::new("every run comes to its end", status);
+            let mut case = TestCase::new("every run runs something and comes to its end", status);
             case.set_classname(name.clone());
             suite.add_test_case(case);
         }

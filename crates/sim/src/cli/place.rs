@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use comfy_table::{CellAlignment, ContentArrangement, Table};
-use sched::{TaskState, Time};
+use sched::{DesiredState, TaskState, Time};
 use serde_json::{Value, json};
 
 use super::run::Shared;
@@ -92,11 +92,16 @@ fn place(args: &Args) -> Result<String, String> {
     })
 }
 
+/// Whether a task is wanted and has not ended.
+fn counts(task: &sched::Task) -> bool {
+    task.state <= TaskState::Running && task.desired <= DesiredState::Complete
+}
+
 fn look(run: &Simulation, node: Node, by: &str) -> Place {
     let cluster = run.cluster();
     let (mut reserved, mut tasks, mut services) = ((0i64, 0i64), 0, BTreeMap::new());
     for task in run.tasks_on(&node.spec.id) {
-        let Some(record) = cluster.task(task.id).filter(|task| task.state <= TaskState::Running) else { continue };
+        let Some(record) = cluster.task(task.id).filter(|task| counts(task)) else { continue };
         let wants = &record.spec.task.reservations;
         reserved = (reserved.0.saturating_add(wants.nano_cpus), reserved.1.saturating_add(wants.memory));
         tasks += 1;
@@ -111,7 +116,7 @@ fn look(run: &Simulation, node: Node, by: &str) -> Place {
 fn in_words(args: &Args, run: &Simulation, places: &[Place]) -> String {
     let mut lines = Vec::new();
     let tasks: usize = places.iter().map(|place| place.tasks).sum();
-    let waiting = run.cluster().tasks().filter(|(_, task)| task.found_no_node()).count();
+    let waiting = run.cluster().tasks().filter(|(_, task)| task.node.is_none() && counts(task)).count();
     let at = text::span(run.now().since(Time::ZERO).as_secs_f64());
     let nodes = counted(places.len(), "node", "nodes");
     lines.push(format!("{} on {nodes} at {at}; {waiting} without a node.", counted(tasks, "task", "tasks")));

@@ -69,7 +69,7 @@ pub(super) fn table(done: &Done, console: &mut Console) {
             if manifest.strategies.len() > 2 { "the others" } else { "the other" }
         ));
     }
-    console.say(&format!("{}\n", notes.join("; ")));
+    text::wrapped(&notes.join("; "), 80).iter().for_each(|line| console.say(&format!("{line}\n")));
     for line in verdicts(done, console.color) {
         console.say(&format!("{line}\n"));
     }

@@ -239,7 +239,7 @@ impl Answer<'_> {
             (state, Some(node)) => {
                 let error = task.error.as_ref().map_or(String::new(), |why| format!(", \"{}\"", outside::shown(why)));
                 let state = format!("{state}").to_lowercase();
-                format!("{name} is {state} on {} since {}{error}.", outside::shown(&node), seconds(task.since))
+                format!("{name} is {state} on {}, from {} on{error}.", outside::shown(&node), seconds(task.since))
             }
             (state, None) => format!("{name} is {} without a node.", format!("{state}").to_lowercase()),
         }
@@ -283,11 +283,14 @@ impl Answer<'_> {
         lines.extend(self.refused_table(&decision.standings, all));
         lines.push(String::new());
         if self.remedies.is_empty() {
-            lines.push("No single change would place it; the node in whose way the least stands is".into());
             let least = decision.standings.iter().filter(|standing| !standing.refusals.is_empty());
-            if let Some(least) = least.min_by_key(|standing| standing.refusals.len()) {
-                let reasons: Vec<String> = least.refusals.iter().map(ToString::to_string).collect();
-                lines.push(format!("  {}: {}", self.name(least.node), reasons.join("; ")));
+            match least.min_by_key(|standing| standing.refusals.len()) {
+                Some(least) => {
+                    let reasons: Vec<String> = least.refusals.iter().map(ToString::to_string).collect();
+                    lines.push("No single change would place it. Least is in the way of this node:".into());
+                    lines.push(format!("  {}: {}", self.name(least.node), reasons.join("; ")));
+                }
+                None => lines.push("No single change that was tried would place it.".into()),
             }
             return;
         }
@@ -424,11 +427,11 @@ impl Answer<'_> {
                 format!("it failed {} times there of late, {} times on {other}, the runner-up.", mine.0, theirs.0)
             }
             () if is_by_rank && (mine.0, mine.1) < (theirs.0, theirs.1) => {
-                format!("{} of its tasks are there, {} on {other}, the runner-up.", mine.1, theirs.1)
+                format!("it had {} of the service's tasks, {other}, the runner-up, had {}.", mine.1, theirs.1)
             }
             () if is_by_rank && mine < theirs => {
                 format!(
-                    "{} tasks are there, {} on {other}, the runner-up; of its own service as many.",
+                    "it had {} tasks, {other}, the runner-up, had {}; of its own service as many.",
                     mine.2, theirs.2
                 )
             }

@@ -188,6 +188,9 @@ pub fn finding(results: &Results) -> Option<String> {
     // Beside the best of all stands the baseline; beside that, the second.
     let baseline = results.manifest.strategies.first()?;
     let other = rest.iter().find(|place| place.strategy == *baseline).unwrap_or(&rest[0]);
+    if rest.iter().all(|place| results.shows(LOST, &place.strategy, &best.strategy) == Some(Verdict::Equal)) {
+        return Some(format!("All strategies lose the same: {} replica-seconds.", mean(best)));
+    }
     let mut out = format!(
         "{} loses least: {} replica-seconds, {} loses {}.",
         name(&best.strategy),

@@ -539,6 +539,11 @@ impl Row for ServiceRow {
         "spare_s",
         "below_quorum_s",
         "stood_still_s",
+        "running_final",
+        "fell_s",
+        "fell_max",
+        "short_s",
+        "down_s",
     ];
 
     fn write(&self, cells: &mut Cells) {
@@ -562,6 +567,8 @@ impl Row for ServiceRow {
             .maybe(self.failover_max_s);
         cells.count(self.restarts).count(self.moves).count(self.node_changes).number(self.duplicate_s);
         cells.number(self.spare_s).number(self.below_quorum_s).number(self.stood_still_s);
+        cells.count(self.running_final).number(self.fell_s).count(self.fell_max);
+        cells.number(self.short_s).number(self.down_s);
     }
 
     fn read(cells: &mut Reader) -> Result<Self, String> {
@@ -594,6 +601,11 @@ impl Row for ServiceRow {
             spare_s: cells.number()?,
             below_quorum_s: cells.number()?,
             stood_still_s: cells.number()?,
+            running_final: cells.count()?,
+            fell_s: cells.number()?,
+            fell_max: cells.count()?,
+            short_s: cells.number()?,
+            down_s: cells.number()?,
         })
     }
 }

@@ -26,8 +26,11 @@ pub struct Answer {
     pub lines: Vec<String>,
 }
 
-/// An answer for each strategy. A run is safe if every service that wants tasks kept enough of them running (its quorum, or
-/// half of what it wants), nothing waits for a node at the end, and every update was completed.
+/// A service that is down or short for less than this is not said to be: that a task ended is known a little later.
+const MOMENT_S: f64 = 0.5;
+
+/// An answer for each strategy. A run is safe if every service kept enough of the tasks that it had (its quorum, or half of
+/// them), has all that it wants at the end, nothing waits for a node then, and every update was completed.
 pub fn answers(results: &Results) -> Vec<Answer> {
     results.manifest.strategies.iter().filter_map(|strategy| answer(results, strategy)).collect()
 }
@@ -59,6 +62,7 @@ fn answer(results: &Results, strategy: &str) -> Option<Answer> {
     }
     for (what, tell) in [
         ("services had too few running tasks", &hurt as Tell),
+        ("services have too few tasks at the end", &missing),
         ("tasks wait for a node at the end", &|all, lines| waiting(all, &pending, lines)),
         ("updates were not completed", &|all, lines| ended(all, &updates, lines)),
     ] {
@@ -68,6 +72,7 @@ fn answer(results: &Results, strategy: &str) -> Option<Answer> {
         }
         troubled.extend(more);
     }
+    failures(results, strategy, &mut lines);
     let (count, safe) = (runs.len(), runs.len() - troubled.len());
     let head = match (safe, count) {
         (0, 1) => format!("Not safe in this run: {}.", troubles.join(", ")),
@@ -80,8 +85,13 @@ fn answer(results: &Results, strategy: &str) -> Option<Answer> {
         (safe, count) => format!("Not safe in {} of {count} runs: {}.", count - safe, troubles.join(", ")),
     };
     let head = if all > count { format!("{head} (Of {all} runs only the first is kept in full.)") } else { head };
+    if services.values().flat_map(|rows| rows.iter()).all(|row| row.wanted == 0 && row.time_to_running_max_s.is_none())
+    {
+        let head = "Nothing can be said: no service wanted a task on any node.".to_owned();
+        return Some(Answer { strategy: strategy.into(), runs: count, safe: 0, head, lines: Vec::new() });
+    }
     if lines.is_empty() {
-        lines.push("No service was short of a running task.".into());
+        lines.push("No service lost a running task.".into());
     }
     Some(Answer { strategy: strategy.into(), runs: count, safe, head, lines })
 }
@@ -101,22 +111,22 @@ fn hurt(services: &BTreeMap<u32, &[ServiceRow]>, lines: &mut Vec<String>) -> BTr
     }
     let mut all: BTreeMap<&str, Hurt> = BTreeMap::new();
     for (run, rows) in services {
-        for row in rows.iter().filter(|row| row.lost_s > 0.0 || row.stood_still_s > 0.0 || row.below_quorum_s > 0.0) {
+        for row in rows.iter().filter(|row| row.fell_s > MOMENT_S || row.down_s > MOMENT_S || row.short_s > MOMENT_S) {
             let hurt = all.entry(&row.service).or_default();
-            hurt.wanted = hurt.wanted.max(row.wanted).max(row.missing_max);
-            if row.stood_still_s > 0.0 {
-                hurt.still.push(row.stood_still_s);
+            hurt.wanted = hurt.wanted.max(row.wanted).max(row.fell_max);
+            if row.down_s > MOMENT_S {
+                hurt.still.push(row.down_s);
             }
-            if row.below_quorum_s > row.stood_still_s {
-                hurt.below.push(row.below_quorum_s);
+            if row.short_s > row.down_s + MOMENT_S {
+                hurt.below.push(row.short_s);
             }
-            if row.stood_still_s > 0.0 || row.below_quorum_s > 0.0 {
+            if row.down_s > MOMENT_S || row.short_s > MOMENT_S {
                 troubled.insert(*run);
             }
             hurt.lost.push(row);
         }
     }
-    let lost = |hurt: &Hurt| hurt.lost.iter().map(|row| row.lost_s).sum::<f64>();
+    let lost = |hurt: &Hurt| hurt.lost.iter().map(|row| row.fell_s).sum::<f64>();
     let mut all: Vec<(&str, Hurt)> = all.into_iter().collect();
     all.sort_by(|(_, one), (_, other)| {
         let key = |hurt: &Hurt| (hurt.still.len(), hurt.below.len(), lost(hurt));
@@ -124,8 +134,8 @@ fn hurt(services: &BTreeMap<u32, &[ServiceRow]>, lines: &mut Vec<String>) -> BTr
     });
     let runs = services.len();
     for (name, hurt) in all.iter().take(TOLD) {
-        let missing = hurt.lost.iter().map(|row| row.missing_max).max().unwrap_or_default();
-        let losses: Vec<f64> = hurt.lost.iter().map(|row| row.lost_s).collect();
+        let missing = hurt.lost.iter().map(|row| row.fell_max).max().unwrap_or_default();
+        let losses: Vec<f64> = hurt.lost.iter().map(|row| row.fell_s).collect();
         // Of a single replica that is said already.
         let lost = match hurt.wanted {
             1 if !hurt.still.is_empty() => String::new(),
@@ -153,6 +163,58 @@ fn hurt(services: &BTreeMap<u32, &[ServiceRow]>, lines: &mut Vec<String>) -> BTr
         ));
     }
     troubled
+}
+
+/// Services that have fewer running tasks at the end than they want.
+fn missing(services: &BTreeMap<u32, &[ServiceRow]>, lines: &mut Vec<String>) -> BTreeSet<u32> {
+    let mut troubled = BTreeSet::new();
+    let mut all: BTreeMap<&str, (u64, Vec<f64>)> = BTreeMap::new();
+    for (run, rows) in services {
+        for row in rows.iter().filter(|row| row.running_final < row.wanted) {
+            let (wanted, has) = all.entry(&row.service).or_default();
+            *wanted = (*wanted).max(row.wanted);
+            has.push(row.running_final as f64);
+            troubled.insert(*run);
+        }
+    }
+    let mut all: Vec<(&str, (u64, Vec<f64>))> = all.into_iter().collect();
+    all.sort_by_key(|(_, (wanted, has))| std::cmp::Reverse((has.len(), *wanted)));
+    for (name, (wanted, has)) in all.iter().take(TOLD) {
+        let (runs, often) = (range(has, text::short), often(has.len(), services.len()));
+        lines.push(format!("{name} has {runs} of the {wanted} tasks that it wants at the end {often}."));
+    }
+    if all.len() > TOLD {
+        let rest = all.len() - TOLD;
+        lines.push(format!(
+            "{rest} more {} too few at the end.",
+            if rest == 1 { "service has" } else { "services have" }
+        ));
+    }
+    troubled
+}
+
+/// Tasks that failed or were refused by their node, and what was said.
+fn failures(results: &Results, strategy: &str, lines: &mut Vec<String>) {
+    let mut all: BTreeMap<(&str, &str), (u64, BTreeSet<u32>)> = BTreeMap::new();
+    let tasks = of(&results.tasks, strategy);
+    for (run, rows) in &tasks {
+        for row in rows.iter().filter(|row| !row.error.is_empty()) {
+            if ![sched::TaskState::Failed, sched::TaskState::Rejected].contains(&row.state) {
+                continue;
+            }
+            let (count, runs) = all.entry((&row.service, &row.error)).or_default();
+            *count += 1;
+            runs.insert(*run);
+        }
+    }
+    let tasks_in = tasks.len();
+    let mut all: Vec<_> = all.into_iter().collect();
+    all.sort_by_key(|(_, (count, _))| std::cmp::Reverse(*count));
+    for ((service, error), (count, in_runs)) in all.into_iter().take(TOLD - 1) {
+        let mean = count as f64 / in_runs.len().max(1) as f64;
+        let tasks = if mean == 1.0 { "1 task".to_owned() } else { format!("{} tasks", rounded(mean)) };
+        lines.push(format!("{tasks} of {service} failed {}: \"{error}\".", often(in_runs.len(), tasks_in)));
+    }
 }
 
 /// What waited for a node, and why: first what waits at the end.
@@ -250,7 +312,11 @@ fn ended(
         for row in rows.iter().filter(|row| row.updates > 0 && !row.update_state.is_empty()) {
             let spans = all.entry(&row.service).or_default().entry(&row.update_state).or_default();
             spans.extend(row.update_s);
-            if row.update_state != "completed" {
+            let steps = updates.get(run).map_or(&[][..], |rows| rows);
+            let mut steps = steps.iter().filter(|step| step.service == row.service);
+            let is_wish =
+                row.update_state == "rollback_completed" && steps.any(|step| step.message.contains("manually"));
+            if row.update_state != "completed" && !is_wish {
                 troubled.insert(*run);
             }
         }

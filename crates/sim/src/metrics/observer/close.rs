@@ -348,6 +348,11 @@ fn service_row(now: Time, tally: &Tally, service: &Service, to_running: Vec<Span
         spare_s: total(&tally.spares) / 1e9,
         below_quorum_s: total(&tally.below) / 1e9,
         stood_still_s: total(&tally.still) / 1e9,
+        running_final: tally.running,
+        fell_s: total(&tally.fallen) / 1e9,
+        fell_max: tally.fallen.max,
+        short_s: total(&tally.short) / 1e9,
+        down_s: total(&tally.down) / 1e9,
     }
 }
 

@@ -26,6 +26,12 @@ pub(super) struct Tally {
     /// Whether it has fewer running tasks than its quorum, and whether it has none.
     pub below: Area,
     pub still: Area,
+    /// The number of tasks that it had once, of those that it wants: a service that grows has lost nothing.
+    pub established: u64,
+    /// How many of them are missing; whether fewer than its quorum, or than half of them, run, and whether none does.
+    pub fallen: Area,
+    pub short: Area,
+    pub down: Area,
     /// Running tasks now.
     pub running: u64,
     pub running_min: u64,
@@ -53,6 +59,10 @@ impl Tally {
             pending_longest: Span::ZERO,
             below: none(),
             still: none(),
+            established: 0,
+            fallen: none(),
+            short: none(),
+            down: none(),
             running: 0,
             running_min: 0,
             losses: 0,
@@ -76,6 +86,10 @@ impl Tally {
             pending: anew(&self.pending),
             below: anew(&self.below),
             still: anew(&self.still),
+            established: self.established,
+            fallen: anew(&self.fallen),
+            short: anew(&self.short),
+            down: anew(&self.down),
             running_min: self.running,
             ..Tally { running: self.running, ..Tally::new(now, self.is_job) }
         }
@@ -111,6 +125,12 @@ impl Tally {
         self.missing.set(now, wants.saturating_sub(running));
         self.below.set(now, u64::from(running < needs && !self.is_job));
         self.still.set(now, u64::from(running == 0 && wants > 0 && !self.is_job));
+        self.established = if running >= wants { wants } else { self.established.min(wants) };
+        let kept = quorum.unwrap_or(self.established.div_ceil(2)).min(self.established);
+        let counts = !self.is_job && self.established > 0;
+        self.fallen.set(now, if self.is_job { 0 } else { self.established.saturating_sub(running) });
+        self.short.set(now, u64::from(counts && running < kept));
+        self.down.set(now, u64::from(counts && running == 0));
         self.running = running;
         self.running_min = self.running_min.min(running);
     }
