@@ -1,6 +1,8 @@
 //! A scenario becomes a plan of runs, and the plan becomes outcomes.
 
+use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rayon::prelude::*;
@@ -31,23 +33,18 @@ pub fn plan(scenario: &Scenario) -> Vec<Run> {
 /// Runs a plan on `jobs` threads; `done` is called after each run. The outcomes are in the order of the plan and do not
 /// depend on `jobs`, but for rows that no table keeps: those go as they come. A run that cannot be finished is an outcome that says so in [`Outcome::failed`]; the others go on.
 pub fn execute(scenario: &Scenario, plan: &[Run], jobs: usize, done: &(dyn Fn(&Outcome) + Sync)) -> Vec<Outcome> {
-    execute_by(scenario, plan, jobs, done, Simulation::new)
-}
-
-/// The same with a digest after every event, see [`Simulation::traced`].
-pub fn execute_traced(
-    scenario: &Scenario,
-    plan: &[Run],
-    jobs: usize,
-    done: &(dyn Fn(&Outcome) + Sync),
-) -> Vec<Outcome> {
-    execute_by(scenario, plan, jobs, done, Simulation::traced)
+    execute_by(scenario, plan, jobs, done, &|scenario, run| {
+        Simulation::new(Arc::clone(scenario), &run.strategy, run.replication)
+    })
 }
 
 /// Begins a run.
-type Begin = fn(Arc<Scenario>, &str, u32) -> Result<Simulation, String>;
+pub type Begin<'a> = &'a (dyn Fn(&Arc<Scenario>, &Run) -> Result<Simulation, String> + Sync);
 
-fn execute_by(
+/// The same with runs that `begin` begins: traced, or listened to. Runs are begun replication by replication, so that all strategies
+/// have about as many when the [brake](Brake) is pulled; those that are not over then are given up, and of the outcomes there
+/// are those of the first replications that every strategy has.
+pub fn execute_by(
     scenario: &Scenario,
     plan: &[Run],
     jobs: usize,
@@ -56,29 +53,83 @@ fn execute_by(
 ) -> Vec<Outcome> {
     let scenario = Arc::new(scenario.clone());
     let sieve = Mutex::new(Sieve::default());
-    let run = |run: &Run| {
+    let run = |at: usize| {
+        let run = &plan[at];
         let mut outcome = match catch_unwind(AssertUnwindSafe(|| simulate(&scenario, run, begin))) {
-            Ok(Ok(outcome)) => outcome,
+            Ok(Ok(outcome)) => outcome?,
             Ok(Err(reason)) => failed(run, reason),
             Err(panic) => failed(run, format!("the simulator failed: {}", message(panic.as_ref()))),
         };
         sieve.lock().unwrap_or_else(PoisonError::into_inner).cut(&mut outcome);
         done(&outcome);
-        outcome
+        Some((at, outcome))
     };
-    if jobs.min(plan.len()) <= 1 {
+    let mut order: Vec<usize> = (0..plan.len()).collect();
+    order.sort_by_key(|at| plan[*at].replication);
+    let one_by_one = || order.iter().filter_map(|at| run(*at)).collect();
+    let mut outcomes: Vec<(usize, Outcome)> = if jobs.min(plan.len()) <= 1 {
         // No thread of its own: what a large run frees then serves its report.
-        return plan.iter().map(run).collect();
+        one_by_one()
+    } else {
+        match rayon::ThreadPoolBuilder::new().num_threads(jobs.max(1)).build() {
+            // One after the other is begun, in this order.
+            Ok(pool) => pool.install(|| order.iter().par_bridge().filter_map(|at| run(*at)).collect()),
+            // No threads to be had: one after the other.
+            Err(_) => one_by_one(),
+        }
+    };
+    outcomes.sort_by_key(|(at, _)| *at);
+    let mut outcomes: Vec<Outcome> = outcomes.into_iter().map(|(_, outcome)| outcome).collect();
+    if outcomes.len() < plan.len() {
+        let whole = whole(plan, &outcomes);
+        outcomes.retain(|outcome| outcome.replication <= whole);
     }
-    match rayon::ThreadPoolBuilder::new().num_threads(jobs.max(1)).build() {
-        Ok(pool) => pool.install(|| plan.par_iter().map(run).collect()),
-        // No threads to be had: one after the other.
-        Err(_) => plan.iter().map(run).collect(),
+    outcomes
+}
+
+/// The last of the first replications of which every run of the plan is there.
+fn whole(plan: &[Run], outcomes: &[Outcome]) -> u32 {
+    let there: BTreeSet<(&str, u32)> =
+        outcomes.iter().map(|outcome| (outcome.strategy.as_str(), outcome.replication)).collect();
+    let is_there = |run: &Run| there.contains(&(run.strategy.as_str(), run.replication));
+    let missing = plan.iter().filter(|run| !is_there(run)).map(|run| run.replication - 1);
+    missing.min().unwrap_or_else(|| plan.iter().map(|run| run.replication).max().unwrap_or(0))
+}
+
+/// Who wants that no more is run: what is done is kept, what is under way is given up.
+#[derive(Debug)]
+pub struct Brake(AtomicBool);
+
+/// The brake of this process, which Ctrl-C pulls.
+pub static BRAKE: Brake = Brake(AtomicBool::new(false));
+
+impl Brake {
+    /// No more is run from here on. Says whether it was pulled before.
+    pub fn pull(&self) -> bool {
+        self.0.swap(true, Ordering::Relaxed)
+    }
+
+    /// Whether it was pulled.
+    pub fn is_pulled(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
     }
 }
 
-fn simulate(scenario: &Arc<Scenario>, run: &Run, begin: Begin) -> Result<Outcome, String> {
-    Ok(begin(Arc::clone(scenario), &run.strategy, run.replication)?.finish())
+/// How often the brake is looked at, in events.
+const LOOK: u64 = 1 << 12;
+
+/// What comes of a run; nothing, if the brake is pulled before it is over.
+fn simulate(scenario: &Arc<Scenario>, run: &Run, begin: Begin) -> Result<Option<Outcome>, String> {
+    if BRAKE.is_pulled() {
+        return Ok(None);
+    }
+    let mut run = begin(scenario, run)?;
+    while run.step() {
+        if run.events().is_multiple_of(LOOK) && BRAKE.is_pulled() {
+            return Ok(None);
+        }
+    }
+    Ok(Some(run.finish()))
 }
 
 fn failed(run: &Run, reason: String) -> Outcome {
@@ -95,4 +146,28 @@ fn failed(run: &Run, reason: String) -> Outcome {
 fn message(panic: &(dyn std::any::Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("for an unknown reason")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_plan_that_was_stopped_the_first_replications_of_all_strategies_are_whole() {
+        let run = |strategy: &str, replication| Run { strategy: strategy.into(), replication };
+        let plan: Vec<Run> = ["a", "b"].iter().flat_map(|name| (1..=4).map(|number| run(name, number))).collect();
+        let of = |done: &[(&str, u32)]| {
+            let outcome = |(strategy, replication): &(&str, u32)| Outcome {
+                strategy: strategy.to_string(),
+                replication: *replication,
+                ..Outcome::default()
+            };
+            whole(&plan, &done.iter().map(outcome).collect::<Vec<_>>())
+        };
+        assert_eq!(of(&[]), 0);
+        assert_eq!(of(&[("a", 1), ("a", 2), ("b", 1)]), 1);
+        // The third of one came before the second of the other.
+        assert_eq!(of(&[("a", 1), ("b", 1), ("a", 2), ("a", 3), ("b", 3)]), 1);
+        assert_eq!(of(&[("a", 1), ("b", 1), ("a", 2), ("b", 2), ("b", 4)]), 2);
+    }
 }

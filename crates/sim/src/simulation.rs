@@ -42,6 +42,7 @@ use sched::{Cluster, DesiredState, NodeId, ServiceId, TaskId, TaskState, Time};
 
 use crate::digest::Digest;
 use crate::engine::rng::Seeds;
+use crate::listen::{Ear, Listen};
 use crate::metrics::Outcome;
 pub use crate::model::agent::Doing;
 pub use crate::model::overlay::NetworkUse;
@@ -191,8 +192,28 @@ impl Simulation {
     /// As [`Simulation::new`].
     pub fn traced(scenario: impl Into<Arc<Scenario>>, strategy: &str, replication: u32) -> Result<Simulation, String> {
         let mut run = Simulation::new(scenario, strategy, replication)?;
-        run.world.trace_finely();
+        run.trace();
         Ok(run)
+    }
+
+    /// The same as [`Simulation::new`], with somebody who hears of every fact and order from the first instant on. What is
+    /// simulated does not depend on who listens; a clone of the run has no listener.
+    ///
+    /// # Errors
+    ///
+    /// As [`Simulation::new`].
+    pub fn heard(
+        scenario: impl Into<Arc<Scenario>>,
+        strategy: &str,
+        replication: u32,
+        listener: Box<dyn Listen>,
+    ) -> Result<Simulation, String> {
+        World::heard(&scenario.into(), strategy, replication, Ear::of(listener)).map(|world| Simulation { world })
+    }
+
+    /// A digest of two bytes is kept after every event from here on, as by [`Simulation::traced`]. To be called before the first.
+    pub fn trace(&mut self) {
+        self.world.trace_finely();
     }
 
     /// The next event in words, for people who look for a fault.

@@ -23,6 +23,7 @@ use self::fabric::Fabric;
 use crate::digest::{Digest, Trace};
 use crate::engine::rng::Seeds;
 use crate::fact::{Context, Fact};
+use crate::listen::Ear;
 use crate::metrics::Outcome;
 use crate::metrics::observer::Observer;
 use crate::model::overlay::NetworkUse;
@@ -141,6 +142,7 @@ pub(crate) struct World {
     book: Book,
     digest: Digest,
     trace: Trace,
+    ear: Ear,
     events: u64,
     /// The time of the last event, and how many came before it at that time, of which there may be so many.
     instant: Time,
@@ -158,6 +160,11 @@ pub(crate) struct World {
 impl World {
     /// The scenario's cluster at its beginning. Fails if the strategy is unknown.
     pub fn new(scenario: &Arc<Scenario>, strategy: &str, replication: u32) -> Result<World, String> {
+        World::heard(scenario, strategy, replication, Ear::default())
+    }
+
+    /// The same, with somebody who hears everything from the first instant on.
+    pub fn heard(scenario: &Arc<Scenario>, strategy: &str, replication: u32, ear: Ear) -> Result<World, String> {
         let plan = scenario.plan(strategy);
         let scenario = &plan.turned(scenario);
         let seeds = Seeds::of(scenario.seed, replication);
@@ -172,6 +179,7 @@ impl World {
             book: Book::default(),
             digest: Digest::NOTHING,
             trace: Trace::new(false),
+            ear,
             events: 0,
             instant: Time::ZERO,
             at_once: 0,
@@ -372,6 +380,7 @@ impl World {
         // An order by hand may have come after the last event.
         let trace = std::mem::take(&mut self.trace).end(self.digest);
         if failed.is_some() {
+            self.ear.end(at, || self.fabric.images.sent_by(at));
             let (observer, pulled, ..) = self.into_parts(at);
             return Outcome { trace, ..observer.give_up(at, pulled.sent, failed) };
         }
@@ -379,7 +388,9 @@ impl World {
         self.fabric.requests.settle(&mut self.cx);
         while let Some(fact) = self.cx.take_fact() {
             self.observer.see(at, &fact);
+            self.ear.hear(at, &fact, || self.observer.counts());
         }
+        self.ear.end(at, || self.fabric.images.sent_by(at));
         let (observer, pulled, addresses, events) = self.into_parts(at);
         Outcome { trace, ..observer.close(at, &pulled, addresses, events) }
     }
@@ -504,14 +515,16 @@ impl World {
 
     /// Takes facts until nothing more happens now.
     fn settle(&mut self, now: Time) {
-        let World { scenario, cx, control, fabric, observer, script, book, digest, .. } = self;
+        let World { scenario, cx, control, fabric, observer, script, book, digest, ear, .. } = self;
         loop {
             while let Some(fact) = cx.take_fact() {
+                ear.hear_orders(book.records());
                 if let Fact::Power { up: false, .. } = fact {
                     observer.before_loss(now, fabric.images.sent_by(now));
                 }
                 digest.see(now, &fact);
                 observer.see(now, &fact);
+                ear.hear(now, &fact, || observer.counts());
                 script.see(&fact);
                 fabric.take(cx, &fact, control.records());
                 Door { cx, control, fabric, book, digest }.want(&fact);
@@ -528,6 +541,7 @@ impl World {
                 break;
             }
         }
+        ear.hear_orders(book.records());
         script.look(scenario, cx, control);
         if script.is_over() && self.ending.is_none() {
             observer.ended_early(now);

@@ -2,7 +2,8 @@
 //!
 //! Results go to standard output, diagnostics go to standard error. The process ends with 0 if all went well and every
 //! expectation held, 1 if one did not hold or a run was aborted, 2 if the input was wrong, 3 if reading or writing failed, 4 if
-//! the runs are too few to decide whether an expectation holds, 130 or 143 if SIGINT or SIGTERM ended it.
+//! the runs are too few to decide whether an expectation holds, 130 or 143 if SIGINT or SIGTERM ended it. The first SIGINT lets
+//! `simctl run` write what is done so far.
 
 pub mod at;
 pub mod bench;
@@ -16,11 +17,14 @@ pub mod run;
 pub mod show;
 pub mod size;
 pub mod stack;
+mod trace;
 pub mod verify;
 pub mod why;
 
+use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::{Parser, Subcommand, ValueEnum};
 
@@ -118,6 +122,8 @@ pub enum End {
     WrongInput,
     /// Reading or writing failed.
     Io,
+    /// Somebody stopped it; what was done is written.
+    Stopped,
 }
 
 impl End {
@@ -129,6 +135,7 @@ impl End {
             End::WrongInput => 2,
             End::Io => 3,
             End::Undecided => 4,
+            End::Stopped => 128 + 2,
         }
     }
 }
@@ -205,7 +212,8 @@ pub fn main() -> ExitCode {
     heed_signals();
     let mut out = Checked { to: io::stdout().lock(), failure: None };
     let mut err = io::stderr();
-    let end = match Simctl::try_parse() {
+    let words: Vec<OsString> = trace::with_equals(std::env::args_os());
+    let end = match Simctl::try_parse_from(&words) {
         Ok(Simctl { color, verb }) => {
             let mut console = Console {
                 color: color.is_on(&io::stdout()),
@@ -215,7 +223,7 @@ pub fn main() -> ExitCode {
             };
             perform(verb, &mut console)
         }
-        Err(error) => explain(&error, &mut out, &mut err),
+        Err(error) => explain(&error, &words, &mut out, &mut err),
     };
     let _ = out.flush();
     let end = match out.failure.filter(|failure| failure.kind() != io::ErrorKind::BrokenPipe) {
@@ -230,8 +238,10 @@ pub fn main() -> ExitCode {
 
 fn perform(verb: Verb, console: &mut Console) -> End {
     match verb {
-        Verb::Run(args) if args.trace => run::run(&args, console, &crate::experiment::execute_traced),
-        Verb::Run(args) => run::run(&args, console, &crate::experiment::execute),
+        Verb::Run(args) => {
+            GENTLE.store(true, Ordering::Relaxed);
+            run::run(&args, console, &crate::experiment::execute)
+        }
         Verb::Check(args) => check::run(&args, console, &crate::experiment::execute),
         Verb::Report(args) => report::run(&args, console),
         Verb::At(args) => at::run(&args, console),
@@ -248,9 +258,12 @@ fn perform(verb: Verb, console: &mut Console) -> End {
     }
 }
 
+/// Whether the first SIGINT only says that no more shall be run.
+static GENTLE: AtomicBool = AtomicBool::new(false);
+
 /// Prints help, the version, or what is wrong with the arguments.
-fn explain<'a>(error: &clap::Error, out: &'a mut dyn Write, err: &'a mut dyn Write) -> End {
-    let words: Vec<String> = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
+fn explain<'a>(error: &clap::Error, words: &[OsString], out: &'a mut dyn Write, err: &'a mut dyn Write) -> End {
+    let words: Vec<String> = words.iter().map(|word| word.to_string_lossy().into_owned()).collect();
     // What is wrong is quoted: the same words without what would steer a terminal are wrong in the same way.
     let harmless = Simctl::try_parse_from(words.iter().map(|word| outside::shown(word)));
     let text = harmless.as_ref().err().unwrap_or(error).render();
@@ -288,7 +301,8 @@ fn is_dumb() -> bool {
     std::env::var_os("TERM").is_some_and(|term| term == "dumb")
 }
 
-/// Lets SIGINT and SIGTERM remove what is unfinished before they end the process, with 128 and their number.
+/// Lets SIGINT and SIGTERM remove what is unfinished before they end the process, with 128 and their number. The first SIGINT
+/// of a verb that keeps what is done so far only stops the runs.
 fn heed_signals() {
     #[cfg(unix)]
     {
@@ -296,7 +310,11 @@ fn heed_signals() {
         // Without them the next process puts away what this one leaves.
         let Ok(mut signals) = signal_hook::iterator::Signals::new([SIGINT, SIGTERM]) else { return };
         std::thread::spawn(move || {
-            if let Some(signal) = signals.forever().next() {
+            for signal in signals.forever() {
+                if signal == SIGINT && GENTLE.load(Ordering::Relaxed) && !crate::experiment::BRAKE.pull() {
+                    eprintln!("stopping: what is done so far is written; once more ends at once");
+                    continue;
+                }
                 crate::report::folder::abandon();
                 std::process::exit(128 + signal);
             }

@@ -7,9 +7,12 @@ use std::path::{Path, PathBuf};
 use indicatif::{ProgressBar, ProgressStyle};
 use sched::spec::Mode;
 
+use super::trace::{self, Traces};
 use super::{Console, End, Format, show, verify};
 use crate::experiment::{self, Run};
 use crate::metrics::{METRICS, Mark, OrderRow, Outcome};
+use crate::experiment::{self, BRAKE, Run, execute_by};
+use crate::metrics::{METRICS, Mark, Outcome};
 use crate::outside;
 use crate::report::compare;
 use crate::report::expect::{Ruling, Verdict, verdicts};
@@ -27,6 +30,7 @@ Examples:
   simctl run scenarios/drain.toml
   simctl run scenarios/*.toml --replications 30 --jobs 8
   simctl run scenarios/drain.toml --strategy spread --strategy binpack --seed 7
+  simctl run scenarios/drain.toml --trace perfetto    (then open results/drain/trace-*.pftrace in ui.perfetto.dev)
   simctl run scenarios/drain.toml --format json | jq '.scenarios[0].metrics'")]
 pub struct Args {
     #[command(flatten)]
@@ -43,9 +47,21 @@ pub struct Args {
     /// Write no pictures
     #[arg(long, conflicts_with = "plots")]
     pub(super) no_plots: bool,
-    /// Keep a digest after every event (2 bytes each): then `simctl verify` names the first event that differs
-    #[arg(long)]
-    pub(super) trace: bool,
+    /// Write runs down: `perfetto` for ui.perfetto.dev, `jsonl` with a line for every fact and order, `digests` (2 bytes for
+    /// every event, as without KIND), with which `simctl verify` names the first event that differs; or several, with commas
+    #[arg(
+        long,
+        value_name = "KIND",
+        value_enum,
+        value_delimiter = ',',
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "digests"
+    )]
+    pub(super) trace: Vec<trace::Kind>,
+    /// Of so many replications of each strategy `perfetto` and `jsonl` are written
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) trace_replications: u32,
     /// Write even into folders that simctl did not make
     #[arg(long)]
     pub(super) force: bool,
@@ -154,6 +170,8 @@ pub type Execute<'a> = &'a dyn Fn(&Scenario, &[Run], usize, &(dyn Fn(&Outcome) +
 pub(super) struct Job {
     pub(super) scenario: Scenario,
     pub(super) manifest: Manifest,
+    /// As the user named it.
+    file: PathBuf,
 }
 
 /// What is left of a scenario when its folder is written.
@@ -198,11 +216,40 @@ pub fn run(args: &Args, console: &mut Console, execute: Execute) -> End {
     }
     let mut all = Vec::new();
     let mut end = End::Held;
-    for (job, claim) in jobs.into_iter().zip(claims) {
+    for (job, mut claim) in jobs.into_iter().zip(claims) {
+        let name = outside::shown(&job.scenario.name);
+        if BRAKE.is_pulled() {
+            console.tell(&format!("{name}: not simulated"));
+            continue;
+        }
         let dir = dir(&job);
         let mut done = simulate(job, &args.what, console, execute);
         match write(&mut done, claim, &kinds(&args.plots, args.no_plots)) {
             Ok(()) => done.dir = Some(dir),
+        let began = claim.stage().and_then(|mut stage| Ok((Traces::begin(args, &job.scenario, &mut stage)?, stage)));
+        let (traces, mut stage) = match began {
+            Ok(began) => began,
+            Err(error) => {
+                console.tell(&format!("error: {error}"));
+                end = End::Io;
+                continue;
+            }
+        };
+        let traced: Execute = &|scenario, plan, jobs, done| {
+            execute_by(scenario, plan, jobs, done, &|scenario, run| traces.run(scenario, run))
+        };
+        let mut done = simulate(job, &args.what, console, if args.trace.is_empty() { execute } else { traced });
+        if done.results.manifest.replications == 0 {
+            console.tell(&format!("{name}: no replication was over, so nothing is written"));
+            continue;
+        }
+        let written = traces.end(&mut stage, done.results.manifest.replications);
+        match written.and_then(|names| write(&mut done, stage, !args.no_plots).map(|()| names)) {
+            Ok(names) => {
+                let lines = names.iter().map(|name| outside::shown_path(&dir.join(name)).to_string());
+                lines.filter(|_| !args.what.quiet).for_each(|line| console.tell(&line));
+                done.dir = Some(dir);
+            }
             Err(error) => {
                 console.tell(&format!("error: {error}"));
                 end = End::Io;
@@ -225,7 +272,7 @@ pub fn run(args: &Args, console: &mut Console, execute: Execute) -> End {
             lines.iter().for_each(|line| console.tell(line));
         }
     }
-    end
+    if BRAKE.is_pulled() { End::Stopped } else { end }
 }
 
 /// The kinds of files of pictures, each once, in the order in which a page prefers them; none if there are no pictures.
@@ -236,6 +283,7 @@ pub(super) fn kinds(asked: &[Kind], none: bool) -> Vec<Kind> {
 /// Writes the folder of a scenario, tables first: they are on disk then, and pictures are drawn from there.
 fn write(done: &mut Done, mut claim: folder::Claim, kinds: &[Kind]) -> io::Result<()> {
     let mut stage = claim.stage()?;
+fn write(done: &mut Done, mut stage: folder::Stage, pictures: bool) -> io::Result<()> {
     report::csv_files::fill(&mut stage, &done.results)?;
     if !done.fine.is_empty() {
         stage.fill(folder::TRACE, |file| verify::write_trace(file, &done.fine))?;
@@ -291,7 +339,7 @@ fn clashes(jobs: &[Job], files: &[PathBuf]) -> Vec<String> {
 
 /// Runs a scenario and makes its tables.
 pub(super) fn simulate(job: Job, what: &What, console: &mut Console, execute: Execute) -> Done {
-    let Job { scenario, manifest } = job;
+    let Job { scenario, manifest, file } = job;
     let plan = experiment::plan(&scenario);
     let threads = what.jobs.map(usize::from);
     let threads = threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
@@ -311,7 +359,13 @@ pub(super) fn simulate(job: Job, what: &What, console: &mut Console, execute: Ex
     };
     let mut outcomes = execute(&scenario, &plan, threads, &|_| bar.inc(1));
     bar.finish_and_clear();
-    let manifest = Manifest { runs: outcomes.iter().map(Kept::of).collect(), ..manifest };
+    let mut manifest = Manifest { runs: outcomes.iter().map(Kept::of).collect(), ..manifest };
+    if outcomes.len() < plan.len() {
+        let replications = outcomes.iter().map(|outcome| outcome.replication).max().unwrap_or(0);
+        manifest.partial_of = Some(manifest.replications);
+        manifest.command = command(&file, &What { replications: Some(replications), ..what.clone() });
+        manifest.replications = replications;
+    }
     let fine: Vec<Vec<u16>> = outcomes.iter_mut().filter_map(|outcome| outcome.trace.fine.take()).collect();
     let results = Results::of(manifest, METRICS, outcomes);
     Done { fine, ..Done::of(results, console) }
@@ -426,7 +480,7 @@ fn job(mut scenario: Scenario, source: &str, file: &Path, what: &What) -> Job {
     }
     let manifest =
         Manifest { set: what.set.clone(), ..Manifest::of(&scenario, source.as_bytes(), command(file, what)) };
-    Job { scenario, manifest }
+    Job { scenario, manifest, file: file.to_path_buf() }
 }
 
 /// The command that gives the same results: options that change nothing are left out, and so is the way to the file if

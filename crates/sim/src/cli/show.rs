@@ -39,6 +39,11 @@ pub(super) fn table(done: &Done, console: &mut Console) {
         text::wrapped(finding, 80).iter().for_each(|line| console.say(&format!("{line}\n")));
     }
     console.say("\n");
+    let replications = match manifest.partial() {
+        Some(partial) => console.paint(33, &format!("partial: {partial}")),
+        None => counted(manifest.replications as usize, "replication", "replications"),
+    };
+    console.say(&format!("{name}{title}\n{replications}, seed {}\n", outside::shown(&manifest.seed)));
 
     let mut grid = Table::new();
     grid.load_style(LINES).set_content_arrangement(ContentArrangement::Dynamic).set_width(WIDTH);
@@ -226,6 +231,7 @@ fn scenario(done: &Done) -> Value {
         "hash": manifest.hash,
         "seed": manifest.seed,
         "replications": manifest.replications,
+        "partial_of": manifest.partial_of,
         "strategies": manifest.strategies,
         "folder": done.dir.as_ref().map(|dir| dir.display().to_string()),
         "metrics": metrics,

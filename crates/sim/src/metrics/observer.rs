@@ -471,8 +471,14 @@ impl Observer {
         if !std::mem::take(&mut self.is_stirred) {
             return;
         }
-        let Observer { series, window, running, believed, .. } = self;
-        series.set(now, [window.wanted.value, *running, *believed, window.pending.value, window.down.value]);
+        let counts = self.counts();
+        self.series.set(now, counts);
+    }
+
+    /// Desired, running, believed and pending tasks, and nodes that are down, as they are now.
+    pub fn counts(&self) -> [u64; 5] {
+        let Observer { window, running, believed, .. } = self;
+        [window.wanted.value, *running, *believed, window.pending.value, window.down.value]
     }
 
     /// A machine is about to lose power; the registry has sent so many bytes so far.

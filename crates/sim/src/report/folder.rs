@@ -17,6 +17,8 @@ use crate::outside;
 pub const TRACE: &str = "trace.bin";
 /// The page that needs nothing beside it.
 pub const REPORT: &str = "report.html";
+/// How names of files end in which single runs are written down.
+const TRACES: &[&str] = &[".pftrace", ".jsonl"];
 /// The file that marks a folder as ours.
 pub const MANIFEST: &str = "manifest.toml";
 /// Bytes of it at most: it holds the scenario's prose, which may be as long as the scenario.
@@ -52,6 +54,20 @@ const LOCK: &str = ".simctl-lock";
 pub fn files() -> impl Iterator<Item = String> {
     let pictures = PICTURES.iter().flat_map(|picture| Kind::ALL.into_iter().flat_map(|kind| picture.files(kind)));
     TABLES.iter().map(|name| name.to_string()).chain(pictures)
+}
+
+/// The name of the file in which a run is written down: of replication 1 `trace-STRATEGY.pftrace`, of others with their number.
+pub fn trace_name(strategy: &str, replication: u32, extension: &str) -> String {
+    let letter = |c: char| if c.is_ascii_alphanumeric() || "-_+=.".contains(c) { c } else { '-' };
+    let strategy: String = strategy.chars().map(letter).collect();
+    let number = if replication == 1 { String::new() } else { format!(".{replication}") };
+    format!("trace-{strategy}{number}.{extension}")
+}
+
+/// Whether a file is one of ours, by its name.
+fn is_named_ours(name: &str) -> bool {
+    let is_trace = name.starts_with("trace-") && TRACES.iter().any(|extension| name.ends_with(extension));
+    is_trace || files().any(|file| name == file)
 }
 
 /// A folder that only this process writes to. When it is dropped, nothing is left but what was put in place.
@@ -184,6 +200,7 @@ fn retire(old: &Path, dir: &Path) -> io::Result<()> {
         let name = entry?.file_name();
         let (from, to) = (old.join(&name), dir.join(&name));
         if name == LOCK || files().any(|file| name == *file) {
+        if name == LOCK || is_named_ours(&name.to_string_lossy()) {
             gone(fs::remove_file(from))?;
         } else if to.symlink_metadata().is_ok() {
             kept = Some(from);
@@ -273,6 +290,35 @@ impl Stage<'_> {
         self.fill(name, |file| file.write_all(content))
     }
 
+    /// Adds a file that is filled while other things are done. Whoever fills it says if that fails.
+    ///
+    /// # Errors
+    ///
+    /// As [`Stage::write`].
+    pub fn begin(&mut self, name: &str) -> io::Result<File> {
+        let held = held();
+        let file = File::create_new(self.path.join(name)).map_err(|error| self.about(name, &error))?;
+        drop(held);
+        self.names.push(name.into());
+        Ok(file)
+    }
+
+    /// Takes a file back that was added.
+    ///
+    /// # Errors
+    ///
+    /// As [`Stage::write`].
+    pub fn forget(&mut self, name: &str) -> io::Result<()> {
+        let _held = held();
+        self.names.retain(|other| other != name);
+        gone(fs::remove_file(self.path.join(name))).map_err(|error| self.about(name, &error))
+    }
+
+    /// The same error, naming a file by its place to be.
+    pub fn about(&self, name: &str, error: &io::Error) -> io::Error {
+        about(&self.claim.shown.join(name), error)
+    }
+
     /// Adds a file that is too large to be put together first.
     ///
     /// # Errors
@@ -311,6 +357,10 @@ impl Stage<'_> {
                 self.names.sort_by_key(|name| name != MANIFEST);
                 self.move_in(&held)?;
                 for name in files().filter(|name| !self.names.iter().any(|written| written == name)) {
+                let there = fs::read_dir(&self.claim.dir).and_then(Iterator::collect::<io::Result<Vec<_>>>);
+                let there = there.map_err(|error| about(&self.claim.shown, &error))?;
+                let names = there.iter().map(|entry| entry.file_name().to_string_lossy().into_owned());
+                for name in names.filter(|name| is_named_ours(name) && !self.names.contains(name)) {
                     let removed = gone(fs::remove_file(self.claim.dir.join(&name)));
                     removed.map_err(|error| about(&self.claim.shown.join(&name), &error))?;
                 }

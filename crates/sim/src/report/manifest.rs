@@ -35,6 +35,9 @@ pub struct Manifest {
     pub seed: String,
     /// Runs per strategy.
     pub replications: u32,
+    /// Runs per strategy that were asked for, if the rest was not run because somebody stopped it.
+    #[serde(default)]
+    pub partial_of: Option<u32>,
     /// Simulated seconds.
     pub duration_s: f64,
     /// Metrics count from here on, in seconds.
@@ -136,6 +139,7 @@ impl Manifest {
             hash: fnv1a(source),
             seed: scenario.seed.to_string(),
             replications: scenario.replications,
+            partial_of: None,
             duration_s: scenario.duration.as_secs_f64(),
             warm_up_s: scenario.warm_up.as_secs_f64(),
             profile: scenario.models.profile.map(str::to_owned),
@@ -175,6 +179,9 @@ impl Manifest {
             let _ = writeln!(out, "{key} = {}", quoted(text));
         }
         let _ = writeln!(out, "replications = {}", self.replications);
+        if let Some(asked) = self.partial_of {
+            let _ = writeln!(out, "partial_of = {asked}");
+        }
         let _ = writeln!(out, "duration_s = {:?}\nwarm_up_s = {:?}", self.duration_s, self.warm_up_s);
         if let Some(profile) = &self.profile {
             let _ = writeln!(out, "profile = {}", quoted(profile));
@@ -225,6 +232,13 @@ impl Manifest {
     }
 }
 
+impl Manifest {
+    /// `3 of 10 replications`, if not all of them were run.
+    pub fn partial(&self) -> Option<String> {
+        self.partial_of.map(|asked| format!("{} of {asked} replications", self.replications))
+    }
+}
+
 impl Expected {
     /// The part of an expectation that a manifest keeps.
     pub fn of(expectation: &Expectation) -> Expected {
@@ -270,6 +284,7 @@ mod tests {
             hash: fnv1a(b"x"),
             seed: u64::MAX.to_string(),
             replications: 3,
+            partial_of: Some(10),
             duration_s: 600.0,
             warm_up_s: 0.0,
             profile: Some("docker-20.10-\"small\"".into()),

@@ -115,6 +115,9 @@ fn head(out: &mut String, results: &Results) {
         let _ = write!(out, "**Nothing ever ran under {strategy}:** {why}.\n\n");
     }
     answers(out, results);
+    if let Some(partial) = manifest.partial() {
+        let _ = write!(out, "**Partial: {partial}.** Somebody stopped it; what follows is about those.\n\n");
+    }
     if let Some(finding) = compare::finding(results) {
         let _ = write!(out, "{finding}\n\n");
     }

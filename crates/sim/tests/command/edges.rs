@@ -196,6 +196,48 @@ fn a_signal_ends_the_process_and_leaves_nothing() {
 }
 
 #[test]
+fn what_is_done_before_a_signal_is_written() {
+    let place = Place::new("partial");
+    let many = String::from_utf8_lossy(ENDLESS).replace("10000h", "20m").replace("= 1000\n", "= 10000\n");
+    place.write("s.toml", many.replace("[\"spread\"]", "[\"spread\", \"binpack\"]").as_bytes());
+    let mut child = Command::new(env!("CARGO_BIN_EXE_simctl"))
+        .args(["run", "s.toml", "--no-plots", "--trace=jsonl", "--trace-replications=3"])
+        .current_dir(&place.0)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // The third replication is over when the last line of its trace is there.
+    let is_over = |strategy: &str| {
+        let trace = place.0.join(format!("results/s/.simctl-new/trace-{strategy}.3.jsonl"));
+        fs::read_to_string(trace).is_ok_and(|text| text.contains("\"kind\":\"end\""))
+    };
+    while !is_over("spread") || !is_over("binpack") {
+        assert!(child.try_wait().unwrap().is_none(), "it ended before it was stopped");
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    assert!(Command::new("sh").args(["-c", &format!("kill -INT {}", child.id())]).status().unwrap().success());
+    let output = child.wait_with_output().unwrap();
+    let (out, said) = (String::from_utf8_lossy(&output.stdout), err(&output));
+    assert_eq!(output.status.code(), Some(130), "{said}");
+    assert!(said.contains("what is done so far is written"), "{said}");
+    let manifest = fs::read_to_string(place.0.join("results/s/manifest.toml")).unwrap();
+    let manifest = sim::report::manifest::Manifest::parse(&manifest).unwrap();
+    let done = manifest.replications;
+    assert!((1..10_000).contains(&done) && manifest.partial_of == Some(10_000), "{done}");
+    assert!(out.contains(&format!("partial: {done} of 10000 replications")), "{out}");
+    let page = fs::read_to_string(place.0.join("results/s/README.md")).unwrap();
+    assert!(page.contains(&format!("**Partial: {done} of 10000 replications.**")), "{page}");
+    let runs = fs::read_to_string(place.0.join("results/s/runs.csv")).unwrap();
+    assert_eq!(runs.lines().count(), 1 + 2 * done as usize);
+    assert!(place.hidden().is_empty(), "{:?}", place.hidden());
+    // It is what so many replications give, and says how to make it again.
+    assert_eq!(manifest.command, format!("simctl run s.toml --replications {done}"));
+    let verified = place.simctl(&["verify", "results/s"]);
+    assert_eq!(verified.status.code(), Some(0), "{}", String::from_utf8_lossy(&verified.stdout));
+}
+
+#[test]
 fn files_of_others_are_not_written_over() {
     let place = Place::new("others");
     for name in ["bench.csv", "cost.png"] {

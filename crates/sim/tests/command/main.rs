@@ -4,6 +4,7 @@ mod check;
 mod drill;
 #[cfg(unix)]
 mod edges;
+mod trace;
 mod why;
 
 use std::fs;

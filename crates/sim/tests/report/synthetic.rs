@@ -62,6 +62,7 @@ pub fn manifest(size: Size) -> Manifest {
         hash: "fnv1a:85944171f73967e8".into(),
         seed: "42".into(),
         replications: size.replications,
+        partial_of: None,
         duration_s: 1800.0,
         warm_up_s: 0.0,
         profile: None,

@@ -218,6 +218,7 @@ mod tests {
             hash: String::new(),
             seed: "1".into(),
             replications: 1,
+            partial_of: None,
             duration_s: 200.0,
             warm_up_s: 0.0,
             profile: None,
