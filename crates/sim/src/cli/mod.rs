@@ -12,6 +12,9 @@ pub mod conform;
 pub mod drill;
 pub mod list;
 pub mod place;
+pub mod init;
+pub mod list;
+pub mod manual;
 pub mod report;
 pub mod run;
 pub mod show;
@@ -26,7 +29,7 @@ use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::outside;
 
@@ -85,6 +88,14 @@ enum Verb {
     Conform(conform::Args),
     /// Measure what a decision and an event cost on this machine
     Bench(bench::Args),
+    /// Write a commented scenario to begin with, of a stack file if one is given
+    Init(init::Args),
+    /// Write the JSON Schema of scenario files, for editors
+    Schema,
+    /// Write what a shell needs to complete commands
+    Completions(manual::Completions),
+    /// Write manual pages into a folder
+    Man(manual::Man),
 }
 
 /// When to print colours.
@@ -255,6 +266,13 @@ fn perform(verb: Verb, console: &mut Console) -> End {
         Verb::Drill(args) => drill::run(&args, console),
         Verb::Size(args) => size::run(&args, console),
         Verb::Conform(args) => conform::run(&args, console),
+        Verb::Init(args) => init::run(&args, console),
+        Verb::Schema => {
+            console.say(&outside::json(&crate::scenario::schema()));
+            End::Held
+        }
+        Verb::Completions(args) => manual::completions(&args, Simctl::command(), console),
+        Verb::Man(args) => manual::pages(&args, Simctl::command(), console),
     }
 }
 

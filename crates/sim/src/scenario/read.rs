@@ -317,10 +317,10 @@ fn imply_networks<'a>(
 
 #[cfg(test)]
 mod tests {
-    use super::super::unit;
+    use super::super::{schema, unit};
     use super::*;
 
-    /// The reference is for people; nothing else would notice a key that it forgets.
+    /// The reference and the schema are for people; nothing else would notice a key that they forget.
     #[test]
     fn the_reference_names_every_key() {
         let reference = include_str!("../../../../scenarios/README.md");
@@ -395,7 +395,9 @@ mod tests {
             ("Laws", unit::PARETO),
             ("Laws", unit::EMPIRICAL),
         ];
+        let known = schema::lists();
         for (table, keys) in tables {
+            assert!(known.contains(&keys), "{table}: its keys are not in the schema");
             let heading = format!("\n### {table}\n");
             let start = reference.find(&heading).unwrap_or_else(|| panic!("no section {heading}"));
             let section = &reference[start + heading.len()..];

@@ -5,6 +5,7 @@ mod drill;
 #[cfg(unix)]
 mod edges;
 mod trace;
+mod ways;
 mod why;
 
 use std::fs;
