@@ -14,6 +14,7 @@ import argparse
 import csv
 import glob
 import os
+import re
 import sys
 from collections import Counter
 
@@ -88,7 +89,11 @@ def by_decoding(path):
 def by_tables(folder, strategy):
     def rows(name):
         with open(os.path.join(folder, name), newline="") as file:
-            return [row for row in csv.DictReader(file) if row["strategy"] == strategy and row["replication"] == "1"]
+            return [row for row in csv.DictReader(file) if named(row) == strategy and row["replication"] == "1"]
+
+    def named(row):
+        # As the name of the file has it.
+        return re.sub(r"[^A-Za-z0-9_+=.-]", "-", row["strategy"])
 
     tasks = rows("tasks.csv")
     return {

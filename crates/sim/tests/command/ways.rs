@@ -143,3 +143,17 @@ fn shells_and_manuals_know_every_verb() {
     let output = place.simctl(&["man", "file"]);
     assert_eq!(output.status.code(), Some(3), "{}", err(&output));
 }
+
+/// What is expected of a stack can be told of it.
+#[test]
+fn jobs_and_services_without_tasks_have_expectations_of_their_own() {
+    let place = Place::new("init-jobs");
+    place.write("job.yml", b"services:\n  job:\n    image: job\n    deploy: { mode: replicated-job, replicas: 3 }\n");
+    place.write("none.yml", b"services:\n  later:\n    image: later\n    deploy: { replicas: 0 }\n");
+    let scenario = place.simctl(&["init", "job.yml"]);
+    let check = piped(&place, &["check", "-", "--quiet"], &scenario.stdout);
+    assert_eq!(check.status.code(), Some(0), "{}{}", err(&check), String::from_utf8_lossy(&check.stdout));
+    let scenario = place.simctl(&["init", "none.yml"]);
+    let run = piped(&place, &["run", "-", "--quiet", "--no-plots"], &scenario.stdout);
+    assert_eq!(run.status.code(), Some(0), "{}", err(&run));
+}
