@@ -429,7 +429,12 @@ impl Listen for Writer {
             Fact::Overloaded(node, true) => self.trouble(Trouble::Overload, *node as usize, "overloaded"),
             Fact::Overloaded(node, false) => self.recovered(Trouble::Overload, *node as usize),
             Fact::NodeDetected(node) => self.trouble(Trouble::Detected, *node, "down"),
-            Fact::NodeRegistered(node) | Fact::NodeRemoved(node) => self.recovered(Trouble::Detected, *node),
+            Fact::EngineRestarted(node) => self.trouble(Trouble::Agent, *node, "engine restarts"),
+            Fact::NodeRegistered(node) => {
+                self.recovered(Trouble::Detected, *node);
+                self.recovered(Trouble::Agent, *node);
+            }
+            Fact::NodeRemoved(node) => self.recovered(Trouble::Detected, *node),
             Fact::Note(note) => self.instant(self.events, note.kind, &note.label, Vec::new()),
             Fact::Sampled(sent) => self.sample(now, *sent),
             _ => {}

@@ -15,6 +15,7 @@ const BUSY: &[u8] = b"duration = \"5m\"\nreplications = 2\nstrategies = [\"sprea
     [[service]]\nname = \"agent\"\nimage = \"agent:1\"\nmode = \"global\"\n\
     [[event]]\nat = \"1m\"\nupdate_image = { web = \"web:2\" }\n\
     [[event]]\nat = \"2m\"\ndown = \"rack=r0\"\n[[event]]\nat = \"3m\"\ndrain = \"w-2\"\n\
+    [[event]]\nat = \"3m 30s\"\nrestart = \"w-3\"\n\
     [[event]]\nat = \"4m\"\nremove_node = { nodes = \"m-2\" }\n";
 
 // The fields of Perfetto's trace format that are read here, by the numbers of google/perfetto.
@@ -130,6 +131,8 @@ fn a_trace_says_what_the_tables_say() {
         let power: Vec<&str> =
             of("failure").iter().filter(|slice| slice.1 == "no power").map(|slice| slice.0.as_str()).collect();
         assert_eq!(power, ["m-1", "w-1", "w-4"]);
+        let restarts: Vec<&Slice> = of("failure").into_iter().filter(|slice| slice.1 == "engine restarts").collect();
+        assert!(restarts.len() == 1 && restarts[0].0 == "w-3" && restarts[0].4 < 240_000_000_000, "{restarts:?}");
         let leaders: BTreeSet<&str> = of("leader").iter().map(|slice| slice.1.as_str()).collect();
         assert!(leaders.iter().all(|name| name.starts_with("m-")) && !leaders.is_empty(), "{leaders:?}");
         assert!(!of("pull").is_empty() && of("pull").iter().all(|slice| slice.3 < slice.4));
