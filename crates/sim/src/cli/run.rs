@@ -9,10 +9,8 @@ use sched::spec::Mode;
 
 use super::trace::{self, Traces};
 use super::{Console, End, Format, show, verify};
-use crate::experiment::{self, Run};
-use crate::metrics::{METRICS, Mark, OrderRow, Outcome};
 use crate::experiment::{self, BRAKE, Run, execute_by};
-use crate::metrics::{METRICS, Mark, Outcome};
+use crate::metrics::{METRICS, Mark, OrderRow, Outcome};
 use crate::outside;
 use crate::report::compare;
 use crate::report::expect::{Ruling, Verdict, verdicts};
@@ -223,9 +221,6 @@ pub fn run(args: &Args, console: &mut Console, execute: Execute) -> End {
             continue;
         }
         let dir = dir(&job);
-        let mut done = simulate(job, &args.what, console, execute);
-        match write(&mut done, claim, &kinds(&args.plots, args.no_plots)) {
-            Ok(()) => done.dir = Some(dir),
         let began = claim.stage().and_then(|mut stage| Ok((Traces::begin(args, &job.scenario, &mut stage)?, stage)));
         let (traces, mut stage) = match began {
             Ok(began) => began,
@@ -244,7 +239,7 @@ pub fn run(args: &Args, console: &mut Console, execute: Execute) -> End {
             continue;
         }
         let written = traces.end(&mut stage, done.results.manifest.replications);
-        match written.and_then(|names| write(&mut done, stage, !args.no_plots).map(|()| names)) {
+        match written.and_then(|names| write(&mut done, stage, &kinds(&args.plots, args.no_plots)).map(|()| names)) {
             Ok(names) => {
                 let lines = names.iter().map(|name| outside::shown_path(&dir.join(name)).to_string());
                 lines.filter(|_| !args.what.quiet).for_each(|line| console.tell(&line));
@@ -281,9 +276,7 @@ pub(super) fn kinds(asked: &[Kind], none: bool) -> Vec<Kind> {
 }
 
 /// Writes the folder of a scenario, tables first: they are on disk then, and pictures are drawn from there.
-fn write(done: &mut Done, mut claim: folder::Claim, kinds: &[Kind]) -> io::Result<()> {
-    let mut stage = claim.stage()?;
-fn write(done: &mut Done, mut stage: folder::Stage, pictures: bool) -> io::Result<()> {
+fn write(done: &mut Done, mut stage: folder::Stage, kinds: &[Kind]) -> io::Result<()> {
     report::csv_files::fill(&mut stage, &done.results)?;
     if !done.fine.is_empty() {
         stage.fill(folder::TRACE, |file| verify::write_trace(file, &done.fine))?;

@@ -30,7 +30,10 @@ pub(super) fn table(done: &Done, console: &mut Console) {
     let title =
         if manifest.title.is_empty() { String::new() } else { format!(": {}", outside::shown(&manifest.title)) };
     let name = console.paint(1, &outside::shown(&manifest.name));
-    let replications = counted(manifest.replications as usize, "replication", "replications");
+    let replications = match manifest.partial() {
+        Some(partial) => console.paint(33, &format!("partial: {partial}")),
+        None => counted(manifest.replications as usize, "replication", "replications"),
+    };
     console.say(&format!("{name}{title}\n{replications}, seed {}\n\n", outside::shown(&manifest.seed)));
     for line in answers(done) {
         console.say(&format!("{line}\n"));
@@ -39,11 +42,6 @@ pub(super) fn table(done: &Done, console: &mut Console) {
         text::wrapped(finding, 80).iter().for_each(|line| console.say(&format!("{line}\n")));
     }
     console.say("\n");
-    let replications = match manifest.partial() {
-        Some(partial) => console.paint(33, &format!("partial: {partial}")),
-        None => counted(manifest.replications as usize, "replication", "replications"),
-    };
-    console.say(&format!("{name}{title}\n{replications}, seed {}\n", outside::shown(&manifest.seed)));
 
     let mut grid = Table::new();
     grid.load_style(LINES).set_content_arrangement(ContentArrangement::Dynamic).set_width(WIDTH);

@@ -199,7 +199,6 @@ fn retire(old: &Path, dir: &Path) -> io::Result<()> {
     for entry in fs::read_dir(old)? {
         let name = entry?.file_name();
         let (from, to) = (old.join(&name), dir.join(&name));
-        if name == LOCK || files().any(|file| name == *file) {
         if name == LOCK || is_named_ours(&name.to_string_lossy()) {
             gone(fs::remove_file(from))?;
         } else if to.symlink_metadata().is_ok() {
@@ -356,7 +355,6 @@ impl Stage<'_> {
                 // The manifest first: whenever this process is killed, the folder is known as ours.
                 self.names.sort_by_key(|name| name != MANIFEST);
                 self.move_in(&held)?;
-                for name in files().filter(|name| !self.names.iter().any(|written| written == name)) {
                 let there = fs::read_dir(&self.claim.dir).and_then(Iterator::collect::<io::Result<Vec<_>>>);
                 let there = there.map_err(|error| about(&self.claim.shown, &error))?;
                 let names = there.iter().map(|entry| entry.file_name().to_string_lossy().into_owned());

@@ -110,14 +110,14 @@ fn head(out: &mut String, results: &Results) {
     let manifest = &results.manifest;
     let title = if manifest.title.is_empty() { &manifest.name } else { &manifest.title };
     let _ = write!(out, "# {}\n\n", text::markdown(title));
+    if let Some(partial) = manifest.partial() {
+        let _ = write!(out, "**Partial: {partial}.** Somebody stopped it; what follows is about those.\n\n");
+    }
     for idle in results.idle() {
         let (strategy, why) = (text::markdown(&idle.strategy), text::markdown(&idle.why));
         let _ = write!(out, "**Nothing ever ran under {strategy}:** {why}.\n\n");
     }
     answers(out, results);
-    if let Some(partial) = manifest.partial() {
-        let _ = write!(out, "**Partial: {partial}.** Somebody stopped it; what follows is about those.\n\n");
-    }
     if let Some(finding) = compare::finding(results) {
         let _ = write!(out, "{finding}\n\n");
     }
