@@ -44,6 +44,8 @@ pub struct Drilled {
     pub loss: Loss,
     /// The outcome of each replication, counted from the loss on.
     pub outcomes: Vec<Outcome>,
+    /// Replications in which nobody can decide at the end: what is lost stays lost.
+    pub leaderless: usize,
 }
 
 /// How a drill is done.
@@ -136,8 +138,10 @@ pub fn drill(scenario: &Scenario, losses: &[Loss], how: &Drill) -> Result<Vec<Dr
     for few in losses.chunks(AT_A_TIME) {
         let copies: Vec<_> = few.iter().map(|loss| (loss, bases.clone())).collect();
         let lost = copies.into_par_iter().map(|(loss, bases)| {
-            let outcomes = bases.into_iter().map(|base| lose(base, loss, how)).collect::<Result<_, _>>()?;
-            Ok(Drilled { loss: loss.clone(), outcomes })
+            let ends = bases.into_iter().map(|base| lose(base, loss, how)).collect::<Result<Vec<_>, String>>()?;
+            let leaderless = ends.iter().filter(|(_, is_led)| !is_led).count();
+            let outcomes = ends.into_iter().map(|(outcome, _)| outcome).collect();
+            Ok(Drilled { loss: loss.clone(), outcomes, leaderless })
         });
         drilled.extend(lost.collect::<Result<Vec<_>, String>>()?);
     }
@@ -171,7 +175,8 @@ fn before(scenario: &Scenario, replication: u32, how: &Drill) -> Result<Simulati
     Ok(run)
 }
 
-fn lose(mut run: Simulation, loss: &Loss, how: &Drill) -> Result<Outcome, String> {
+/// What comes of a loss, and whether anybody can decide at the end.
+fn lose(mut run: Simulation, loss: &Loss, how: &Drill) -> Result<(Outcome, bool), String> {
     let at = run.now();
     let nodes = || Nodes::Rows(loss.rows.as_slice().into());
     run.order(Order::PowerOff(nodes())).map_err(|refusal| format!("{}: {refusal}", loss.name))?;
@@ -179,7 +184,9 @@ fn lose(mut run: Simulation, loss: &Loss, how: &Drill) -> Result<Outcome, String
         run.run_until(at + back);
         run.order(Order::PowerOn(nodes())).map_err(|refusal| format!("{}: {refusal}", loss.name))?;
     }
-    Ok(run.finish())
+    while run.step() {}
+    let is_led = run.is_led();
+    Ok((run.finish(), is_led))
 }
 
 impl Drilled {
@@ -187,6 +194,15 @@ impl Drilled {
     pub fn waiting(&self) -> u64 {
         let waiting = |outcome: &Outcome| outcome.pending.iter().map(|row| row.open).sum();
         self.outcomes.iter().map(waiting).max().unwrap_or_default()
+    }
+
+    /// Tasks that do not run at the end although services want them, whether they wait for a node or nobody replaces them: the
+    /// most in any replication.
+    pub fn missing(&self) -> u64 {
+        let missing = |outcome: &Outcome| {
+            outcome.services.iter().map(|row| row.wanted.saturating_sub(row.running_final)).sum::<u64>()
+        };
+        self.outcomes.iter().map(missing).max().unwrap_or_default().max(self.waiting())
     }
 
     /// Why they wait, and what would help, of the service of which most wait.
@@ -211,9 +227,9 @@ impl Drilled {
     /// Services that had no running task, in any replication, and for how long at most.
     pub fn stood_still(&self) -> BTreeMap<&str, f64> {
         let mut still = BTreeMap::new();
-        for row in self.outcomes.iter().flat_map(|outcome| &outcome.services).filter(|row| row.stood_still_s > 0.0) {
+        for row in self.outcomes.iter().flat_map(|outcome| &outcome.services).filter(|row| row.down_s > 0.0) {
             let longest: &mut f64 = still.entry(row.service.as_str()).or_default();
-            *longest = longest.max(row.stood_still_s);
+            *longest = longest.max(row.down_s);
         }
         still
     }

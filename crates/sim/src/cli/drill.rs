@@ -25,7 +25,7 @@ Examples:
   simctl drill my.toml --lose each:zone --back 5m   each zone, with power again after five minutes
   simctl drill my.toml --lose worker-3 --at 90s     one node, in the middle of what happens then
 
-Exit codes: 0 every loss leaves nothing waiting, 1 one does, 2 wrong input")]
+Exit codes: 0 every service has all that it wants again after every loss, 1 one has not, 2 wrong input")]
 pub struct Args {
     /// Scenario file; `-` is standard input
     #[arg(value_name = "FILE")]
@@ -74,7 +74,7 @@ pub fn run(args: &Args, console: &mut Console) -> End {
                 Shape::Text => in_words(args, &scenario, &drilled),
                 Shape::Json => outside::json(&in_json(&drilled)),
             });
-            if drilled.iter().all(|drilled| drilled.waiting() == 0) { End::Held } else { End::Failed }
+            if drilled.iter().all(|drilled| drilled.missing() == 0) { End::Held } else { End::Failed }
         }
         Err(why) => {
             console.tell(&format!("error: {why}"));
@@ -94,7 +94,7 @@ fn drilled(args: &Args, scenario: &Scenario) -> Result<Vec<Drilled>, String> {
     };
     let mut drilled = drill::drill(scenario, &losses(&args.lose, scenario)?, &how)?;
     drilled.sort_by(|one, other| {
-        let key = |drilled: &Drilled| (drilled.waiting(), drilled.stood_still().len(), drilled.lost_s());
+        let key = |drilled: &Drilled| (drilled.missing(), drilled.stood_still().len(), drilled.lost_s());
         key(other).partial_cmp(&key(one)).unwrap_or(std::cmp::Ordering::Equal)
     });
     Ok(drilled)
@@ -123,11 +123,16 @@ pub(super) fn span(text: &str) -> Result<Span, String> {
 
 fn in_words(args: &Args, scenario: &Scenario, drilled: &[Drilled]) -> String {
     let mut lines = Vec::new();
-    let (racks, waiting) = (drilled.len(), drilled.iter().filter(|drilled| drilled.waiting() > 0).count());
-    lines.push(match waiting {
-        0 => format!("No loss of {racks} leaves a task waiting for a node."),
-        _ => format!("{waiting} of {} leave tasks waiting for a node.", counted(racks, "loss", "losses")),
+    let (all, missing) = (drilled.len(), drilled.iter().filter(|drilled| drilled.missing() > 0).count());
+    lines.push(match missing {
+        0 => format!("After each of {} every service has all its tasks again.", counted(all, "loss", "losses")),
+        _ => format!("After {missing} of {} tasks are missing at the end.", counted(all, "loss", "losses")),
     });
+    if let Some(worst) = drilled.iter().find(|drilled| drilled.leaderless > 0) {
+        let of = counted(worst.outcomes.len(), "replication", "replications");
+        let (name, count) = (outside::shown(&worst.loss.name), worst.leaderless);
+        lines.push(format!("After the loss of {name} no manager leads, in {count} of {of}: nothing is replaced."));
+    }
     if let Some((worst, (reason, remedy))) = drilled.first().and_then(|worst| Some((worst, worst.reason()?))) {
         let tasks = counted(worst.waiting() as usize, "task waits", "tasks wait");
         lines.push(format!("Worst: {}: {tasks}, {}.", outside::shown(&worst.loss.name), outside::shown(reason)));
@@ -138,7 +143,7 @@ fn in_words(args: &Args, scenario: &Scenario, drilled: &[Drilled]) -> String {
     lines.push(String::new());
     let mut table = Table::new();
     table.load_style(LINES).set_content_arrangement(ContentArrangement::Dynamic).set_width(80);
-    table.set_header(["lost", "replicas", "replica-s", "waiting", "without a running task"]);
+    table.set_header(["lost", "replicas", "replica-s", "missing", "without a running task"]);
     let shown = if args.all { drilled.len() } else { SHOWN };
     for drilled in drilled.iter().take(shown) {
         let still = drilled.stood_still();
@@ -154,7 +159,7 @@ fn in_words(args: &Args, scenario: &Scenario, drilled: &[Drilled]) -> String {
             outside::shown(&drilled.loss.name).to_string(),
             text::short((drilled.replicas() * 10.0).round() / 10.0),
             text::short(drilled.lost_s().round()),
-            drilled.waiting().to_string(),
+            drilled.missing().to_string(),
             names.join(", "),
         ]);
     }
@@ -188,6 +193,9 @@ fn in_words(args: &Args, scenario: &Scenario, drilled: &[Drilled]) -> String {
         if risk.waits > 0 {
             parts.push(format!("waits for a node after {}", counted(risk.waits, "loss", "losses")));
         }
+        if risk.missing > risk.waits {
+            parts.push(format!("not whole again after {}", counted(risk.missing, "loss", "losses")));
+        }
         lines.push(format!("  {}{alone}: {}", outside::shown(service), parts.join(", ")));
     }
     if risks.len() > most {
@@ -195,7 +203,10 @@ fn in_words(args: &Args, scenario: &Scenario, drilled: &[Drilled]) -> String {
     }
     let words = counted(args.replications as usize, "replication", "replications");
     lines.push(String::new());
-    lines.push(format!("{words}, watched for {}; numbers are means, `waiting` and times the worst.", args.watch));
+    lines.push(format!(
+        "{words}, watched for {}; numbers are means, `missing` (at the end) and times the worst.",
+        args.watch
+    ));
     let is_table = |line: &str| line.starts_with([' ', '─']) && !line.starts_with("  ");
     let lines = lines.iter().flat_map(|line| if is_table(line) { vec![line.clone()] } else { text::wrapped(line, 80) });
     lines.map(|line| line.trim_end().to_owned() + "\n").collect()
@@ -209,6 +220,8 @@ struct Risk {
     longest: f64,
     /// Losses after which tasks of it wait at the end.
     waits: usize,
+    /// Losses after which it has too few at the end, whether they wait or not.
+    missing: usize,
 }
 
 /// Services that any loss hurts, worst first.
@@ -219,6 +232,12 @@ fn risks(drilled: &[Drilled]) -> Vec<(&str, Risk)> {
             let risk = risks.entry(service).or_default();
             (risk.still, risk.longest) = (risk.still + 1, risk.longest.max(span));
         }
+        let rows = drilled.outcomes.iter().flat_map(|outcome| &outcome.services);
+        let mut missing: Vec<&str> =
+            rows.filter(|row| row.running_final < row.wanted).map(|row| row.service.as_str()).collect();
+        missing.sort_unstable();
+        missing.dedup();
+        missing.into_iter().for_each(|service| risks.entry(service).or_default().missing += 1);
         let rows = drilled.outcomes.iter().flat_map(|outcome| &outcome.pending).filter(|row| row.open > 0);
         let mut waiting: Vec<&str> = rows.map(|row| row.service.as_str()).collect();
         waiting.sort_unstable();
@@ -226,7 +245,7 @@ fn risks(drilled: &[Drilled]) -> Vec<(&str, Risk)> {
         waiting.into_iter().for_each(|service| risks.entry(service).or_default().waits += 1);
     }
     let mut risks: Vec<(&str, Risk)> = risks.into_iter().collect();
-    risks.sort_by_key(|(_, risk)| Reverse((risk.waits, risk.still)));
+    risks.sort_by_key(|(_, risk)| Reverse((risk.missing, risk.waits, risk.still)));
     risks
 }
 
@@ -236,7 +255,8 @@ fn in_json(drilled: &[Drilled]) -> Value {
         .map(|drilled| {
             json!({
                 "lost": drilled.loss.name, "nodes": drilled.loss.rows.len(), "replicas_lost": drilled.replicas(),
-                "lost_s": drilled.lost_s(), "waiting": drilled.waiting(),
+                "lost_s": drilled.lost_s(), "missing": drilled.missing(), "waiting": drilled.waiting(),
+                "leaderless": drilled.leaderless,
                 "reason": drilled.reason().map(|reason| reason.0), "remedy": drilled.reason().map(|reason| reason.1),
                 "stood_still_s": drilled.stood_still(),
             })

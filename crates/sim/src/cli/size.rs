@@ -46,6 +46,9 @@ pub struct Args {
     format: Shape,
 }
 
+/// So many numbers are tried one by one.
+const EACH: u64 = 200;
+
 /// How it is with one number.
 struct Tried {
     number: u64,
@@ -83,7 +86,22 @@ fn size(args: &Args) -> Result<(String, End), String> {
     let tried = |number: u64| attempt(args, &text, key, number);
     let top = tried(high)?;
     if let Some(lack) = &top.lack {
-        let words = format!("Not even {key} = {high} is enough: {lack}");
+        // More may be worse: of a range whose end fails every number is tried, from the least on.
+        for number in low..high.min(low.saturating_add(EACH)) {
+            let least = tried(number)?;
+            if least.lack.is_none() {
+                let words =
+                    format!("{key} = {number} is the least that is enough. More is not always: with {high}, {lack}");
+                let below = if number > low { Some(tried(number - 1)?) } else { None };
+                let below_words = below
+                    .as_ref()
+                    .and_then(|below| below.lack.as_ref())
+                    .map(|lack| format!(" With {}: {lack}", number - 1));
+                let words = words + &below_words.unwrap_or_default();
+                return Ok((answer(args, key, Some(&least), below.as_ref(), &words), End::Held));
+            }
+        }
+        let words = format!("No {key} of {low}..{high} that was tried is enough. With {high}: {lack}");
         return Ok((answer(args, key, None, Some(&top), &words), End::Failed));
     }
     // As far as more is never worse. The answer and the number below it are both tried.
@@ -144,9 +162,14 @@ fn has_racks(scenario: &Scenario) -> bool {
 
 fn verdict(number: u64, drilled: &[Drilled]) -> Tried {
     // The first of the worst.
-    let worst = drilled.iter().rev().max_by_key(|drilled| drilled.waiting()).filter(|worst| worst.waiting() > 0);
+    let worst = drilled.iter().rev().max_by_key(|drilled| drilled.missing()).filter(|worst| worst.missing() > 0);
     let lack = worst.and_then(|worst| {
-        let (reason, remedy) = worst.reason()?;
+        let Some((reason, remedy)) = worst.reason() else {
+            let (lost, tasks) = (outside::shown(&worst.loss.name), counted(worst.missing() as usize, "task", "tasks"));
+            let why =
+                if worst.leaderless > 0 { "because no manager leads any more" } else { "though none waits for a node" };
+            return Some(format!("after the loss of {lost} {tasks} are missing at the end, {why}."));
+        };
         let tasks = counted(worst.waiting() as usize, "task", "tasks");
         let help =
             if remedy.is_empty() { String::new() } else { format!(" It would help: {}.", outside::shown(remedy)) };
@@ -160,7 +183,7 @@ fn answer(args: &Args, key: &str, holds: Option<&Tried>, fails: Option<&Tried>, 
     match args.format {
         Shape::Text => {
             let replications = counted(args.replications as usize, "replication", "replications");
-            let rule = format!("Each number was tried in {replications}; more is taken to be never worse.");
+            let rule = format!("Each number was tried in {replications}.");
             let lines = text::wrapped(words, 80).into_iter().chain(text::wrapped(&rule, 80));
             lines.map(|line| line + "\n").collect()
         }

@@ -212,7 +212,7 @@ fn failures(results: &Results, strategy: &str, lines: &mut Vec<String>) {
     all.sort_by_key(|(_, (count, _))| std::cmp::Reverse(*count));
     for ((service, error), (count, in_runs)) in all.into_iter().take(TOLD - 1) {
         let mean = count as f64 / in_runs.len().max(1) as f64;
-        let tasks = if mean == 1.0 { "1 task".to_owned() } else { format!("{} tasks", rounded(mean)) };
+        let tasks = if mean == 1.0 { "1 task".to_owned() } else { format!("about {} tasks", rounded(mean.round())) };
         lines.push(format!("{tasks} of {service} failed {}: \"{error}\".", often(in_runs.len(), tasks_in)));
     }
 }
