@@ -163,18 +163,18 @@ fn has_racks(scenario: &Scenario) -> bool {
 fn verdict(number: u64, drilled: &[Drilled]) -> Tried {
     // The first of the worst.
     let worst = drilled.iter().rev().max_by_key(|drilled| drilled.missing()).filter(|worst| worst.missing() > 0);
-    let lack = worst.and_then(|worst| {
+    let lack = worst.map(|worst| {
         let Some((reason, remedy)) = worst.reason() else {
             let (lost, tasks) = (outside::shown(&worst.loss.name), counted(worst.missing() as usize, "task", "tasks"));
             let why =
                 if worst.leaderless > 0 { "because no manager leads any more" } else { "though none waits for a node" };
-            return Some(format!("after the loss of {lost} {tasks} are missing at the end, {why}."));
+            return format!("after the loss of {lost} {tasks} are missing at the end, {why}.");
         };
         let tasks = counted(worst.waiting() as usize, "task", "tasks");
         let help =
             if remedy.is_empty() { String::new() } else { format!(" It would help: {}.", outside::shown(remedy)) };
         let lost = outside::shown(&worst.loss.name);
-        Some(format!("the loss of {lost} leaves {tasks} waiting, {}.{help}", outside::shown(reason)))
+        format!("the loss of {lost} leaves {tasks} waiting, {}.{help}", outside::shown(reason))
     });
     Tried { number, lack, waiting: worst.map_or(0, Drilled::waiting) }
 }
