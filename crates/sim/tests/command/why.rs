@@ -68,7 +68,7 @@ fn a_task_that_was_placed_is_explained_with_the_runner_up() {
     let text = asked(&place, &["task", "web.1", "why-not", "node-3"]);
     let table = [format!(" chosen   {chosen} "), format!(" next     {second} ")];
     for part in [
-        &format!("web.1 is running on {chosen} since "),
+        &format!("web.1 is running on {chosen}, from "),
         &format!("It was placed on {chosen} at 0.05 s by spread, as task 1 of 6 that were placed\n"),
         &format!("Why: {second}, the runner-up, is equal; between equals chance decides, by the\n"),
         &table[0],

@@ -198,6 +198,7 @@ fn outcome(size: Size, at: usize, strategy: &str, replication: u32) -> Outcome {
     let web = ServiceRow {
         service: "web".into(),
         wanted: tasks_wanted,
+        running_final: tasks_wanted,
         running_min: tasks_wanted / 2,
         availability: Some(1.0 - lost_share / 10.0),
         lost_s: 10.0 * lost_share,
@@ -209,7 +210,8 @@ fn outcome(size: Size, at: usize, strategy: &str, replication: u32) -> Outcome {
         moves: 2,
         ..ServiceRow::default()
     };
-    let cache = ServiceRow { service: "cache".into(), wanted: 1, lost_s: 0.5, ..ServiceRow::default() };
+    let cache =
+        ServiceRow { service: "cache".into(), wanted: 1, running_final: 1, lost_s: 0.5, ..ServiceRow::default() };
     let services = vec![web, cache];
     Outcome {
         strategy: strategy.into(),

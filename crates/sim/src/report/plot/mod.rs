@@ -125,7 +125,7 @@ pub const PICTURES: &[Picture] = &[
     },
     Picture {
         name: "reserved",
-        caption: "CPU and memory that tasks reserve on each node at the end, by rack, or by pool where there are none.",
+        caption: "CPU and memory that tasks reserve on each node at the end, by rack, or by pool where there are none or many.",
         is_worth_it: reserved::is_worth_it,
         draw: reserved::draw,
     },

@@ -1,5 +1,7 @@
 //! How full nodes are at the end: a dot per node for its CPUs and one for its memory, by rack or pool, a panel per strategy.
 
+use std::collections::BTreeSet;
+
 use super::axis::Axis;
 use super::colors::{GREY, INK, look};
 use super::sheet::{Anchor, NOTE, Panel, Rect, Sheet, TEXT, fitted, grid};
@@ -28,18 +30,21 @@ pub fn is_worth_it(results: &Results) -> bool {
         && nodes.any(|node| node.cpu_reserved != first.cpu_reserved || node.memory_reserved != first.memory_reserved)
 }
 
-/// What nodes are told apart by.
-fn group(node: &NodeRow) -> &str {
-    if node.rack.is_empty() { &node.pool } else { &node.rack }
+/// What nodes are told apart by: their racks if there are few, or else their pools.
+fn group(node: &NodeRow, by_rack: bool) -> &str {
+    if by_rack && !node.rack.is_empty() { &node.rack } else { &node.pool }
 }
 
 /// A panel for each strategy with the nodes of replication 1.
 pub fn draw(results: &Results, sheet: &mut Sheet) {
     let which = if results.manifest.replications > 1 { ", replication 1" } else { "" };
+    let racks: BTreeSet<&str> =
+        results.nodes.iter().flat_map(|run| &run.items).map(|node| node.rack.as_str()).collect();
+    let by_rack = racks.len() <= GROUPS;
     let mut groups: Vec<&str> = Vec::new();
     for node in results.nodes.iter().filter(|run| run.replication == 1).flat_map(|run| &run.items) {
-        if !groups.contains(&group(node)) && groups.len() < GROUPS {
-            groups.push(group(node));
+        if !groups.contains(&group(node, by_rack)) && groups.len() < GROUPS {
+            groups.push(group(node, by_rack));
         }
     }
     let most = if sheet.is_narrow() { NARROW } else { usize::MAX };
@@ -84,7 +89,7 @@ pub fn draw(results: &Results, sheet: &mut Sheet) {
             .flat_map(|run| &run.items)
             .collect();
         for (at, name) in groups.iter().enumerate() {
-            let within = || nodes.iter().filter(|node| group(node) == *name);
+            let within = || nodes.iter().filter(|node| group(node, by_rack) == *name);
             let cpu: Vec<(&str, f64)> = within().map(|node| (node.node.as_str(), node.cpu_reserved * 100.0)).collect();
             let memory: Vec<(&str, f64)> =
                 within().map(|node| (node.node.as_str(), node.memory_reserved * 100.0)).collect();
