@@ -262,6 +262,8 @@ pub struct ServiceRow {
     pub stood_still_s: f64,
     /// Running tasks at the end.
     pub running_final: u64,
+    /// Seconds before the end in which it had fewer than it wants, without a break; 0 if it has all.
+    pub incomplete_s: f64,
     /// Replica-seconds in which a task was missing that it had had before, and the most that were: unlike `lost_s` without
     /// what starts when it is created or grows. Jobs fall from nothing.
     pub fell_s: f64,
@@ -343,6 +345,7 @@ pub const SERVICE_METRICS: &[ServiceMetric] = &[
     ("below_quorum_s", "s", |row| Some(row.below_quorum_s)),
     ("stood_still_s", "s", |row| Some(row.stood_still_s)),
     ("running_final", "tasks", |row| Some(row.running_final as f64)),
+    ("incomplete_s", "s", |row| Some(row.incomplete_s)),
     ("fell_s", "s", |row| Some(row.fell_s)),
     ("fell_max", "tasks", |row| Some(row.fell_max as f64)),
     ("short_s", "s", |row| Some(row.short_s)),

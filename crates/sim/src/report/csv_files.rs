@@ -540,6 +540,7 @@ impl Row for ServiceRow {
         "below_quorum_s",
         "stood_still_s",
         "running_final",
+        "incomplete_s",
         "fell_s",
         "fell_max",
         "short_s",
@@ -567,7 +568,7 @@ impl Row for ServiceRow {
             .maybe(self.failover_max_s);
         cells.count(self.restarts).count(self.moves).count(self.node_changes).number(self.duplicate_s);
         cells.number(self.spare_s).number(self.below_quorum_s).number(self.stood_still_s);
-        cells.count(self.running_final).number(self.fell_s).count(self.fell_max);
+        cells.count(self.running_final).number(self.incomplete_s).number(self.fell_s).count(self.fell_max);
         cells.number(self.short_s).number(self.down_s);
     }
 
@@ -602,6 +603,7 @@ impl Row for ServiceRow {
             below_quorum_s: cells.number()?,
             stood_still_s: cells.number()?,
             running_final: cells.count()?,
+            incomplete_s: cells.number()?,
             fell_s: cells.number()?,
             fell_max: cells.count()?,
             short_s: cells.number()?,

@@ -29,6 +29,9 @@ pub struct Answer {
 /// A service that is down or short for less than this is not said to be: that a task ended is known a little later.
 const MOMENT_S: f64 = 0.5;
 
+/// What is missing for less than this at the end is about to be replaced: a failover of Swarm takes half a minute.
+const FAILOVER_S: f64 = 60.0;
+
 /// An answer for each strategy. A run is safe if every service kept enough of the tasks that it had (its quorum, or half of
 /// them), has all that it wants at the end, nothing waits for a node then, and every update was completed.
 pub fn answers(results: &Results) -> Vec<Answer> {
@@ -170,7 +173,7 @@ fn missing(services: &BTreeMap<u32, &[ServiceRow]>, lines: &mut Vec<String>) -> 
     let mut troubled = BTreeSet::new();
     let mut all: BTreeMap<&str, (u64, Vec<f64>)> = BTreeMap::new();
     for (run, rows) in services {
-        for row in rows.iter().filter(|row| row.running_final < row.wanted) {
+        for row in rows.iter().filter(|row| row.running_final < row.wanted && row.incomplete_s > FAILOVER_S) {
             let (wanted, has) = all.entry(&row.service).or_default();
             *wanted = (*wanted).max(row.wanted);
             has.push(row.running_final as f64);
@@ -199,6 +202,10 @@ fn failures(results: &Results, strategy: &str, lines: &mut Vec<String>) {
     let tasks = of(&results.tasks, strategy);
     for (run, rows) in &tasks {
         for row in rows.iter().filter(|row| !row.error.is_empty()) {
+            // Who was lost with its machine is told by what the service lost.
+            if row.error.ends_with("non-zero exit (255)") {
+                continue;
+            }
             if ![sched::TaskState::Failed, sched::TaskState::Rejected].contains(&row.state) {
                 continue;
             }
@@ -208,12 +215,14 @@ fn failures(results: &Results, strategy: &str, lines: &mut Vec<String>) {
         }
     }
     let tasks_in = tasks.len();
+    let is_cut = results.manifest.first_replication_only.iter().any(|name| name == "tasks.csv");
     let mut all: Vec<_> = all.into_iter().collect();
     all.sort_by_key(|(_, (count, _))| std::cmp::Reverse(*count));
     for ((service, error), (count, in_runs)) in all.into_iter().take(TOLD - 1) {
         let mean = count as f64 / in_runs.len().max(1) as f64;
         let tasks = if mean == 1.0 { "1 task".to_owned() } else { format!("about {} tasks", rounded(mean.round())) };
-        lines.push(format!("{tasks} of {service} failed {}: \"{error}\".", often(in_runs.len(), tasks_in)));
+        let often = if is_cut { "in replication 1".into() } else { often(in_runs.len(), tasks_in) };
+        lines.push(format!("{tasks} of {service} failed {often}: \"{error}\"."));
     }
 }
 

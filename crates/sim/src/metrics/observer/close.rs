@@ -349,6 +349,7 @@ fn service_row(now: Time, tally: &Tally, service: &Service, to_running: Vec<Span
         below_quorum_s: total(&tally.below) / 1e9,
         stood_still_s: total(&tally.still) / 1e9,
         running_final: tally.running,
+        incomplete_s: tally.incomplete_for(now).as_secs_f64(),
         fell_s: total(&tally.fallen) / 1e9,
         fell_max: tally.fallen.max,
         short_s: total(&tally.short) / 1e9,

@@ -26,6 +26,8 @@ pub(super) struct Tally {
     /// Whether it has fewer running tasks than its quorum, and whether it has none.
     pub below: Area,
     pub still: Area,
+    /// When it had all that it wants for the last time.
+    pub whole_until: Time,
     /// The number of tasks that it had once, of those that it wants: a service that grows has lost nothing.
     pub established: u64,
     /// How many of them are missing; whether fewer than its quorum, or than half of them, run, and whether none does.
@@ -59,6 +61,7 @@ impl Tally {
             pending_longest: Span::ZERO,
             below: none(),
             still: none(),
+            whole_until: now,
             established: 0,
             fallen: none(),
             short: none(),
@@ -86,6 +89,7 @@ impl Tally {
             pending: anew(&self.pending),
             below: anew(&self.below),
             still: anew(&self.still),
+            whole_until: self.whole_until,
             established: self.established,
             fallen: anew(&self.fallen),
             short: anew(&self.short),
@@ -118,9 +122,17 @@ impl Tally {
         self.pending_longest.max(goes_on)
     }
 
+    /// For how long it has had fewer running tasks than it wants.
+    pub fn incomplete_for(&self, now: Time) -> Span {
+        if self.running < self.wanted.value { now.since(self.whole_until) } else { Span::ZERO }
+    }
+
     /// The service wants and has so many running tasks. Without a quorum of its own it needs half of what it wants.
     pub fn set(&mut self, now: Time, wants: u64, running: u64, quorum: Option<u64>) {
         let needs = quorum.unwrap_or(wants.div_ceil(2)).min(wants);
+        if self.running >= self.wanted.value {
+            self.whole_until = now;
+        }
         self.wanted.set(now, wants);
         self.missing.set(now, wants.saturating_sub(running));
         self.below.set(now, u64::from(running < needs && !self.is_job));
