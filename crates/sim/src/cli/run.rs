@@ -422,7 +422,16 @@ impl Done {
             console
                 .tell(&format!("warning: {name}: in {runs} of {of} an order was refused: {}", outside::shown(&order)));
         }
-        for idle in results.idle() {
+        // Who expects that nothing runs at the end is told by that.
+        let is_expected = |idle: &Idle| {
+            results.manifest.expect.iter().any(|expected| {
+                let is_meant = expected.strategy.as_ref().is_none_or(|strategy| *strategy == idle.strategy);
+                let is_none = expected.max.is_some_and(|max| max <= 0.0) && expected.minus.is_none();
+                is_meant && is_none && ["running_final", "state_running"].contains(&expected.metric.as_str())
+            })
+        };
+        let unexpected: Vec<Idle> = results.idle().into_iter().filter(|idle| !is_expected(idle)).collect();
+        for idle in &unexpected {
             let (strategy, why) = (outside::shown(&idle.strategy), outside::shown(&idle.why));
             console.tell(&format!("error: {name}: nothing ever ran under {strategy}: {why}"));
         }
@@ -430,7 +439,7 @@ impl Done {
         let answers = verdict::answers(&results);
         // Bold letters and escapes are for pages.
         let finding = compare::finding(&results).map(|finding| finding.replace("**", "").replace('\\', ""));
-        Done { idle: results.idle(), answers, finding, results, verdicts, broken, dir: None, fine: Vec::new() }
+        Done { idle: unexpected, answers, finding, results, verdicts, broken, dir: None, fine: Vec::new() }
     }
 
     /// How the scenario ended.

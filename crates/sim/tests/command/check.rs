@@ -68,3 +68,23 @@ fn the_first_failure_ends_it_if_that_is_asked_for_and_nothing_expected_is_refuse
     assert_eq!(text(&output), "");
     assert!(err(&output).starts_with("error: c.toml: nothing is expected of it"), "{}", err(&output));
 }
+
+#[test]
+fn nothing_may_run_only_where_that_is_expected() {
+    let place = Place::new("check-idle");
+    for (expect, code) in [("nodes_final = 2", 1), ("running_final = 0", 0), ("running_final = { max = 4 }", 1)] {
+        let text =
+            scenario(expect).replace("replicas = 4", "replicas = 4\nconstraints = [\"node.labels.ssd == true\"]");
+        place.write("a.toml", text.as_bytes());
+        let output = place.simctl(&["check", "a.toml", "--quiet", "--format", "junit"]);
+        assert_eq!(output.status.code(), Some(code), "{expect}: {}", err(&output));
+        assert_eq!(errors_in(&output), u64::from(code == 1), "{expect}");
+    }
+}
+
+/// How many errors the document of JUnit counts.
+fn errors_in(output: &std::process::Output) -> u64 {
+    let xml = text(output);
+    let errors = xml.split("errors=\"").nth(1).and_then(|rest| rest.split('"').next());
+    errors.and_then(|count| count.parse().ok()).expect("a number of errors")
+}
