@@ -128,7 +128,7 @@ impl std::fmt::Display for Losses {
 
 /// Drills every loss in every replication. Each replication is run up to the loss once; every loss goes on from a copy of
 /// that. The error names a strategy that is not there, or a run in which not everything came to run before.
-pub fn drill(scenario: &Scenario, losses: &[Loss], how: &Drill) -> Result<Vec<Drilled>, String> {
+pub fn drill(scenario: &Scenario, losses: &[Loss], how: &Drill) -> Result<Vec<Drilled>, Hindrance> {
     let bases: Vec<Simulation> = (1..=how.replications)
         .into_par_iter()
         .map(|replication| before(scenario, replication, how))
@@ -138,31 +138,54 @@ pub fn drill(scenario: &Scenario, losses: &[Loss], how: &Drill) -> Result<Vec<Dr
     for few in losses.chunks(AT_A_TIME) {
         let copies: Vec<_> = few.iter().map(|loss| (loss, bases.clone())).collect();
         let lost = copies.into_par_iter().map(|(loss, bases)| {
-            let ends = bases.into_iter().map(|base| lose(base, loss, how)).collect::<Result<Vec<_>, String>>()?;
+            let ends = bases.into_iter().map(|base| lose(base, loss, how)).collect::<Result<Vec<_>, Hindrance>>()?;
             let leaderless = ends.iter().filter(|(_, is_led)| !is_led).count();
             let outcomes = ends.into_iter().map(|(outcome, _)| outcome).collect();
             Ok(Drilled { loss: loss.clone(), outcomes, leaderless })
         });
-        drilled.extend(lost.collect::<Result<Vec<_>, String>>()?);
+        drilled.extend(lost.collect::<Result<Vec<_>, Hindrance>>()?);
     }
     Ok(drilled)
+}
+
+/// Why there is nothing to drill.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Hindrance {
+    /// In this replication not every service ever has what it wants before anything is lost.
+    Unsettled(u32),
+    /// There is no such strategy, or the loss was refused, in words.
+    Refused(String),
+}
+
+impl From<String> for Hindrance {
+    fn from(why: String) -> Hindrance {
+        Hindrance::Refused(why)
+    }
+}
+
+impl std::fmt::Display for Hindrance {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Hindrance::Unsettled(replication) => write!(
+                f,
+                "in replication {replication} not every service ever has what it wants before anything is lost: \
+                 `simctl run` says why; `--at` drills all the same"
+            ),
+            Hindrance::Refused(why) => f.write_str(why),
+        }
+    }
 }
 
 /// So many losses are copied and drilled at the same time.
 const AT_A_TIME: usize = 8;
 
 /// A run up to the loss, from which its metrics count.
-fn before(scenario: &Scenario, replication: u32, how: &Drill) -> Result<Simulation, String> {
+fn before(scenario: &Scenario, replication: u32, how: &Drill) -> Result<Simulation, Hindrance> {
     let at = match how.at {
         Some(at) => at,
         None => {
             let settled = Simulation::new(scenario.clone(), &how.strategy, replication)?.finish().settled_s;
-            let settled = settled.ok_or_else(|| {
-                format!(
-                    "in replication {replication} not every service ever has what it wants before anything is lost: \
-                     `simctl run` says why; `--at` drills all the same"
-                )
-            })?;
+            let settled = settled.ok_or(Hindrance::Unsettled(replication))?;
             Time::ZERO + Span::from_secs_f64(settled + 1.0)
         }
     };
@@ -176,7 +199,7 @@ fn before(scenario: &Scenario, replication: u32, how: &Drill) -> Result<Simulati
 }
 
 /// What comes of a loss, and whether anybody can decide at the end.
-fn lose(mut run: Simulation, loss: &Loss, how: &Drill) -> Result<(Outcome, bool), String> {
+fn lose(mut run: Simulation, loss: &Loss, how: &Drill) -> Result<(Outcome, bool), Hindrance> {
     let at = run.now();
     let nodes = || Nodes::Rows(loss.rows.as_slice().into());
     run.order(Order::PowerOff(nodes())).map_err(|refusal| format!("{}: {refusal}", loss.name))?;

@@ -8,7 +8,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use sched::cluster::UpdateStatus;
+use sched::cluster::{UpdateState, UpdateStatus};
 use sched::spec::ServiceSpec;
 use sched::{DesiredState, ServiceId, Slot, Span, TaskState, Time};
 
@@ -277,6 +277,18 @@ pub enum Fact {
     JobAbandoned(JobNo),
     /// A machine has so much to do that calls of its agent take too long to be answered in time, or not any more.
     Overloaded(u32, bool),
+}
+
+/// How Docker's API writes the state of an update (moby `daemon/cluster/convert/service.go`).
+pub fn update_word(state: UpdateState) -> &'static str {
+    match state {
+        UpdateState::Updating => "updating",
+        UpdateState::Paused => "paused",
+        UpdateState::Completed => "completed",
+        UpdateState::RollbackStarted => "rollback_started",
+        UpdateState::RollbackPaused => "rollback_paused",
+        UpdateState::RollbackCompleted => "rollback_completed",
+    }
 }
 
 const _: () = assert!(size_of::<Fact>() <= 32, "there are a dozen of them for every task");

@@ -384,7 +384,7 @@ fn bca(sorted: &[f64], seed: u64) -> Option<(f64, f64)> {
 }
 
 /// The two heaps in which ascending values lie, if they do.
-fn humps(sorted: &[f64]) -> Option<Humps> {
+pub fn humps(sorted: &[f64]) -> Option<Humps> {
     let n = sorted.len();
     if n < HUMPS_LEAST {
         return None;

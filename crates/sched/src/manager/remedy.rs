@@ -92,8 +92,12 @@ impl Manager {
     /// What would be decided about a task now, that waits for a node or is refused by the node to which it belongs; `None`
     /// of any other task.
     pub fn would_decide(&self, task: TaskId) -> Option<Decision> {
-        let waits = self.cluster.task(task).is_some_and(|task| task.state == TaskState::Pending);
-        self.scheduler.would_decide(&self.cluster, task).filter(|_| waits)
+        // To ask copies the scheduler.
+        self.is_pending(task).then(|| self.scheduler.would_decide(&self.cluster, task))?
+    }
+
+    fn is_pending(&self, task: TaskId) -> bool {
+        self.cluster.task(task).is_some_and(|task| task.state == TaskState::Pending)
     }
 
     /// Single changes that would give a task its place that waits for one, the smallest first: what needs nothing bought
@@ -102,7 +106,7 @@ impl Manager {
     pub fn remedies(&self, now: Time, task: TaskId) -> Vec<Tried> {
         let Some(record) = self.cluster.task(task) else { return Vec::new() };
         let service = record.service;
-        if self.would_decide(task).is_none() || self.cluster.service(service).is_none() {
+        if !self.is_pending(task) || self.cluster.service(service).is_none() {
             return Vec::new();
         }
         if let Some(wait) = self.try_out(now, task, Remedy::Wait) {

@@ -92,7 +92,8 @@ fn drilled(args: &Args, scenario: &Scenario) -> Result<Vec<Drilled>, String> {
         watch,
         back: args.back.as_deref().map(span).transpose()?.filter(|back| *back < watch),
     };
-    let mut drilled = drill::drill(scenario, &losses(&args.lose, scenario)?, &how)?;
+    let mut drilled =
+        drill::drill(scenario, &losses(&args.lose, scenario)?, &how).map_err(|hindrance| hindrance.to_string())?;
     drilled.sort_by(|one, other| {
         let key = |drilled: &Drilled| (drilled.missing(), drilled.stood_still().len(), drilled.lost_s());
         key(other).partial_cmp(&key(one)).unwrap_or(std::cmp::Ordering::Equal)
@@ -207,9 +208,7 @@ fn in_words(args: &Args, scenario: &Scenario, drilled: &[Drilled]) -> String {
         "{words}, watched for {}; numbers are means, `missing` (at the end) and times the worst.",
         args.watch
     ));
-    let is_table = |line: &str| line.starts_with([' ', '─']) && !line.starts_with("  ");
-    let lines = lines.iter().flat_map(|line| if is_table(line) { vec![line.clone()] } else { text::wrapped(line, 80) });
-    lines.map(|line| line.trim_end().to_owned() + "\n").collect()
+    text::paragraphs(&lines, 80)
 }
 
 /// What losses do to a service.

@@ -179,9 +179,7 @@ fn in_words(args: &Args, run: &Simulation, places: &[Place]) -> String {
         ));
     }
     lines.push("CPUs and memory: reserved of all. `simctl why FILE task NAME` says why a task is where it is.".into());
-    let is_table = |line: &str| line.starts_with([' ', '─']);
-    let lines = lines.iter().flat_map(|line| if is_table(line) { vec![line.clone()] } else { text::wrapped(line, 80) });
-    lines.map(|line| line.trim_end().to_owned() + "\n").collect()
+    text::paragraphs(&lines, 80)
 }
 
 /// As many of some words as fit, and how many more there are.

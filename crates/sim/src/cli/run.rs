@@ -437,8 +437,7 @@ impl Done {
         }
         let verdicts = verdicts(&results.manifest.expect, &results.manifest.strategies, &results.runs);
         let answers = verdict::answers(&results);
-        // Bold letters and escapes are for pages.
-        let finding = compare::finding(&results).map(|finding| finding.replace("**", "").replace('\\', ""));
+        let finding = compare::finding(&results, outside::shown);
         Done { idle: unexpected, answers, finding, results, verdicts, broken, dir: None, fine: Vec::new() }
     }
 

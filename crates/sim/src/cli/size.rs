@@ -9,7 +9,7 @@ use super::run::Shared;
 use super::show::counted;
 use super::why::Shape;
 use super::{Console, End};
-use crate::drill::{self, Drill, Drilled};
+use crate::drill::{self, Drill, Drilled, Hindrance};
 use crate::outside;
 use crate::report::text;
 use crate::scenario::Scenario;
@@ -87,19 +87,19 @@ fn size(args: &Args) -> Result<(String, End), String> {
     let top = tried(high)?;
     if let Some(lack) = &top.lack {
         // More may be worse: of a range whose end fails every number is tried, from the least on.
+        let mut below: Option<Tried> = None;
         for number in low..high.min(low.saturating_add(EACH)) {
-            let least = tried(number)?;
-            if least.lack.is_none() {
-                let words =
-                    format!("{key} = {number} is the least that is enough. More is not always: with {high}, {lack}");
-                let below = if number > low { Some(tried(number - 1)?) } else { None };
-                let below_words = below
-                    .as_ref()
-                    .and_then(|below| below.lack.as_ref())
-                    .map(|lack| format!(" With {}: {lack}", number - 1));
-                let words = words + &below_words.unwrap_or_default();
-                return Ok((answer(args, key, Some(&least), below.as_ref(), &words), End::Held));
+            let this = tried(number)?;
+            if this.lack.is_some() {
+                below = Some(this);
+                continue;
             }
+            let mut words =
+                format!("{key} = {number} is the least that is enough. More is not always: with {high}, {lack}");
+            if let Some(Tried { number, lack: Some(lack), .. }) = &below {
+                words += &format!(" With {number}: {lack}");
+            }
+            return Ok((answer(args, key, Some(&this), below.as_ref(), &words), End::Held));
         }
         let words = format!("No {key} of {low}..{high} that was tried is enough. With {high}: {lack}");
         return Ok((answer(args, key, None, Some(&top), &words), End::Failed));
@@ -147,12 +147,12 @@ fn attempt(args: &Args, text: &str, key: &str, number: u64) -> Result<Tried, Str
     match drill::drill(&scenario, &losses, &how) {
         Ok(drilled) => Ok(verdict(number, &drilled)),
         // Not everything comes to run even without a loss.
-        Err(why) if why.contains("not every service") => Ok(Tried {
+        Err(Hindrance::Unsettled(_)) => Ok(Tried {
             number,
             lack: Some("not every service gets what it wants even before a loss.".into()),
             waiting: 0,
         }),
-        Err(why) => Err(why),
+        Err(hindrance) => Err(hindrance.to_string()),
     }
 }
 

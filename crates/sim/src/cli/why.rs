@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::show::{LINES, counted};
 use super::{Console, End};
 use crate::outside;
-use crate::report::text::wrapped;
+use crate::report::text::paragraphs;
 use crate::scenario::{self, Scenario};
 use crate::simulation::{Simulation, Task};
 
@@ -257,11 +257,7 @@ impl Answer<'_> {
             lines.push(String::new());
             lines.push(self.why_not(node, decision));
         }
-        // Tables fit already.
-        let is_table = |line: &str| line.starts_with([' ', '─']) && !line.starts_with("  ");
-        let lines =
-            lines.iter().flat_map(|line| if is_table(line) { vec![line.clone()] } else { wrapped(line, WIDTH) });
-        lines.map(|line| line.trim_end().to_owned() + "\n").collect()
+        paragraphs(&lines, WIDTH)
     }
 
     fn say_refused(&self, decision: &Decision, all: bool, lines: &mut Vec<String>) {

@@ -14,6 +14,7 @@ use super::objects as api;
 use super::objects::ApiError;
 use super::stamp::{Ids, Stamp};
 use super::{ENGINE_VERSION, make::STACK};
+use crate::fact::update_word;
 use crate::order::{FileKind, Name, Order, Record};
 use crate::refusal::NO_MANAGER;
 use crate::simulation::{NetworkUse, Simulation};
@@ -247,7 +248,7 @@ impl Engine<'_> {
             Some(format!("{words}task {}", self.ids.task(task)))
         });
         api::UpdateStatus {
-            state: make::update_state(status.state),
+            state: update_word(status.state),
             started_at: Stamp(status.started),
             completed_at: status.completed.map(Stamp),
             message: named.unwrap_or_else(|| status.message.clone()),

@@ -1,6 +1,5 @@
 //! What the manager keeps, in the objects of the API: one function for each part of an object, none of which looks elsewhere.
 
-use sched::cluster::UpdateState;
 use sched::spec::{self, Availability, EndpointMode, Mode, NodeState, PluginKind, PublishMode, Resources, Role, Units};
 use sched::{DesiredState, Reference, Span, TaskState};
 
@@ -325,17 +324,6 @@ pub fn task_message(state: TaskState, is_per_node: bool, is_node_removed: bool) 
         TaskState::Remove => "removed",
         TaskState::Orphaned if is_node_removed => "Task belonged to a node that has been deleted",
         TaskState::Orphaned => "",
-    }
-}
-
-pub fn update_state(state: UpdateState) -> &'static str {
-    match state {
-        UpdateState::Updating => "updating",
-        UpdateState::Paused => "paused",
-        UpdateState::Completed => "completed",
-        UpdateState::RollbackStarted => "rollback_started",
-        UpdateState::RollbackPaused => "rollback_paused",
-        UpdateState::RollbackCompleted => "rollback_completed",
     }
 }
 

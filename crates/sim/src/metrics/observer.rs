@@ -28,7 +28,7 @@ use self::services::Tally;
 use self::waits::Waits;
 use self::window::Window;
 use super::{Outcome, UpdateRow};
-use crate::fact::{Fact, Reason, TaskNo};
+use crate::fact::{Fact, Reason, TaskNo, update_word};
 use crate::model::image::Totals;
 use crate::scenario::Scenario;
 
@@ -1059,7 +1059,7 @@ impl Observer {
                 service: owner.name.as_str().into(),
                 update: owner.updates,
                 time_s: now.as_secs_f64(),
-                state: docker_word(status.state).into(),
+                state: update_word(status.state).into(),
                 message: status.message.clone(),
             });
         }
@@ -1184,18 +1184,6 @@ impl Observer {
             }
             self.balance.converged(since, now);
         }
-    }
-}
-
-/// How Docker's API writes the state of an update (moby `daemon/cluster/convert/service.go`).
-fn docker_word(state: UpdateState) -> &'static str {
-    match state {
-        UpdateState::Updating => "updating",
-        UpdateState::Paused => "paused",
-        UpdateState::Completed => "completed",
-        UpdateState::RollbackStarted => "rollback_started",
-        UpdateState::RollbackPaused => "rollback_paused",
-        UpdateState::RollbackCompleted => "rollback_completed",
     }
 }
 

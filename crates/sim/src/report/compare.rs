@@ -179,11 +179,12 @@ pub fn ranking(results: &Results) -> Vec<Place> {
     ranking
 }
 
-/// Which strategy loses least and what that costs, in a paragraph of Markdown; nothing without a [`ranking`].
-pub fn finding(results: &Results) -> Option<String> {
+/// Which strategy loses least and what that costs, in a paragraph; nothing without a [`ranking`].
+///
+/// `name` writes the name of a strategy as the reader's page wants it.
+pub fn finding(results: &Results, name: impl Fn(&str) -> String) -> Option<String> {
     let ranking = ranking(results);
     let (best, rest) = ranking.split_first()?;
-    let name = |strategy: &str| format!("**{}**", text::markdown(strategy));
     let mean = |place: &Place| text::summary(&place.lost, 1.0).unwrap_or_default();
     // Beside the best of all stands the baseline; beside that, the second.
     let baseline = results.manifest.strategies.first()?;

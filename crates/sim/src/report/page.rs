@@ -118,7 +118,7 @@ fn head(out: &mut String, results: &Results) {
         let _ = write!(out, "**Nothing ever ran under {strategy}:** {why}.\n\n");
     }
     answers(out, results);
-    if let Some(finding) = compare::finding(results) {
+    if let Some(finding) = compare::finding(results, |strategy| format!("**{}**", text::markdown(strategy))) {
         let _ = write!(out, "{finding}\n\n");
     }
 }

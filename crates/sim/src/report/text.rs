@@ -110,6 +110,11 @@ pub fn wrapped(line: &str, width: usize) -> Vec<String> {
     textwrap::wrap(line, options).into_iter().map(|line| line.into_owned()).collect()
 }
 
+/// Lines below each other, those that are too long wrapped; the rows of a table fit already.
+pub fn paragraphs(lines: &[String], width: usize) -> String {
+    lines.iter().flat_map(|line| wrapped(line, width)).map(|line| line.trim_end().to_owned() + "\n").collect()
+}
+
 /// Text for a CSV cell. What a spreadsheet could take for a formula gets an apostrophe in front, and so does what begins
 /// with one, so that [`from_cell`] can take it away again.
 pub fn cell(text: &str) -> String {

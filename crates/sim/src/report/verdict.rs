@@ -385,8 +385,7 @@ fn range(values: &[f64], words: impl Fn(f64) -> String) -> String {
 
 /// The same, or both humps if there are two.
 fn humps(spans: &[f64]) -> String {
-    let summary = stats::Summary::within(spans.iter().copied(), (0.0, f64::INFINITY), 0);
-    match summary.humps {
+    match stats::humps(&stats::sorted(spans.iter().copied())) {
         Some(humps) => {
             format!("{} ({} times) or {} ({} times)", span(humps.low.1), humps.low.0, span(humps.high.1), humps.high.0)
         }

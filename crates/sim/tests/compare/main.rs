@@ -119,7 +119,7 @@ fn who_loses_less_for_spares_is_first_and_the_page_says_what_that_costs() {
     assert_eq!(results.shows("replica_seconds_lost", "patience", "spares"), Some(Verdict::Better));
     assert_eq!(results.shows("spare_cpu", "swarm", "patience"), Some(Verdict::Equal));
     assert_eq!(results.shows("no_metric", "swarm", "patience"), None);
-    let finding = finding(&results).expect("there is a ranking");
+    let finding = finding(&results, |name| format!("**{name}**")).expect("there is a ranking");
     for part in [
         "**spares** loses least: ",
         "**swarm** loses ",

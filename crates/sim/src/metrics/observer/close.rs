@@ -10,7 +10,8 @@ use super::definitions::{ENTRIES, quantile, ratio};
 use super::jobs::{Arrived, Counted, VALUES};
 use super::services::Tally;
 use super::window::Window;
-use super::{Area, METRICS, Observer, Once, Record, Service, docker_word};
+use super::{Area, METRICS, Observer, Once, Record, Service};
+use crate::fact::update_word;
 use crate::metrics::{ClassRow, JobRow, NodeRow, Outcome, PendingRow, ServiceRow, TaskRow};
 use crate::model::image::Totals;
 
@@ -332,7 +333,7 @@ fn service_row(now: Time, tally: &Tally, service: &Service, to_running: Vec<Span
         pending_longest_s: tally.pending_longest_by(now).as_secs_f64(),
         pending_reason: SmolStr::default(),
         updates: service.updates,
-        update_state: service.update.map_or_else(SmolStr::default, |state| docker_word(state).into()),
+        update_state: service.update.map_or_else(SmolStr::default, |state| update_word(state).into()),
         update_s: (service.updates > 0)
             .then(|| (service.update_ended.unwrap_or(now) - service.update_began).as_secs_f64()),
         replicas_lost: tally.losses,
